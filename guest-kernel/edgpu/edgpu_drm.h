@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
+/*
+ * edgpu: user interface of the driver for the emulated dGPU.
+ *
+ * Every reserved or padding field must be zero and is checked. Structures only
+ * grow at their end. All sizes and offsets are in bytes.
+ */
+#ifndef _EDGPU_DRM_H_
+#define _EDGPU_DRM_H_
+
+#include <drm/drm.h>
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+#define DRM_EDGPU_GET_PARAM		0x00
+#define DRM_EDGPU_GEM_CREATE		0x01
+#define DRM_EDGPU_GEM_MMAP_OFFSET	0x02
+#define DRM_EDGPU_GEM_INFO		0x03
+#define DRM_EDGPU_GEM_MOVE		0x04
+#define DRM_EDGPU_SUBMIT		0x05
+#define DRM_EDGPU_WAIT			0x06
+
+/* drm_edgpu_get_param.param */
+#define EDGPU_PARAM_VRAM_SIZE		0
+#define EDGPU_PARAM_APERTURE_SIZE	1
+#define EDGPU_PARAM_ENGINES		2
+#define EDGPU_PARAM_DMA_BITS		3	/* what the driver told the DMA API */
+#define EDGPU_PARAM_VRAM_GENERATION	4
+
+struct drm_edgpu_get_param {
+	__u32 param;
+	__u32 pad;
+	__u64 value;		/* out */
+};
+
+#define EDGPU_PLACEMENT_SYSTEM		(1 << 0)
+#define EDGPU_PLACEMENT_VRAM		(1 << 1)
+
+#define EDGPU_CACHING_CACHED		0
+#define EDGPU_CACHING_WRITE_COMBINED	1
+#define EDGPU_CACHING_UNCACHED		2
+
+struct drm_edgpu_gem_create {
+	__u64 size;		/* rounded up to pages; out: the size allocated */
+	__u32 placement;	/* mask of EDGPU_PLACEMENT_*: where it may live; VRAM is preferred */
+	__u32 caching;		/* EDGPU_CACHING_*, of its pages in system memory */
+	__u32 flags;		/* zero */
+	__u32 handle;		/* out */
+};
+
+struct drm_edgpu_gem_mmap_offset {
+	__u32 handle;
+	__u32 pad;
+	__u64 offset;		/* out: for mmap() on the DRM file */
+};
+
+struct drm_edgpu_gem_info {
+	__u32 handle;
+	__u32 placement;	/* out: the one EDGPU_PLACEMENT_* where it is now */
+	__u64 size;		/* out */
+	__u32 caching;		/* out */
+	__u32 populated;	/* out: 1 if in VRAM, or in system memory and not swapped out */
+};
+
+/* Move an object now, by the copy engine; returns when it is there. */
+struct drm_edgpu_gem_move {
+	__u32 handle;
+	__u32 placement;	/* one EDGPU_PLACEMENT_* out of those it was created with */
+};
+
+#define EDGPU_CMD_COPY			1
+#define EDGPU_CMD_FILL			2
+#define EDGPU_CMD_CHECKSUM		3
+
+struct drm_edgpu_cmd {
+	__u32 op;		/* EDGPU_CMD_* */
+	__u32 pad;
+	__u32 src_handle;	/* copy, checksum */
+	__u32 dst_handle;	/* copy, fill; checksum: 8 bytes of result go there */
+	__u64 src_offset;
+	__u64 dst_offset;
+	__u64 len;
+	__u64 value;		/* fill pattern; checksum seed */
+};
+
+struct drm_edgpu_submit {
+	__u64 cmds;		/* user pointer to struct drm_edgpu_cmd[] */
+	__u32 num_cmds;		/* 1 to EDGPU_MAX_CMDS */
+	__u32 engine;
+	__u32 in_syncobj;	/* waited for first, or 0 */
+	__u32 out_syncobj;	/* gets the fence, or 0 */
+	__u64 in_point;		/* timeline point, or 0 for a binary syncobj */
+	__u64 out_point;
+	__u32 flags;		/* zero */
+	__u32 pad;
+};
+
+#define EDGPU_MAX_CMDS			256
+
+/* Wait until every fence on the object has signalled. */
+struct drm_edgpu_wait {
+	__u32 handle;
+	__u32 pad;
+	__s64 timeout_ns;	/* CLOCK_MONOTONIC, absolute */
+};
+
+#define DRM_IOCTL_EDGPU_GET_PARAM \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GET_PARAM, struct drm_edgpu_get_param)
+#define DRM_IOCTL_EDGPU_GEM_CREATE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GEM_CREATE, struct drm_edgpu_gem_create)
+#define DRM_IOCTL_EDGPU_GEM_MMAP_OFFSET \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GEM_MMAP_OFFSET, struct drm_edgpu_gem_mmap_offset)
+#define DRM_IOCTL_EDGPU_GEM_INFO \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GEM_INFO, struct drm_edgpu_gem_info)
+#define DRM_IOCTL_EDGPU_GEM_MOVE \
+	DRM_IOW(DRM_COMMAND_BASE + DRM_EDGPU_GEM_MOVE, struct drm_edgpu_gem_move)
+#define DRM_IOCTL_EDGPU_SUBMIT \
+	DRM_IOW(DRM_COMMAND_BASE + DRM_EDGPU_SUBMIT, struct drm_edgpu_submit)
+#define DRM_IOCTL_EDGPU_WAIT \
+	DRM_IOW(DRM_COMMAND_BASE + DRM_EDGPU_WAIT, struct drm_edgpu_wait)
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif /* _EDGPU_DRM_H_ */
