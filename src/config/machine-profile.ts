@@ -1,0 +1,148 @@
+/** Machine profiles: which RAM at which address on which node, which vIOMMU, which swap. The data is rig/machines/*.yaml. */
+
+import { readdir, readFile } from 'node:fs/promises';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+
+import { RigError } from '../util/rig-error.ts';
+import { repositoryPath } from './paths.ts';
+import { quantity, wholeMiB } from './quantity.ts';
+
+const node = z.int().min(0).max(15);
+
+const dimm = z
+  .strictObject({ node, size: wholeMiB, address: quantity })
+  .transform(({ node, size, address }) => ({ node, sizeMiB: size, address }));
+
+const memory = z
+  .strictObject({
+    boot: z.strictObject({ node, size: wholeMiB }).transform(({ node, size }) => ({ node, sizeMiB: size })),
+    max: quantity,
+    dimms: z.array(dimm).max(8),
+  })
+  .transform(({ boot, max, dimms }) => ({ boot, maxBytes: max, dimms }));
+
+const swap = z
+  .strictObject({ kind: z.enum(['disk', 'zram']), size: wholeMiB })
+  .transform(({ kind, size }) => ({ kind, sizeMiB: size }));
+
+const machineProfile = z
+  .strictObject({
+    name: z.string().regex(/^[a-z][a-z0-9-]*$/),
+    description: z.string().min(1),
+    /** The value of QEMU's `-cpu`. */
+    cpu: z.string().min(1),
+    /** One entry for each virtual CPU: the node it belongs to. */
+    cpuNodes: z.array(node).min(1).max(16),
+    memory,
+    iommu: z.enum(['intel', 'amd', 'virtio']).optional(),
+    swap: swap.optional(),
+    kernelArgs: z.array(z.string().regex(/^\S+$/)),
+  })
+  .superRefine((profile, context) => {
+    for (const message of memoryFaults(profile)) context.addIssue({ code: 'custom', message });
+  });
+
+export type MachineProfile = Readonly<z.output<typeof machineProfile>>;
+
+/** The overlay form of a profile: everything of the profile it extends, except for what it says itself. */
+const derivedProfile = z.looseObject({ extends: z.string().regex(/^[a-z][a-z0-9-]*$/) });
+
+const FOUR_GIB = 1n << 32n;
+
+function memoryFaults({ memory, cpuNodes }: Pick<MachineProfile, 'memory' | 'cpuNodes'>): string[] {
+  const faults: string[] = [];
+  const { boot, dimms, maxBytes } = memory;
+  const nodes = new Set([boot.node, ...cpuNodes]);
+  for (const { node, address } of dimms) {
+    // Firmware tables describe only nodes with a CPU or boot RAM: the DIMM would land in node 0.
+    if (!nodes.has(node))
+      faults.push(`the DIMM at ${hex(address)} is on node ${node}, which has no CPU and no boot RAM`);
+    if (address < FOUR_GIB) faults.push(`the DIMM at ${hex(address)} is below 4 GiB, where boot RAM and PCI are`);
+  }
+  const ranges = dimms
+    .map(({ address, sizeMiB }) => ({ start: address, end: address + mib(sizeMiB) }))
+    .sort((a, b) => (a.start < b.start ? -1 : 1));
+  for (const [index, range] of ranges.entries()) {
+    const next = ranges[index + 1];
+    if (next && next.start < range.end) faults.push(`the DIMMs at ${hex(range.start)} and ${hex(next.start)} overlap`);
+    if (range.end > maxBytes) faults.push(`the DIMM at ${hex(range.start)} ends above memory.max`);
+  }
+  return faults;
+}
+
+function mib(count: number): bigint {
+  return BigInt(count) << 20n;
+}
+
+function hex(address: bigint): string {
+  return `0x${address.toString(16)}`;
+}
+
+/** Checks the text of a profile; `where` names it in messages. `readBase` resolves `extends`. */
+export async function parseMachineProfile(
+  text: string,
+  where: string,
+  readBase: (name: string) => Promise<string>,
+): Promise<MachineProfile> {
+  const result = machineProfile.safeParse(await resolveExtends(text, where, readBase));
+  if (result.success) return result.data;
+  throw new RigError('usage', `${where} is not a valid machine profile:\n${z.prettifyError(result.error)}`, {
+    remedy: `correct ${where}`,
+  });
+}
+
+async function resolveExtends(
+  text: string,
+  where: string,
+  readBase: (name: string) => Promise<string>,
+): Promise<unknown> {
+  const own = parseDocument(text, where);
+  const derived = derivedProfile.safeParse(own);
+  if (!derived.success) return own;
+  const { extends: baseName, ...changes } = derived.data;
+  const base = parseDocument(await readBase(baseName), `machine ${baseName}`);
+  // One level only: whoever reads a profile has to look at one other file at most.
+  if (derivedProfile.safeParse(base).success) {
+    throw new RigError('usage', `${where} extends ${baseName}, which extends another profile itself`);
+  }
+  return { ...z.record(z.string(), z.unknown()).parse(base), ...changes };
+}
+
+function parseDocument(text: string, where: string): unknown {
+  try {
+    return parseYaml(text);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new RigError('usage', `${where} is not YAML: ${reason}`, { remedy: `correct ${where}`, cause });
+  }
+}
+
+/** Names of all profiles, sorted. */
+export async function listMachineProfiles(): Promise<string[]> {
+  const files = await readdir(repositoryPath('rig/machines'));
+  return files
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => file.slice(0, -'.yaml'.length))
+    .sort();
+}
+
+export async function loadMachineProfile(name: string): Promise<MachineProfile> {
+  const profile = await parseMachineProfile(await readProfile(name), `rig/machines/${name}.yaml`, readProfile);
+  if (profile.name !== name) {
+    throw new RigError('usage', `rig/machines/${name}.yaml calls itself ${profile.name}`, {
+      remedy: 'name the file after the profile',
+    });
+  }
+  return profile;
+}
+
+async function readProfile(name: string): Promise<string> {
+  const names = await listMachineProfiles();
+  if (!names.includes(name)) {
+    throw new RigError('usage', `there is no machine named ${name}`, {
+      remedy: `the machines are ${names.join(', ')}`,
+    });
+  }
+  return readFile(repositoryPath('rig/machines', `${name}.yaml`), 'utf8');
+}
