@@ -1,0 +1,63 @@
+/** The guest's serial console: every byte to a log file, every line to subscribers, from the first byte on. */
+import type { Readable, Writable } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
+import { boundedWait, type WaitBounds } from './bounded-wait.ts';
+
+export class SerialConsole {
+  readonly #decoder = new StringDecoder('utf8');
+  readonly #listeners = new Set<(line: string) => void>();
+  readonly #lines: string[] = [];
+  #partial = '';
+  #lastByteAt = performance.now();
+
+  constructor(stream: Readable, log: Writable) {
+    stream.on('data', (chunk: Buffer) => {
+      log.write(chunk);
+      this.#feed(chunk);
+    });
+    stream.on('error', () => undefined); // The process's exit is what counts.
+  }
+
+  /** Calls `listener` for every complete line since the start, those already seen included. */
+  subscribe(listener: (line: string) => void): () => void {
+    for (const line of this.#lines) listener(line);
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** The first line, past or future, that `pattern` matches. */
+  async waitFor(pattern: RegExp, bounds: WaitBounds): Promise<RegExpExecArray> {
+    let stop: () => void = () => undefined;
+    const found = new Promise<RegExpExecArray>((resolve) => {
+      stop = this.subscribe((line) => {
+        const match = pattern.exec(line);
+        if (match) resolve(match);
+      });
+    });
+    try {
+      return await boundedWait(`The console line ${String(pattern)}`, found, bounds);
+    } finally {
+      stop();
+    }
+  }
+
+  /** The last complete lines, for messages to people. */
+  tail(count: number): string[] {
+    return this.#lines.slice(-count);
+  }
+
+  get silentForMs(): number {
+    return performance.now() - this.#lastByteAt;
+  }
+
+  #feed(chunk: Buffer): void {
+    this.#lastByteAt = performance.now();
+    const lines = (this.#partial + this.#decoder.write(chunk)).split('\n');
+    this.#partial = lines.pop() ?? '';
+    for (const raw of lines) {
+      const line = raw.replaceAll('\r', '');
+      this.#lines.push(line);
+      for (const listener of [...this.#listeners]) listener(line);
+    }
+  }
+}

@@ -1,0 +1,153 @@
+/** Commands and files in the guest over SSH: loopback only, and only to the host key that the console announced. */
+import { Client, utils, type ClientChannel } from 'ssh2';
+import { RigError } from '../util/rig-error.ts';
+import { boundedWait, type WaitBounds } from './bounded-wait.ts';
+
+export interface SshKeyPair {
+  readonly publicKey: string;
+  readonly privateKey: string;
+}
+
+export interface SshAddress {
+  readonly port: number;
+  /** Base64 of the only acceptable ssh-ed25519 public host key. */
+  readonly hostKey: string;
+  readonly privateKey: string;
+}
+
+export interface CommandResult {
+  /** Null when a signal ended the command. */
+  readonly exitCode: number | null;
+  readonly signal: string | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly durationMs: number;
+}
+
+/** A key for one run: it is never written anywhere but into that run's guest. */
+export function generateSshKey(): SshKeyPair {
+  const pair = utils.generateKeyPairSync('ed25519');
+  return { publicKey: pair.public, privateKey: pair.private };
+}
+
+export class SshSession {
+  readonly #client: Client;
+  /** Resolves with the reason when the session ends, whoever ends it. */
+  readonly lost: Promise<Error>;
+
+  private constructor(client: Client) {
+    this.#client = client;
+    this.lost = new Promise((resolve) => {
+      client.once('error', (error) => resolve(error));
+      client.once('close', () => resolve(new RigError('infrastructure', 'The SSH session to the guest was lost.')));
+    });
+  }
+
+  static async connect(address: SshAddress, bounds: WaitBounds): Promise<SshSession> {
+    const client = new Client();
+    const expected = Buffer.from(address.hostKey, 'base64');
+    let offered: Buffer | undefined;
+    const ready = new Promise<void>((resolve, reject) => {
+      client.once('ready', () => resolve());
+      client.once('error', (cause) => reject(connectError(cause, expected, offered)));
+    });
+    client.connect({
+      host: '127.0.0.1',
+      port: address.port,
+      username: 'root',
+      privateKey: address.privateKey,
+      readyTimeout: bounds.deadlineMs,
+      algorithms: { serverHostKey: ['ssh-ed25519'] },
+      hostVerifier: (key: Buffer) => {
+        offered = key;
+        return key.equals(expected);
+      },
+    });
+    try {
+      await boundedWait('The SSH connection to the guest', ready, bounds);
+    } catch (error) {
+      client.on('error', () => undefined);
+      client.destroy();
+      throw error;
+    }
+    return new SshSession(client);
+  }
+
+  /** Runs a shell command to its end, whatever its exit code. */
+  async exec(command: string, bounds: WaitBounds, stdin: string | Buffer = ''): Promise<CommandResult> {
+    const start = performance.now();
+    const channel = await boundedWait(`Starting "${command}" in the guest`, this.#open(command), bounds);
+    const output = collectOutput(channel);
+    channel.end(stdin);
+    try {
+      const result = await boundedWait(`The guest command "${command}"`, this.#orLost(output), bounds);
+      return { ...result, durationMs: performance.now() - start };
+    } catch (error) {
+      channel.destroy();
+      throw error;
+    }
+  }
+
+  async putFile(path: string, content: string | Buffer, mode: number, bounds: WaitBounds): Promise<void> {
+    const quoted = `'${path.replaceAll("'", `'\\''`)}'`;
+    const { exitCode, stderr } = await this.exec(
+      `cat > ${quoted} && chmod ${mode.toString(8)} ${quoted}`,
+      bounds,
+      content,
+    );
+    if (exitCode !== 0) throw new RigError('infrastructure', `Could not write ${path} in the guest: ${stderr.trim()}`);
+  }
+
+  /** An interactive login shell on a terminal of this size. */
+  shell(window: { rows: number; cols: number; term: string }): Promise<ClientChannel> {
+    return new Promise((resolve, reject) => {
+      this.#client.shell(window, (error, channel) => (error ? reject(error) : resolve(channel)));
+    });
+  }
+
+  close(): void {
+    this.#client.end();
+    this.#client.destroy();
+  }
+
+  #open(command: string): Promise<ClientChannel> {
+    const opened = new Promise<ClientChannel>((resolve, reject) => {
+      this.#client.exec(command, (error, channel) => (error ? reject(error) : resolve(channel)));
+    });
+    return this.#orLost(opened);
+  }
+
+  #orLost<T>(promise: Promise<T>): Promise<T> {
+    return Promise.race([promise, this.lost.then((reason) => Promise.reject<T>(reason))]);
+  }
+}
+
+function collectOutput(channel: ClientChannel): Promise<Omit<CommandResult, 'durationMs'>> {
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  channel.on('data', (chunk: Buffer) => stdout.push(chunk));
+  channel.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+  return new Promise((resolve, reject) => {
+    let exit: { exitCode: number | null; signal: string | undefined } | undefined;
+    channel.once('exit', (exitCode: number | null, signal?: string) => (exit = { exitCode, signal }));
+    channel.once('error', reject);
+    channel.once('close', () => {
+      const text = { stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() };
+      if (exit) resolve({ ...exit, ...text });
+      else reject(new RigError('infrastructure', 'The SSH session ended before the command did.'));
+    });
+  });
+}
+
+function connectError(cause: Error, expected: Buffer, offered: Buffer | undefined): RigError {
+  if (offered && !offered.equals(expected)) {
+    return new RigError(
+      'infrastructure',
+      'The SSH server on the forwarded port is not our guest: its host key differs.',
+      {
+        cause,
+      },
+    );
+  }
+  return new RigError('infrastructure', `No SSH session to the guest: ${cause.message}`, { cause });
+}

@@ -1,0 +1,44 @@
+/** How long anything in the life of a VM may take: one table, for a quiet host with KVM, scaled by accelerator. */
+
+export type Accelerator = 'kvm' | 'tcg';
+
+const SECOND = 1000;
+
+const LIMITS_MS = {
+  /** Spawn to QMP greeting. */
+  start: 10 * SECOND,
+  /** Spawn to `RIG-READY` on the console. */
+  boot: 20 * SECOND,
+  /** TCP connection to authenticated SSH session. */
+  sshConnect: 10 * SECOND,
+  /** An SSH command whose caller names no limit of its own. */
+  command: 30 * SECOND,
+  /** A QMP command. */
+  monitor: 10 * SECOND,
+  /** How long a broken SSH session waits for the console to say why. */
+  lostSession: 2 * SECOND,
+  /** From the first line of a fatal kernel report to giving up on its last. */
+  reportTail: 1 * SECOND,
+} as const;
+
+/** Ending a VM has a clock of its own, and no emulation to wait for. */
+export const ENDING_LIMITS_MS = { quit: 2 * SECOND, terminate: 2 * SECOND, kill: 5 * SECOND } as const;
+
+export type TimeLimits = Readonly<Record<keyof typeof LIMITS_MS, number>>;
+
+/** TCG costs about 10 times in the CPU, but most waits here are for devices and the host. */
+const SCALE: Readonly<Record<Accelerator, number>> = { kvm: 1, tcg: 5 };
+
+export function timeLimits(accelerator: Accelerator): TimeLimits {
+  return scaleLimits(LIMITS_MS, SCALE[accelerator]);
+}
+
+/** For a caller who counts in KVM time: how long the same work may take. */
+export function scaleDuration(milliseconds: number, accelerator: Accelerator): number {
+  return milliseconds * SCALE[accelerator];
+}
+
+function scaleLimits(limits: TimeLimits, factor: number): TimeLimits {
+  const scaled = Object.entries(limits).map(([name, value]) => [name, value * factor]);
+  return Object.fromEntries(scaled) as TimeLimits;
+}
