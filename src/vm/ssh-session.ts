@@ -1,7 +1,12 @@
 /** Commands and files in the guest over SSH: loopback only, and only to the host key that the console announced. */
-import { Client, utils, type ClientChannel } from 'ssh2';
+import ssh2, { type ClientChannel } from 'ssh2';
 import { RigError } from '../util/rig-error.ts';
 import { boundedWait, type WaitBounds } from './bounded-wait.ts';
+import { shellQuote } from './shell-quote.ts';
+
+// A CommonJS package whose exports Node can't name one by one.
+const { Client, utils } = ssh2;
+type Client = InstanceType<typeof Client>;
 
 export interface SshKeyPair {
   readonly publicKey: string;
@@ -89,7 +94,7 @@ export class SshSession {
   }
 
   async putFile(path: string, content: string | Buffer, mode: number, bounds: WaitBounds): Promise<void> {
-    const quoted = `'${path.replaceAll("'", `'\\''`)}'`;
+    const quoted = shellQuote(path);
     const { exitCode, stderr } = await this.exec(
       `cat > ${quoted} && chmod ${mode.toString(8)} ${quoted}`,
       bounds,

@@ -1,0 +1,151 @@
+/** QEMU's command line, from a machine profile and what is plugged into it: pure functions, one for each part of the machine. */
+import type { MachineProfile } from '../config/machine-profile.ts';
+import type { Accelerator } from './time-limits.ts';
+
+/** The device as QEMU's properties take it. */
+export interface GpuHardware {
+  readonly dmaBits: number;
+  readonly vramMiB: number;
+  readonly apertureMiB: number;
+}
+
+export interface BootFiles {
+  readonly kernel: string;
+  readonly initrd: string;
+  /** Folders with firmware, the first that has a file wins. */
+  readonly firmware: readonly string[];
+  /** The image behind the disk whose serial number is "swap", for a profile with a swap disk. */
+  readonly swapImage: string;
+}
+
+/** Where the monitor and the console go: inherited sockets for the rig, the terminal for a person replaying. */
+export type Channels =
+  { readonly kind: 'sockets'; readonly monitorFd: number; readonly consoleFd: number } | { readonly kind: 'terminal' };
+
+export interface VmHardware {
+  readonly profile: MachineProfile;
+  readonly accelerator: Accelerator;
+  readonly gpu: GpuHardware | undefined;
+  readonly files: BootFiles;
+  readonly channels: Channels;
+  /** For the kernel, after the profile's own. */
+  readonly kernelArgs: readonly string[];
+}
+
+/** The device's id in QEMU; its statistics are at the QOM path below. */
+export const GPU_QOM_PATH = '/machine/peripheral/gpu0';
+
+export function qemuArguments(hardware: VmHardware): string[] {
+  const { profile, accelerator, gpu, files, channels } = hardware;
+  return [
+    ...['-nodefaults', '-no-user-config', '-display', 'none'],
+    ...files.firmware.flatMap((folder) => ['-L', folder]),
+    ...processor(profile, accelerator),
+    ...bootMemory(profile),
+    ...iommu(profile),
+    ...profile.memory.dimms.flatMap(pluggedMemory),
+    ...swapDisk(profile, files),
+    ...network(),
+    ...['-device', 'virtio-rng-pci', '-device', 'pvpanic-pci'],
+    ...(gpu ? graphics(gpu) : []),
+    ...reactions(),
+    ...monitorAndConsole(channels),
+    ...['-kernel', files.kernel, '-initrd', files.initrd, '-append', kernelCommandLine(hardware)],
+  ];
+}
+
+function processor({ cpu, cpuNodes, iommu }: MachineProfile, accelerator: Accelerator): string[] {
+  const count = String(cpuNodes.length);
+  // Interrupt remapping by a vIOMMU needs the I/O APIC in QEMU.
+  const irqchip = accelerator === 'kvm' && iommu !== undefined ? ',kernel-irqchip=split' : '';
+  return [
+    ...['-machine', `q35${irqchip}`, '-accel', accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm'],
+    ...['-cpu', accelerator === 'tcg' ? cpu : cpu.replace(/^max\b/, 'host')],
+    ...['-smp', `${count},sockets=${count}`],
+  ];
+}
+
+function bootMemory({ memory, cpuNodes }: MachineProfile): string[] {
+  const { boot, maxBytes, dimms } = memory;
+  const size = `${String(boot.sizeMiB)}M`;
+  const pluggable = dimms.length > 0 ? `,slots=${String(dimms.length)},maxmem=${String(maxBytes >> 20n)}M` : '';
+  const nodes = [...new Set([boot.node, ...cpuNodes])].sort((a, b) => a - b);
+  return [
+    ...['-m', `${size}${pluggable}`, '-object', `memory-backend-ram,id=ram,size=${size}`],
+    ...nodes.flatMap((node) => ['-numa', numaNode(node, boot.node, cpuNodes)]),
+  ];
+}
+
+function numaNode(node: number, bootNode: number, cpuNodes: readonly number[]): string {
+  const cpus = cpuNodes.flatMap((home, cpu) => (home === node ? [`cpus=${String(cpu)}`] : []));
+  return [`node,nodeid=${String(node)}`, ...(node === bootNode ? ['memdev=ram'] : []), ...cpus].join(',');
+}
+
+function pluggedMemory(dimm: MachineProfile['memory']['dimms'][number], index: number): string[] {
+  const id = String(index);
+  return [
+    ...['-object', `memory-backend-ram,id=ram${id},size=${String(dimm.sizeMiB)}M`],
+    ...[
+      '-device',
+      `pc-dimm,id=dimm${id},memdev=ram${id},node=${String(dimm.node)},addr=0x${dimm.address.toString(16)}`,
+    ],
+  ];
+}
+
+function iommu({ iommu: kind }: MachineProfile): string[] {
+  switch (kind) {
+    case undefined:
+      return [];
+    case 'intel':
+      return ['-device', 'intel-iommu,intremap=on,aw-bits=48'];
+    case 'amd':
+      return ['-device', 'amd-iommu,intremap=on'];
+    case 'virtio':
+      return ['-device', 'virtio-iommu-pci'];
+  }
+}
+
+function swapDisk({ swap }: MachineProfile, files: BootFiles): string[] {
+  if (swap?.kind !== 'disk') return [];
+  return [
+    // Nothing on it outlives the VM, so nothing needs to reach the host's disk.
+    ...['-drive', `if=none,id=swap,file=${escapeComma(files.swapImage)},format=raw,cache=unsafe,discard=unmap`],
+    ...['-device', 'virtio-blk-pci,drive=swap,serial=swap'],
+  ];
+}
+
+/** Port 0: the host's kernel chooses a free one, which QEMU is asked for afterwards. */
+function network(): string[] {
+  return [
+    ...['-netdev', 'user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-:22'],
+    ...['-device', 'virtio-net-pci,netdev=net0,romfile='],
+  ];
+}
+
+function graphics({ dmaBits, vramMiB, apertureMiB }: GpuHardware): string[] {
+  const sizes = `vram-size=${String(vramMiB)}M,aperture-size=${String(apertureMiB)}M`;
+  return ['-device', `edgpu,id=gpu0,dma-bits=${String(dmaBits)},${sizes}`];
+}
+
+/** A panicked guest stays as it is until its report is complete; a reset (triple fault) is an end, not a second boot. */
+function reactions(): string[] {
+  return ['-no-reboot', '-action', 'panic=none'];
+}
+
+function monitorAndConsole(channels: Channels): string[] {
+  if (channels.kind === 'terminal') return ['-serial', 'mon:stdio'];
+  return [
+    ...['-chardev', `socket,id=monitor,fd=${String(channels.monitorFd)}`, '-mon', 'chardev=monitor,mode=control'],
+    ...['-chardev', `socket,id=console,fd=${String(channels.consoleFd)}`, '-serial', 'chardev:console'],
+  ];
+}
+
+/** Warnings and up on the console: what the classifier needs, and not a boot slowed by the serial port. */
+function kernelCommandLine({ profile, kernelArgs }: VmHardware): string {
+  return ['console=ttyS0', 'loglevel=6', ...profile.kernelArgs, ...kernelArgs].join(' ');
+}
+
+/** QEMU's option syntax doubles a comma that is part of a value. */
+function escapeComma(value: string): string {
+  return value.replaceAll(',', ',,');
+}

@@ -1,0 +1,59 @@
+/** What one VM leaves behind: enough to see what happened, and to boot the same VM again by hand. */
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { finished } from 'node:stream/promises';
+import { shellQuote } from './shell-quote.ts';
+
+export class VmFolder {
+  readonly path: string;
+  readonly serialLog: WriteStream;
+  readonly qmpLog: WriteStream;
+
+  private constructor(folder: string) {
+    this.path = folder;
+    this.serialLog = createWriteStream(this.file('serial.log'));
+    this.qmpLog = createWriteStream(this.file('qmp.log'));
+  }
+
+  /** Says "failed" on disk until the opposite is proven, whatever kills the rig in between. */
+  static async create(folder: string): Promise<VmFolder> {
+    await mkdir(folder, { recursive: true });
+    const created = new VmFolder(folder);
+    await created.writeJson('result.json', { status: 'failed', reason: 'The rig did not live to judge this VM.' });
+    return created;
+  }
+
+  file(name: string): string {
+    return path.join(this.path, name);
+  }
+
+  async write(name: string, content: string | Buffer, mode = 0o644): Promise<string> {
+    await writeFile(this.file(name), content, { mode });
+    return this.file(name);
+  }
+
+  async writeJson(name: string, value: unknown): Promise<void> {
+    await this.write(name, `${JSON.stringify(value, undefined, 2)}\n`);
+  }
+
+  /** A sparse file: it costs what the guest swaps out. */
+  async createSwapImage(sizeMiB: number): Promise<string> {
+    const file = await this.write('swap.img', '');
+    await truncate(file, sizeMiB * 2 ** 20);
+    return file;
+  }
+
+  /** What only a running VM needs goes at once; the rest stays if `keep`. */
+  async close(keep: boolean): Promise<void> {
+    await Promise.all([this.serialLog, this.qmpLog].map((log) => finished(log.end())));
+    await rm(keep ? this.file('swap.img') : this.path, { recursive: true, force: true });
+  }
+}
+
+/** A script that boots the same machine on the terminal it is run from. */
+export function replayScript(binary: string, args: readonly string[], swapMiB: number | undefined): string {
+  const swap = swapMiB === undefined ? [] : [`truncate -s ${String(swapMiB)}M "$(dirname "$0")/swap.img"`];
+  const command = [binary, ...args].map(shellQuote).join(' ');
+  return ['#!/bin/sh', '# Boots this VM again; Ctrl-A X ends it.', ...swap, `exec ${command}`, ''].join('\n');
+}

@@ -1,0 +1,314 @@
+/**
+ * A virtual machine, from spawn to end.
+ *
+ *     booting ──> ready ──> gone     ended by its owner
+ *        │          │
+ *        └──────────┴─────> dead     QEMU exited, the kernel panicked, SSH was lost, the run was aborted
+ *
+ * A dead VM still has to be ended by its owner: that is what frees the process and writes the verdict.
+ */
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { writeCpio } from '../build/cpio.ts';
+import type { MachineProfile } from '../config/machine-profile.ts';
+import { RigError } from '../util/rig-error.ts';
+import { boundedWait, type WaitBounds } from './bounded-wait.ts';
+import { qemuArguments, type Channels, type GpuHardware, type VmHardware } from './command-line.ts';
+import { KernelReportScanner, type KernelReport } from './kernel-report.ts';
+import { channelFd, QemuProcess, type QemuExit, type RungTime } from './qemu-process.ts';
+import { QmpClient, type QmpEvent } from './qmp.ts';
+import { SerialConsole } from './serial-console.ts';
+import { generateSshKey, SshSession, type CommandResult, type SshKeyPair } from './ssh-session.ts';
+import { timeLimits, type Accelerator, type TimeLimits } from './time-limits.ts';
+import { replayScript, VmFolder } from './vm-folder.ts';
+
+/** The part of a build that a VM boots. */
+export interface VmSoftware {
+  readonly qemu: { readonly binary: string; readonly firmware: readonly string[] };
+  readonly kernel: { readonly image: string };
+  readonly initrd: string;
+}
+
+export interface VmSpec {
+  readonly profile: MachineProfile;
+  readonly accelerator: Accelerator;
+  readonly software: VmSoftware;
+  readonly gpu?: GpuHardware;
+  readonly kernelArgs?: readonly string[];
+  /** Where its logs and its verdict go; made by boot, and gone after `end({ keep: false })`. */
+  readonly folder: string;
+  /** Abort it to abandon the VM: its reason is what every wait then throws. */
+  readonly signal: AbortSignal;
+}
+
+export type VmState =
+  | { readonly kind: 'booting' }
+  | { readonly kind: 'ready'; readonly ssh: SshSession; readonly bootMs: number }
+  | { readonly kind: 'gone'; readonly ladder: readonly RungTime[] }
+  | { readonly kind: 'dead'; readonly failure: Error };
+
+const MONITOR = 0;
+const CONSOLE = 1;
+
+const READY_LINE = /^RIG-READY (?:ssh-ed25519 )?([A-Za-z0-9+/]+=*)\s*$/;
+const FORWARDED_PORT = /TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b/;
+const END_OF_PANIC = /---\[ end Kernel panic/;
+
+export class Vm {
+  readonly limits: TimeLimits;
+  readonly folder: VmFolder;
+  readonly console: SerialConsole;
+  readonly #process: QemuProcess;
+  readonly #scanner = new KernelReportScanner();
+  readonly #death = new AbortController();
+  readonly #spawnedAt = performance.now();
+  #qmp: QmpClient | undefined;
+  #state: VmState = { kind: 'booting' };
+
+  private constructor(spec: VmSpec, folder: VmFolder, qemu: QemuProcess) {
+    this.limits = timeLimits(spec.accelerator);
+    this.folder = folder;
+    this.#process = qemu;
+    this.console = new SerialConsole(channel(qemu, CONSOLE), folder.serialLog);
+    this.console.subscribe((line) => this.#judgeLine(line));
+    void qemu.exited.then((exit) => this.#die(exitFailure(exit)));
+    spec.signal.addEventListener('abort', () => this.#die(toError(spec.signal.reason)), { once: true });
+  }
+
+  /** Resolves when a command can be run in the guest. */
+  static async boot(spec: VmSpec): Promise<Vm> {
+    spec.signal.throwIfAborted();
+    const folder = await VmFolder.create(spec.folder);
+    const key = generateSshKey();
+    const qemu = await spawnQemu(spec, folder, key);
+    const vm = new Vm(spec, folder, qemu);
+    try {
+      await vm.#comeUp(key);
+      return vm;
+    } catch (error) {
+      const failure = vm.explain(error);
+      await vm.end({ keep: true, verdict: { status: 'failed', reason: failure.message } });
+      throw failure;
+    }
+  }
+
+  get state(): VmState {
+    return this.#state;
+  }
+
+  /** Process id of QEMU, for whoever tests what happens when it is killed. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** Aborted, with the reason, when the VM dies or ends: what every wait for it listens to. */
+  get signal(): AbortSignal {
+    return this.#death.signal;
+  }
+
+  get kernelReports(): readonly KernelReport[] {
+    return this.#scanner.reports;
+  }
+
+  /** Runs a shell command in the guest to its end, whatever its exit code. */
+  async exec(command: string, options: { deadlineMs?: number; stdin?: string } = {}): Promise<CommandResult> {
+    const bounds = this.#bounds(options.deadlineMs ?? this.limits.command);
+    try {
+      return await this.#session().exec(command, bounds, options.stdin);
+    } catch (error) {
+      throw await this.#explainLate(error);
+    }
+  }
+
+  async putFile(path: string, content: string | Buffer, mode = 0o644): Promise<void> {
+    await this.#session().putFile(path, content, mode, this.#bounds(this.limits.command));
+  }
+
+  session(): SshSession {
+    return this.#session();
+  }
+
+  /** A QMP command; the reply is parsed by `schema`. */
+  async qmp<T>(command: string, args: Record<string, unknown>, schema: z.ZodType<T>): Promise<T> {
+    const reply = await this.#monitor().execute(command, args, this.#bounds(this.limits.monitor));
+    return schema.parse(reply);
+  }
+
+  /** Every event of this name since QEMU started. */
+  events(name: string): QmpEvent[] {
+    return this.#monitor().seen(name);
+  }
+
+  async waitForEvent(name: string, deadlineMs: number): Promise<QmpEvent> {
+    return this.#monitor().waitFor(name, this.#bounds(deadlineMs));
+  }
+
+  /** The failure to report for `error`: a kernel report explains a lost session or a late command, never the reverse. */
+  explain(error: unknown): Error {
+    const [report] = this.kernelReports;
+    if (report) return kernelFailure(report, error);
+    return this.#state.kind === 'dead' ? this.#state.failure : this.#withConsole(toError(error));
+  }
+
+  /** Takes the VM down for good; never fails because of the guest. May be called in any state, and again. */
+  async end(options: { keep: boolean; verdict: Record<string, unknown> }): Promise<readonly RungTime[]> {
+    if (this.#state.kind === 'gone') return this.#state.ladder;
+    const before = this.#state;
+    const ladder: RungTime[] = [];
+    this.#state = { kind: 'gone', ladder };
+    this.#death.abort(new RigError('infrastructure', 'The VM has been ended.'));
+    if (before.kind === 'ready') before.ssh.close();
+    ladder.push(...(await this.#process.end(() => this.#quit())));
+    this.#qmp?.close();
+    await this.folder.writeJson('result.json', {
+      ...options.verdict,
+      kernelReports: this.kernelReports,
+      ending: ladder,
+    });
+    await this.folder.close(options.keep);
+    return ladder;
+  }
+
+  async #comeUp(key: SshKeyPair): Promise<void> {
+    const { limits } = this;
+    const stream = channel(this.#process, MONITOR);
+    this.#qmp = await QmpClient.open(stream, this.#bounds(limits.start), this.folder.qmpLog);
+    const port = await this.#forwardedPort();
+    // Not before sshd listens: a refused SYN through slirp is retried only seconds later.
+    const [, hostKey = ''] = await this.console.waitFor(READY_LINE, this.#bounds(limits.boot));
+    const address = { port, hostKey, privateKey: key.privateKey };
+    const ssh = await SshSession.connect(address, this.#bounds(limits.sshConnect));
+    this.#state = { kind: 'ready', ssh, bootMs: performance.now() - this.#spawnedAt };
+    void ssh.lost.then((reason) => this.#sessionLost(reason));
+  }
+
+  async #forwardedPort(): Promise<number> {
+    const text = await this.qmp('human-monitor-command', { 'command-line': 'info usernet' }, z.string());
+    const port = FORWARDED_PORT.exec(text)?.[1];
+    if (port === undefined) throw new RigError('infrastructure', `QEMU forwards no port to the guest's SSH:\n${text}`);
+    return Number(port);
+  }
+
+  #judgeLine(line: string): void {
+    const report = this.#scanner.push(line);
+    if (!report?.fatal) return;
+    // The rest of the report is still on its way; the guest itself is standing still.
+    const tail = this.console.waitFor(END_OF_PANIC, this.#bounds(this.limits.reportTail));
+    void tail.catch(() => undefined).then(() => this.#die(kernelFailure(report, undefined)));
+  }
+
+  /** Whoever breaks the session often says so on the console, or by QEMU's exit, a moment later. */
+  #sessionLost(reason: Error): void {
+    setTimeout(() => this.#die(this.explain(reason)), this.limits.lostSession).unref();
+  }
+
+  #die(failure: Error): void {
+    if (this.#state.kind === 'gone' || this.#state.kind === 'dead') return;
+    const [report] = this.kernelReports;
+    const reason = report ? kernelFailure(report, failure) : this.#withConsole(failure);
+    if (this.#state.kind === 'ready') this.#state.ssh.close();
+    this.#state = { kind: 'dead', failure: reason };
+    this.#death.abort(reason);
+  }
+
+  /** An SSH error may be the first sign of a death that explains it. */
+  async #explainLate(error: unknown): Promise<Error> {
+    const timedOut = error instanceof RigError && error.failureClass === 'timeout';
+    if (!timedOut && this.#state.kind === 'ready') {
+      const death = new Promise<void>((resolve) => {
+        this.signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+      const bounds = { signal: new AbortController().signal, deadlineMs: this.limits.lostSession * 2 };
+      await boundedWait('The end of the VM', death, bounds).catch(() => undefined);
+    }
+    return this.explain(error);
+  }
+
+  async #quit(): Promise<void> {
+    const bounds = { signal: new AbortController().signal, deadlineMs: this.limits.monitor };
+    await this.#qmp?.execute('quit', {}, bounds);
+  }
+
+  #bounds(deadlineMs: number): WaitBounds {
+    return { signal: this.signal, deadlineMs };
+  }
+
+  #session(): SshSession {
+    switch (this.#state.kind) {
+      case 'ready':
+        return this.#state.ssh;
+      case 'dead':
+        throw this.#state.failure;
+      case 'booting':
+      case 'gone':
+        throw new Error(`A command needs a VM that is ready, and this one is ${this.#state.kind}`);
+    }
+  }
+
+  #monitor(): QmpClient {
+    if (this.#qmp) return this.#qmp;
+    throw new Error('The monitor is used before QEMU has greeted');
+  }
+
+  #withConsole(error: Error): Error {
+    if (!(error instanceof RigError) || error.failureClass === 'usage') return error;
+    const tail = this.console.tail(5).map((line) => `  ${line}`);
+    const heard =
+      tail.length > 0 ? `The console's last lines:\n${tail.join('\n')}` : 'The console never said anything.';
+    const where = `Logs: ${this.folder.path}`;
+    return new RigError(error.failureClass, `${error.message}\n${heard}\n${where}`, { cause: error });
+  }
+}
+
+async function spawnQemu(spec: VmSpec, folder: VmFolder, key: SshKeyPair): Promise<QemuProcess> {
+  const { profile, software } = spec;
+  const hardware = {
+    profile,
+    accelerator: spec.accelerator,
+    gpu: spec.gpu,
+    kernelArgs: spec.kernelArgs ?? [],
+    files: {
+      kernel: software.kernel.image,
+      initrd: await writeInitrd(software.initrd, folder, key),
+      firmware: software.qemu.firmware,
+      swapImage: profile.swap?.kind === 'disk' ? await folder.createSwapImage(profile.swap.sizeMiB) : '',
+    },
+  } satisfies Omit<VmHardware, 'channels'>;
+  const channels: Channels = { kind: 'sockets', monitorFd: channelFd(MONITOR), consoleFd: channelFd(CONSOLE) };
+  const replay = qemuArguments({ ...hardware, channels: { kind: 'terminal' } });
+  await folder.write('replay.sh', replayScript(software.qemu.binary, replay, profile.swap?.sizeMiB), 0o755);
+  return QemuProcess.spawn(software.qemu.binary, qemuArguments({ ...hardware, channels }), 2);
+}
+
+/** The guest's initrd, and behind it a segment of our own with the key that this run may log in with. */
+async function writeInitrd(base: string, folder: VmFolder, key: SshKeyPair): Promise<string> {
+  const image = await readFile(base);
+  const segment = writeCpio([
+    { kind: 'dir', path: 'etc' },
+    { kind: 'dir', path: 'etc/rig', mode: 0o700 },
+    { kind: 'file', path: 'etc/rig/authorized_keys', data: Buffer.from(`${key.publicKey}\n`), mode: 0o600 },
+  ]);
+  // The kernel looks for the next segment at a multiple of four bytes.
+  const padding = Buffer.alloc((4 - (image.length % 4)) % 4);
+  return folder.write('initrd', Buffer.concat([image, padding, segment]), 0o600);
+}
+
+function channel(qemu: QemuProcess, index: number): QemuProcess['channels'][number] {
+  const stream = qemu.channels[index];
+  if (!stream) throw new Error(`QEMU was spawned without channel ${String(index)}`);
+  return stream;
+}
+
+function kernelFailure(report: KernelReport, cause: unknown): RigError {
+  return new RigError('kernel', `The guest's kernel reported: ${report.title}`, { cause });
+}
+
+function exitFailure({ code, signal, stderr }: QemuExit): RigError {
+  const how = signal === null ? `exited with code ${String(code)}` : `was killed by ${signal}`;
+  const said = stderr.trim() === '' ? '' : `\nIt said: ${stderr.trim()}`;
+  return new RigError('infrastructure', `QEMU ${how} while its VM was in use.${said}`);
+}
+
+function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error(String(reason));
+}
