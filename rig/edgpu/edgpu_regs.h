@@ -36,7 +36,7 @@
 #define EDGPU_REG_DMA_BITS		0x000c	/* ro: width of a reachable address */
 #define EDGPU_REG_VRAM_SIZE		0x0010	/* ro q: bytes */
 #define EDGPU_REG_APERTURE_SIZE		0x0018	/* ro q: bytes of VRAM behind BAR 2 */
-#define EDGPU_REG_VRAM_GENERATION	0x0020	/* ro: counts losses of VRAM */
+#define EDGPU_REG_VRAM_GENERATION	0x0020	/* ro: 1 at power-on, counts losses of VRAM */
 #define EDGPU_REG_SCRATCH		0x0024	/* rw */
 #define EDGPU_REG_IRQ_STATUS		0x0028	/* rw1c: EDGPU_IRQ_* */
 #define EDGPU_REG_IRQ_ENABLE		0x002c	/* rw: EDGPU_IRQ_* */
@@ -78,7 +78,7 @@
 #define EDGPU_FAULT_POWER		5	/* the function is not in D0 */
 #define EDGPU_FAULT_VRAM_RANGE		6	/* beyond the end of VRAM */
 #define EDGPU_FAULT_BAD_COMMAND		7	/* opcode, flags, length or reserved bits */
-#define EDGPU_FAULT_RING_OVERRUN	8	/* tail written out of range */
+#define EDGPU_FAULT_RING_OVERRUN	8	/* tail out of range, or taking submitted slots back */
 #define EDGPU_FAULT_KINDS		9
 
 /*
@@ -94,7 +94,7 @@
  *   0x30 u64 reserved[2] zero
  *
  * A scatter list is an array in system memory of EDGPU_SG_SIZE-byte entries:
- *   0x00 u64 addr        DMA address
+ *   0x00 u64 addr        DMA address; VRAM offset with EDGPU_FLAG_*_VRAM too
  *   0x08 u64 len         bytes, not zero; the entries add up to the command's len
  */
 #define EDGPU_CMD_SIZE			64
