@@ -142,7 +142,9 @@ function monitorAndConsole(channels: Channels): string[] {
 
 /** Warnings and up on the console: what the classifier needs, and not a boot slowed by the serial port. */
 function kernelCommandLine({ profile, kernelArgs }: VmHardware): string {
-  return ['console=ttyS0', 'loglevel=6', ...profile.kernelArgs, ...kernelArgs].join(' ');
+  // The guest's init sets up compressed RAM; a swap disk it recognizes by itself.
+  const zram = profile.swap?.kind === 'zram' ? [`rig.zram=${String(profile.swap.sizeMiB)}`] : [];
+  return ['console=ttyS0', 'loglevel=6', ...zram, ...profile.kernelArgs, ...kernelArgs].join(' ');
 }
 
 /** QEMU's option syntax doubles a comma that is part of a value. */

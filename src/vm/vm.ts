@@ -50,7 +50,8 @@ export type VmState =
 const MONITOR = 0;
 const CONSOLE = 1;
 
-const READY_LINE = /^RIG-READY (?:ssh-ed25519 )?([A-Za-z0-9+/]+=*)\s*$/;
+/** Through the kernel's log, hence the time stamp; the key is base64. */
+const READY_LINE = /^(?:\[.*\] )?RIG-READY ([A-Za-z0-9+/]+=*)\s*$/;
 const FORWARDED_PORT = /TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b/;
 const END_OF_PANIC = /---\[ end Kernel panic/;
 

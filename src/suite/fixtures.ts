@@ -1,0 +1,65 @@
+/**
+ * The fixtures that suites are written against: `vm` (a booted machine), `guest` (commands in it), `gpu` (the emulated
+ * device, its driver and its witnesses). `machine`, `dmaBits` and `backend` say which, and can be overridden per describe().
+ */
+import path from 'node:path';
+import { inject, test as base } from 'vitest';
+import { loadMachineProfile } from '../config/machine-profile.ts';
+import { RigError } from '../util/rig-error.ts';
+import { Vm } from '../vm/vm.ts';
+import { Gpu } from './gpu.ts';
+import { Guest } from './guest.ts';
+import type { TestRecord } from './rig-context.ts';
+
+const GPU_MEMORY = { vramMiB: 256, apertureMiB: 256 } as const;
+
+export const test = base
+  .extend('machine', () => inject('rig').selection.machine)
+  .extend('dmaBits', () => inject('rig').selection.dmaBits[0] ?? 32)
+  .extend('backend', () => inject('rig').selection.backend)
+  .extend('seed', () => inject('rig').selection.seed)
+  .extend('record', ({ task, machine, dmaBits, backend, seed }): TestRecord => {
+    const record: TestRecord = { params: { machine, dmaBits, backend, seed }, metrics: {}, kernelReports: [] };
+    task.meta.rig = record;
+    return record;
+  })
+  .extend('vm', async ({ task, signal, annotate, machine, dmaBits, record }, { onCleanup }) => {
+    const rig = inject('rig');
+    await annotate('booting', 'step');
+    const vm = await Vm.boot({
+      profile: await loadMachineProfile(machine),
+      accelerator: rig.accelerator,
+      software: rig.build,
+      gpu: { dmaBits, ...GPU_MEMORY },
+      folder: path.join(rig.artifacts, folderName(task.fullTestName)),
+      signal,
+    });
+    onCleanup(() => endVm(vm, record, task.result?.state === 'fail'));
+    if (vm.state.kind === 'ready') record.metrics['bootMs'] = Math.round(vm.state.bootMs);
+    return vm;
+  })
+  .extend('guest', ({ vm }) => new Guest(vm))
+  .extend('gpu', ({ vm, guest }) => new Gpu(vm, guest));
+
+/** Judges what only shows afterwards (a kernel report fails a test that passed), and frees the VM. */
+async function endVm(vm: Vm, record: TestRecord, failed: boolean): Promise<void> {
+  record.kernelReports.push(...vm.kernelReports);
+  const [report] = record.kernelReports;
+  const keep = failed || report !== undefined || inject('rig').selection.keep;
+  if (keep) {
+    record.artifacts = vm.folder.path;
+    await vm.folder.writeJson('device-stats.json', await lastStatistics(vm));
+  }
+  await vm.end({ keep, verdict: { status: keep && (failed || report) ? 'failed' : 'passed', ...record } });
+  if (report) throw new RigError('kernel', `The guest's kernel reported: ${report.title}`);
+}
+
+/** Of a dead VM there are none, and that must not hide why it died. */
+async function lastStatistics(vm: Vm): Promise<unknown> {
+  if (vm.state.kind !== 'ready') return { missing: 'The VM was dead.' };
+  return new Gpu(vm, new Guest(vm)).statistics().catch((error: unknown) => ({ missing: String(error) }));
+}
+
+function folderName(testName: string): string {
+  return testName.replaceAll(/[^\w.-]+/g, '-').replaceAll(/^-+|-+$/g, '');
+}

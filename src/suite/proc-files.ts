@@ -1,0 +1,45 @@
+/** Parsers for what the guest's kernel says about its memory in /proc. */
+
+const PAGE_SIZE = 4096;
+
+/** A memory zone that has pages. */
+export interface Zone {
+  readonly node: number;
+  readonly name: string;
+  readonly startAddress: number;
+  /** First address behind it; spans may contain holes. */
+  readonly endAddress: number;
+  readonly freeBytes: number;
+}
+
+export function parseVmstat(text: string): ReadonlyMap<string, number> {
+  const rows = text.matchAll(/^(\w+) (\d+)$/gm);
+  return new Map(Array.from(rows, ([, name = '', value]) => [name, Number(value)]));
+}
+
+export function parseZoneInfo(text: string): Zone[] {
+  return text
+    .split(/^(?=Node \d+, zone)/m)
+    .map(parseZone)
+    .filter((zone) => zone !== undefined);
+}
+
+function parseZone(text: string): Zone | undefined {
+  const [, node, name] = /^Node (\d+), zone +(\S+)/.exec(text) ?? [];
+  const pages = (label: string): number => Number(new RegExp(`^ *${label}:? +(\\d+)$`, 'm').exec(text)?.[1] ?? 0);
+  if (node === undefined || name === undefined || pages('present') === 0) return undefined;
+  const start = pages('start_pfn');
+  return {
+    node: Number(node),
+    name,
+    startAddress: start * PAGE_SIZE,
+    endAddress: (start + pages('spanned')) * PAGE_SIZE,
+    freeBytes: pages('pages free') * PAGE_SIZE,
+  };
+}
+
+/** Free memory in zones that lie wholly below the device's limit. */
+export function reachableFreeBytes(zones: readonly Zone[], dmaBits: number): number {
+  const reachable = zones.filter((zone) => zone.endAddress <= 2 ** dmaBits);
+  return reachable.reduce((sum, zone) => sum + zone.freeBytes, 0);
+}

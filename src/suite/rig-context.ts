@@ -1,0 +1,54 @@
+/** What a run decides once and every test of it gets: `inject('rig')` in the tests, `provide` in the process that starts them. */
+import type { RigBuild } from '../build/build-rig.ts';
+import type { KernelReport } from '../vm/kernel-report.ts';
+import type { Accelerator } from '../vm/time-limits.ts';
+
+export const BACKENDS = ['shmem', 'legacy'] as const;
+export type Backend = (typeof BACKENDS)[number];
+
+/** What a person may choose for a run; a suite that takes no notice of one of these says so. */
+export interface Selection {
+  readonly machine: string;
+  readonly dmaBits: readonly number[];
+  readonly backend: Backend;
+  /** All that is random in a test derives from it. */
+  readonly seed: number;
+  /** Keep the artifacts of tests that passed, too. */
+  readonly keep: boolean;
+}
+
+export const DEFAULT_SELECTION: Omit<Selection, 'seed'> = {
+  machine: 'tiers',
+  dmaBits: [32, 40, 48],
+  backend: 'shmem',
+  keep: false,
+};
+
+export interface RigContext {
+  readonly build: RigBuild;
+  readonly accelerator: Accelerator;
+  readonly selection: Selection;
+  /** Folder of this run, with one folder per VM in it. */
+  readonly artifacts: string;
+}
+
+/** What a test leaves for the report, beside its verdict. */
+export interface TestRecord {
+  params: Record<string, string | number>;
+  metrics: Record<string, number>;
+  kernelReports: KernelReport[];
+  /** Folder of the VM's artifacts, when they were kept. */
+  artifacts?: string;
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    rig: RigContext;
+  }
+}
+
+declare module '@vitest/runner' {
+  interface TaskMeta {
+    rig?: TestRecord;
+  }
+}
