@@ -1,0 +1,41 @@
+/** The verdict of a run as a table for people. */
+import { elapsed } from './elapsed.ts';
+import type { TestResult } from './run-report.ts';
+
+const WORDS: Readonly<Record<TestResult['status'], string>> = {
+  pass: 'pass',
+  fail: 'FAIL',
+  skip: 'skip',
+  error: 'ERROR',
+};
+
+const SHOWN_METRICS = [
+  'deviceFaults',
+  'maxDmaAddress',
+  'swiotlbBounces',
+  'pswpout',
+  'pswpin',
+  'bytesVerified',
+] as const;
+
+export function verdictTable(results: readonly TestResult[]): string {
+  const rows = results.map(row);
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  const lines = rows.map((cells) =>
+    cells
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+  return lines.join('\n');
+}
+
+function row({ status, suite, test, durationMs, metrics }: TestResult): string[] {
+  const shown = SHOWN_METRICS.filter((name) => name in metrics).map((name) => `${name} ${metric(name, metrics[name])}`);
+  return [WORDS[status], `${suite} › ${test.replaceAll(' > ', ' › ')}`, elapsed(durationMs), shown.join(', ')];
+}
+
+function metric(name: string, value = 0): string {
+  if (name === 'maxDmaAddress') return `0x${value.toString(16)}`;
+  return name === 'bytesVerified' ? `${String(Math.round(value / 2 ** 20))} MiB` : String(value);
+}

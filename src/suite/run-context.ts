@@ -1,0 +1,42 @@
+/** Builds what a run needs and decides, once, what every test of it gets. */
+import path from 'node:path';
+import { buildRig } from '../build/build-rig.ts';
+import { loadMachineProfile } from '../config/machine-profile.ts';
+import { repositoryPath } from '../config/paths.ts';
+import type { Emit } from '../util/rig-event.ts';
+import { chooseAccelerator, type AcceleratorChoice } from '../vm/kvm-proof.ts';
+import type { RigContext, Selection } from './rig-context.ts';
+
+export interface RunRequest {
+  readonly selection: Selection;
+  readonly accelerator: AcceleratorChoice;
+  readonly kernelSource: string | undefined;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+export async function prepareRun({
+  selection,
+  accelerator,
+  kernelSource,
+  emit,
+  signal,
+}: RunRequest): Promise<RigContext> {
+  const profile = await loadMachineProfile(selection.machine);
+  const build = await buildRig({ ...(kernelSource === undefined ? {} : { kernelSource }), emit, signal });
+  return {
+    build,
+    accelerator: await chooseAccelerator(accelerator, { software: build, profile, emit, signal }),
+    selection,
+    artifacts: path.join(repositoryPath('artifacts'), runName(new Date())),
+  };
+}
+
+export function randomSeed(): number {
+  return Math.floor(Math.random() * 2 ** 31);
+}
+
+/** Sorts by time; the process id keeps two runs of one second apart. */
+function runName(now: Date): string {
+  return `${now.toISOString().slice(0, 19).replaceAll(':', '')}-${String(process.pid)}`;
+}

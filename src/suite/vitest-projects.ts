@@ -1,0 +1,47 @@
+/** The kinds of tests there are, as vitest projects: the rig's own (unit, device, vm), and the suites. */
+import { availableParallelism, freemem } from 'node:os';
+import type { TestProjectInlineConfiguration } from 'vitest/config';
+import { repositoryPath } from '../config/paths.ts';
+
+export const PROJECT_NAMES = ['unit', 'device', 'vm', 'suites'] as const;
+export type ProjectName = (typeof PROJECT_NAMES)[number];
+
+const INCLUDE: Readonly<Record<ProjectName, string>> = {
+  unit: 'test/unit/**/*.test.ts',
+  device: 'test/device/**/*.test.ts',
+  vm: 'test/vm/**/*.test.ts',
+  suites: 'src/suites/*.suite.ts',
+};
+
+/** Every wait of the rig has a limit of its own; this one is for a test that waits for something else. */
+const LAST_RESORT_MS = 15 * 60_000;
+
+const MEMORY_PER_VM = 3 * 2 ** 30;
+
+/** A VM keeps about two host CPUs busy under TCG. */
+export function defaultMaxVms(): number {
+  return Math.max(1, Math.min(Math.floor(availableParallelism() / 2), Math.floor(freemem() / MEMORY_PER_VM)));
+}
+
+export function vitestProject(name: ProjectName, include?: readonly string[]): TestProjectInlineConfiguration {
+  const bootsVms = name !== 'unit';
+  return {
+    root: repositoryPath(),
+    test: {
+      name,
+      include: include ? [...include] : [INCLUDE[name]],
+      // Processes and not threads: the host's kernel ties a QEMU to the life of the thread that started it.
+      pool: 'forks',
+      sequence: { groupOrder: PROJECT_NAMES.indexOf(name) },
+      ...(bootsVms
+        ? {
+            fileParallelism: false,
+            globalSetup: [repositoryPath('src/suite/global-setup.ts')],
+            setupFiles: [repositoryPath('src/suite/worker-setup.ts')],
+            testTimeout: LAST_RESORT_MS,
+            hookTimeout: LAST_RESORT_MS,
+          }
+        : { testTimeout: 60_000 }),
+    },
+  };
+}
