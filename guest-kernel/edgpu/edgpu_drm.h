@@ -28,25 +28,33 @@ extern "C" {
 #define EDGPU_PARAM_ENGINES		2
 #define EDGPU_PARAM_DMA_BITS		3	/* what the driver told the DMA API */
 #define EDGPU_PARAM_VRAM_GENERATION	4
+#define EDGPU_PARAM_BACKEND		5	/* EDGPU_PARAM_BACKEND_*, of system memory */
+
+#define EDGPU_PARAM_BACKEND_LEGACY	0
+#define EDGPU_PARAM_BACKEND_SHMEM	1
 
 struct drm_edgpu_get_param {
-	__u32 param;
+	__u32 param;		/* EDGPU_PARAM_* */
 	__u32 pad;
 	__u64 value;		/* out */
 };
 
-#define EDGPU_PLACEMENT_SYSTEM		(1 << 0)
-#define EDGPU_PLACEMENT_VRAM		(1 << 1)
+#define EDGPU_PLACEMENT_SYSTEM		0x1
+#define EDGPU_PLACEMENT_VRAM		0x2
 
 #define EDGPU_CACHING_CACHED		0
 #define EDGPU_CACHING_WRITE_COMBINED	1
 #define EDGPU_CACHING_UNCACHED		2
 
+/* If both placements are allowed, start in system memory rather than in VRAM. */
+#define EDGPU_CREATE_PREFER_SYSTEM	0x1
+
+/* A new object reads as zeroes. */
 struct drm_edgpu_gem_create {
 	__u64 size;		/* rounded up to pages; out: the size allocated */
-	__u32 placement;	/* mask of EDGPU_PLACEMENT_*: where it may live; VRAM is preferred */
+	__u32 placement;	/* mask of EDGPU_PLACEMENT_*: where the engines may use it */
 	__u32 caching;		/* EDGPU_CACHING_*, of its pages in system memory */
-	__u32 flags;		/* zero */
+	__u32 flags;		/* EDGPU_CREATE_* */
 	__u32 handle;		/* out */
 };
 
@@ -64,16 +72,23 @@ struct drm_edgpu_gem_info {
 	__u32 populated;	/* out: 1 if in VRAM, or in system memory and not swapped out */
 };
 
-/* Move an object now, by the copy engine; returns when it is there. */
+/*
+ * Move an object now, by the copy engine; returns when it is there. Fails with
+ * EIO, and leaves the object and its content where they were, if the engine
+ * does.
+ */
 struct drm_edgpu_gem_move {
 	__u32 handle;
 	__u32 placement;	/* one EDGPU_PLACEMENT_* out of those it was created with */
 };
 
-#define EDGPU_CMD_COPY			1
-#define EDGPU_CMD_FILL			2
-#define EDGPU_CMD_CHECKSUM		3
+#define EDGPU_CMD_COPY			1	/* the ranges must not overlap */
+#define EDGPU_CMD_FILL			2	/* dst_offset and len are multiples of 8 */
+#define EDGPU_CMD_CHECKSUM		3	/* dst_offset is a multiple of 8 */
 
+#define EDGPU_MAX_CHECKSUM_LEN		0x4000000
+
+/* Fields that an operation does not use must be zero. */
 struct drm_edgpu_cmd {
 	__u32 op;		/* EDGPU_CMD_* */
 	__u32 pad;
@@ -81,9 +96,15 @@ struct drm_edgpu_cmd {
 	__u32 dst_handle;	/* copy, fill; checksum: 8 bytes of result go there */
 	__u64 src_offset;
 	__u64 dst_offset;
-	__u64 len;
+	__u64 len;		/* not zero */
 	__u64 value;		/* fill pattern; checksum seed */
 };
+
+/*
+ * Commands of one submission, and those of earlier ones to the same engine,
+ * run in order. Between engines an object that is used by both, and written by
+ * one, keeps them in order.
+ */
 
 struct drm_edgpu_submit {
 	__u64 cmds;		/* user pointer to struct drm_edgpu_cmd[] */
@@ -99,7 +120,10 @@ struct drm_edgpu_submit {
 
 #define EDGPU_MAX_CMDS			256
 
-/* Wait until every fence on the object has signalled. */
+/*
+ * Wait until every job on the object is done. Fails with EIO if one of those
+ * that used it since the last wait failed, with ETIME after the timeout.
+ */
 struct drm_edgpu_wait {
 	__u32 handle;
 	__u32 pad;

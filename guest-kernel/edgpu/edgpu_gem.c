@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Buffer objects: life, CPU mappings, and the ioctls on a single one.
+ */
+
+#include <linux/dma-resv.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include <drm/drm_drv.h>
+#include <drm/drm_gem_ttm_helper.h>
+#include <drm/drm_vma_manager.h>
+#include <drm/ttm/ttm_tt.h>
+
+#include "edgpu_drm.h"
+#include "edgpu_drv.h"
+#include "edgpu_gem.h"
+#include "edgpu_vram.h"
+
+#define EDGPU_PLACEMENTS	(EDGPU_PLACEMENT_SYSTEM | EDGPU_PLACEMENT_VRAM)
+
+static const enum ttm_caching edgpu_cachings[] = {
+	[EDGPU_CACHING_CACHED] = ttm_cached,
+	[EDGPU_CACHING_WRITE_COMBINED] = ttm_write_combined,
+	[EDGPU_CACHING_UNCACHED] = ttm_uncached,
+};
+
+static void edgpu_bo_destroy(struct ttm_buffer_object *tbo)
+{
+	drm_gem_object_release(&tbo->base);
+	kfree(to_edgpu_bo(tbo));
+}
+
+/**
+ * edgpu_bo_is_ours() - tell an object of ours from a ghost of TTM's
+ * @bo: the object
+ *
+ * Return: true if it is within a struct edgpu_bo.
+ */
+bool edgpu_bo_is_ours(struct ttm_buffer_object *bo)
+{
+	return bo->destroy == edgpu_bo_destroy;
+}
+
+/**
+ * edgpu_bo_note_errors() - keep the errors of jobs that are done
+ * @bo: the object, locked
+ *
+ * The reservation object drops fences that have signalled whenever it needs
+ * their place, and their errors with them. So this is called before that.
+ */
+void edgpu_bo_note_errors(struct edgpu_bo *bo)
+{
+	struct dma_resv_iter cursor;
+	struct dma_fence *fence;
+
+	dma_resv_for_each_fence(&cursor, bo->base.base.resv,
+				DMA_RESV_USAGE_BOOKKEEP, fence) {
+		int status = dma_fence_get_status(fence);
+
+		if (status < 0)
+			bo->error = status;
+	}
+}
+
+static void edgpu_gem_free(struct drm_gem_object *gem)
+{
+	ttm_bo_fini(drm_gem_ttm_of_gem(gem));
+}
+
+/* The CPU needs the object where it can see it. */
+static int edgpu_bo_make_visible(struct ttm_buffer_object *bo)
+{
+	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
+	struct ttm_operation_ctx ctx = {
+		.interruptible = true,
+		.gfp_retry_mayfail = true,
+	};
+	struct edgpu_placement placement;
+
+	if (!bo->resource || bo->resource->mem_type != TTM_PL_VRAM ||
+	    edgpu_vram_visible(edgpu, bo->resource))
+		return 0;
+
+	edgpu_bo_note_errors(to_edgpu_bo(bo));
+	edgpu_placement_visible(edgpu, &placement);
+	return ttm_bo_validate(bo, &placement.base, &ctx);
+}
+
+static vm_fault_t edgpu_fault_errno(int err)
+{
+	switch (err) {
+	case -EINTR:
+	case -ERESTARTSYS:
+	case -EAGAIN:
+		return VM_FAULT_NOPAGE;
+	default:
+		return VM_FAULT_SIGBUS;
+	}
+}
+
+static vm_fault_t edgpu_gem_fault(struct vm_fault *vmf)
+{
+	struct ttm_buffer_object *bo = vmf->vma->vm_private_data;
+	pgprot_t prot = vmf->vma->vm_page_prot;
+	vm_fault_t ret;
+	int err, idx;
+
+	ret = ttm_bo_vm_reserve(bo, vmf);
+	if (ret)
+		return ret;
+
+	if (drm_dev_enter(bo->base.dev, &idx)) {
+		err = edgpu_bo_make_visible(bo);
+		if (err)
+			ret = edgpu_fault_errno(err);
+		else
+			ret = ttm_bo_vm_fault_reserved(vmf, prot, TTM_BO_VM_NUM_PREFAULT);
+		drm_dev_exit(idx);
+	} else {
+		ret = ttm_bo_vm_dummy_page(vmf, prot);
+	}
+
+	/* TTM has dropped the lock itself if it wants the fault retried. */
+	if (ret == VM_FAULT_RETRY && !(vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		return ret;
+
+	dma_resv_unlock(bo->base.resv);
+	return ret;
+}
+
+static const struct vm_operations_struct edgpu_gem_vm_ops = {
+	.fault = edgpu_gem_fault,
+	.open = ttm_bo_vm_open,
+	.close = ttm_bo_vm_close,
+	.access = ttm_bo_vm_access,
+};
+
+static const struct drm_gem_object_funcs edgpu_gem_funcs = {
+	.free = edgpu_gem_free,
+	.mmap = drm_gem_ttm_mmap,
+	.print_info = drm_gem_ttm_print_info,
+	.vm_ops = &edgpu_gem_vm_ops,
+};
+
+static struct edgpu_bo *
+edgpu_bo_create(struct edgpu_device *edgpu, const struct drm_edgpu_gem_create *args)
+{
+	struct ttm_operation_ctx ctx = {
+		.interruptible = true,
+		.gfp_retry_mayfail = true,
+	};
+	struct edgpu_placement placement;
+	struct edgpu_bo *bo;
+	int ret;
+
+	bo = kzalloc_obj(*bo);
+	if (!bo)
+		return ERR_PTR(-ENOMEM);
+
+	bo->placement = args->placement;
+	bo->caching = edgpu_cachings[args->caching];
+	bo->base.base.funcs = &edgpu_gem_funcs;
+	drm_gem_private_object_init(&edgpu->drm, &bo->base.base, args->size);
+	edgpu_placement_init(&placement, args->placement,
+			     args->flags & EDGPU_CREATE_PREFER_SYSTEM);
+
+	/* Destroys the object if it fails. */
+	ret = ttm_bo_init_reserved(&edgpu->ttm, &bo->base, ttm_bo_type_device,
+				   &placement.base, 0, &ctx, NULL, NULL,
+				   edgpu_bo_destroy);
+	if (ret)
+		return ERR_PTR(ret);
+
+	ttm_bo_unreserve(&bo->base);
+	return bo;
+}
+
+/*
+ * More than all VRAM or all RAM can never be resident; refused here, before
+ * page arrays of that size are allocated or everything else is evicted.
+ */
+static u64 edgpu_max_size(struct edgpu_device *edgpu, u32 placement)
+{
+	u64 max = 0;
+
+	if (placement & EDGPU_PLACEMENT_SYSTEM)
+		max = (u64)totalram_pages() << PAGE_SHIFT;
+	if (placement & EDGPU_PLACEMENT_VRAM)
+		max = max(max, edgpu->vram_size);
+	return max;
+}
+
+static int edgpu_check_create(struct edgpu_device *edgpu,
+			      const struct drm_edgpu_gem_create *args)
+{
+	if (!args->size || !args->placement ||
+	    (args->placement & ~EDGPU_PLACEMENTS) ||
+	    args->caching >= ARRAY_SIZE(edgpu_cachings) ||
+	    (args->flags & ~EDGPU_CREATE_PREFER_SYSTEM))
+		return -EINVAL;
+	if (args->size > edgpu_max_size(edgpu, args->placement))
+		return -E2BIG;
+	return 0;
+}
+
+int edgpu_gem_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct edgpu_device *edgpu = to_edgpu(drm);
+	struct drm_edgpu_gem_create *args = data;
+	struct edgpu_bo *bo;
+	int ret, idx;
+
+	ret = edgpu_check_create(edgpu, args);
+	if (ret)
+		return ret;
+	if (!drm_dev_enter(drm, &idx))
+		return -ENODEV;
+
+	args->size = PAGE_ALIGN(args->size);
+	bo = edgpu_bo_create(edgpu, args);
+	if (IS_ERR(bo)) {
+		ret = PTR_ERR(bo);
+	} else {
+		ret = drm_gem_handle_create(file, &bo->base.base, &args->handle);
+		drm_gem_object_put(&bo->base.base);
+	}
+	drm_dev_exit(idx);
+	return ret;
+}
+
+int edgpu_gem_mmap_offset_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_edgpu_gem_mmap_offset *args = data;
+	struct drm_gem_object *gem;
+
+	if (args->pad)
+		return -EINVAL;
+
+	gem = drm_gem_object_lookup(file, args->handle);
+	if (!gem)
+		return -ENOENT;
+
+	args->offset = drm_vma_node_offset_addr(&gem->vma_node);
+	drm_gem_object_put(gem);
+	return 0;
+}
+
+static void edgpu_bo_info(struct edgpu_bo *bo, struct drm_edgpu_gem_info *args)
+{
+	struct ttm_buffer_object *tbo = &bo->base;
+	bool vram = tbo->resource && tbo->resource->mem_type == TTM_PL_VRAM;
+	u32 i;
+
+	args->placement = vram ? EDGPU_PLACEMENT_VRAM : EDGPU_PLACEMENT_SYSTEM;
+	args->size = tbo->base.size;
+	args->populated = vram || (tbo->ttm && ttm_tt_is_populated(tbo->ttm));
+	for (i = 0; i < ARRAY_SIZE(edgpu_cachings); i++)
+		if (edgpu_cachings[i] == bo->caching)
+			args->caching = i;
+}
+
+int edgpu_gem_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct drm_edgpu_gem_info *args = data;
+	struct drm_gem_object *gem;
+	int ret;
+
+	gem = drm_gem_object_lookup(file, args->handle);
+	if (!gem)
+		return -ENOENT;
+
+	ret = dma_resv_lock_interruptible(gem->resv, NULL);
+	if (!ret) {
+		edgpu_bo_info(gem_to_edgpu_bo(gem), args);
+		dma_resv_unlock(gem->resv);
+	}
+	drm_gem_object_put(gem);
+	return ret;
+}
+
+static int edgpu_bo_move_to(struct edgpu_bo *bo, u32 place)
+{
+	struct ttm_operation_ctx ctx = {
+		.interruptible = true,
+		.gfp_retry_mayfail = true,
+	};
+	struct edgpu_placement placement;
+	int ret;
+
+	ret = ttm_bo_reserve(&bo->base, true, false, NULL);
+	if (ret)
+		return ret;
+
+	edgpu_bo_note_errors(bo);
+	edgpu_placement_init(&placement, place, false);
+	ret = ttm_bo_validate(&bo->base, &placement.base, &ctx);
+	ttm_bo_unreserve(&bo->base);
+	return ret;
+}
+
+int edgpu_gem_move_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
+{
+	struct edgpu_device *edgpu = to_edgpu(drm);
+	struct drm_edgpu_gem_move *args = data;
+	struct drm_gem_object *gem;
+	struct edgpu_bo *bo;
+	int ret = -EINVAL, idx;
+
+	gem = drm_gem_object_lookup(file, args->handle);
+	if (!gem)
+		return -ENOENT;
+	bo = gem_to_edgpu_bo(gem);
+
+	if (hweight32(args->placement) != 1 || (args->placement & ~bo->placement))
+		goto out_put;
+
+	ret = -E2BIG;
+	if (gem->size > edgpu_max_size(edgpu, args->placement))
+		goto out_put;
+
+	ret = -ENODEV;
+	if (!drm_dev_enter(drm, &idx))
+		goto out_put;
+	ret = edgpu_bo_move_to(bo, args->placement);
+	drm_dev_exit(idx);
+
+out_put:
+	drm_gem_object_put(gem);
+	return ret;
+}

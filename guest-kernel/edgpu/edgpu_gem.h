@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _EDGPU_GEM_H_
+#define _EDGPU_GEM_H_
+
+#include <drm/ttm/ttm_bo.h>
+
+struct drm_device;
+struct drm_file;
+
+/**
+ * struct edgpu_bo - a buffer object
+ */
+struct edgpu_bo {
+	/** @base: TTM and GEM object */
+	struct ttm_buffer_object base;
+	/** @placement: EDGPU_PLACEMENT_* where the engines may use it */
+	u32 placement;
+	/** @caching: of its pages in system memory */
+	enum ttm_caching caching;
+	/**
+	 * @error: of a job that used the object, not yet reported by a wait;
+	 * under the reservation lock
+	 */
+	int error;
+};
+
+static inline struct edgpu_bo *to_edgpu_bo(struct ttm_buffer_object *bo)
+{
+	return container_of(bo, struct edgpu_bo, base);
+}
+
+static inline struct edgpu_bo *gem_to_edgpu_bo(struct drm_gem_object *gem)
+{
+	return container_of(gem, struct edgpu_bo, base.base);
+}
+
+bool edgpu_bo_is_ours(struct ttm_buffer_object *bo);
+void edgpu_bo_note_errors(struct edgpu_bo *bo);
+
+int edgpu_gem_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int edgpu_gem_mmap_offset_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int edgpu_gem_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int edgpu_gem_move_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+
+#endif

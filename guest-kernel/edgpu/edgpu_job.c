@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What jobs are made of: operations on stretches of objects, as commands.
+ */
+
+#include <linux/mm.h>
+#include <linux/sizes.h>
+
+#include <drm/ttm/ttm_placement.h>
+#include <drm/ttm/ttm_resource.h>
+#include <drm/ttm/ttm_tt.h>
+
+#include "edgpu_job.h"
+#include "edgpu_ring.h"
+
+/*
+ * Copies and fills are cut into pieces, so that scatter lists stay short, and
+ * a hang shows as soon as one piece takes too long.
+ */
+#define EDGPU_PIECE	SZ_4M
+
+static_assert(2 * (EDGPU_PIECE / PAGE_SIZE + 1) <= EDGPU_RING_MAX_SG);
+
+/**
+ * edgpu_span() - where an object is from some offset on
+ * @res: the resource, in VRAM or system memory
+ * @tt: the pages, populated, if @res is in system memory
+ * @offset: in bytes
+ *
+ * Valid while the object is locked or a fence keeps it in place.
+ *
+ * Return: the span.
+ */
+struct edgpu_span edgpu_span(const struct ttm_resource *res,
+			     const struct ttm_tt *tt, u64 offset)
+{
+	if (res->mem_type == TTM_PL_VRAM)
+		return (struct edgpu_span) {
+			.offset = ((u64)res->start << PAGE_SHIFT) + offset,
+		};
+
+	return (struct edgpu_span) {
+		.pages = tt->dma_address,
+		.offset = offset,
+	};
+}
+
+/* Bytes from the start of the span, @len at most, at consecutive addresses. */
+static u64 span_run(struct edgpu_span span, u64 len, u64 *addr)
+{
+	u64 page = span.offset >> PAGE_SHIFT;
+	u64 run = PAGE_SIZE - offset_in_page(span.offset);
+
+	*addr = span.pages[page] + offset_in_page(span.offset);
+	while (run < len && span.pages[page + 1] == span.pages[page] + PAGE_SIZE) {
+		page++;
+		run += PAGE_SIZE;
+	}
+	return min(run, len);
+}
+
+static u32 span_count_runs(struct edgpu_span span, u64 len)
+{
+	u32 count = 0;
+	u64 addr, run;
+
+	for (; len; len -= run, span.offset += run, count++)
+		run = span_run(span, len, &addr);
+	return count;
+}
+
+/*
+ * The address field of a command for @len bytes of @span: the address itself
+ * if they are in one piece, that of a scatter list otherwise.
+ */
+static int span_address(struct edgpu_ring *ring, struct edgpu_span span, u64 len,
+			u64 *addr, u32 *nents)
+{
+	struct edgpu_sg *sg;
+	dma_addr_t list;
+	u64 run;
+	int ret;
+
+	*nents = 0;
+	if (!span.pages) {
+		*addr = span.offset;
+		return 0;
+	}
+	if (span_run(span, len, addr) == len)
+		return 0;
+
+	*nents = span_count_runs(span, len);
+	ret = edgpu_ring_alloc_sg(ring, *nents, &sg, &list);
+	if (ret)
+		return ret;
+
+	for (; len; len -= run, span.offset += run, sg++) {
+		run = span_run(span, len, addr);
+		sg->addr = cpu_to_le64(*addr);
+		sg->len = cpu_to_le64(run);
+	}
+	*addr = list;
+	return 0;
+}
+
+static int job_set_src(struct edgpu_ring *ring, struct edgpu_command *cmd,
+		       struct edgpu_span span, u64 len)
+{
+	u32 nents;
+	u64 addr;
+	int ret;
+
+	ret = span_address(ring, span, len, &addr, &nents);
+	if (ret)
+		return ret;
+
+	cmd->src = cpu_to_le64(addr);
+	cmd->src_nents = cpu_to_le32(nents);
+	if (!span.pages)
+		cmd->flags |= cpu_to_le32(EDGPU_FLAG_SRC_VRAM);
+	else if (nents)
+		cmd->flags |= cpu_to_le32(EDGPU_FLAG_SRC_SG);
+	return 0;
+}
+
+static int job_set_dst(struct edgpu_ring *ring, struct edgpu_command *cmd,
+		       struct edgpu_span span, u64 len)
+{
+	u32 nents;
+	u64 addr;
+	int ret;
+
+	ret = span_address(ring, span, len, &addr, &nents);
+	if (ret)
+		return ret;
+
+	cmd->dst = cpu_to_le64(addr);
+	cmd->dst_nents = cpu_to_le32(nents);
+	if (!span.pages)
+		cmd->flags |= cpu_to_le32(EDGPU_FLAG_DST_VRAM);
+	else if (nents)
+		cmd->flags |= cpu_to_le32(EDGPU_FLAG_DST_SG);
+	return 0;
+}
+
+/**
+ * edgpu_job_copy() - copy between two stretches that do not overlap
+ * @ring: the ring, between begin and commit
+ * @src: from
+ * @dst: to
+ * @len: bytes
+ *
+ * Return: 0, or an error of edgpu_ring_push().
+ */
+int edgpu_job_copy(struct edgpu_ring *ring, struct edgpu_span src,
+		   struct edgpu_span dst, u64 len)
+{
+	u64 piece;
+	int ret;
+
+	for (; len; len -= piece, src.offset += piece, dst.offset += piece) {
+		struct edgpu_command cmd = {
+			.opcode = cpu_to_le32(EDGPU_OP_COPY),
+		};
+
+		piece = min(len, EDGPU_PIECE);
+		cmd.len = cpu_to_le64(piece);
+		ret = job_set_src(ring, &cmd, src, piece);
+		if (!ret)
+			ret = job_set_dst(ring, &cmd, dst, piece);
+		if (!ret)
+			ret = edgpu_ring_push(ring, &cmd);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/**
+ * edgpu_job_fill() - fill a stretch with a pattern
+ * @ring: the ring, between begin and commit
+ * @dst: where; the offset is a multiple of 8
+ * @len: bytes, a multiple of 8
+ * @value: the pattern
+ *
+ * Return: 0, or an error of edgpu_ring_push().
+ */
+int edgpu_job_fill(struct edgpu_ring *ring, struct edgpu_span dst, u64 len,
+		   u64 value)
+{
+	u64 piece;
+	int ret;
+
+	for (; len; len -= piece, dst.offset += piece) {
+		struct edgpu_command cmd = {
+			.opcode = cpu_to_le32(EDGPU_OP_FILL),
+			.value = cpu_to_le64(value),
+		};
+
+		piece = min(len, EDGPU_PIECE);
+		cmd.len = cpu_to_le64(piece);
+		ret = job_set_dst(ring, &cmd, dst, piece);
+		if (!ret)
+			ret = edgpu_ring_push(ring, &cmd);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/**
+ * edgpu_job_checksum() - checksum a stretch
+ * @ring: the ring, between begin and commit
+ * @src: what
+ * @len: bytes; in system memory, few enough for one scatter list
+ * @seed: of the hash
+ * @dst: where the 8 bytes of the result go; the offset is a multiple of 8
+ *
+ * Return: 0, or an error of edgpu_ring_push().
+ */
+int edgpu_job_checksum(struct edgpu_ring *ring, struct edgpu_span src, u64 len,
+		       u64 seed, struct edgpu_span dst)
+{
+	struct edgpu_command cmd = {
+		.opcode = cpu_to_le32(EDGPU_OP_CHECKSUM),
+		.len = cpu_to_le64(len),
+		.value = cpu_to_le64(seed),
+	};
+	int ret;
+
+	ret = job_set_src(ring, &cmd, src, len);
+	if (!ret)
+		ret = job_set_dst(ring, &cmd, dst, sizeof(u64));
+	if (!ret)
+		ret = edgpu_ring_push(ring, &cmd);
+	return ret;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _EDGPU_JOB_H_
+#define _EDGPU_JOB_H_
+
+#include <linux/types.h>
+
+struct edgpu_ring;
+struct ttm_resource;
+struct ttm_tt;
+
+/**
+ * struct edgpu_span - where a stretch of an object is, for the engines
+ */
+struct edgpu_span {
+	/** @pages: DMA addresses of its pages, or NULL if it is in VRAM */
+	const dma_addr_t *pages;
+	/** @offset: of the stretch, in @pages or in VRAM, in bytes */
+	u64 offset;
+};
+
+struct edgpu_span edgpu_span(const struct ttm_resource *res,
+			     const struct ttm_tt *tt, u64 offset);
+
+int edgpu_job_copy(struct edgpu_ring *ring, struct edgpu_span src,
+		   struct edgpu_span dst, u64 len);
+int edgpu_job_fill(struct edgpu_ring *ring, struct edgpu_span dst, u64 len,
+		   u64 value);
+int edgpu_job_checksum(struct edgpu_ring *ring, struct edgpu_span src, u64 len,
+		       u64 seed, struct edgpu_span dst);
+
+#endif

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Moves of objects between VRAM and system memory, by the copy engine.
+ *
+ * Every move is waited for before TTM lets go of the old place: an engine that
+ * faults half-way then costs nothing but the move. Nothing here runs in
+ * reclaim: system pages are unpinned without the engines.
+ */
+
+#include <linux/dma-fence.h>
+#include <linux/slab.h>
+
+#include <drm/drm_drv.h>
+#include <drm/ttm/ttm_bo.h>
+#include <drm/ttm/ttm_placement.h>
+#include <drm/ttm/ttm_tt.h>
+
+#include "edgpu_drv.h"
+#include "edgpu_job.h"
+#include "edgpu_move.h"
+
+/* The engine that moves objects. */
+#define EDGPU_MOVE_ENGINE	0
+
+/* One copy from @src, or a fill with zeroes without one, and wait for it. */
+static int move_run(struct edgpu_ring *ring, const struct edgpu_span *src,
+		    const struct edgpu_span *dst, u64 size)
+{
+	struct edgpu_fence *fence;
+	int ret;
+
+	fence = edgpu_fence_alloc();
+	if (!fence)
+		return -ENOMEM;
+
+	ret = edgpu_ring_begin(ring);
+	if (ret)
+		goto out_free;
+
+	if (src)
+		ret = edgpu_job_copy(ring, *src, *dst, size);
+	else
+		ret = edgpu_job_fill(ring, *dst, size, 0);
+	if (ret)
+		edgpu_ring_cancel(ring);
+	else
+		ret = edgpu_ring_commit(ring, fence);
+	if (ret)
+		goto out_free;
+
+	/* Not interruptible: the engine is at work on these pages. */
+	dma_fence_wait(&fence->base, false);
+	ret = min(dma_fence_get_status(&fence->base), 0);
+	dma_fence_put(&fence->base);
+	return ret;
+
+out_free:
+	kfree(fence);
+	return ret;
+}
+
+/* System memory that was never written to needs no copy. */
+static bool move_has_content(struct ttm_buffer_object *bo)
+{
+	if (!bo->resource)
+		return false;
+	if (bo->resource->mem_type != TTM_PL_SYSTEM)
+		return true;
+	return bo->ttm && (ttm_tt_is_populated(bo->ttm) || ttm_tt_is_swapped(bo->ttm));
+}
+
+static int move_data(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx,
+		     struct ttm_resource *new_mem)
+{
+	struct edgpu_ring *ring =
+		&ttm_to_edgpu(bo->bdev)->rings[EDGPU_MOVE_ENGINE];
+	bool content = move_has_content(bo);
+	struct edgpu_span src, dst;
+	int ret;
+
+	/* Also the pages of the new place: TTM leaves those to the driver. */
+	if (new_mem->mem_type == TTM_PL_SYSTEM ||
+	    (content && bo->resource->mem_type == TTM_PL_SYSTEM)) {
+		ret = ttm_bo_populate(bo, ctx);
+		if (ret)
+			return ret;
+	}
+
+	dst = edgpu_span(new_mem, bo->ttm, 0);
+	if (!content)
+		return move_run(ring, NULL, &dst, bo->base.size);
+
+	src = edgpu_span(bo->resource, bo->ttm, 0);
+	return move_run(ring, &src, &dst, bo->base.size);
+}
+
+/**
+ * edgpu_bo_move() - &ttm_device_funcs.move
+ * @bo: the object, locked
+ * @evict: whether it has to make room
+ * @ctx: how to wait
+ * @new_mem: where to
+ * @hop: not used: every move is direct
+ *
+ * Return: 0, or a negative error code, with @bo unchanged.
+ */
+int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
+		  struct ttm_operation_ctx *ctx, struct ttm_resource *new_mem,
+		  struct ttm_place *hop)
+{
+	bool was_system = !bo->resource || bo->resource->mem_type == TTM_PL_SYSTEM;
+	int ret, idx;
+
+	if (was_system && new_mem->mem_type == TTM_PL_SYSTEM) {
+		ttm_bo_move_null(bo, new_mem);
+		return 0;
+	}
+
+	ret = ttm_bo_wait_ctx(bo, ctx);
+	if (ret)
+		return ret;
+
+	if (!drm_dev_enter(bo->base.dev, &idx))
+		return -ENODEV;
+	ret = move_data(bo, ctx, new_mem);
+	drm_dev_exit(idx);
+	if (ret)
+		return ret;
+
+	if (bo->resource)
+		ttm_bo_move_sync_cleanup(bo, new_mem);
+	else
+		ttm_bo_assign_mem(bo, new_mem);
+	return 0;
+}

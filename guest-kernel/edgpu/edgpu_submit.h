@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _EDGPU_SUBMIT_H_
+#define _EDGPU_SUBMIT_H_
+
+struct drm_device;
+struct drm_file;
+
+int edgpu_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+int edgpu_wait_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
+
+#endif
