@@ -7,11 +7,9 @@ import { inject, test as base } from 'vitest';
 import { loadMachineProfile } from '../config/machine-profile.ts';
 import { RigError } from '../util/rig-error.ts';
 import { Vm } from '../vm/vm.ts';
-import { Gpu } from './gpu.ts';
+import { Gpu, GPU_MEMORY } from './gpu.ts';
 import { Guest } from './guest.ts';
 import type { TestRecord } from './rig-context.ts';
-
-const GPU_MEMORY = { vramMiB: 256, apertureMiB: 256 } as const;
 
 export const test = base
   .extend('machine', () => inject('rig').selection.machine)

@@ -6,6 +6,9 @@ import type { Vm } from '../vm/vm.ts';
 import type { Guest } from './guest.ts';
 import type { Backend } from './rig-context.ts';
 
+/** Of the device, where a suite does not say otherwise. */
+export const GPU_MEMORY = { vramMiB: 256, apertureMiB: 256 } as const;
+
 const RENDER_NODE = '/dev/dri/renderD128';
 
 const properties = z.array(z.object({ name: z.string(), type: z.string() }));

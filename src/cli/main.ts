@@ -1,0 +1,63 @@
+/** The command line: verbs, options, and what becomes of every error. */
+import { Command, CommanderError } from 'commander';
+import { EXIT_CODES, RigError } from '../util/rig-error.ts';
+import { buildVerb } from './build-verb.ts';
+import { doctorVerb } from './doctor-verb.ts';
+import { addMachineOptions, addRunOptions, type MachineOptions, type RunOptions } from './run-options.ts';
+import { runVerb } from './run-verb.ts';
+import { Interruption, INTERRUPTED_EXIT_CODE, openSession, type Session } from './session.ts';
+import { shellVerb } from './shell-verb.ts';
+import { testVerb } from './test-verb.ts';
+
+type SetExitCode = (code: number) => void;
+
+function program(session: Session, exit: SetExitCode): Command {
+  const root = new Command('dgpu-rig')
+    .description('A test rig for the memory management of discrete GPUs in the Linux kernel.')
+    .exitOverride()
+    .showHelpAfterError();
+  addRunOptions(root.command('run').description('build what is missing, boot, run suites, judge'))
+    .argument('[suite...]', 'suites to run; all of them by default')
+    .action(async (suites: string[], options: RunOptions) => exit(await runVerb(suites, options, session)));
+  root
+    .command('build')
+    .description('build everything that run needs')
+    .option('--kernel-src <dir>', 'build this kernel tree instead of the pinned one')
+    .action(async (options: { kernelSrc?: string }) => exit(await buildVerb(options, session)));
+  addMachineOptions(root.command('shell').description('open a shell in a fresh VM')).action(
+    async (options: MachineOptions) => exit(await shellVerb(options, session)),
+  );
+  root
+    .command('doctor')
+    .description('say what this machine lacks, and how to get it')
+    .action(async () => exit(await doctorVerb(session)));
+  addRunOptions(root.command('test').description('run the tests of the rig itself, then the suites'))
+    .argument('[project...]', 'unit, device, vm, suites; all of them by default')
+    .action(async (projects: string[], options: RunOptions) => exit(await testVerb(projects, options, session)));
+  return root;
+}
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_CODES.usage;
+  if (error instanceof Interruption) return INTERRUPTED_EXIT_CODE;
+  if (error instanceof RigError) {
+    const remedy = error.remedy === undefined ? '' : `\n  ${error.remedy}`;
+    process.stderr.write(`dgpu-rig: ${error.message}${remedy}\n`);
+    return EXIT_CODES[error.failureClass];
+  }
+  const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`dgpu-rig: this is a bug of the rig itself, please report it.\n${what}\n`);
+  return EXIT_CODES.infrastructure;
+}
+
+const session = openSession();
+let exitCode = 0;
+try {
+  await program(session, (code) => (exitCode = code)).parseAsync();
+} catch (error) {
+  session.progress.stop();
+  exitCode = exitCodeOf(session.signal.aborted ? session.signal.reason : error);
+}
+session.progress.stop();
+// Not process.exitCode: nothing that still holds the event loop may hold the user, too.
+process.exit(exitCode);

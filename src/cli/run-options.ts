@@ -1,0 +1,92 @@
+/** The options that choose what a run is about, shared by the verbs that boot VMs. */
+import { access, constants } from 'node:fs/promises';
+import path from 'node:path';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { RigError } from '../util/rig-error.ts';
+import { BACKENDS, DEFAULT_SELECTION, type Backend, type Selection } from '../suite/rig-context.ts';
+import { randomSeed } from '../suite/run-context.ts';
+import { defaultMaxVms } from '../suite/vitest-projects.ts';
+import { ACCELERATOR_CHOICES, type AcceleratorChoice } from '../vm/kvm-proof.ts';
+
+/** Those the machines have a memory tier for. */
+const DMA_MASKS = [32, 40, 48] as const;
+
+/** What machine to boot: for every verb that boots one. */
+export interface MachineOptions {
+  readonly machine: string;
+  readonly dmaBits: readonly number[];
+  readonly accel: AcceleratorChoice;
+  readonly keep: boolean;
+  readonly kernelSrc?: string;
+}
+
+export interface RunOptions extends MachineOptions {
+  readonly backend: Backend;
+  readonly maxVms: number;
+  readonly seed?: number;
+  readonly filter?: RegExp;
+  readonly json?: string;
+}
+
+export function addMachineOptions(command: Command): Command {
+  return command
+    .option('--machine <name>', 'machine profile, from rig/machines', DEFAULT_SELECTION.machine)
+    .addOption(
+      new Option('--dma-bits <list>', 'address widths of the device')
+        .default(DEFAULT_SELECTION.dmaBits, DEFAULT_SELECTION.dmaBits.join(','))
+        .argParser(parseMasks),
+    )
+    .addOption(
+      new Option('--accel <how>', 'how QEMU runs the guest').choices(ACCELERATOR_CHOICES).default('auto' as const),
+    )
+    .option('--kernel-src <dir>', 'build and test this kernel tree instead of the pinned one')
+    .option('--keep', 'keep the artifacts of VMs where nothing failed, too', false);
+}
+
+export function addRunOptions(command: Command): Command {
+  return addMachineOptions(command)
+    .addOption(
+      new Option('--backend <name>', "what the driver's objects live in")
+        .choices(BACKENDS)
+        .default(DEFAULT_SELECTION.backend),
+    )
+    .option('--filter <regex>', 'only tests whose full name matches', parseRegex)
+    .option('--json <file>', 'write the results to this file')
+    .addOption(new Option('--seed <n>', 'repeat a run with the seed it printed').argParser(parseCount))
+    .addOption(new Option('--max-vms <n>', 'most VMs at the same time').default(defaultMaxVms()).argParser(parseCount));
+}
+
+export function selectionOf(options: MachineOptions & Partial<RunOptions>): Selection {
+  const { machine, dmaBits, keep, backend = DEFAULT_SELECTION.backend, seed = randomSeed() } = options;
+  return { machine, dmaBits, backend, keep, seed };
+}
+
+/** Before minutes of work, not after. */
+export async function checkReportFile(file: string | undefined): Promise<void> {
+  if (file === undefined) return;
+  const folder = path.dirname(path.resolve(file));
+  await access(folder, constants.W_OK).catch((cause: unknown) => {
+    throw new RigError('usage', `--json ${file}: there is no folder ${folder} to write to.`, { cause });
+  });
+}
+
+function parseMasks(text: string): number[] {
+  const masks = text.split(',').map(Number);
+  const valid: readonly number[] = DMA_MASKS;
+  if (masks.every((mask) => valid.includes(mask))) return [...new Set(masks)];
+  throw new InvalidArgumentError(`Give one or more of ${DMA_MASKS.join(', ')}, separated by commas.`);
+}
+
+function parseRegex(text: string): RegExp {
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function parseCount(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError('Give a positive whole number.');
+}

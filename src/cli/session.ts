@@ -1,0 +1,28 @@
+/** One invocation of the CLI: how it shows what it does, and how Ctrl-C ends it. */
+import { createProgress, type Progress } from '../report/progress.ts';
+
+export interface Session {
+  readonly progress: Progress;
+  /** Aborted by the first Ctrl-C, with an Interruption as its reason. */
+  readonly signal: AbortSignal;
+}
+
+export const INTERRUPTED_EXIT_CODE = 130;
+
+export class Interruption extends Error {
+  override readonly name = 'Interruption';
+}
+
+/** Once: in order, VMs and builds down first. Twice: now; what we started dies with us. */
+export function openSession(): Session {
+  const progress = createProgress(process.stdout);
+  const interruption = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      if (interruption.signal.aborted) process.exit(INTERRUPTED_EXIT_CODE);
+      progress.print('Stopping in order; press Ctrl-C again to stop at once.');
+      interruption.abort(new Interruption('The run was interrupted.'));
+    });
+  }
+  return { progress, signal: interruption.signal };
+}

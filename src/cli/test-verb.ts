@@ -1,0 +1,62 @@
+/** `dgpu-rig test`: the tests of the rig itself, then the suites: all that has to hold before a change lands. */
+import { execa } from 'execa';
+import { repositoryPath } from '../config/paths.ts';
+import { runExitCode } from '../report/outcome.ts';
+import { summarize } from '../report/run-report.ts';
+import { summaryLine } from '../report/summary-line.ts';
+import { verdictTable } from '../report/verdict-table.ts';
+import { prepareRun } from '../suite/run-context.ts';
+import { PROJECT_NAMES, vitestProject, type ProjectName } from '../suite/vitest-projects.ts';
+import { RigError } from '../util/rig-error.ts';
+import { selectionOf, type RunOptions } from './run-options.ts';
+import type { Session } from './session.ts';
+import { runVitest } from './vitest-run.ts';
+
+export async function testVerb(names: readonly string[], options: RunOptions, session: Session): Promise<number> {
+  const { progress, signal } = session;
+  const projects = names.length === 0 ? PROJECT_NAMES : names.map(projectName);
+  const rig = await prepareRun({
+    selection: selectionOf(options),
+    accelerator: options.accel,
+    kernelSource: options.kernelSrc,
+    emit: progress.emit,
+    signal,
+  });
+  const checked = await runCheck(session);
+  const { filter, maxVms } = options;
+  const request = { projects: projects.map((name) => vitestProject(name)), rig, maxVms, filter };
+  const reporter = await runVitest(request, session);
+
+  progress.stop();
+  const { pass, fail, error } = summarize(reporter.results);
+  const watched = reporter.results.filter(({ params }) => Object.keys(params).length > 0);
+  if (watched.length > 0) process.stdout.write(`\n${verdictTable(watched)}\n`);
+  process.stdout.write(`\n${summaryLine(pass + Number(checked), fail + error + Number(!checked))}\n`);
+  return runExitCode([...reporter.failures, ...(checked ? [] : ['test' as const])]);
+}
+
+/** Format, lint, types and import order count as one test. */
+async function runCheck({ progress, signal }: Session): Promise<boolean> {
+  const start = performance.now();
+  const step = { id: 'npm-run-check' };
+  progress.emit({ type: 'step-start', ...step, title: 'Format, lint, types, import order' });
+  const { exitCode, all } = await execa('npm', ['run', '--silent', 'check'], {
+    cwd: repositoryPath(),
+    all: true,
+    reject: false,
+    cancelSignal: signal,
+  });
+  signal.throwIfAborted();
+  const outcome = exitCode === 0 ? 'done' : 'failed';
+  progress.emit({ type: 'step-end', ...step, outcome, durationMs: performance.now() - start });
+  if (exitCode !== 0) progress.print(all);
+  return exitCode === 0;
+}
+
+function projectName(name: string): ProjectName {
+  const known = PROJECT_NAMES.find((candidate) => candidate === name);
+  if (known) return known;
+  throw new RigError('usage', `There are no tests named ${name}.`, {
+    remedy: `There are: ${PROJECT_NAMES.join(', ')}.`,
+  });
+}

@@ -1,0 +1,40 @@
+/** Runs vitest projects in this process, with our reporter. */
+import { createVitest } from 'vitest/node';
+import type { TestProjectInlineConfiguration } from 'vitest/config';
+import { repositoryPath } from '../config/paths.ts';
+import { RigReporter } from '../report/rig-reporter.ts';
+import type { RigContext } from '../suite/rig-context.ts';
+import type { Session } from './session.ts';
+
+export interface VitestRequest {
+  readonly projects: readonly TestProjectInlineConfiguration[];
+  readonly rig: RigContext;
+  readonly maxVms: number;
+  readonly filter: RegExp | undefined;
+}
+
+export async function runVitest(request: VitestRequest, { progress, signal }: Session): Promise<RigReporter> {
+  signal.throwIfAborted();
+  const reporter = new RigReporter(progress.emit);
+  const vitest = await createVitest('test', {
+    config: false,
+    root: repositoryPath(),
+    watch: false,
+    projects: [...request.projects],
+    reporters: [reporter],
+    provide: { rig: request.rig },
+    maxConcurrency: request.maxVms,
+    passWithNoTests: true,
+    ...(request.filter ? { testNamePattern: request.filter } : {}),
+  });
+  const cancel = (): void => void vitest.cancelCurrentRun('keyboard-input');
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    await vitest.start();
+  } finally {
+    signal.removeEventListener('abort', cancel);
+    await vitest.close();
+  }
+  signal.throwIfAborted();
+  return reporter;
+}
