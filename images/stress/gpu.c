@@ -1,0 +1,166 @@
+#define _GNU_SOURCE
+#include "gpu.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RENDER_MINOR_FIRST 128
+#define RENDER_MINOR_LAST 191
+#define WAIT_SECONDS 60
+
+static char failure[256];
+
+const char *gpu_failure(void)
+{
+	return failure;
+}
+
+bool gpu_fail(const char *format, ...)
+{
+	va_list args;
+
+	if (!failure[0]) {
+		va_start(args, format);
+		vsnprintf(failure, sizeof(failure), format, args);
+		va_end(args);
+	}
+	return false;
+}
+
+static bool call(struct gpu *gpu, unsigned long request, void *args, const char *name)
+{
+	int ret;
+
+	do {
+		ret = ioctl(gpu->fd, request, args);
+	} while (ret && (errno == EINTR || errno == EAGAIN));
+	return !ret || gpu_fail("%s: %s (%s)", name, strerrorname_np(errno), strerror(errno));
+}
+
+#define CALL(gpu, name, args) call(gpu, DRM_IOCTL_EDGPU_##name, args, #name)
+
+static bool get_param(struct gpu *gpu, uint32_t param, uint64_t *value)
+{
+	struct drm_edgpu_get_param args = { .param = param };
+
+	if (!CALL(gpu, GET_PARAM, &args))
+		return false;
+	*value = args.value;
+	return true;
+}
+
+static bool is_edgpu(int fd)
+{
+	char name[16] = "";
+	struct drm_version version = { .name = name, .name_len = sizeof(name) - 1 };
+
+	return !ioctl(fd, DRM_IOCTL_VERSION, &version) && !strcmp(name, "edgpu");
+}
+
+static bool open_minor(struct gpu *gpu, unsigned int minor)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/dri/renderD%u", minor);
+	gpu->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (gpu->fd < 0)
+		return false;
+	if (!is_edgpu(gpu->fd)) {
+		close(gpu->fd);
+		return false;
+	}
+	gpu->minor = minor;
+	return true;
+}
+
+bool gpu_open(struct gpu *gpu)
+{
+	unsigned int minor = RENDER_MINOR_FIRST;
+
+	while (!open_minor(gpu, minor))
+		if (++minor > RENDER_MINOR_LAST)
+			return gpu_fail("no render node in /dev/dri belongs to edgpu: is the driver loaded?");
+
+	return get_param(gpu, EDGPU_PARAM_VRAM_SIZE, &gpu->vram_size) &&
+	       get_param(gpu, EDGPU_PARAM_APERTURE_SIZE, &gpu->aperture_size) &&
+	       get_param(gpu, EDGPU_PARAM_ENGINES, &gpu->engines) &&
+	       get_param(gpu, EDGPU_PARAM_DMA_BITS, &gpu->dma_bits) &&
+	       get_param(gpu, EDGPU_PARAM_VRAM_GENERATION, &gpu->vram_generation) &&
+	       get_param(gpu, EDGPU_PARAM_BACKEND, &gpu->backend);
+}
+
+bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t placement)
+{
+	struct drm_edgpu_gem_create args = {
+		.size = size,
+		.placement = placement,
+		.caching = EDGPU_CACHING_CACHED,
+		.flags = EDGPU_CREATE_PREFER_SYSTEM,
+	};
+
+	if (!CALL(gpu, GEM_CREATE, &args))
+		return false;
+	object->handle = args.handle;
+	object->size = size;
+	return true;
+}
+
+bool gpu_map(struct gpu *gpu, const struct object *object, void **data)
+{
+	struct drm_edgpu_gem_mmap_offset args = { .handle = object->handle };
+
+	if (!CALL(gpu, GEM_MMAP_OFFSET, &args))
+		return false;
+
+	*data = mmap(NULL, object->size, PROT_READ | PROT_WRITE, MAP_SHARED, gpu->fd,
+		     (off_t)args.offset);
+	return *data != MAP_FAILED ||
+	       gpu_fail("mmap: %s (%s)", strerrorname_np(errno), strerror(errno));
+}
+
+bool gpu_unmap(const struct object *object, void *data)
+{
+	return !munmap(data, object->size) ||
+	       gpu_fail("munmap: %s (%s)", strerrorname_np(errno), strerror(errno));
+}
+
+bool gpu_move(struct gpu *gpu, const struct object *object, uint32_t placement)
+{
+	struct drm_edgpu_gem_move args = {
+		.handle = object->handle,
+		.placement = placement,
+	};
+
+	return CALL(gpu, GEM_MOVE, &args);
+}
+
+bool gpu_submit(struct gpu *gpu, unsigned int engine, struct drm_edgpu_cmd *cmds,
+		unsigned int count)
+{
+	struct drm_edgpu_submit args = {
+		.cmds = (uintptr_t)cmds,
+		.num_cmds = count,
+		.engine = engine,
+	};
+
+	return CALL(gpu, SUBMIT, &args);
+}
+
+bool gpu_wait(struct gpu *gpu, const struct object *object)
+{
+	struct drm_edgpu_wait args = { .handle = object->handle };
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	args.timeout_ns = (now.tv_sec + WAIT_SECONDS) * 1000000000ll + now.tv_nsec;
+	return CALL(gpu, WAIT, &args);
+}

@@ -1,0 +1,41 @@
+/* The device file: ioctls with their failures in words. */
+#ifndef GPU_H
+#define GPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "edgpu_drm.h"
+
+struct gpu {
+	int fd;
+	unsigned int minor;
+	uint64_t vram_size;
+	uint64_t aperture_size;
+	uint64_t engines;
+	uint64_t dma_bits;
+	uint64_t vram_generation;
+	uint64_t backend;
+};
+
+struct object {
+	uint32_t handle;
+	size_t size;
+};
+
+/* All return false on failure, and then gpu_failure() says what failed. */
+bool gpu_open(struct gpu *gpu);
+bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t placement);
+bool gpu_map(struct gpu *gpu, const struct object *object, void **data);
+bool gpu_unmap(const struct object *object, void *data);
+bool gpu_move(struct gpu *gpu, const struct object *object, uint32_t placement);
+bool gpu_submit(struct gpu *gpu, unsigned int engine, struct drm_edgpu_cmd *cmds,
+		unsigned int count);
+bool gpu_wait(struct gpu *gpu, const struct object *object);
+
+/* The first failure, and a way to add one; the text is that of printf(). */
+const char *gpu_failure(void);
+bool gpu_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

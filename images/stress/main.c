@@ -1,0 +1,55 @@
+/* edgpu-stress: test programs for the edgpu driver, in one binary. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "exit_code.h"
+#include "gpu.h"
+#include "smoke.h"
+
+static int info_main(int argc, char **argv)
+{
+	struct gpu gpu;
+
+	if (argc > 1) {
+		fprintf(stderr, "edgpu-stress info: takes no argument, not \"%s\"\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	if (!gpu_open(&gpu)) {
+		fprintf(stderr, "edgpu-stress info: %s\n", gpu_failure());
+		return EXIT_SYSTEM;
+	}
+	printf("{\"vramSize\":%" PRIu64 ",\"apertureSize\":%" PRIu64 ",\"engines\":%" PRIu64
+	       ",\"dmaBits\":%" PRIu64 ",\"vramGeneration\":%" PRIu64 ",\"backend\":\"%s\"}\n",
+	       gpu.vram_size, gpu.aperture_size, gpu.engines, gpu.dma_bits, gpu.vram_generation,
+	       gpu.backend == EDGPU_PARAM_BACKEND_SHMEM ? "shmem" : "legacy");
+	return EXIT_PASS;
+}
+
+static const struct subcommand {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *arguments;
+} subcommands[] = {
+	{ "smoke", smoke_main, "--bytes N --object-size S --seed K [--rounds R]" },
+	{ "info", info_main, "" },
+};
+
+#define SUBCOMMANDS (sizeof(subcommands) / sizeof(*subcommands))
+
+static int usage(void)
+{
+	fprintf(stderr, "usage:\n");
+	for (size_t i = 0; i < SUBCOMMANDS; i++)
+		fprintf(stderr, "  edgpu-stress %s %s\n", subcommands[i].name,
+			subcommands[i].arguments);
+	return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < SUBCOMMANDS; i++)
+		if (!strcmp(argv[1], subcommands[i].name))
+			return subcommands[i].run(argc - 1, argv + 1);
+	return usage();
+}

@@ -1,0 +1,64 @@
+#include "pattern.h"
+
+#include "xxh64.h"
+
+/* From word to word; odd, so that all words of an object differ. */
+#define STEP 0x9FB21C651E98DF25ull
+#define LANES (XXH64_STRIPE / 8)
+
+static uint64_t mix(uint64_t value)
+{
+	value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9ull;
+	value = (value ^ value >> 27) * 0x94D049BB133111EBull;
+	return value ^ value >> 31;
+}
+
+uint64_t pattern_key(uint64_t seed, uint64_t object, uint64_t round)
+{
+	return mix(mix(mix(seed) + object) + round);
+}
+
+uint64_t pattern_word(uint64_t key, size_t offset)
+{
+	return key + offset / 8 * STEP;
+}
+
+uint64_t pattern_write(void *data, size_t size, uint64_t key, uint64_t hash_seed)
+{
+	uint64_t *word = data;
+	uint64_t *end = word + size / 8;
+	struct xxh64 hash;
+	uint64_t value = key;
+
+	xxh64_init(&hash, hash_seed);
+	for (; word < end; word += LANES) {
+		for (int i = 0; i < LANES; i++, value += STEP) {
+			word[i] = value;
+			hash.lane[i] = xxh64_round(hash.lane[i], value);
+		}
+	}
+	hash.bytes = size;
+	return xxh64_digest(&hash);
+}
+
+bool pattern_matches(const void *data, size_t size, uint64_t key, size_t *offset)
+{
+	const uint64_t *word = data;
+
+	for (size_t at = 0; at < size; at += XXH64_STRIPE, word += LANES) {
+		uint64_t value = pattern_word(key, at);
+		uint64_t wrong = 0;
+
+		for (int i = 0; i < LANES; i++, value += STEP)
+			wrong |= word[i] ^ value;
+		if (wrong) {
+			while (*word == pattern_word(key, at)) {
+				word++;
+				at += 8;
+			}
+			*offset = at;
+			return false;
+		}
+	}
+	return true;
+}

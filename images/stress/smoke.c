@@ -1,0 +1,475 @@
+/*
+ * smoke: objects worth more than the memory the device reaches keep their
+ * content while CPU, engines, VRAM and swap have their turn with it.
+ */
+#define _GNU_SOURCE
+#include "smoke.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "exit_code.h"
+#include "gpu.h"
+#include "pattern.h"
+#include "swap.h"
+
+#define PAGE 4096
+#define MAX_OBJECTS 1000000
+#define ANYWHERE (EDGPU_PLACEMENT_SYSTEM | EDGPU_PLACEMENT_VRAM)
+/* What objects are overwritten with between copy out and copy back. */
+#define BLANK 0xDEADC0DEDEADC0DEull
+
+struct options {
+	uint64_t bytes;
+	uint64_t object_size;
+	uint64_t seed;
+	uint64_t rounds;
+};
+
+enum phase { PHASE_WRITE, PHASE_MOVE, PHASE_EVICT, PHASE_VERIFY, PHASES };
+
+static const char *const phase_names[PHASES] = { "write", "move", "evict", "verify" };
+
+struct item {
+	struct object object;
+	uint64_t checksum;
+};
+
+struct smoke {
+	struct options options;
+	struct gpu gpu;
+	struct item *items;
+	uint64_t count;
+	uint64_t round;
+	struct object staging;		/* in VRAM */
+	struct object results;		/* of checksums */
+	uint64_t *result;
+	struct swap_counts swap;
+	uint64_t bytes_verified;
+	uint64_t checksums_verified;
+	uint64_t mismatches;
+	char first_mismatch[160];
+	uint64_t phase_ms[PHASES];
+};
+
+/* ---- Access by CPU: a page that can't be had is a SIGBUS ---- */
+
+static sigjmp_buf bus_error;
+
+static void on_bus_error(int signal)
+{
+	(void)signal;
+	siglongjmp(bus_error, 1);
+}
+
+static bool catch_bus_errors(void)
+{
+	struct sigaction action = { .sa_handler = on_bus_error };
+
+	return !sigaction(SIGBUS, &action, NULL) || gpu_fail("sigaction: %s", strerror(errno));
+}
+
+/* ---- Findings ---- */
+
+static void mismatch(struct smoke *smoke, uint64_t index, const char *what, uint64_t found,
+		     uint64_t expected, uint64_t offset)
+{
+	if (!smoke->mismatches++)
+		snprintf(smoke->first_mismatch, sizeof(smoke->first_mismatch),
+			 "round %" PRIu64 ", object %" PRIu64 ", %s: 0x%016" PRIx64
+			 " instead of 0x%016" PRIx64 " at offset %" PRIu64,
+			 smoke->round, index, what, found, expected, offset);
+}
+
+static uint64_t key_of(const struct smoke *smoke, uint64_t index)
+{
+	return pattern_key(smoke->options.seed, index, smoke->round);
+}
+
+/* Objects take turns with the engines. */
+static unsigned int engine_of(const struct smoke *smoke, uint64_t index)
+{
+	return (unsigned int)(index % smoke->gpu.engines);
+}
+
+/* Checksums of longer objects are of their start; the CPU checks it all. */
+static uint64_t checksum_len(const struct smoke *smoke)
+{
+	uint64_t size = smoke->options.object_size;
+
+	return size < EDGPU_MAX_CHECKSUM_LEN ? size : EDGPU_MAX_CHECKSUM_LEN;
+}
+
+/* ---- By the engines ---- */
+
+static bool run(struct smoke *smoke, uint64_t index, struct drm_edgpu_cmd *cmds,
+		unsigned int count, const struct object *last)
+{
+	return gpu_submit(&smoke->gpu, engine_of(smoke, index), cmds, count) &&
+	       gpu_wait(&smoke->gpu, last);
+}
+
+static struct drm_edgpu_cmd checksum_cmd(const struct smoke *smoke, const struct object *object)
+{
+	return (struct drm_edgpu_cmd) {
+		.op = EDGPU_CMD_CHECKSUM,
+		.src_handle = object->handle,
+		.dst_handle = smoke->results.handle,
+		.len = checksum_len(smoke),
+		.value = smoke->options.seed,
+	};
+}
+
+static void check_result(struct smoke *smoke, uint64_t index, const char *what)
+{
+	uint64_t found = *(volatile uint64_t *)smoke->result;
+	uint64_t expected = smoke->items[index].checksum;
+
+	if (found == expected)
+		smoke->checksums_verified++;
+	else
+		mismatch(smoke, index, what, found, expected, 0);
+}
+
+static bool checksum(struct smoke *smoke, uint64_t index, const char *what)
+{
+	struct drm_edgpu_cmd cmd = checksum_cmd(smoke, &smoke->items[index].object);
+
+	*smoke->result = 0;
+	if (!run(smoke, index, &cmd, 1, &smoke->results))
+		return false;
+	check_result(smoke, index, what);
+	return true;
+}
+
+/* To VRAM and back as the same object. */
+static bool move_there_and_back(struct smoke *smoke, uint64_t index)
+{
+	const struct object *object = &smoke->items[index].object;
+
+	return gpu_move(&smoke->gpu, object, EDGPU_PLACEMENT_VRAM) &&
+	       checksum(smoke, index, "checksum in VRAM") &&
+	       gpu_move(&smoke->gpu, object, EDGPU_PLACEMENT_SYSTEM);
+}
+
+/* To VRAM and back between objects; blank in between, so that nothing stays by doing nothing. */
+static bool copy_there_and_back(struct smoke *smoke, uint64_t index)
+{
+	const struct object *object = &smoke->items[index].object;
+	struct drm_edgpu_cmd cmds[] = {
+		{
+			.op = EDGPU_CMD_COPY,
+			.src_handle = object->handle,
+			.dst_handle = smoke->staging.handle,
+			.len = object->size,
+		},
+		checksum_cmd(smoke, &smoke->staging),
+		{
+			.op = EDGPU_CMD_FILL,
+			.dst_handle = object->handle,
+			.len = object->size,
+			.value = BLANK,
+		},
+		{
+			.op = EDGPU_CMD_COPY,
+			.src_handle = smoke->staging.handle,
+			.dst_handle = object->handle,
+			.len = object->size,
+		},
+	};
+
+	*smoke->result = 0;
+	if (!run(smoke, index, cmds, sizeof(cmds) / sizeof(*cmds), object))
+		return false;
+	check_result(smoke, index, "checksum of the copy in VRAM");
+	return true;
+}
+
+/* ---- By the CPU ---- */
+
+static bool write_object(struct smoke *smoke, uint64_t index)
+{
+	struct item *item = &smoke->items[index];
+	uint64_t key = key_of(smoke, index);
+	size_t hashed = checksum_len(smoke);
+	char *data;
+
+	if (!gpu_map(&smoke->gpu, &item->object, (void **)&data))
+		return false;
+	if (sigsetjmp(bus_error, 1))
+		return gpu_fail("write to object %" PRIu64 " through mmap: SIGBUS", index);
+
+	item->checksum = pattern_write(data, hashed, key, smoke->options.seed);
+	pattern_write(data + hashed, item->object.size - hashed, pattern_word(key, hashed), 0);
+	return gpu_unmap(&item->object, data);
+}
+
+static bool verify_object(struct smoke *smoke, uint64_t index)
+{
+	const struct object *object = &smoke->items[index].object;
+	uint64_t key = key_of(smoke, index);
+	size_t offset;
+	void *data;
+
+	if (!gpu_map(&smoke->gpu, object, &data))
+		return false;
+	if (sigsetjmp(bus_error, 1))
+		return gpu_fail("read of object %" PRIu64 " through mmap: SIGBUS", index);
+
+	if (pattern_matches(data, object->size, key, &offset))
+		smoke->bytes_verified += object->size;
+	else
+		mismatch(smoke, index, "content", *(uint64_t *)((char *)data + offset),
+			 pattern_word(key, offset), offset);
+	return gpu_unmap(object, data);
+}
+
+/* ---- Phases ---- */
+
+static bool create_object(struct smoke *smoke, uint64_t index)
+{
+	return smoke->round ||
+	       gpu_create(&smoke->gpu, &smoke->items[index].object, smoke->options.object_size,
+			  ANYWHERE);
+}
+
+static bool write_step(struct smoke *smoke, uint64_t index)
+{
+	return create_object(smoke, index) && write_object(smoke, index) &&
+	       checksum(smoke, index, "checksum in system memory");
+}
+
+static bool move_step(struct smoke *smoke, uint64_t index)
+{
+	return move_there_and_back(smoke, index) && copy_there_and_back(smoke, index);
+}
+
+static bool verify_step(struct smoke *smoke, uint64_t index)
+{
+	return checksum(smoke, index, "checksum after swap") && verify_object(smoke, index);
+}
+
+/*
+ * With more objects than memory this finds the most part in swap already.
+ * Where it does not, the nodes are asked for what would otherwise never go.
+ */
+static bool evict(struct smoke *smoke)
+{
+	struct swap_counts now;
+
+	if (!swap_evict(smoke->gpu.minor) || !swap_read(&now))
+		return false;
+	if (now.out == smoke->swap.out)
+		swap_reclaim(smoke->options.bytes / 2);
+	return true;
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static bool for_each_object(struct smoke *smoke, enum phase phase,
+			    bool (*step)(struct smoke *smoke, uint64_t index))
+{
+	uint64_t index;
+
+	for (index = 0; index < smoke->count; index++) {
+		if (!step(smoke, index))
+			return false;
+		if (index % (smoke->count / 4 + 1) == 0)
+			fprintf(stderr, "round %" PRIu64 "/%" PRIu64 " %s: %" PRIu64 "/%" PRIu64 " objects\n",
+				smoke->round + 1, smoke->options.rounds, phase_names[phase], index,
+				smoke->count);
+	}
+	return true;
+}
+
+static bool run_phase(struct smoke *smoke, enum phase phase)
+{
+	uint64_t start = now_ms();
+	bool ok = false;
+
+	switch (phase) {
+	case PHASE_WRITE:
+		ok = for_each_object(smoke, phase, write_step);
+		break;
+	case PHASE_MOVE:
+		ok = for_each_object(smoke, phase, move_step);
+		break;
+	case PHASE_EVICT:
+		ok = evict(smoke);
+		break;
+	case PHASE_VERIFY:
+		ok = for_each_object(smoke, phase, verify_step);
+		break;
+	case PHASES:
+		break;
+	}
+	smoke->phase_ms[phase] += now_ms() - start;
+	return ok;
+}
+
+static bool set_up(struct smoke *smoke)
+{
+	size_t size = smoke->options.object_size;
+	void *data;
+
+	smoke->items = calloc(smoke->count, sizeof(*smoke->items));
+	if (!smoke->items)
+		return gpu_fail("calloc: %s", strerror(errno));
+	if (!catch_bus_errors() || !swap_read(&smoke->swap))
+		return false;
+	if (!gpu_create(&smoke->gpu, &smoke->staging, size, EDGPU_PLACEMENT_VRAM) ||
+	    !gpu_create(&smoke->gpu, &smoke->results, PAGE, EDGPU_PLACEMENT_SYSTEM) ||
+	    !gpu_map(&smoke->gpu, &smoke->results, &data))
+		return false;
+	smoke->result = data;
+	return true;
+}
+
+static bool run_rounds(struct smoke *smoke)
+{
+	for (smoke->round = 0; smoke->round < smoke->options.rounds; smoke->round++)
+		for (enum phase phase = 0; phase < PHASES; phase++)
+			if (!run_phase(smoke, phase))
+				return false;
+	return true;
+}
+
+/* ---- Report ---- */
+
+static void print_error(const char *text)
+{
+	printf(",\"firstError\":\"");
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			putchar('\\');
+		putchar(*text);
+	}
+	putchar('"');
+}
+
+static enum exit_code report(const struct smoke *smoke)
+{
+	bool failed = gpu_failure()[0];
+	bool ok = !failed && !smoke->mismatches;
+	struct swap_counts swap = smoke->swap;
+
+	swap_read(&swap);
+	printf("{\"ok\":%s,\"bytesVerified\":%" PRIu64 ",\"checksumsVerified\":%" PRIu64
+	       ",\"objects\":%" PRIu64 ",\"mismatches\":%" PRIu64 ",\"pswpout\":%" PRIu64
+	       ",\"pswpin\":%" PRIu64,
+	       ok ? "true" : "false", smoke->bytes_verified, smoke->checksums_verified,
+	       smoke->count, smoke->mismatches, swap.out - smoke->swap.out,
+	       swap.in - smoke->swap.in);
+	if (smoke->mismatches)
+		print_error(smoke->first_mismatch);
+	else if (failed)
+		print_error(gpu_failure());
+	printf(",\"phasesMs\":{");
+	for (enum phase phase = 0; phase < PHASES; phase++)
+		printf("%s\"%s\":%" PRIu64, phase ? "," : "", phase_names[phase],
+		       smoke->phase_ms[phase]);
+	printf("}}\n");
+
+	if (smoke->mismatches)
+		return EXIT_CONTENT;
+	return failed ? EXIT_SYSTEM : EXIT_PASS;
+}
+
+/* ---- Arguments ---- */
+
+static bool complain(const char *format, const char *what)
+{
+	fprintf(stderr, "edgpu-stress smoke: ");
+	fprintf(stderr, format, what);
+	fprintf(stderr, "\n");
+	return false;
+}
+
+static bool parse_number(const char *name, const char *text, uint64_t *value)
+{
+	char *end;
+
+	errno = 0;
+	*value = strtoull(text, &end, 0);
+	if (errno || end == text || *end || strchr(text, '-')) {
+		fprintf(stderr, "edgpu-stress smoke: %s takes a number, not \"%s\"\n", name, text);
+		return false;
+	}
+	return true;
+}
+
+static bool parse_options(struct options *options, int argc, char **argv)
+{
+	static const struct option longopts[] = {
+		{ "bytes", required_argument, NULL, 0 },
+		{ "object-size", required_argument, NULL, 1 },
+		{ "seed", required_argument, NULL, 2 },
+		{ "rounds", required_argument, NULL, 3 },
+		{ 0 },
+	};
+	uint64_t *values[] = {
+		&options->bytes, &options->object_size, &options->seed, &options->rounds,
+	};
+	bool given[4] = { false, false, false, true };
+	int option;
+
+	options->rounds = 1;
+	while ((option = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
+		if (option == '?')
+			return false;
+		if (!parse_number(longopts[option].name, optarg, values[option]))
+			return false;
+		given[option] = true;
+	}
+	if (optind < argc)
+		return complain("does not know what to do with \"%s\"", argv[optind]);
+	for (int i = 0; i < 4; i++)
+		if (!given[i])
+			return complain("--%s is missing", longopts[i].name);
+	return true;
+}
+
+static bool check_options(const struct options *options)
+{
+	if (!options->object_size || options->object_size % PAGE)
+		return complain("%s", "--object-size is not a multiple of 4096");
+	if (!options->bytes || options->bytes % options->object_size)
+		return complain("%s", "--bytes is not a multiple of --object-size");
+	if (options->bytes / options->object_size > MAX_OBJECTS)
+		return complain("%s", "--bytes is more than 1000000 objects of --object-size");
+	if (!options->rounds)
+		return complain("%s", "--rounds is 0");
+	return true;
+}
+
+int smoke_main(int argc, char **argv)
+{
+	struct smoke smoke = { 0 };
+
+	if (!parse_options(&smoke.options, argc, argv) || !check_options(&smoke.options))
+		return EXIT_USAGE;
+	smoke.count = smoke.options.bytes / smoke.options.object_size;
+
+	if (gpu_open(&smoke.gpu)) {
+		if (smoke.options.object_size > smoke.gpu.vram_size) {
+			complain("%s", "--object-size is more than the VRAM");
+			return EXIT_USAGE;
+		}
+		if (set_up(&smoke))
+			run_rounds(&smoke);
+	}
+	return report(&smoke);
+}

@@ -1,0 +1,21 @@
+/* Making the kernel swap, and seeing whether it did. */
+#ifndef SWAP_H
+#define SWAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct swap_counts {
+	uint64_t out;	/* pages written to swap since boot */
+	uint64_t in;	/* pages read from it */
+};
+
+bool swap_read(struct swap_counts *counts);
+
+/* Have the driver let go of all idle system memory; the pages stay in RAM. */
+bool swap_evict(unsigned int drm_minor);
+
+/* Ask every NUMA node to write @bytes to swap; a kernel may not know how. */
+void swap_reclaim(uint64_t bytes);
+
+#endif
