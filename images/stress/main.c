@@ -6,6 +6,7 @@
 #include "exit_code.h"
 #include "gpu.h"
 #include "smoke.h"
+#include "uapi.h"
 
 static int info_main(int argc, char **argv)
 {
@@ -32,6 +33,7 @@ static const struct subcommand {
 	const char *arguments;
 } subcommands[] = {
 	{ "smoke", smoke_main, "--bytes N --object-size S --seed K [--rounds R]" },
+	{ "uapi", uapi_main, "" },
 	{ "info", info_main, "" },
 };
 
