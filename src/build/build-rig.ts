@@ -1,0 +1,60 @@
+/** From a fresh machine to a built rig: everything that a VM needs, built once and then found in the cache. */
+
+import { allOrAbort } from '../util/all-or-abort.ts';
+import type { Emit } from '../util/rig-event.ts';
+import { fetchDebianPackages } from './debian-packages.ts';
+import type { DebianPackages } from './debian-packages.ts';
+import { buildFirmware } from './firmware-build.ts';
+import { buildGuestImage } from './guest-image.ts';
+import { ensureHostPackages } from './host-packages.ts';
+import { buildKernel } from './kernel-build.ts';
+import type { KernelBuild } from './kernel-build.ts';
+import { debianKernelSource, userKernelSource } from './kernel-source.ts';
+import type { KernelSource } from './kernel-source.ts';
+import { buildQemu } from './qemu-build.ts';
+import type { QemuBuild } from './qemu-build.ts';
+
+export interface RigBuild {
+  readonly qemu: QemuBuild & {
+    /** Folders for -L, ours first. */
+    readonly firmware: readonly string[];
+  };
+  readonly kernel: KernelBuild;
+  /** A gzipped cpio archive, padded so that another one may follow. */
+  readonly initrd: string;
+}
+
+export interface BuildOptions {
+  /** Another tree than Debian's package; it is not written to. */
+  readonly kernelSource?: string;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+export async function buildRig({ kernelSource, emit, signal }: BuildOptions): Promise<RigBuild> {
+  await ensureHostPackages(emit, signal);
+  const packages = await fetchDebianPackages(emit, signal);
+  const source =
+    kernelSource === undefined
+      ? debianKernelSource(packages.binaries['linux-source-7.3'])
+      : await userKernelSource(kernelSource);
+  // Each of them keeps all CPUs busy for most of its time; together they also fill the other's pauses.
+  const [{ kernel, initrd }, qemu, firmware] = await allOrAbort(signal, [
+    async (shared) => buildGuest({ packages, source }, emit, shared),
+    async (shared) => buildQemu(packages, emit, shared),
+    async (shared) => buildFirmware(packages, emit, shared),
+  ]);
+  return { qemu: { ...qemu, firmware }, kernel, initrd };
+}
+
+interface GuestInput {
+  readonly packages: DebianPackages;
+  readonly source: KernelSource;
+}
+
+async function buildGuest({ packages, source }: GuestInput, emit: Emit, signal: AbortSignal): Promise<Guest> {
+  const kernel = await buildKernel(source, emit, signal);
+  return { kernel, initrd: await buildGuestImage({ packages, kernel }, emit, signal) };
+}
+
+type Guest = Pick<RigBuild, 'kernel' | 'initrd'>;

@@ -1,0 +1,184 @@
+/** Builds the guest's kernel: a Linux tree, our patch series, the edgpu driver, our configuration. */
+
+import { existsSync, readdirSync } from 'node:fs';
+import { appendFile, copyFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+
+import { repositoryPath } from '../config/paths.ts';
+import type { Emit } from '../util/rig-event.ts';
+import { runBuildCommand } from './build-command.ts';
+import { toolchainIdentity } from './build-environment.ts';
+import { obtainEntry } from './cache-entry.ts';
+import type { EntryWork } from './cache-entry.ts';
+import { contentKey } from './content-key.ts';
+import { checkConfig } from './kernel-config.ts';
+import type { KernelSource } from './kernel-source.ts';
+import { readSeries } from './patch-series.ts';
+import { overlayKey } from './source-overlay.ts';
+import type { OverlaySpec } from './source-overlay.ts';
+import { prepareWorkTree } from './work-tree.ts';
+import type { WorkTree } from './work-tree.ts';
+
+export const PATCH_FOLDER = repositoryPath('guest-kernel/patches');
+
+// TODO: goes as soon as the drm/ttm patches and the driver that needs them are there.
+const HAS_DRIVER = existsSync(PATCH_FOLDER) && readdirSync(PATCH_FOLDER).some((name) => name.includes('drm-ttm'));
+
+const OVERLAY: OverlaySpec = {
+  patchFolder: PATCH_FOLDER,
+  ...(HAS_DRIVER
+    ? {
+        graft: {
+          folder: repositoryPath('guest-kernel/edgpu'),
+          to: 'drivers/gpu/drm/edgpu',
+          alsoCopy: [repositoryPath('rig/edgpu/edgpu_regs.h')],
+        },
+      }
+    : {}),
+};
+
+const FRAGMENTS: readonly string[] = [repositoryPath('guest-kernel/config/base.config')];
+
+/** What a program needs to talk to a DRM driver; the host's may be older. */
+const ABI_HEADERS = ['drm/drm.h', 'drm/drm_mode.h', 'linux/bits.h'].map((header) => `include/uapi/${header}`);
+
+/** The same sources give the same bytes, whoever builds them, wherever and whenever. */
+const MAKE_ENVIRONMENT = {
+  KBUILD_BUILD_TIMESTAMP: '1970-01-01',
+  KBUILD_BUILD_USER: 'dgpu-rig',
+  KBUILD_BUILD_HOST: 'dgpu-rig',
+  KBUILD_BUILD_VERSION: '1',
+  LOCALVERSION: '',
+};
+
+export interface KernelBuild {
+  /** The cache entry, with the headers of the DRM ABI in include/uapi; its name changes with its content. */
+  readonly folder: string;
+  readonly image: string;
+  readonly vmlinux: string;
+  readonly config: string;
+  /** A folder with lib/modules/RELEASE in it. */
+  readonly modules: string;
+  /** As `uname -r` says it. */
+  readonly release: string;
+  /** Which sources these are. */
+  readonly version: string;
+  readonly patches: readonly string[];
+}
+
+export async function buildKernel(source: KernelSource, emit: Emit, signal: AbortSignal): Promise<KernelBuild> {
+  const fragment = await readFragments(FRAGMENTS);
+  const toolchain = await toolchainIdentity();
+  const key = contentKey({
+    source: source.identity,
+    overlay: await overlayKey(OVERLAY),
+    fragment,
+    toolchain,
+    environment: JSON.stringify(MAKE_ENVIRONMENT),
+  });
+  const build = async (work: EntryWork): Promise<void> => {
+    const { unpack, refresh } = source.fill(work);
+    const name = `linux-${contentKey({ tree: source.treeName, toolchain })}`;
+    const spec = { name, title: `Linux ${source.version}`, neededGiB: 4, unpack, ...(refresh ? { refresh } : {}) };
+    const tree = await prepareWorkTree(spec, OVERLAY);
+    await configureKernel(tree, { fragment, title: spec.title }, work);
+    await compileKernel(tree, work);
+    await collectKernel(tree, work);
+  };
+  const folder = await obtainEntry({ stage: 'kernel', title: 'Build Linux with the series', key, build }, emit, signal);
+  return {
+    folder,
+    image: path.join(folder, 'bzImage'),
+    vmlinux: path.join(folder, 'vmlinux'),
+    config: path.join(folder, 'config'),
+    modules: path.join(folder, 'modules'),
+    release: (await readFile(path.join(folder, 'release'), 'utf8')).trim(),
+    version: source.version,
+    patches: (await readSeries(PATCH_FOLDER)).map(({ name }) => name),
+  };
+}
+
+async function readFragments(files: readonly string[]): Promise<string> {
+  const text = (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n');
+  return HAS_DRIVER ? text : text.replace('DRM_EDGPU', 'DRM_QXL');
+}
+
+interface Configuration {
+  readonly fragment: string;
+  readonly title: string;
+}
+
+/** Everything is off but what the fragment asks for, what that needs, and what is on by default where that opens a choice. */
+export async function configureKernel(
+  tree: WorkTree,
+  { fragment, title }: Configuration,
+  work: MakeWork,
+): Promise<void> {
+  work.step.progress('configuring');
+  const file = path.join(tree.source, '.config');
+  await make(tree, work, 'configuring the kernel', ['allnoconfig']);
+  await appendFile(file, fragment);
+  await make(tree, work, 'configuring the kernel', ['olddefconfig']);
+  checkConfig(fragment, await readFile(file, 'utf8'), title);
+}
+
+export async function compileKernel(tree: WorkTree, work: MakeWork): Promise<void> {
+  const progress = objectProgress(work);
+  await make(tree, { ...work, onLine: progress }, 'building the kernel', ['bzImage', 'modules']);
+}
+
+export interface MakeWork extends Pick<EntryWork, 'log' | 'signal' | 'step'> {
+  readonly onLine?: (line: string) => void;
+}
+
+async function make(
+  tree: WorkTree,
+  { log, signal, onLine = () => undefined }: MakeWork,
+  what: string,
+  args: readonly string[],
+): Promise<void> {
+  await runBuildCommand({
+    what,
+    argv: ['make', `-j${availableParallelism()}`, ...args],
+    cwd: tree.source,
+    env: MAKE_ENVIRONMENT,
+    dirtyMarker: tree.dirtyMarker,
+    log,
+    signal,
+    onLine,
+  });
+}
+
+/** Nobody knows beforehand how many objects there will be: make finds out as it goes. */
+function objectProgress({ step }: MakeWork): (line: string) => void {
+  let count = 0;
+  return (line) => {
+    const [, object] = /^ {2}(?:CC|AS|LD|AR)(?: \[M\])? +(\S+)/.exec(line) ?? [];
+    if (object === undefined) return;
+    count += 1;
+    step.progress(`${count} objects, ${object}`);
+  };
+}
+
+async function collectKernel(tree: WorkTree, work: EntryWork): Promise<void> {
+  const { folder } = work;
+  const outputs = {
+    bzImage: 'arch/x86/boot/bzImage',
+    vmlinux: 'vmlinux',
+    config: '.config',
+    release: 'include/config/kernel.release',
+    ...Object.fromEntries(ABI_HEADERS.map((header) => [header, header])),
+  };
+  for (const [name, file] of Object.entries(outputs)) {
+    await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+    await copyFile(path.join(tree.source, file), path.join(folder, name));
+  }
+  const modules = path.join(folder, 'modules');
+  await mkdir(modules);
+  const variables = [`INSTALL_MOD_PATH=${modules}`, 'INSTALL_MOD_STRIP=1'];
+  await make(tree, work, 'installing the modules', ['modules_install', ...variables]);
+  // A link into the work tree, which other builds will change.
+  const release = (await readFile(path.join(folder, 'release'), 'utf8')).trim();
+  await rm(path.join(modules, 'lib/modules', release, 'build'), { force: true });
+}

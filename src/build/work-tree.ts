@@ -1,0 +1,141 @@
+/**
+ * A source tree that stays between builds, so that an edited patch or driver costs an incremental build. Only files whose
+ * content changes are written; everything else keeps its time stamp, by which make and ninja decide.
+ */
+
+import { access, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+
+import { cacheDirectory } from '../config/paths.ts';
+import { requireSpace } from './disk-space.ts';
+import { composeOverlay } from './source-overlay.ts';
+import type { OverlaySpec } from './source-overlay.ts';
+
+export interface WorkTreeSpec {
+  /** Identity of the pristine sources and of the way they are built; another one is another tree. */
+  readonly name: string;
+  /** How messages call the sources: "Linux 7.3.4". */
+  readonly title: string;
+  /** Disk space for sources and objects. */
+  readonly neededGiB: number;
+  /** Puts the pristine sources into the folder, which exists and is empty. */
+  readonly unpack: (folder: string) => Promise<void>;
+  /** For sources that change at their origin: brings the tree up to date, all but the files in `except`. */
+  readonly refresh?: {
+    readonly from: string;
+    readonly copy: (folder: string, except: readonly string[]) => Promise<void>;
+  };
+}
+
+export interface WorkTree {
+  readonly source: string;
+  /** For builds outside of the source folder. */
+  readonly output: string;
+  /** See BuildCommand: a tree whose build was killed is thrown away at its next use. */
+  readonly dirtyMarker: string;
+}
+
+/** The paths that the overlay has taken possession of; their originals are in the folder `pristine`. */
+const overlayState = z.strictObject({ files: z.array(z.string()) });
+
+/** The caller holds the lock of the stage that owns the tree. */
+export async function prepareWorkTree(spec: WorkTreeSpec, overlay: OverlaySpec): Promise<WorkTree> {
+  const root = workTreeRoot(spec.name);
+  const tree = {
+    source: path.join(root, 'src'),
+    output: path.join(root, 'out'),
+    dirtyMarker: path.join(root, 'dirty'),
+  };
+  if ((await exists(tree.dirtyMarker)) || !(await exists(path.join(root, 'overlay.json')))) {
+    await unpackTree(spec, root);
+  } else if (spec.refresh) {
+    await refreshTree(spec.refresh, root);
+  }
+  await mkdir(tree.output, { recursive: true });
+  await applyOverlay(spec, root, overlay);
+  return tree;
+}
+
+export function workTreeRoot(name: string): string {
+  return path.join(cacheDirectory(), 'work', name);
+}
+
+async function unpackTree(spec: WorkTreeSpec, root: string): Promise<void> {
+  await rm(root, { recursive: true, force: true });
+  await requireSpace(spec.neededGiB, spec.title);
+  const unfinished = path.join(root, 'unpacking');
+  await mkdir(unfinished, { recursive: true });
+  try {
+    await spec.unpack(unfinished);
+  } catch (error) {
+    await rm(root, { recursive: true, force: true });
+    throw error;
+  }
+  await rename(unfinished, path.join(root, 'src'));
+  await writeFile(path.join(root, 'overlay.json'), JSON.stringify({ files: [] }));
+}
+
+/** The files that the overlay owns are brought up to date as originals; in the tree they stay as they were built. */
+async function refreshTree({ from, copy }: NonNullable<WorkTreeSpec['refresh']>, root: string): Promise<void> {
+  const owned = await readOwned(root);
+  for (const file of owned) await update(path.join(from, file), path.join(root, 'pristine', file));
+  await copy(path.join(root, 'src'), owned);
+}
+
+async function readOwned(root: string): Promise<string[]> {
+  return overlayState.parse(JSON.parse(await readFile(path.join(root, 'overlay.json'), 'utf8'))).files;
+}
+
+async function applyOverlay(spec: WorkTreeSpec, root: string, overlay: OverlaySpec): Promise<void> {
+  const source = path.join(root, 'src');
+  const originals = path.join(root, 'pristine');
+  const scratch = path.join(root, 'scratch');
+  const stateFile = path.join(root, 'overlay.json');
+  const before = new Set(await readOwned(root));
+  const pristine = async (file: string): Promise<string | undefined> => {
+    const original = path.join(before.has(file) ? originals : source, file);
+    return (await exists(original)) ? original : undefined;
+  };
+  const now = await composeOverlay(overlay, scratch, { title: spec.title, pristine });
+  // First secure the originals and say so, then change the tree: whatever happens in between, the next run finds its way.
+  for (const file of now) if (!before.has(file)) await copyIfThere(path.join(source, file), path.join(originals, file));
+  await writeFile(`${stateFile}.new`, JSON.stringify({ files: [...new Set([...before, ...now])].sort() }));
+  await rename(`${stateFile}.new`, stateFile);
+  for (const file of now) await update(path.join(scratch, file), path.join(source, file));
+  for (const file of before) {
+    if (!now.includes(file)) await update(path.join(originals, file), path.join(source, file));
+  }
+  await rm(scratch, { recursive: true, force: true });
+}
+
+/** Makes `to` what `from` is, which may be absent. */
+async function update(from: string, to: string): Promise<void> {
+  const [wanted, found] = await Promise.all([readIfThere(from), readIfThere(to)]);
+  if (wanted === undefined) return rm(to, { force: true });
+  if (found !== undefined && wanted.equals(found)) return;
+  await mkdir(path.dirname(to), { recursive: true });
+  await copyFile(from, to);
+}
+
+async function copyIfThere(from: string, to: string): Promise<void> {
+  if (!(await exists(from))) return;
+  await mkdir(path.dirname(to), { recursive: true });
+  await copyFile(from, to);
+}
+
+async function readIfThere(file: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
+}
