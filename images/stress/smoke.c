@@ -33,9 +33,9 @@ struct options {
 	uint64_t rounds;
 };
 
-enum phase { PHASE_WRITE, PHASE_MOVE, PHASE_EVICT, PHASE_VERIFY, PHASES };
+enum phase { PHASE_WRITE, PHASE_EVICT, PHASE_VERIFY, PHASES };
 
-static const char *const phase_names[PHASES] = { "write", "move", "evict", "verify" };
+static const char *const phase_names[PHASES] = { "write", "evict", "verify" };
 
 struct item {
 	struct object object;
@@ -243,17 +243,21 @@ static bool create_object(struct smoke *smoke, uint64_t index)
 static bool write_step(struct smoke *smoke, uint64_t index)
 {
 	return create_object(smoke, index) && write_object(smoke, index) &&
-	       checksum(smoke, index, "checksum in system memory");
+	       checksum(smoke, index, "checksum in system memory") &&
+	       copy_there_and_back(smoke, index);
 }
 
-static bool move_step(struct smoke *smoke, uint64_t index)
+/*
+ * The other way round: what was written last is still there, so that no more
+ * is swapped than does not fit. From the first to the last, all would be.
+ */
+static bool verify_step(struct smoke *smoke, uint64_t nth)
 {
-	return move_there_and_back(smoke, index) && copy_there_and_back(smoke, index);
-}
+	uint64_t index = smoke->count - 1 - nth;
 
-static bool verify_step(struct smoke *smoke, uint64_t index)
-{
-	return checksum(smoke, index, "checksum after swap") && verify_object(smoke, index);
+	return move_there_and_back(smoke, index) &&
+	       checksum(smoke, index, "checksum back in system memory") &&
+	       verify_object(smoke, index);
 }
 
 /*
@@ -280,17 +284,18 @@ static uint64_t now_ms(void)
 }
 
 static bool for_each_object(struct smoke *smoke, enum phase phase,
-			    bool (*step)(struct smoke *smoke, uint64_t index))
+			    bool (*step)(struct smoke *smoke, uint64_t nth))
 {
-	uint64_t index;
+	uint64_t count = smoke->count;
 
-	for (index = 0; index < smoke->count; index++) {
-		if (!step(smoke, index))
+	for (uint64_t nth = 0; nth < count; nth++) {
+		if (!step(smoke, nth))
 			return false;
-		if (index % (smoke->count / 4 + 1) == 0)
+		/* At each quarter. */
+		if ((nth + 1) * 4 / count != nth * 4 / count)
 			fprintf(stderr, "round %" PRIu64 "/%" PRIu64 " %s: %" PRIu64 "/%" PRIu64 " objects\n",
-				smoke->round + 1, smoke->options.rounds, phase_names[phase], index,
-				smoke->count);
+				smoke->round + 1, smoke->options.rounds, phase_names[phase],
+				nth + 1, count);
 	}
 	return true;
 }
@@ -303,9 +308,6 @@ static bool run_phase(struct smoke *smoke, enum phase phase)
 	switch (phase) {
 	case PHASE_WRITE:
 		ok = for_each_object(smoke, phase, write_step);
-		break;
-	case PHASE_MOVE:
-		ok = for_each_object(smoke, phase, move_step);
 		break;
 	case PHASE_EVICT:
 		ok = evict(smoke);
