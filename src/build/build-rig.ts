@@ -9,7 +9,7 @@ import { buildGuestImage } from './guest-image.ts';
 import { ensureHostPackages } from './host-packages.ts';
 import { buildKernel } from './kernel-build.ts';
 import type { KernelBuild } from './kernel-build.ts';
-import { debianKernelSource, userKernelSource } from './kernel-source.ts';
+import { openKernelSource } from './kernel-source.ts';
 import type { KernelSource } from './kernel-source.ts';
 import { buildQemu } from './qemu-build.ts';
 import type { QemuBuild } from './qemu-build.ts';
@@ -34,10 +34,7 @@ export interface BuildOptions {
 export async function buildRig({ kernelSource, emit, signal }: BuildOptions): Promise<RigBuild> {
   await ensureHostPackages(emit, signal);
   const packages = await fetchDebianPackages(emit, signal);
-  const source =
-    kernelSource === undefined
-      ? debianKernelSource(packages.binaries['linux-source-7.3'])
-      : await userKernelSource(kernelSource);
+  const source = await openKernelSource(kernelSource, packages);
   // Each of them keeps all CPUs busy for most of its time; together they also fill the other's pauses.
   const [{ kernel, initrd }, qemu, firmware] = await allOrAbort(signal, [
     async (shared) => buildGuest({ packages, source }, emit, shared),

@@ -68,7 +68,7 @@ export interface KernelBuild {
 }
 
 export async function buildKernel(source: KernelSource, emit: Emit, signal: AbortSignal): Promise<KernelBuild> {
-  const fragment = await readFragments(FRAGMENTS);
+  const fragment = await readFragments();
   const toolchain = await toolchainIdentity();
   const key = contentKey({
     source: source.identity,
@@ -78,11 +78,8 @@ export async function buildKernel(source: KernelSource, emit: Emit, signal: Abor
     environment: JSON.stringify(MAKE_ENVIRONMENT),
   });
   const build = async (work: EntryWork): Promise<void> => {
-    const { unpack, refresh } = source.fill(work);
-    const name = `linux-${contentKey({ tree: source.treeName, toolchain })}`;
-    const spec = { name, title: `Linux ${source.version}`, neededGiB: 4, unpack, ...(refresh ? { refresh } : {}) };
-    const tree = await prepareWorkTree(spec, OVERLAY);
-    await configureKernel(tree, { fragment, title: spec.title }, work);
+    const tree = await prepareKernelTree(source, OVERLAY, work);
+    await configureKernel(tree, { fragment, title: titleOf(source) }, work);
     await compileKernel(tree, work);
     await collectKernel(tree, work);
   };
@@ -99,8 +96,21 @@ export async function buildKernel(source: KernelSource, emit: Emit, signal: Abor
   };
 }
 
-async function readFragments(files: readonly string[]): Promise<string> {
-  const text = (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n');
+export function titleOf({ version }: KernelSource): string {
+  return `Linux ${version}`;
+}
+
+/** The tree that all builds of these sources share; the caller holds the lock `kernel`. */
+export async function prepareKernelTree(source: KernelSource, overlay: OverlaySpec, work: MakeWork): Promise<WorkTree> {
+  const { unpack, refresh } = source.fill(work);
+  const name = `linux-${contentKey({ tree: source.treeName, toolchain: await toolchainIdentity() })}`;
+  const spec = { name, title: titleOf(source), neededGiB: 4, unpack, ...(refresh ? { refresh } : {}) };
+  return prepareWorkTree(spec, overlay);
+}
+
+/** The configuration that the rig asks for. */
+export async function readFragments(): Promise<string> {
+  const text = (await Promise.all(FRAGMENTS.map((file) => readFile(file, 'utf8')))).join('\n');
   return HAS_DRIVER ? text : text.replace('DRM_EDGPU', 'DRM_QXL');
 }
 

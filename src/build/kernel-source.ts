@@ -9,7 +9,7 @@ import { runBuildCommand } from './build-command.ts';
 import { buildEnvironment } from './build-environment.ts';
 import type { EntryWork } from './cache-entry.ts';
 import { contentKey } from './content-key.ts';
-import type { DebianPackage } from './debian-packages.ts';
+import type { DebianPackage, DebianPackages } from './debian-packages.ts';
 import type { WorkTreeSpec } from './work-tree.ts';
 
 export interface KernelSource {
@@ -24,7 +24,12 @@ export interface KernelSource {
 
 type Work = Pick<EntryWork, 'log' | 'signal' | 'step'>;
 
-export function debianKernelSource({ version, identity, file }: DebianPackage): KernelSource {
+/** `folder`, or without one what Debian packages. */
+export async function openKernelSource(folder: string | undefined, packages: DebianPackages): Promise<KernelSource> {
+  return folder === undefined ? debianKernelSource(packages.binaries['linux-source-7.3']) : userKernelSource(folder);
+}
+
+function debianKernelSource({ version, identity, file }: DebianPackage): KernelSource {
   return {
     version,
     identity,
@@ -46,7 +51,7 @@ function unpackCommand(deb: string): readonly [string, ...string[]] {
 }
 
 /** Checks that `folder` is a kernel tree. */
-export async function userKernelSource(folder: string): Promise<KernelSource> {
+async function userKernelSource(folder: string): Promise<KernelSource> {
   const tree = await realpath(folder).catch(() => folder);
   if (!(await isFile(path.join(tree, 'mm/shmem.c')))) {
     throw new RigError('usage', `${folder} is not the top folder of a Linux source tree`, {

@@ -12,6 +12,8 @@ import type { SourceHook } from './source-hooks.ts';
 
 export interface OverlaySpec {
   readonly patchFolder?: string;
+  /** Only so many of the patches, for a look into the middle of the series; by default all. */
+  readonly patchCount?: number;
   /** A folder of our own that becomes a folder of the tree; its hooks.json wires it in. */
   readonly graft?: Graft;
 }
@@ -60,7 +62,8 @@ export async function composeOverlay(
   await rm(scratch, { recursive: true, force: true });
   await mkdir(scratch, { recursive: true });
   if (spec.patchFolder !== undefined) {
-    await applySeries(await readSeries(spec.patchFolder), scratch, { title: tree.title, bring });
+    const series = (await readSeries(spec.patchFolder)).slice(0, spec.patchCount);
+    await applySeries(series, scratch, { title: tree.title, bring });
   }
   if (spec.graft) await applyGraft(spec.graft, scratch, { title: tree.title, bring });
   return [...touched].sort();

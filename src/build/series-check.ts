@@ -1,0 +1,124 @@
+/** Checks that a series can be taken patch by patch: each applies, passes checkpatch and leaves a tree that builds. */
+
+import path from 'node:path';
+import { access, rm } from 'node:fs/promises';
+import { execa } from 'execa';
+
+import { cacheDirectory } from '../config/paths.ts';
+import { RigError } from '../util/rig-error.ts';
+import type { Emit } from '../util/rig-event.ts';
+import { runStep } from '../util/step.ts';
+import type { Step } from '../util/step.ts';
+import { buildEnvironment } from './build-environment.ts';
+import { withBuildLock } from './build-lock.ts';
+import { fetchDebianPackages } from './debian-packages.ts';
+import { ensureHostPackages } from './host-packages.ts';
+import {
+  readFragments,
+  compileKernel,
+  configureKernel,
+  PATCH_FOLDER,
+  prepareKernelTree,
+  titleOf,
+} from './kernel-build.ts';
+import type { MakeWork } from './kernel-build.ts';
+import { openKernelSource } from './kernel-source.ts';
+import type { KernelSource } from './kernel-source.ts';
+import { readSeries } from './patch-series.ts';
+import type { Patch } from './patch-series.ts';
+
+export interface PatchVerdict {
+  readonly patch: string;
+  /** What checkpatch complains about; empty when it is content or the tree has none. */
+  readonly complaints: readonly string[];
+  /** Why the tree does not build with the series up to this patch. */
+  readonly buildFailure?: string;
+}
+
+export interface SeriesCheckOptions {
+  /** Another tree than Debian's package, as for buildRig. */
+  readonly kernelSource?: string;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+/** One verdict for each patch, in order; the first that does not build ends the check. */
+export async function checkSeries({ kernelSource, emit, signal }: SeriesCheckOptions): Promise<PatchVerdict[]> {
+  await ensureHostPackages(emit, signal);
+  const source = await openKernelSource(kernelSource, await fetchDebianPackages(emit, signal));
+  const series = await readSeries(PATCH_FOLDER);
+  const verdicts: PatchVerdict[] = [];
+  for (const [index, patch] of series.entries()) {
+    const id = `series-${patch.name}`;
+    const verdict = await runStep(emit, { id, title: `Check ${patch.name}` }, async (step) => {
+      const onWait = (): void => step.progress('waiting for another rig that is building a kernel');
+      const value = await withBuildLock({ name: 'kernel', signal, onWait }, async (lockedSignal) =>
+        checkPatch({ patch, count: index + 1, source }, step, lockedSignal),
+      );
+      return { outcome: 'done', value };
+    });
+    verdicts.push(verdict);
+    if (verdict.buildFailure !== undefined) break;
+  }
+  return verdicts;
+}
+
+interface PatchInSeries {
+  readonly patch: Patch;
+  readonly count: number;
+  readonly source: KernelSource;
+}
+
+async function checkPatch(
+  { patch, count, source }: PatchInSeries,
+  step: Step,
+  signal: AbortSignal,
+): Promise<PatchVerdict> {
+  const log = path.join(cacheDirectory(), 'logs/series.log');
+  await rm(log, { force: true });
+  const work: MakeWork = { step, signal, log };
+  const tree = await prepareKernelTree(source, { patchFolder: PATCH_FOLDER, patchCount: count }, work);
+  const complaints = await runCheckpatch(tree.source, patch);
+  try {
+    await configureKernel(tree, { fragment: withoutDriver(await readFragments()), title: titleOf(source) }, work);
+    await compileKernel(tree, work);
+    return { patch: patch.name, complaints };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof RigError)) throw error;
+    return { patch: patch.name, complaints, buildFailure: error.message };
+  }
+}
+
+/** The driver needs the whole series. */
+function withoutDriver(fragment: string): string {
+  return fragment.replace(/^CONFIG_DRM_EDGPU=.*$/m, 'CONFIG_DRM_QXL=m');
+}
+
+/** One complaint to a line, as `file:line: TYPE: text`. */
+async function runCheckpatch(tree: string, patch: Patch): Promise<string[]> {
+  const script = path.join(tree, 'scripts/checkpatch.pl');
+  const exists = await access(script).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) return [];
+  const options = ['--strict', '--terse', '--color=never'];
+  const result = await execa(script, [...options, patch.file], {
+    cwd: tree,
+    env: buildEnvironment(),
+    extendEnv: false,
+    reject: false,
+  });
+  // Without its summary it did not get to the end, and its silence says nothing.
+  if (!/^total: \d+ errors/m.test(result.stdout)) {
+    throw new RigError(
+      'infrastructure',
+      `checkpatch.pl does not run on ${patch.name}: ${result.stderr || result.stdout}`,
+      {
+        remedy: `run it by hand: cd ${tree} && ${script} --strict ${patch.file}`,
+      },
+    );
+  }
+  return result.stdout.split('\n').filter((line) => /: (ERROR|WARNING|CHECK): /.test(line));
+}
