@@ -74,13 +74,9 @@ async function systemArchive(): Promise<AptArchive> {
   const codename = /^VERSION_CODENAME=(\w+)$/m.exec(system)?.[1] ?? 'sid';
   const archive = /^ID=debian$/m.test(system) ? findArchive(await sourceFiles(), codename) : undefined;
   if (archive) return archive;
-  throw new RigError(
-    'infrastructure',
-    'this machine has no apt sources of Debian, from which the rig gets its sources',
-    {
-      remedy: 'run the rig on Debian 12 or later, with a source for its main archive in /etc/apt',
-    },
-  );
+  throw new RigError('infrastructure', 'This machine has no apt sources of Debian, from which the rig gets its own.', {
+    remedy: 'Run the rig on Debian 12 or later, with a source for its main archive in /etc/apt.',
+  });
 }
 
 async function sourceFiles(): Promise<{ name: string; text: string }[]> {

@@ -123,7 +123,9 @@ async function commandError({ what, log }: BuildCommand, reason: string): Promis
     'infrastructure',
     `${what} failed (${reason}):\n${excerpt.map((line) => `  ${line}`).join('\n')}`,
     {
-      remedy: full ? 'free some disk space, or point DGPU_RIG_CACHE at a larger disk' : `the whole output is in ${log}`,
+      remedy: full
+        ? 'Free some disk space, or point DGPU_RIG_CACHE at a larger disk.'
+        : `The whole output is in ${log}`,
     },
   );
 }

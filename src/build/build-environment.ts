@@ -37,6 +37,6 @@ async function firstLine([command, ...args]: readonly [string, ...string[]]): Pr
   const result = await execa(command, args, { env: buildEnvironment(), extendEnv: false, reject: false });
   if (!result.failed) return result.stdout.split('\n', 1)[0] ?? '';
   throw new RigError('infrastructure', `${command} does not run: ${result.shortMessage}`, {
-    remedy: './dgpu-rig doctor names the packages that are missing',
+    remedy: './dgpu-rig doctor names the packages that are missing.',
   });
 }

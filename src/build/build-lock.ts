@@ -63,9 +63,9 @@ async function acquire(file: string, { signal, onWait, onLost }: Acquisition): P
 function lostError(name: string): RigError {
   return new RigError(
     'infrastructure',
-    `another rig took over the lock on ${name}, as this one did not answer for a while`,
+    `Another rig took over the lock on ${name}, as this one did not answer for a while.`,
     {
-      remedy: 'run it again',
+      remedy: 'Run it again.',
     },
   );
 }

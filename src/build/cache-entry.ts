@@ -13,6 +13,7 @@ import type { Emit } from '../util/rig-event.ts';
 import { runStep } from '../util/step.ts';
 import type { Step, StepResult } from '../util/step.ts';
 import { withBuildLock } from './build-lock.ts';
+import { requireCache } from './disk-space.ts';
 import { contentKey } from './content-key.ts';
 
 export interface EntrySpec {
@@ -62,13 +63,16 @@ export async function obtainEntry(spec: EntrySpec, emit: Emit, signal: AbortSign
     const underLock = async (lockedSignal: AbortSignal): Promise<StepResult<string>> => {
       const fault = await entryFault(folder);
       if (fault === undefined) return { outcome: 'cached', value: await markUsed(folder) };
-      if (fault !== 'absent') emit({ type: 'notice', text: `${spec.title}: ${fault}; it is built again` });
+      if (fault !== 'absent') emit({ type: 'notice', text: `${spec.title}: ${fault}; it is built again.` });
       await buildEntry(spec, folder, step, lockedSignal);
       return { outcome: 'done', value: folder };
     };
-    return withBuildLock({ name: spec.stage, signal, onWait }, underLock).catch((error: unknown) => {
+    try {
+      await requireCache();
+      return await withBuildLock({ name: spec.stage, signal, onWait }, underLock);
+    } catch (error) {
       throw explainSystemError(error, spec.title);
-    });
+    }
   });
 }
 
@@ -180,10 +184,10 @@ async function digest(file: string): Promise<string> {
 }
 
 const SYSTEM_ERRORS: Readonly<Record<string, { readonly problem: string; readonly remedy: string }>> = {
-  ENOSPC: { problem: 'the disk is full', remedy: 'free some space, or point DGPU_RIG_CACHE at a larger disk' },
-  EDQUOT: { problem: 'the disk quota is used up', remedy: 'free some space, or point DGPU_RIG_CACHE at another disk' },
-  EACCES: { problem: 'the cache may not be written', remedy: 'point DGPU_RIG_CACHE at a folder of your own' },
-  EROFS: { problem: 'the cache is on a read-only disk', remedy: 'point DGPU_RIG_CACHE at a disk that can be written' },
+  ENOSPC: { problem: 'the disk is full', remedy: 'Free some space, or point DGPU_RIG_CACHE at a larger disk.' },
+  EDQUOT: { problem: 'the disk quota is used up', remedy: 'Free some space, or point DGPU_RIG_CACHE at another disk.' },
+  EACCES: { problem: 'the cache may not be written', remedy: 'Point DGPU_RIG_CACHE at a folder of your own.' },
+  EROFS: { problem: 'the cache is on a read-only disk', remedy: 'Point DGPU_RIG_CACHE at a disk that can be written.' },
 };
 
 /** Turns the disk's refusals into a sentence; everything else stays what it is. */
@@ -192,5 +196,5 @@ function explainSystemError(error: unknown, title: string): unknown {
   const known = SYSTEM_ERRORS[error.code];
   if (!known) return error;
   const { problem, remedy } = known;
-  return new RigError('infrastructure', `${title}: ${problem} (${cacheDirectory()})`, { remedy, cause: error });
+  return new RigError('infrastructure', `${title}: ${problem} (${cacheDirectory()}).`, { remedy, cause: error });
 }

@@ -70,13 +70,13 @@ async function download({ folder, step, signal, log }: EntryWork): Promise<void>
     const [, what] = /^Get:\d+ \S+ (.+)$/.exec(line) ?? [];
     if (what !== undefined) step.progress(what);
   };
-  await requireSpace(1, 'the packages from Debian');
+  await requireSpace(1, 'Fetching the packages from Debian');
   const apt = await openAptRoot({ log, signal, onLine });
-  await apt.run('reading the package lists of Debian', ['apt-get', '--error-on=any', '-q', 'update'], folder);
+  await apt.run('Reading the package lists of Debian', ['apt-get', '--error-on=any', '-q', 'update'], folder);
   const sources = Object.entries(SOURCES).map(([name, suite]) => `${name}/${suite}`);
   const binaries = Object.entries(BINARIES).map(([name, suite]) => `${name}/${suite}`);
-  await apt.run('fetching sources from Debian', ['apt-get', '-q', 'source', '--download-only', ...sources], folder);
-  await apt.run('fetching packages from Debian', ['apt-get', '-q', 'download', ...binaries], folder);
+  await apt.run('Fetching sources from Debian', ['apt-get', '-q', 'source', '--download-only', ...sources], folder);
+  await apt.run('Fetching packages from Debian', ['apt-get', '-q', 'download', ...binaries], folder);
 }
 
 function mapNames<Name extends string, T>(
@@ -103,5 +103,5 @@ export async function extractDeb(
   { log, signal }: Pick<EntryWork, 'log' | 'signal'>,
 ): Promise<void> {
   const argv = ['dpkg-deb', '-x', deb, folder] as const;
-  await runBuildCommand({ what: `unpacking ${path.basename(deb)}`, argv, cwd: folder, log, signal });
+  await runBuildCommand({ what: `Unpacking ${path.basename(deb)}`, argv, cwd: folder, log, signal });
 }

@@ -45,8 +45,9 @@ async function buildSeabios(packages: DebianPackages, { folder, step, signal, lo
   const output = path.join(folder, 'output');
   step.progress('unpacking');
   const unpack = ['dpkg-source', '--no-copy', '-x', seabios.file, source] as const;
-  await runBuildCommand({ what: 'unpacking the source of SeaBIOS', argv: unpack, cwd: folder, log, signal });
-  for (const patch of await readSeries(PATCHES)) await applyPatch(patch, source, `SeaBIOS ${seabios.version}`);
+  await runBuildCommand({ what: 'Unpacking the source of SeaBIOS', argv: unpack, cwd: folder, log, signal });
+  const tree = { title: `SeaBIOS ${seabios.version}`, misfit: 'infrastructure' } as const;
+  for (const patch of await readSeries(PATCHES)) await applyPatch(patch, source, tree);
   await mkdir(output);
   const config = path.join(output, '.config');
   await writeFile(config, SEABIOS_CONFIG);
@@ -54,7 +55,7 @@ async function buildSeabios(packages: DebianPackages, { folder, step, signal, lo
   const variables = ['PYTHON=python3', `OUT=${output}/`, `KCONFIG_CONFIG=${config}`, 'EXTRAVERSION=-dgpu-rig'];
   for (const target of ['olddefconfig', path.join(output, 'bios.bin')]) {
     const argv = ['make', `-j${availableParallelism()}`, ...variables, target] as const;
-    await runBuildCommand({ what: 'building SeaBIOS', argv, cwd: source, log, signal });
+    await runBuildCommand({ what: 'Building SeaBIOS', argv, cwd: source, log, signal });
   }
   await mkdir(path.join(folder, 'rig'));
   await rename(path.join(output, 'bios.bin'), path.join(folder, 'rig/bios-256k.bin'));

@@ -100,7 +100,7 @@ async function composeImage({ packages, kernel }: GuestImageInput, work: EntryWo
 async function busyboxApplets(userland: string, { log, signal }: EntryWork): Promise<string[]> {
   const applets: string[] = [];
   await runBuildCommand({
-    what: 'listing the applets of busybox',
+    what: 'Listing the applets of busybox',
     argv: [path.join(userland, 'usr/bin/busybox'), '--list'],
     cwd: userland,
     log,
@@ -120,7 +120,7 @@ async function stressEntries(
   const output = path.join(scratch, 'edgpu-stress');
   const variables = [`OUT=${output}`, `KERNEL=${kernelHeaders}`, `DRIVER=${DRIVER}`];
   const argv = ['make', '-C', STRESS, ...variables] as const;
-  await runBuildCommand({ what: 'building edgpu-stress', argv, cwd: scratch, log, signal });
+  await runBuildCommand({ what: 'Building edgpu-stress', argv, cwd: scratch, log, signal });
   return [await fileEntry('/usr/bin/edgpu-stress', output)];
 }
 

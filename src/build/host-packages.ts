@@ -43,8 +43,8 @@ export async function missingHostPackages(): Promise<string[]> {
     reject: false,
   });
   if (result.code === 'ENOENT') {
-    throw new RigError('infrastructure', 'this is not a Debian machine: there is no dpkg-query', {
-      remedy: 'run the rig on Debian 12 or later',
+    throw new RigError('infrastructure', 'This is not a Debian machine: there is no dpkg-query.', {
+      remedy: 'Run the rig on Debian 12 or later.',
     });
   }
   const installed = new Set(
@@ -63,7 +63,7 @@ export async function ensureHostPackages(emit: Emit, signal: AbortSignal): Promi
     const missing = await missingHostPackages();
     if (missing.length === 0) return { outcome: 'cached', value: undefined };
     if (process.getuid?.() !== 0) {
-      throw new RigError('infrastructure', `packages are missing on this machine: ${missing.join(' ')}`, {
+      throw new RigError('infrastructure', `Packages are missing on this machine: ${missing.join(' ')}`, {
         remedy: installCommand(missing),
       });
     }
@@ -89,8 +89,8 @@ async function installPackages(
         if (/^(Get|Unpacking|Setting up)/.test(line)) progress(line);
       },
     });
-  await run('reading the package lists of this machine', ['apt-get', '-q', 'update']);
+  await run('Reading the package lists of this machine', ['apt-get', '-q', 'update']);
   // Another apt-get may be at work on a fresh machine (unattended-upgrades): wait for it.
   const options = ['-q', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=300'];
-  await run('installing host packages', ['apt-get', ...options, 'install', ...packages]);
+  await run('Installing host packages', ['apt-get', ...options, 'install', ...packages]);
 }

@@ -104,7 +104,8 @@ export function titleOf({ version }: KernelSource): string {
 export async function prepareKernelTree(source: KernelSource, overlay: OverlaySpec, work: MakeWork): Promise<WorkTree> {
   const { unpack, refresh } = source.fill(work);
   const name = `linux-${contentKey({ tree: source.treeName, toolchain: await toolchainIdentity() })}`;
-  const spec = { name, title: titleOf(source), neededGiB: 4, unpack, ...(refresh ? { refresh } : {}) };
+  const { misfit } = source;
+  const spec = { name, title: titleOf(source), misfit, neededGiB: 4, unpack, ...(refresh ? { refresh } : {}) };
   return prepareWorkTree(spec, overlay);
 }
 
@@ -127,15 +128,15 @@ export async function configureKernel(
 ): Promise<void> {
   work.step.progress('configuring');
   const file = path.join(tree.source, '.config');
-  await make(tree, work, 'configuring the kernel', ['allnoconfig']);
+  await make(tree, work, 'Configuring the kernel', ['allnoconfig']);
   await appendFile(file, fragment);
-  await make(tree, work, 'configuring the kernel', ['olddefconfig']);
+  await make(tree, work, 'Configuring the kernel', ['olddefconfig']);
   checkConfig(fragment, await readFile(file, 'utf8'), title);
 }
 
 export async function compileKernel(tree: WorkTree, work: MakeWork): Promise<void> {
   const progress = objectProgress(work);
-  await make(tree, { ...work, onLine: progress }, 'building the kernel', ['bzImage', 'modules']);
+  await make(tree, { ...work, onLine: progress }, 'Building the kernel', ['bzImage', 'modules']);
 }
 
 export interface MakeWork extends Pick<EntryWork, 'log' | 'signal' | 'step'> {
@@ -187,7 +188,7 @@ async function collectKernel(tree: WorkTree, work: EntryWork): Promise<void> {
   const modules = path.join(folder, 'modules');
   await mkdir(modules);
   const variables = [`INSTALL_MOD_PATH=${modules}`, 'INSTALL_MOD_STRIP=1'];
-  await make(tree, work, 'installing the modules', ['modules_install', ...variables]);
+  await make(tree, work, 'Installing the modules', ['modules_install', ...variables]);
   // A link into the work tree, which other builds will change.
   const release = (await readFile(path.join(folder, 'release'), 'utf8')).trim();
   await rm(path.join(modules, 'lib/modules', release, 'build'), { force: true });

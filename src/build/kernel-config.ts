@@ -30,7 +30,7 @@ export function checkConfig(asked: string, granted: string, tree: string): void 
     'usage',
     `${tree} does not grant these options:\n${refused.map((line) => `  ${line}`).join('\n')}`,
     {
-      remedy: 'they may have been renamed, or depend on another option: see guest-kernel/config',
+      remedy: 'They may have been renamed, or depend on another option: see guest-kernel/config.',
     },
   );
 }

@@ -15,6 +15,8 @@ import type { WorkTreeSpec } from './work-tree.ts';
 export interface KernelSource {
   /** How a person would name these sources: "7.3.4-1~bpo13+1", or a folder and its commit. */
   readonly version: string;
+  /** See WorkTreeSpec. */
+  readonly misfit: WorkTreeSpec['misfit'];
   /** Changes with any file of the sources. */
   readonly identity: string;
   /** Name of the work tree, which later versions of the same sources go on to use. */
@@ -32,12 +34,13 @@ export async function openKernelSource(folder: string | undefined, packages: Deb
 function debianKernelSource({ version, identity, file }: DebianPackage): KernelSource {
   return {
     version,
+    misfit: 'infrastructure',
     identity,
     treeName: contentKey({ identity }),
     fill: ({ log, signal, step }) => ({
       unpack: async (folder) => {
         step.progress('unpacking');
-        await runBuildCommand({ what: 'unpacking Linux', argv: unpackCommand(file), cwd: folder, log, signal });
+        await runBuildCommand({ what: 'Unpacking Linux', argv: unpackCommand(file), cwd: folder, log, signal });
       },
     }),
   };
@@ -54,14 +57,15 @@ function unpackCommand(deb: string): readonly [string, ...string[]] {
 async function userKernelSource(folder: string): Promise<KernelSource> {
   const tree = await realpath(folder).catch(() => folder);
   if (!(await isFile(path.join(tree, 'mm/shmem.c')))) {
-    throw new RigError('usage', `${folder} is not the top folder of a Linux source tree`, {
-      remedy: 'give --kernel-src a folder with the sources of Linux 7.3 in it',
+    throw new RigError('usage', `${folder} is not the top folder of a Linux source tree.`, {
+      remedy: 'Give --kernel-src a folder with the sources of Linux 7.3 in it.',
     });
   }
   const commit = await gitCommit(tree);
   const listing = await listTree(tree, commit !== undefined);
   return {
     version: commit === undefined ? tree : `${tree} at ${commit.slice(0, 12)}`,
+    misfit: 'usage',
     identity: contentKey({ listing: listing.map(({ identity }) => identity) }),
     treeName: contentKey({ tree }),
     fill: (work) => {
@@ -142,5 +146,5 @@ async function copyFiles({ tree, files, target, except }: Copy, { log, signal, s
     `${tree}/`,
     target,
   ] as const;
-  await runBuildCommand({ what: `copying ${tree}`, argv, cwd: path.dirname(target), log, signal });
+  await runBuildCommand({ what: `Copying ${tree}`, argv, cwd: path.dirname(target), log, signal });
 }

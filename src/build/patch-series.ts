@@ -5,6 +5,7 @@ import path from 'node:path';
 import { execa } from 'execa';
 
 import { RigError } from '../util/rig-error.ts';
+import type { FailureClass } from '../util/rig-error.ts';
 import { buildEnvironment } from './build-environment.ts';
 import { listFiles } from './content-key.ts';
 
@@ -30,8 +31,15 @@ export function touchedFiles({ text }: Patch): string[] {
   return [...new Set(paths.filter((file) => file !== undefined))];
 }
 
+/** A tree, for messages about it. */
+export interface TreeIdentity {
+  readonly title: string;
+  /** The class of failure when a change of ours does not fit into it. */
+  readonly misfit: FailureClass;
+}
+
 /** Applies one patch to the tree at `cwd`, which need not be a git repository. */
-export async function applyPatch(patch: Patch, cwd: string, tree: string): Promise<void> {
+export async function applyPatch(patch: Patch, cwd: string, tree: TreeIdentity): Promise<void> {
   const result = await execa('git', ['apply', '--whitespace=nowarn', patch.file], {
     cwd,
     // Inside of some repository, git would take the paths for that repository's.
@@ -40,9 +48,13 @@ export async function applyPatch(patch: Patch, cwd: string, tree: string): Promi
     reject: false,
   });
   if (!result.failed) return;
-  throw new RigError('usage', `${patch.name} does not apply to ${tree}:\n${describeRejects(patch, result.stderr)}`, {
-    remedy: 'use a tree of the series that the patches are for, or rebase the patches on this one',
-  });
+  throw new RigError(
+    tree.misfit,
+    `${patch.name} does not apply to ${tree.title}:\n${describeRejects(patch, result.stderr)}`,
+    {
+      remedy: 'Use a tree of the kernel series that the patches are for, or rebase the patches on this one.',
+    },
+  );
 }
 
 /** git names file and line; the hunk's heading says what a person will look for. */

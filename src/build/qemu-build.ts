@@ -36,7 +36,10 @@ const CONFIGURE: readonly string[] = [
 
 const PROGRAMS = ['qemu-system-x86_64', 'qemu-img'] as const;
 
-const DEVICE: OverlaySpec = { graft: { folder: repositoryPath('rig/edgpu'), to: 'hw/edgpu' } };
+const DEVICE: OverlaySpec = {
+  patchFolder: repositoryPath('rig/qemu'),
+  graft: { folder: repositoryPath('rig/edgpu'), to: 'hw/edgpu' },
+};
 
 /** Where the tree keeps the meson that it is configured with: the host's may be too old. */
 const MESON = '.rig-meson';
@@ -67,6 +70,7 @@ async function compileQemu(packages: DebianPackages, base: string, work: EntryWo
     {
       name: `qemu-${base}`,
       title: `QEMU ${packages.sources.qemu.version}`,
+      misfit: 'infrastructure',
       neededGiB: 2,
       unpack: async (folder) => unpackQemu(packages, folder, work),
     },
@@ -74,7 +78,7 @@ async function compileQemu(packages: DebianPackages, base: string, work: EntryWo
   );
   await configureQemu(tree, work);
   const jobs = `-j${availableParallelism()}`;
-  await inTree(tree, work, { what: 'building QEMU', argv: ['ninja', jobs, ...PROGRAMS], onLine: ninjaProgress(work) });
+  await inTree(tree, work, { what: 'Building QEMU', argv: ['ninja', jobs, ...PROGRAMS], onLine: ninjaProgress(work) });
   for (const program of PROGRAMS) await copyFile(path.join(tree.output, program), path.join(work.folder, program));
 }
 
@@ -83,7 +87,7 @@ async function unpackQemu(packages: DebianPackages, folder: string, work: EntryW
   step.progress('unpacking');
   await rm(folder, { recursive: true });
   const argv = ['dpkg-source', '--no-copy', '-x', packages.sources.qemu.file, folder] as const;
-  await runBuildCommand({ what: 'unpacking the source of QEMU', argv, cwd: path.dirname(folder), log, signal });
+  await runBuildCommand({ what: 'Unpacking the source of QEMU', argv, cwd: path.dirname(folder), log, signal });
   const meson = path.join(folder, MESON);
   await mkdir(meson);
   await extractDeb(packages.binaries.meson.file, meson, work);
@@ -100,7 +104,7 @@ async function configureQemu(tree: WorkTree, work: EntryWork): Promise<void> {
   await rm(tree.output, { recursive: true, force: true });
   await mkdir(tree.output);
   const argv = [path.join(tree.source, 'configure'), '--python=/usr/bin/python3', ...CONFIGURE] as const;
-  await inTree(tree, work, { what: 'configuring QEMU', argv, onLine: () => undefined });
+  await inTree(tree, work, { what: 'Configuring QEMU', argv, onLine: () => undefined });
   await writeFile(configured, '');
 }
 

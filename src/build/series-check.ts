@@ -103,7 +103,8 @@ async function runCheckpatch(tree: string, patch: Patch): Promise<string[]> {
     () => false,
   );
   if (!exists) return [];
-  const options = ['--strict', '--terse', '--color=never'];
+  // Whoever sends the series signs it off.
+  const options = ['--strict', '--terse', '--color=never', '--no-signoff'];
   const result = await execa(script, [...options, patch.file], {
     cwd: tree,
     env: buildEnvironment(),
@@ -116,9 +117,12 @@ async function runCheckpatch(tree: string, patch: Patch): Promise<string[]> {
       'infrastructure',
       `checkpatch.pl does not run on ${patch.name}: ${result.stderr || result.stdout}`,
       {
-        remedy: `run it by hand: cd ${tree} && ${script} --strict ${patch.file}`,
+        remedy: `Run it by hand: cd ${tree} && ${script} --strict ${patch.file}`,
       },
     );
   }
-  return result.stdout.split('\n').filter((line) => /: (ERROR|WARNING|CHECK): /.test(line));
+  return result.stdout
+    .split('\n')
+    .filter((line) => /: (ERROR|WARNING|CHECK): /.test(line))
+    .map((line) => line.replace(`${patch.file}:`, ''));
 }

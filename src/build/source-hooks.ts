@@ -26,12 +26,12 @@ export function parseHooks(text: string, where: string): SourceHook[] {
   try {
     data = JSON.parse(text);
   } catch (cause) {
-    throw new RigError('usage', `${where} is not JSON: ${String(cause)}`, { remedy: `correct ${where}`, cause });
+    throw new RigError('usage', `${where} is not JSON: ${String(cause)}`, { remedy: `Correct ${where}.`, cause });
   }
   const result = sourceHooks.safeParse(data);
   if (result.success) return result.data;
   throw new RigError('usage', `${where} is not a list of hooks:\n${z.prettifyError(result.error)}`, {
-    remedy: `correct ${where}`,
+    remedy: `Correct ${where}.`,
   });
 }
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { RigError } from '../util/rig-error.ts';
 import { contentKey, folderKey, listFiles } from './content-key.ts';
 import { applyPatch, readSeries, touchedFiles } from './patch-series.ts';
-import type { Patch } from './patch-series.ts';
+import type { Patch, TreeIdentity } from './patch-series.ts';
 import { insertHookLine, parseHooks } from './source-hooks.ts';
 import type { SourceHook } from './source-hooks.ts';
 
@@ -50,7 +50,7 @@ function isSource(file: string): boolean {
 export async function composeOverlay(
   spec: OverlaySpec,
   scratch: string,
-  tree: { readonly title: string; readonly pristine: (file: string) => Promise<string | undefined> },
+  tree: TreeIdentity & { readonly pristine: (file: string) => Promise<string | undefined> },
 ): Promise<string[]> {
   const touched = new Set<string>();
   const bring = async (file: string): Promise<void> => {
@@ -63,14 +63,13 @@ export async function composeOverlay(
   await mkdir(scratch, { recursive: true });
   if (spec.patchFolder !== undefined) {
     const series = (await readSeries(spec.patchFolder)).slice(0, spec.patchCount);
-    await applySeries(series, scratch, { title: tree.title, bring });
+    await applySeries(series, scratch, { ...tree, bring });
   }
-  if (spec.graft) await applyGraft(spec.graft, scratch, { title: tree.title, bring });
+  if (spec.graft) await applyGraft(spec.graft, scratch, { ...tree, bring });
   return [...touched].sort();
 }
 
-interface ScratchTree {
-  readonly title: string;
+interface ScratchTree extends TreeIdentity {
   /** Makes sure that the tree's file is in the scratch folder. */
   readonly bring: (file: string) => Promise<void>;
 }
@@ -78,7 +77,7 @@ interface ScratchTree {
 async function applySeries(series: readonly Patch[], scratch: string, tree: ScratchTree): Promise<void> {
   for (const patch of series) {
     for (const file of touchedFiles(patch)) await tree.bring(file);
-    await applyPatch(patch, scratch, tree.title);
+    await applyPatch(patch, scratch, tree);
   }
 }
 
@@ -107,8 +106,8 @@ async function applyHook(hook: SourceHook, graft: Graft, scratch: string, tree: 
   const content = await readFile(file, 'utf8').catch(() => undefined);
   const result = content === undefined ? { fault: `there is no ${hook.file}` } : insertHookLine(content, hook);
   if ('fault' in result) {
-    throw new RigError('usage', `${path.join(graft.folder, HOOKS)} does not fit ${tree.title}: ${result.fault}`, {
-      remedy: 'use a tree of the series that the rig is for, or adapt the hook',
+    throw new RigError(tree.misfit, `${path.join(graft.folder, HOOKS)} does not fit ${tree.title}: ${result.fault}.`, {
+      remedy: 'Use a tree of the series that the rig is for, or adapt the hook.',
     });
   }
   await writeFile(file, result.text);

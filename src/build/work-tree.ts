@@ -17,6 +17,8 @@ export interface WorkTreeSpec {
   readonly name: string;
   /** How messages call the sources: "Linux 7.3.4". */
   readonly title: string;
+  /** Whose fault it is when the overlay does not fit: the rig's own sources, or those that the user gave. */
+  readonly misfit: 'infrastructure' | 'usage';
   /** Disk space for sources and objects. */
   readonly neededGiB: number;
   /** Puts the pristine sources into the folder, which exists and is empty. */
@@ -63,7 +65,7 @@ export function workTreeRoot(name: string): string {
 
 async function unpackTree(spec: WorkTreeSpec, root: string): Promise<void> {
   await rm(root, { recursive: true, force: true });
-  await requireSpace(spec.neededGiB, spec.title);
+  await requireSpace(spec.neededGiB, `Building ${spec.title}`);
   const unfinished = path.join(root, 'unpacking');
   await mkdir(unfinished, { recursive: true });
   try {
@@ -97,7 +99,7 @@ async function applyOverlay(spec: WorkTreeSpec, root: string, overlay: OverlaySp
     const original = path.join(before.has(file) ? originals : source, file);
     return (await exists(original)) ? original : undefined;
   };
-  const now = await composeOverlay(overlay, scratch, { title: spec.title, pristine });
+  const now = await composeOverlay(overlay, scratch, { ...spec, pristine });
   // First secure the originals and say so, then change the tree: whatever happens in between, the next run finds its way.
   for (const file of now) if (!before.has(file)) await copyIfThere(path.join(source, file), path.join(originals, file));
   await writeFile(`${stateFile}.new`, JSON.stringify({ files: [...new Set([...before, ...now])].sort() }));

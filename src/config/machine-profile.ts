@@ -88,7 +88,7 @@ export async function parseMachineProfile(
   const result = machineProfile.safeParse(await resolveExtends(text, where, readBase));
   if (result.success) return result.data;
   throw new RigError('usage', `${where} is not a valid machine profile:\n${z.prettifyError(result.error)}`, {
-    remedy: `correct ${where}`,
+    remedy: `Correct ${where}.`,
   });
 }
 
@@ -104,7 +104,7 @@ async function resolveExtends(
   const base = parseDocument(await readBase(baseName), `machine ${baseName}`);
   // One level only: whoever reads a profile has to look at one other file at most.
   if (derivedProfile.safeParse(base).success) {
-    throw new RigError('usage', `${where} extends ${baseName}, which extends another profile itself`);
+    throw new RigError('usage', `${where} extends ${baseName}, which extends another profile itself.`);
   }
   return { ...z.record(z.string(), z.unknown()).parse(base), ...changes };
 }
@@ -114,7 +114,7 @@ function parseDocument(text: string, where: string): unknown {
     return parseYaml(text);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new RigError('usage', `${where} is not YAML: ${reason}`, { remedy: `correct ${where}`, cause });
+    throw new RigError('usage', `${where} is not YAML: ${reason}`, { remedy: `Correct ${where}.`, cause });
   }
 }
 
@@ -130,8 +130,8 @@ export async function listMachineProfiles(): Promise<string[]> {
 export async function loadMachineProfile(name: string): Promise<MachineProfile> {
   const profile = await parseMachineProfile(await readProfile(name), `rig/machines/${name}.yaml`, readProfile);
   if (profile.name !== name) {
-    throw new RigError('usage', `rig/machines/${name}.yaml calls itself ${profile.name}`, {
-      remedy: 'name the file after the profile',
+    throw new RigError('usage', `rig/machines/${name}.yaml calls itself ${profile.name}.`, {
+      remedy: 'Name the file after the profile.',
     });
   }
   return profile;
@@ -140,8 +140,8 @@ export async function loadMachineProfile(name: string): Promise<MachineProfile> 
 async function readProfile(name: string): Promise<string> {
   const names = await listMachineProfiles();
   if (!names.includes(name)) {
-    throw new RigError('usage', `there is no machine named ${name}`, {
-      remedy: `the machines are ${names.join(', ')}`,
+    throw new RigError('usage', `There is no machine named ${name}.`, {
+      remedy: `The machines are: ${names.join(', ')}.`,
     });
   }
   return readFile(repositoryPath('rig/machines', `${name}.yaml`), 'utf8');

@@ -70,14 +70,14 @@ describe('an entry', () => {
     expect(runs()).toBe(2);
   });
 
-  test('says why it is built again', async ({ recorder }) => {
+  test('says why it is built again.', async ({ recorder }) => {
     const { spec } = countingStage();
     const entry = await obtainEntry(spec, recorder.emit, NEVER);
     await truncate(path.join(entry, 'file'), 3);
     await obtainEntry(spec, recorder.emit, NEVER);
     expect(recorder.events).toContainEqual({
       type: 'notice',
-      text: 'A stage: file has 3 bytes instead of 7; it is built again',
+      text: 'A stage: file has 3 bytes instead of 7; it is built again.',
     });
   });
 

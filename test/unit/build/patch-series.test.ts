@@ -6,6 +6,8 @@ import { applyPatch, describeRejects, readSeries, touchedFiles } from '../../../
 import type { Patch } from '../../../src/build/patch-series.ts';
 import { test } from './temporary-cache.ts';
 
+const LINUX = { title: 'Linux', misfit: 'infrastructure' } as const;
+
 const NUMBERS = Array.from({ length: 30 }, (_, index) => `line ${index + 1}`);
 
 const TEXT = `From 0123456789 Mon Sep 17 00:00:00 2001
@@ -63,7 +65,7 @@ test('the files that a patch touches, not those it talks about', async ({ cache 
 describe('applying', () => {
   test('to a tree whose lines have moved', async ({ cache }) => {
     const tree = await treeIn(cache, ['moved', 'down', ...NUMBERS]);
-    await applyPatch(await patchIn(cache), tree, 'Linux');
+    await applyPatch(await patchIn(cache), tree, LINUX);
     expect(await readFile(path.join(tree, 'mm/shmem.c'), 'utf8')).toMatch(/line 20\nnew second\nline 21/);
     expect(await readFile(path.join(tree, 'mm/new.c'), 'utf8')).toBe('created\n');
   });
@@ -71,24 +73,26 @@ describe('applying', () => {
   test('in a tree within some repository', async ({ cache }) => {
     await mkdir(path.join(cache, '.git'));
     const tree = await treeIn(cache, NUMBERS);
-    await applyPatch(await patchIn(cache), tree, 'Linux');
+    await applyPatch(await patchIn(cache), tree, LINUX);
     expect(await readFile(path.join(tree, 'mm/new.c'), 'utf8')).toBe('created\n');
   });
 
   test('to another tree: patch, tree, file and hunk are named, and no file is changed', async ({ cache }) => {
     const lines = NUMBERS.with(20, 'line twenty-one');
     const tree = await treeIn(cache, lines);
-    await expect(applyPatch(await patchIn(cache), tree, 'Linux 7.2')).rejects.toMatchObject({
-      failureClass: 'usage',
-      message:
-        '0001-example.patch does not apply to Linux 7.2:\n  mm/shmem.c, hunk @@ -20,3 +21,4 @@ context\n  mm/shmem.c: patch does not apply',
-    });
+    await expect(applyPatch(await patchIn(cache), tree, { title: 'Linux 7.2', misfit: 'usage' })).rejects.toMatchObject(
+      {
+        failureClass: 'usage',
+        message:
+          '0001-example.patch does not apply to Linux 7.2:\n  mm/shmem.c, hunk @@ -20,3 +21,4 @@ context\n  mm/shmem.c: patch does not apply',
+      },
+    );
     expect(await readFile(path.join(tree, 'mm/shmem.c'), 'utf8')).toBe(`${lines.join('\n')}\n`);
   });
 
   test('to a tree without the file', async ({ cache }) => {
     await mkdir(path.join(cache, 'tree'));
-    const applying = applyPatch(await patchIn(cache), path.join(cache, 'tree'), 'Linux');
+    const applying = applyPatch(await patchIn(cache), path.join(cache, 'tree'), LINUX);
     await expect(applying).rejects.toThrow('mm/shmem.c: No such file or directory');
   });
 });

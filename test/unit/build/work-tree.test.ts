@@ -52,7 +52,10 @@ class Example {
       await writeFile(path.join(folder, 'other.c'), 'other\n');
       await writeFile(path.join(folder, 'Kconfig'), 'source dma\n');
     };
-    return prepareWorkTree({ name: 'example', title: 'Example 1.0', neededGiB: 0, unpack, ...more }, overlay);
+    return prepareWorkTree(
+      { name: 'example', title: 'Example 1.0', misfit: 'infrastructure', neededGiB: 0, unpack, ...more },
+      overlay,
+    );
   }
 }
 

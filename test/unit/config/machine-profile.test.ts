@@ -97,7 +97,7 @@ describe('parseMachineProfile', () => {
 
   test('text that is not YAML', async () => {
     const parsing = parseMachineProfile('a: [', 'broken.yaml', () => Promise.resolve(''));
-    await expect(parsing).rejects.toMatchObject({ failureClass: 'usage', remedy: 'correct broken.yaml' });
+    await expect(parsing).rejects.toMatchObject({ failureClass: 'usage', remedy: 'Correct broken.yaml.' });
   });
 });
 
