@@ -1,9 +1,10 @@
 /** Runs one command of a build in a process group of its own: logged, watched line by line, ended as a whole. */
 
 import { createWriteStream } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { finished } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Result } from 'execa';
 
@@ -81,6 +82,7 @@ async function superviseProcess(command: BuildCommand, onLine: (line: string) =>
   try {
     for await (const line of child.iterable({ from: 'all' })) onLine(line);
     const result = await child;
+    if (command.signal.aborted && child.pid !== undefined && (await outliveSession(child.pid))) ending.killed = true;
     return {
       exitCode: result.exitCode,
       killed: ending.killed || result.signal === 'SIGKILL',
@@ -89,7 +91,6 @@ async function superviseProcess(command: BuildCommand, onLine: (line: string) =>
   } finally {
     clearTimeout(killTimer);
     command.signal.removeEventListener('abort', terminate);
-    if (command.signal.aborted) signalGroup(child.pid, 'SIGKILL');
   }
 }
 
@@ -99,12 +100,44 @@ function endingOf(result: Pick<Result, 'exitCode' | 'signal' | 'code'>): string 
 }
 
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
-  if (pid === undefined) return;
+  if (pid !== undefined) signalProcess(-pid, signal);
+}
+
+function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, signal);
+    process.kill(pid, signal);
   } catch {
-    // The group has ended by itself.
+    // It has ended by itself.
   }
+}
+
+/**
+ * ninja gives each compiler a group of its own; what they all share is the session. They have had their signal when ninja
+ * ends, but on a busy machine it may take them a moment to die of it. True when some had to
+ * be killed.
+ */
+async function outliveSession(session: number): Promise<boolean> {
+  let killed = false;
+  for (let waited = 0; ; waited += SESSION_POLL_MS) {
+    const members = await sessionMembers(session);
+    if (members.length === 0) return killed;
+    killed = waited >= SESSION_GRACE_MS;
+    if (killed) for (const pid of members) signalProcess(pid, 'SIGKILL');
+    await sleep(SESSION_POLL_MS);
+  }
+}
+
+const SESSION_POLL_MS = 20;
+const SESSION_GRACE_MS = 1000;
+
+async function sessionMembers(session: number): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const stats = await Promise.all(pids.map(async (pid) => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')));
+  return stats.flatMap((stat, index) => {
+    // proc(5): the name may hold anything, so the fields are counted from its closing bracket: state, parent, group, session.
+    const [state, , , owner] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return Number(owner) === session && state !== 'Z' ? [Number(pids[index])] : [];
+  });
 }
 
 const TAIL_LINES = 12;

@@ -29,6 +29,12 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** An orphan is reaped by another process, in its own time. */
+async function untilReaped(pid: number): Promise<void> {
+  for (let tries = 0; isAlive(pid) && tries < 100; tries++) await sleep(20);
+  expect(isAlive(pid)).toBe(false);
+}
+
 describe('a command', () => {
   test('is watched line by line and logged', async ({ cache }) => {
     const lines: string[] = [];
@@ -83,9 +89,19 @@ describe('an abort', () => {
     expect(isAlive(grandchild)).toBe(true);
     abort.abort(new Error('Ctrl-C'));
     expect(await end).toMatchObject({ message: 'Ctrl-C' });
-    // Reparented, it is reaped by another process in its own time.
-    for (let tries = 0; isAlive(grandchild) && tries < 100; tries++) await sleep(20);
-    expect(isAlive(grandchild)).toBe(false);
+    await untilReaped(grandchild);
+  });
+
+  test('ends what has left the group and takes no notice', async ({ cache }) => {
+    const abort = new AbortController();
+    // `set -m` gives a job a group of its own, as ninja does.
+    const script = "set -m; sh -c 'trap : TERM; echo $$; while :; do sleep 0.1; done' & wait";
+    const { line, end } = await waitForLine(async (onLine) =>
+      runBuildCommand({ ...shell(cache, script, abort.signal), onLine }),
+    );
+    abort.abort(new Error('Ctrl-C'));
+    expect(await end).toMatchObject({ message: 'Ctrl-C' });
+    await untilReaped(Number(line));
   });
 
   test('before the start starts nothing', async ({ cache }) => {
