@@ -19,8 +19,14 @@ describe.concurrent.for(inject('rig').selection.dmaBits.map((dmaBits) => ({ dmaB
   ({ dmaBits }) => {
     test.override({ dmaBits });
 
-    test('keeps objects within reach, swaps them and gives them back intact', async (fixtures) => {
-      const { guest, gpu, backend, seed, record, annotate } = fixtures;
+    test('keeps objects within reach, swaps them and gives them back intact', async ({
+      guest,
+      gpu,
+      backend,
+      seed,
+      record,
+      annotate,
+    }) => {
       await gpu.load({ backend });
       const bytes = roundUp(reachableFreeBytes(await guest.zones(), dmaBits) + SURPLUS, OBJECT_SIZE);
       await annotate(`stressing ${String(bytes / MIB)} MiB`, 'step');
@@ -35,8 +41,14 @@ describe.concurrent.for(inject('rig').selection.dmaBits.map((dmaBits) => ({ dmaB
       expect(swapComplaints(witnesses), JSON.stringify(witnesses)).toEqual([]);
     });
 
-    test('control: without the limit in the driver, the device faults and every witness says so', async (fixtures) => {
-      const { guest, gpu, backend, seed, record, annotate } = fixtures;
+    test('control: without the limit in the driver, the device faults and every witness says so', async ({
+      guest,
+      gpu,
+      backend,
+      seed,
+      record,
+      annotate,
+    }) => {
       await gpu.load({ backend, dmaBits: 64 });
       const bytes = roundUp(reachableFreeBytes(await guest.zones(), dmaBits) + SURPLUS, OBJECT_SIZE);
       await annotate(`stressing ${String(bytes / MIB)} MiB`, 'step');

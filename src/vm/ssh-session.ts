@@ -31,8 +31,11 @@ export interface CommandResult {
 
 /** A key for one run: it is never written anywhere but into that run's guest. */
 export function generateSshKey(): SshKeyPair {
-  const pair = utils.generateKeyPairSync('ed25519');
-  return { publicKey: pair.public, privateKey: pair.private };
+  for (;;) {
+    const pair = utils.generateKeyPairSync('ed25519');
+    // One in some hundred of the keys that ssh2 writes is malformed (a part with a leading zero is cut short).
+    if (!(utils.parseKey(pair.private) instanceof Error)) return { publicKey: pair.public, privateKey: pair.private };
+  }
 }
 
 export class SshSession {
@@ -81,14 +84,24 @@ export class SshSession {
   /** Runs a shell command to its end, whatever its exit code. */
   async exec(command: string, bounds: WaitBounds, stdin: string | Buffer = ''): Promise<CommandResult> {
     const start = performance.now();
-    const channel = await boundedWait(`Starting "${command}" in the guest`, this.#open(command), bounds);
-    const output = collectOutput(channel);
-    channel.end(stdin);
+    let channel: ClientChannel | undefined;
+    const output = new Promise<Omit<CommandResult, 'durationMs'>>((resolve, reject) => {
+      this.#client.exec(command, (error, opened) => {
+        if (error) {
+          reject(error);
+          return;
+        }
+        channel = opened;
+        // Here and now: a short command's end may be in the same packet as its start.
+        collectOutput(opened).then(resolve, reject);
+        opened.end(stdin);
+      });
+    });
     try {
       const result = await boundedWait(`The guest command "${command}"`, this.#orLost(output), bounds);
       return { ...result, durationMs: performance.now() - start };
     } catch (error) {
-      channel.destroy();
+      channel?.destroy();
       throw error;
     }
   }
@@ -113,13 +126,6 @@ export class SshSession {
   close(): void {
     this.#client.end();
     this.#client.destroy();
-  }
-
-  #open(command: string): Promise<ClientChannel> {
-    const opened = new Promise<ClientChannel>((resolve, reject) => {
-      this.#client.exec(command, (error, channel) => (error ? reject(error) : resolve(channel)));
-    });
-    return this.#orLost(opened);
   }
 
   #orLost<T>(promise: Promise<T>): Promise<T> {

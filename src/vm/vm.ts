@@ -87,7 +87,7 @@ export class Vm {
       await vm.#comeUp(key);
       return vm;
     } catch (error) {
-      const failure = vm.explain(error);
+      const failure = await vm.#explainLate(error);
       await vm.end({ keep: true, verdict: { status: 'failed', reason: failure.message } });
       throw failure;
     }
@@ -212,10 +212,10 @@ export class Vm {
     this.#death.abort(reason);
   }
 
-  /** An SSH error may be the first sign of a death that explains it. */
+  /** A broken channel may be the first sign of a death that explains it. */
   async #explainLate(error: unknown): Promise<Error> {
     const timedOut = error instanceof RigError && error.failureClass === 'timeout';
-    if (!timedOut && this.#state.kind === 'ready') {
+    if (!timedOut && !this.signal.aborted) {
       const death = new Promise<void>((resolve) => {
         this.signal.addEventListener('abort', () => resolve(), { once: true });
       });
@@ -285,6 +285,8 @@ async function spawnQemu(spec: VmSpec, folder: VmFolder, key: SshKeyPair): Promi
 async function writeInitrd(base: string, folder: VmFolder, key: SshKeyPair): Promise<string> {
   const image = await readFile(base);
   const segment = writeCpio([
+    // The root of a tmpfs is writable by all, and then sshd trusts nothing below it.
+    { kind: 'dir', path: '.' },
     { kind: 'dir', path: 'etc' },
     { kind: 'dir', path: 'etc/rig', mode: 0o700 },
     { kind: 'file', path: 'etc/rig/authorized_keys', data: Buffer.from(`${key.publicKey}\n`), mode: 0o600 },
