@@ -47,8 +47,8 @@ type FileRecord = z.infer<typeof fileRecord>;
 
 const manifest = z.strictObject({ files: z.array(fileRecord) });
 
-/** Entries that no rig used for this long are removed when the stage builds the next one. */
-const UNUSED_MS = 30 * 24 * 3600 * 1000;
+/** Entries that no rig used for this long are removed when the stage builds the next one: a day of edits makes many. */
+const UNUSED_MS = 3 * 24 * 3600 * 1000;
 
 /** To be counted up when a stage puts other files into an entry for the same inputs. */
 const FORMAT = '3';

@@ -78,7 +78,7 @@ export async function buildKernel(source: KernelSource, emit: Emit, signal: Abor
     environment: JSON.stringify(MAKE_ENVIRONMENT),
   });
   const build = async (work: EntryWork): Promise<void> => {
-    const tree = await prepareKernelTree(source, OVERLAY, work);
+    const tree = await prepareKernelTree(source, { kind: 'linux', overlay: OVERLAY }, work);
     await configureKernel(tree, { fragment, title: titleOf(source) }, work);
     await compileKernel(tree, work);
     await collectKernel(tree, work);
@@ -100,12 +100,30 @@ export function titleOf({ version }: KernelSource): string {
   return `Linux ${version}`;
 }
 
-/** The tree that all builds of these sources share; the caller holds the lock `kernel`. */
-export async function prepareKernelTree(source: KernelSource, overlay: OverlaySpec, work: MakeWork): Promise<WorkTree> {
+export interface TreeUse {
+  /** Builds with very different configurations had better not take turns in one tree. */
+  readonly kind: 'linux' | 'series';
+  readonly overlay: OverlaySpec;
+}
+
+/** The tree that all builds of a kind and of these sources share; the caller holds a lock for the kind. */
+export async function prepareKernelTree(
+  source: KernelSource,
+  { kind, overlay }: TreeUse,
+  work: MakeWork,
+): Promise<WorkTree> {
   const { unpack, refresh } = source.fill(work);
-  const name = `linux-${contentKey({ tree: source.treeName, toolchain: await toolchainIdentity() })}`;
+  const identity = contentKey({ tree: source.treeName, toolchain: await toolchainIdentity() });
   const { misfit } = source;
-  const spec = { name, title: titleOf(source), misfit, neededGiB: 4, unpack, ...(refresh ? { refresh } : {}) };
+  const spec = {
+    kind,
+    identity,
+    title: titleOf(source),
+    misfit,
+    neededGiB: 4,
+    unpack,
+    ...(refresh ? { refresh } : {}),
+  };
   return prepareWorkTree(spec, overlay);
 }
 
@@ -116,20 +134,23 @@ export async function readFragments(): Promise<string> {
 }
 
 interface Configuration {
+  /** Has to be granted. */
   readonly fragment: string;
+  /** Asked for, too, but some trees do not know it yet. */
+  readonly optional?: string;
   readonly title: string;
 }
 
 /** Everything is off but what the fragment asks for, what that needs, and what is on by default where that opens a choice. */
 export async function configureKernel(
   tree: WorkTree,
-  { fragment, title }: Configuration,
+  { fragment, optional = '', title }: Configuration,
   work: MakeWork,
 ): Promise<void> {
   work.step.progress('configuring');
   const file = path.join(tree.source, '.config');
   await make(tree, work, 'Configuring the kernel', ['allnoconfig']);
-  await appendFile(file, fragment);
+  await appendFile(file, `${fragment}\n${optional}`);
   await make(tree, work, 'Configuring the kernel', ['olddefconfig']);
   checkConfig(fragment, await readFile(file, 'utf8'), title);
 }

@@ -68,7 +68,8 @@ export async function buildQemu(packages: DebianPackages, emit: Emit, signal: Ab
 async function compileQemu(packages: DebianPackages, base: string, work: EntryWork): Promise<void> {
   const tree = await prepareWorkTree(
     {
-      name: `qemu-${base}`,
+      kind: 'qemu',
+      identity: base,
       title: `QEMU ${packages.sources.qemu.version}`,
       misfit: 'infrastructure',
       neededGiB: 2,

@@ -1,10 +1,10 @@
 /** Checks that a series can be taken patch by patch: each applies, passes checkpatch and leaves a tree that builds. */
 
 import path from 'node:path';
-import { access, rm } from 'node:fs/promises';
+import { access, readFile, rm } from 'node:fs/promises';
 import { execa } from 'execa';
 
-import { cacheDirectory } from '../config/paths.ts';
+import { cacheDirectory, repositoryPath } from '../config/paths.ts';
 import { RigError } from '../util/rig-error.ts';
 import type { Emit } from '../util/rig-event.ts';
 import { runStep } from '../util/step.ts';
@@ -26,6 +26,9 @@ import { openKernelSource } from './kernel-source.ts';
 import type { KernelSource } from './kernel-source.ts';
 import { readSeries } from './patch-series.ts';
 import type { Patch } from './patch-series.ts';
+
+/** So that the tests that a patch brings are compiled with it. */
+const KUNIT = repositoryPath('guest-kernel/config/kunit.config');
 
 export interface PatchVerdict {
   readonly patch: string;
@@ -51,8 +54,8 @@ export async function checkSeries({ kernelSource, emit, signal }: SeriesCheckOpt
   for (const [index, patch] of series.entries()) {
     const id = `series-${patch.name}`;
     const verdict = await runStep(emit, { id, title: `Check ${patch.name}` }, async (step) => {
-      const onWait = (): void => step.progress('waiting for another rig that is building a kernel');
-      const value = await withBuildLock({ name: 'kernel', signal, onWait }, async (lockedSignal) =>
+      const onWait = (): void => step.progress('waiting for another rig that is checking a series');
+      const value = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) =>
         checkPatch({ patch, count: index + 1, source }, step, lockedSignal),
       );
       return { outcome: 'done', value };
@@ -77,10 +80,12 @@ async function checkPatch(
   const log = path.join(cacheDirectory(), 'logs/series.log');
   await rm(log, { force: true });
   const work: MakeWork = { step, signal, log };
-  const tree = await prepareKernelTree(source, { patchFolder: PATCH_FOLDER, patchCount: count }, work);
+  const overlay = { patchFolder: PATCH_FOLDER, patchCount: count };
+  const tree = await prepareKernelTree(source, { kind: 'series', overlay }, work);
   const complaints = await runCheckpatch(tree.source, patch);
   try {
-    await configureKernel(tree, { fragment: withoutDriver(await readFragments()), title: titleOf(source) }, work);
+    const fragment = withoutDriver(await readFragments());
+    await configureKernel(tree, { fragment, optional: await readFile(KUNIT, 'utf8'), title: titleOf(source) }, work);
     await compileKernel(tree, work);
     return { patch: patch.name, complaints };
   } catch (error) {

@@ -3,7 +3,7 @@
  * content changes are written; everything else keeps its time stamp, by which make and ninja decide.
  */
 
-import { access, copyFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 
@@ -13,8 +13,10 @@ import { composeOverlay } from './source-overlay.ts';
 import type { OverlaySpec } from './source-overlay.ts';
 
 export interface WorkTreeSpec {
-  /** Identity of the pristine sources and of the way they are built; another one is another tree. */
-  readonly name: string;
+  /** What is built; the caller holds a lock for it. */
+  readonly kind: string;
+  /** Of the pristine sources and of the way they are built; another one is another tree. */
+  readonly identity: string;
   /** How messages call the sources: "Linux 7.3.4". */
   readonly title: string;
   /** Whose fault it is when the overlay does not fit: the rig's own sources, or those that the user gave. */
@@ -38,18 +40,20 @@ export interface WorkTree {
   readonly dirtyMarker: string;
 }
 
+/** Written at every use. */
+const STATE_FILE = 'overlay.json';
+
 /** The paths that the overlay has taken possession of; their originals are in the folder `pristine`. */
 const overlayState = z.strictObject({ files: z.array(z.string()) });
 
-/** The caller holds the lock of the stage that owns the tree. */
 export async function prepareWorkTree(spec: WorkTreeSpec, overlay: OverlaySpec): Promise<WorkTree> {
-  const root = workTreeRoot(spec.name);
+  const root = path.join(cacheDirectory(), 'work', `${spec.kind}-${spec.identity}`);
   const tree = {
     source: path.join(root, 'src'),
     output: path.join(root, 'out'),
     dirtyMarker: path.join(root, 'dirty'),
   };
-  if ((await exists(tree.dirtyMarker)) || !(await exists(path.join(root, 'overlay.json')))) {
+  if ((await exists(tree.dirtyMarker)) || !(await exists(path.join(root, STATE_FILE)))) {
     await unpackTree(spec, root);
   } else if (spec.refresh) {
     await refreshTree(spec.refresh, root);
@@ -59,12 +63,9 @@ export async function prepareWorkTree(spec: WorkTreeSpec, overlay: OverlaySpec):
   return tree;
 }
 
-export function workTreeRoot(name: string): string {
-  return path.join(cacheDirectory(), 'work', name);
-}
-
 async function unpackTree(spec: WorkTreeSpec, root: string): Promise<void> {
   await rm(root, { recursive: true, force: true });
+  await removeUnused(path.dirname(root), `${spec.kind}-`);
   await requireSpace(spec.neededGiB, `Building ${spec.title}`);
   const unfinished = path.join(root, 'unpacking');
   await mkdir(unfinished, { recursive: true });
@@ -75,8 +76,20 @@ async function unpackTree(spec: WorkTreeSpec, root: string): Promise<void> {
     throw error;
   }
   await rename(unfinished, path.join(root, 'src'));
-  await writeFile(path.join(root, 'overlay.json'), JSON.stringify({ files: [] }));
+  await writeFile(path.join(root, STATE_FILE), JSON.stringify({ files: [] }));
 }
+
+/** Trees of older sources. */
+async function removeUnused(folder: string, prefix: string): Promise<void> {
+  const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(prefix));
+  for (const name of names) {
+    const used = await stat(path.join(folder, name, STATE_FILE)).catch(() => undefined);
+    if (used && Date.now() - used.mtimeMs < UNUSED_MS) continue;
+    await rm(path.join(folder, name), { recursive: true, force: true });
+  }
+}
+
+const UNUSED_MS = 7 * 24 * 3600 * 1000;
 
 /** The files that the overlay owns are brought up to date as originals; in the tree they stay as they were built. */
 async function refreshTree({ from, copy }: NonNullable<WorkTreeSpec['refresh']>, root: string): Promise<void> {
@@ -86,14 +99,14 @@ async function refreshTree({ from, copy }: NonNullable<WorkTreeSpec['refresh']>,
 }
 
 async function readOwned(root: string): Promise<string[]> {
-  return overlayState.parse(JSON.parse(await readFile(path.join(root, 'overlay.json'), 'utf8'))).files;
+  return overlayState.parse(JSON.parse(await readFile(path.join(root, STATE_FILE), 'utf8'))).files;
 }
 
 async function applyOverlay(spec: WorkTreeSpec, root: string, overlay: OverlaySpec): Promise<void> {
   const source = path.join(root, 'src');
   const originals = path.join(root, 'pristine');
   const scratch = path.join(root, 'scratch');
-  const stateFile = path.join(root, 'overlay.json');
+  const stateFile = path.join(root, STATE_FILE);
   const before = new Set(await readOwned(root));
   const pristine = async (file: string): Promise<string | undefined> => {
     const original = path.join(before.has(file) ? originals : source, file);

@@ -53,7 +53,7 @@ class Example {
       await writeFile(path.join(folder, 'Kconfig'), 'source dma\n');
     };
     return prepareWorkTree(
-      { name: 'example', title: 'Example 1.0', misfit: 'infrastructure', neededGiB: 0, unpack, ...more },
+      { kind: 'example', identity: '1', title: 'Example 1.0', misfit: 'infrastructure', neededGiB: 0, unpack, ...more },
       overlay,
     );
   }
@@ -164,6 +164,16 @@ describe('a work tree', () => {
       remedy: expect.stringContaining('DGPU_RIG_CACHE') as string,
     });
   });
+});
+
+exampleTest('the tree of older sources goes when it has not been used for long', async ({ example, cache }) => {
+  await example.prepare();
+  await example.prepare(example.overlay, { identity: '2' });
+  await example.prepare(example.overlay, { kind: 'other' });
+  await utimes(path.join(cache, 'work/example-1/overlay.json'), 1, 1);
+  await utimes(path.join(cache, 'work/other-1/overlay.json'), 1, 1);
+  await example.prepare(example.overlay, { identity: '3' });
+  expect((await readdir(path.join(cache, 'work'))).sort()).toEqual(['example-2', 'example-3', 'other-1']);
 });
 
 exampleTest('sources that change at their origin are brought up to date below the overlay', async ({ example }) => {
