@@ -449,7 +449,8 @@ static const EdgpuReg *edgpu_decode(EdgpuState *s, hwaddr addr, unsigned size,
     }
     offset -= reg->offset;
     *shift = offset * 8;
-    return size == reg->size || (size == 4 && offset % 4 == 0) ? reg : NULL;
+    return (size == reg->size && offset == 0) ||
+           (size == 4 && offset % 4 == 0) ? reg : NULL;
 }
 
 static uint64_t edgpu_reg_value(const EdgpuState *s, const EdgpuReg *reg,
