@@ -249,6 +249,7 @@ static void edgpu_remove(struct pci_dev *pdev)
 
 	drm_dev_unplug(&edgpu->drm);
 	edgpu_shrinker_fini(edgpu);
+	edgpu_rings_wait_idle(edgpu);
 	edgpu_rings_stop(edgpu);
 	edgpu_ttm_evict_system(edgpu);
 }

@@ -22,7 +22,10 @@ static int edgpu_pm_prepare(struct device *dev)
 
 static int edgpu_pm_suspend(struct device *dev)
 {
-	edgpu_rings_stop(dev_get_drvdata(dev));
+	struct edgpu_device *edgpu = dev_get_drvdata(dev);
+
+	edgpu_rings_wait_idle(edgpu);
+	edgpu_rings_stop(edgpu);
 	return 0;
 }
 

@@ -627,6 +627,35 @@ void edgpu_rings_start(struct edgpu_device *edgpu)
 	edgpu_write(edgpu, EDGPU_REG_IRQ_ENABLE, irqs);
 }
 
+static bool ring_is_idle(struct edgpu_ring *ring)
+{
+	LIST_HEAD(done);
+	bool idle;
+
+	spin_lock_irq(&ring->lock);
+	ring_update(ring, &done);
+	idle = !ring->running ||
+	       (ring->head == ring->tail && list_empty(&ring->pending));
+	spin_unlock_irq(&ring->lock);
+
+	ring_signal(&done, 0);
+	return idle;
+}
+
+/**
+ * edgpu_rings_wait_idle() - wait until all work so far is done, or failed
+ * @edgpu: the device
+ *
+ * For when nobody can begin new work.
+ */
+void edgpu_rings_wait_idle(struct edgpu_device *edgpu)
+{
+	unsigned int i;
+
+	for (i = 0; i < edgpu->num_engines; i++)
+		wait_event(edgpu->rings[i].space, ring_is_idle(&edgpu->rings[i]));
+}
+
 /**
  * edgpu_rings_stop() - stop the engines; no DMA after this
  * @edgpu: the device

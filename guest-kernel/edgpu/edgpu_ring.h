@@ -119,6 +119,7 @@ struct edgpu_ring {
 
 int edgpu_rings_init(struct edgpu_device *edgpu);
 void edgpu_rings_start(struct edgpu_device *edgpu);
+void edgpu_rings_wait_idle(struct edgpu_device *edgpu);
 void edgpu_rings_stop(struct edgpu_device *edgpu);
 
 struct edgpu_fence *edgpu_fence_alloc(void);

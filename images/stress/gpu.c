@@ -98,12 +98,13 @@ bool gpu_open(struct gpu *gpu)
 	       get_param(gpu, EDGPU_PARAM_BACKEND, &gpu->backend);
 }
 
-bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t placement)
+bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t placement,
+		uint32_t caching)
 {
 	struct drm_edgpu_gem_create args = {
 		.size = size,
 		.placement = placement,
-		.caching = EDGPU_CACHING_CACHED,
+		.caching = caching,
 		.flags = EDGPU_CREATE_PREFER_SYSTEM,
 	};
 
@@ -112,6 +113,12 @@ bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t pl
 	object->handle = args.handle;
 	object->size = size;
 	return true;
+}
+
+bool gpu_info(struct gpu *gpu, const struct object *object, struct drm_edgpu_gem_info *info)
+{
+	*info = (struct drm_edgpu_gem_info) { .handle = object->handle };
+	return CALL(gpu, GEM_INFO, info);
 }
 
 bool gpu_map(struct gpu *gpu, const struct object *object, void **data)

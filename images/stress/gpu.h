@@ -26,7 +26,9 @@ struct object {
 
 /* All return false on failure, and then gpu_failure() says what failed. */
 bool gpu_open(struct gpu *gpu);
-bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t placement);
+bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t placement,
+		uint32_t caching);
+bool gpu_info(struct gpu *gpu, const struct object *object, struct drm_edgpu_gem_info *info);
 bool gpu_map(struct gpu *gpu, const struct object *object, void **data);
 bool gpu_unmap(const struct object *object, void *data);
 bool gpu_move(struct gpu *gpu, const struct object *object, uint32_t placement);

@@ -237,7 +237,7 @@ static bool create_object(struct smoke *smoke, uint64_t index)
 {
 	return smoke->round ||
 	       gpu_create(&smoke->gpu, &smoke->items[index].object, smoke->options.object_size,
-			  ANYWHERE);
+			  ANYWHERE, EDGPU_CACHING_CACHED);
 }
 
 static bool write_step(struct smoke *smoke, uint64_t index)
@@ -332,8 +332,10 @@ static bool set_up(struct smoke *smoke)
 		return gpu_fail("calloc: %s", strerror(errno));
 	if (!catch_bus_errors() || !swap_read(&smoke->swap))
 		return false;
-	if (!gpu_create(&smoke->gpu, &smoke->staging, size, EDGPU_PLACEMENT_VRAM) ||
-	    !gpu_create(&smoke->gpu, &smoke->results, PAGE, EDGPU_PLACEMENT_SYSTEM) ||
+	if (!gpu_create(&smoke->gpu, &smoke->staging, size, EDGPU_PLACEMENT_VRAM,
+			EDGPU_CACHING_CACHED) ||
+	    !gpu_create(&smoke->gpu, &smoke->results, PAGE, EDGPU_PLACEMENT_SYSTEM,
+			EDGPU_CACHING_CACHED) ||
 	    !gpu_map(&smoke->gpu, &smoke->results, &data))
 		return false;
 	smoke->result = data;

@@ -17,6 +17,7 @@
 #include "exit_code.h"
 #include "gpu.h"
 #include "pattern.h"
+#include "swap.h"
 #include "xxh64.h"
 
 #define PAGE 4096
@@ -239,9 +240,11 @@ static uint64_t random_below(struct uapi *uapi, uint64_t limit)
 	return (uapi->random >> 33) % limit;
 }
 
-/* Now and then, an object changes its place, or leaves memory. */
+/* Now and then, an object changes its place, or all leave memory. */
 static bool shuffle(struct uapi *uapi, const struct object *object)
 {
+	if (!random_below(uapi, 16) && !swap_evict(uapi->gpu.minor))
+		return false;
 	switch (random_below(uapi, 4)) {
 	case 0:
 		return gpu_move(&uapi->gpu, object, EDGPU_PLACEMENT_VRAM);
@@ -339,7 +342,8 @@ static bool run_commands(struct uapi *uapi, void *src, void *dst, char *model)
 	return true;
 }
 
-static bool random_commands(struct uapi *uapi)
+/* With a fresh destination of the given caching. */
+static bool random_commands(struct uapi *uapi, uint32_t caching)
 {
 	char *model = calloc(1, SIZE);
 	void *src, *dst;
@@ -347,7 +351,8 @@ static bool random_commands(struct uapi *uapi)
 
 	if (!model)
 		return gpu_fail("calloc: %s", strerror(errno));
-	ok = gpu_map(&uapi->gpu, &uapi->any, &src) && gpu_map(&uapi->gpu, &uapi->other, &dst);
+	ok = gpu_create(&uapi->gpu, &uapi->other, SIZE, ANYWHERE, caching) &&
+	     gpu_map(&uapi->gpu, &uapi->any, &src) && gpu_map(&uapi->gpu, &uapi->other, &dst);
 	if (ok) {
 		pattern_write(src, SIZE, pattern_key(1, 2, 3), 0);
 		if (memcmp(dst, model, SIZE))
@@ -356,6 +361,27 @@ static bool random_commands(struct uapi *uapi)
 	}
 	free(model);
 	return ok;
+}
+
+static bool info(struct uapi *uapi)
+{
+	struct drm_edgpu_gem_info vram, there, gone;
+
+	if (!gpu_move(&uapi->gpu, &uapi->any, EDGPU_PLACEMENT_VRAM) ||
+	    !gpu_info(&uapi->gpu, &uapi->any, &vram) ||
+	    !gpu_move(&uapi->gpu, &uapi->any, EDGPU_PLACEMENT_SYSTEM) ||
+	    !gpu_info(&uapi->gpu, &uapi->any, &there) || !swap_evict(uapi->gpu.minor) ||
+	    !gpu_info(&uapi->gpu, &uapi->any, &gone))
+		return false;
+
+	uapi->cases += 3;
+	if (vram.placement != EDGPU_PLACEMENT_VRAM || vram.size != SIZE || !vram.populated)
+		failed(uapi, "GEM_INFO of an object in VRAM");
+	if (there.placement != EDGPU_PLACEMENT_SYSTEM || !there.populated)
+		failed(uapi, "GEM_INFO of an object in system memory");
+	if (gone.placement != EDGPU_PLACEMENT_SYSTEM || gone.populated)
+		failed(uapi, "GEM_INFO of an object swapped out");
+	return true;
 }
 
 static bool syncobjs(struct uapi *uapi)
@@ -408,7 +434,8 @@ static bool crowded_vram(struct uapi *uapi)
 	bool ok = objects || gpu_fail("calloc: %s", strerror(errno));
 
 	for (uint64_t i = 0; ok && i < count; i++)
-		ok = gpu_create(&uapi->gpu, &objects[i], VRAM_OBJECT, EDGPU_PLACEMENT_VRAM) &&
+		ok = gpu_create(&uapi->gpu, &objects[i], VRAM_OBJECT, EDGPU_PLACEMENT_VRAM,
+				EDGPU_CACHING_CACHED) &&
 		     with_vram_object(uapi, &objects[i], i, true);
 	for (uint64_t i = 0; ok && i < count; i++)
 		ok = gpu_move(&uapi->gpu, &objects[i], EDGPU_PLACEMENT_VRAM) &&
@@ -421,9 +448,11 @@ static bool set_up(struct uapi *uapi)
 {
 	struct drm_syncobj_create create = { 0 };
 
-	if (!gpu_open(&uapi->gpu) || !gpu_create(&uapi->gpu, &uapi->any, SIZE, ANYWHERE) ||
-	    !gpu_create(&uapi->gpu, &uapi->other, SIZE, ANYWHERE) ||
-	    !gpu_create(&uapi->gpu, &uapi->system, SIZE, EDGPU_PLACEMENT_SYSTEM))
+	if (!gpu_open(&uapi->gpu) ||
+	    !gpu_create(&uapi->gpu, &uapi->any, SIZE, ANYWHERE, EDGPU_CACHING_CACHED) ||
+	    !gpu_create(&uapi->gpu, &uapi->other, SIZE, ANYWHERE, EDGPU_CACHING_CACHED) ||
+	    !gpu_create(&uapi->gpu, &uapi->system, SIZE, EDGPU_PLACEMENT_SYSTEM,
+			EDGPU_CACHING_CACHED))
 		return false;
 	if (ioctl(uapi->gpu.fd, DRM_IOCTL_SYNCOBJ_CREATE, &create))
 		return gpu_fail("SYNCOBJ_CREATE: %s", strerror(errno));
@@ -447,7 +476,9 @@ int uapi_main(int argc, char **argv)
 		reject_copy(&uapi);
 		reject_fill_and_checksum(&uapi);
 		reject_other(&uapi);
-		ok = random_commands(&uapi) && syncobjs(&uapi) && crowded_vram(&uapi);
+		ok = info(&uapi) && random_commands(&uapi, EDGPU_CACHING_CACHED) &&
+		     random_commands(&uapi, EDGPU_CACHING_WRITE_COMBINED) &&
+		     random_commands(&uapi, EDGPU_CACHING_UNCACHED) && syncobjs(&uapi) && crowded_vram(&uapi);
 	}
 	printf("{\"ok\":%s,\"cases\":%u,\"failed\":%u", ok && !uapi.failed ? "true" : "false",
 	       uapi.cases, uapi.failed);
