@@ -32,7 +32,8 @@ export function vitestProject(name: ProjectName, include?: readonly string[]): T
       include: include ? [...include] : [INCLUDE[name]],
       // Processes and not threads: the host's kernel ties a QEMU to the life of the thread that started it.
       pool: 'forks',
-      sequence: { groupOrder: PROJECT_NAMES.indexOf(name) },
+      // Each test of a suite has a VM of its own; `maxConcurrency` says how many at a time.
+      sequence: { groupOrder: PROJECT_NAMES.indexOf(name), concurrent: name === 'suites' },
       ...(bootsVms
         ? {
             fileParallelism: false,

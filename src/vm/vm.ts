@@ -7,6 +7,7 @@
  *
  * A dead VM still has to be ended by its owner: that is what frees the process and writes the verdict.
  */
+import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { writeCpio } from '../build/cpio.ts';
@@ -67,6 +68,8 @@ export class Vm {
   #state: VmState = { kind: 'booting' };
 
   private constructor(spec: VmSpec, folder: VmFolder, qemu: QemuProcess) {
+    // One listener for each wait under way: many are no leak.
+    setMaxListeners(0, this.signal);
     this.limits = timeLimits(spec.accelerator);
     this.folder = folder;
     this.#process = qemu;
