@@ -1,6 +1,5 @@
 /** Builds the guest's kernel: a Linux tree, our patch series, the edgpu driver, our configuration. */
 
-import { existsSync, readdirSync } from 'node:fs';
 import { appendFile, copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
@@ -22,20 +21,13 @@ import type { WorkTree } from './work-tree.ts';
 
 export const PATCH_FOLDER = repositoryPath('guest-kernel/patches');
 
-// TODO: goes as soon as the drm/ttm patches and the driver that needs them are there.
-const HAS_DRIVER = existsSync(PATCH_FOLDER) && readdirSync(PATCH_FOLDER).some((name) => name.includes('drm-ttm'));
-
 const OVERLAY: OverlaySpec = {
   patchFolder: PATCH_FOLDER,
-  ...(HAS_DRIVER
-    ? {
-        graft: {
-          folder: repositoryPath('guest-kernel/edgpu'),
-          to: 'drivers/gpu/drm/edgpu',
-          alsoCopy: [repositoryPath('rig/edgpu/edgpu_regs.h')],
-        },
-      }
-    : {}),
+  graft: {
+    folder: repositoryPath('guest-kernel/edgpu'),
+    to: 'drivers/gpu/drm/edgpu',
+    alsoCopy: [repositoryPath('rig/edgpu/edgpu_regs.h')],
+  },
 };
 
 const FRAGMENTS: readonly string[] = [repositoryPath('guest-kernel/config/base.config')];
@@ -129,8 +121,7 @@ export async function prepareKernelTree(
 
 /** The configuration that the rig asks for. */
 export async function readFragments(): Promise<string> {
-  const text = (await Promise.all(FRAGMENTS.map((file) => readFile(file, 'utf8')))).join('\n');
-  return HAS_DRIVER ? text : text.replace('DRM_EDGPU', 'DRM_QXL');
+  return (await Promise.all(FRAGMENTS.map((file) => readFile(file, 'utf8')))).join('\n');
 }
 
 interface Configuration {
