@@ -493,8 +493,8 @@ int edgpu_ring_push(struct edgpu_ring *ring, const struct edgpu_command *cmd)
  * @fence: what signals when the job is done
  *
  * The job has at least one command. On success the caller owns a reference to
- * &edgpu_fence.base. On failure the job is lost, no part of it runs any more, and the memory of @fence stays the
- * caller's.
+ * &edgpu_fence.base. On failure the job is lost, no part of it runs any more,
+ * and the memory of @fence stays the caller's.
  *
  * Return: 0, -EIO if the job was lost in a reset, -ENODEV.
  */
