@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
-import { defaultMaxVms, PROJECT_NAMES, vitestProject } from './src/suite/vitest-projects.ts';
+import { PROJECT_NAMES, vitestProject } from './src/suite/vitest-projects.ts';
 
 // For `npx vitest --project unit` and editors; `./dgpu-rig` passes the same projects itself.
 export default defineConfig({
-  test: { projects: PROJECT_NAMES.map((name) => vitestProject(name)), maxConcurrency: defaultMaxVms() },
+  test: { projects: PROJECT_NAMES.map((name) => vitestProject(name)) },
 });

@@ -29,7 +29,10 @@ export async function runVerb(names: readonly string[], options: RunOptions, ses
     `Linux ${build.kernel.version}, QEMU ${build.qemu.version}, ${accelerator}, seed ${String(selection.seed)}`,
   );
   const { filter, maxVms } = options;
-  const reporter = await runVitest({ projects: [vitestProject('suites', files)], rig, maxVms, filter }, session);
+  const reporter = await runVitest(
+    { projects: [vitestProject('suites', { include: files, maxVms })], rig, filter },
+    session,
+  );
 
   const results = reporter.results.filter(({ status }) => status !== 'skip' || filter === undefined);
   if (results.length === 0) throw new RigError('usage', `No test's name matches ${String(filter)}.`);

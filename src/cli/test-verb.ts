@@ -24,7 +24,7 @@ export async function testVerb(names: readonly string[], options: RunOptions, se
   });
   const checked = await runCheck(session);
   const { filter, maxVms } = options;
-  const request = { projects: projects.map((name) => vitestProject(name)), rig, maxVms, filter };
+  const request = { projects: projects.map((name) => vitestProject(name, { maxVms })), rig, filter };
   const reporter = await runVitest(request, session);
 
   progress.stop();

@@ -9,7 +9,6 @@ import type { Session } from './session.ts';
 export interface VitestRequest {
   readonly projects: readonly TestProjectInlineConfiguration[];
   readonly rig: RigContext;
-  readonly maxVms: number;
   readonly filter: RegExp | undefined;
 }
 
@@ -23,7 +22,6 @@ export async function runVitest(request: VitestRequest, { progress, signal }: Se
     projects: [...request.projects],
     reporters: [reporter],
     provide: { rig: request.rig },
-    maxConcurrency: request.maxVms,
     passWithNoTests: true,
     ...(request.filter ? { testNamePattern: request.filter } : {}),
   });

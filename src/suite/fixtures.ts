@@ -10,18 +10,21 @@ import { Vm } from '../vm/vm.ts';
 import { Gpu, GPU_MEMORY } from './gpu.ts';
 import { Guest } from './guest.ts';
 import type { TestRecord } from './rig-context.ts';
+import { stressWithWitnesses } from './witnessed-stress.ts';
 
 export const test = base
   .extend('machine', () => inject('rig').selection.machine)
   .extend('dmaBits', () => inject('rig').selection.dmaBits[0] ?? 32)
   .extend('backend', () => inject('rig').selection.backend)
+  /** More of the kernel's command line than the machine's own. */
+  .extend('kernelArgs', (): readonly string[] => [])
   .extend('seed', () => inject('rig').selection.seed)
   .extend('record', ({ task, machine, dmaBits, backend, seed }): TestRecord => {
     const record: TestRecord = { params: { machine, dmaBits, backend, seed }, metrics: {}, kernelReports: [] };
     task.meta.rig = record;
     return record;
   })
-  .extend('vm', async ({ task, signal, annotate, machine, dmaBits, record }, { onCleanup }) => {
+  .extend('vm', async ({ task, signal, annotate, machine, dmaBits, kernelArgs, record }, { onCleanup }) => {
     const rig = inject('rig');
     await annotate('booting', 'step');
     const vm = await Vm.boot({
@@ -29,6 +32,7 @@ export const test = base
       accelerator: rig.accelerator,
       software: rig.build,
       gpu: { dmaBits, ...GPU_MEMORY },
+      kernelArgs,
       folder: path.join(rig.artifacts, folderName(task.fullTestName)),
       signal,
     });
@@ -37,7 +41,11 @@ export const test = base
     return vm;
   })
   .extend('guest', ({ vm }) => new Guest(vm))
-  .extend('gpu', ({ vm, guest }) => new Gpu(vm, guest));
+  .extend('gpu', ({ vm, guest }) => new Gpu(vm, guest))
+  /** Stresses the device with objects worth so many bytes, and hears the witnesses. */
+  .extend('stress', ({ guest, gpu, seed, record, annotate }) => (bytes: number) => {
+    return stressWithWitnesses({ guest, gpu, seed, record, annotate }, bytes);
+  });
 
 /** Judges what only shows afterwards (a kernel report fails a test that passed), and frees the VM. */
 async function endVm(vm: Vm, record: TestRecord, failed: boolean): Promise<void> {

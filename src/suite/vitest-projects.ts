@@ -23,7 +23,10 @@ export function defaultMaxVms(): number {
   return Math.max(1, Math.min(Math.floor(availableParallelism() / 2), Math.floor(freemem() / MEMORY_PER_VM)));
 }
 
-export function vitestProject(name: ProjectName, include?: readonly string[]): TestProjectInlineConfiguration {
+export function vitestProject(
+  name: ProjectName,
+  { include, maxVms = defaultMaxVms() }: { include?: readonly string[]; maxVms?: number } = {},
+): TestProjectInlineConfiguration {
   const bootsVms = name !== 'unit';
   return {
     root: repositoryPath(),
@@ -32,11 +35,12 @@ export function vitestProject(name: ProjectName, include?: readonly string[]): T
       include: include ? [...include] : [INCLUDE[name]],
       // Processes and not threads: the host's kernel ties a QEMU to the life of the thread that started it.
       pool: 'forks',
-      // Each test of a suite has a VM of its own; `maxConcurrency` says how many at a time.
-      sequence: { groupOrder: PROJECT_NAMES.indexOf(name), concurrent: name === 'suites' },
+      sequence: { groupOrder: PROJECT_NAMES.indexOf(name) },
       ...(bootsVms
         ? {
+            // One file after the other; a file's concurrent tests, each with a VM of its own, so many at a time.
             fileParallelism: false,
+            maxConcurrency: maxVms,
             globalSetup: [repositoryPath('src/suite/global-setup.ts')],
             setupFiles: [repositoryPath('src/suite/worker-setup.ts')],
             testTimeout: LAST_RESORT_MS,
