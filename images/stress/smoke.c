@@ -248,18 +248,19 @@ static bool verify_step(struct smoke *smoke, uint64_t nth)
 }
 
 /*
- * With more objects than memory this finds the most part in swap already.
- * Where it does not, the nodes are asked for what would otherwise never go.
+ * More objects than memory are partly in swap by now. Where that is little, or
+ * there is memory for all, the kernel is asked to swap an eighth of it.
  */
 static bool evict(struct smoke *smoke)
 {
+	uint64_t goal = smoke->options.bytes / 8;
 	struct swap_counts now;
+	uint64_t done;
 
 	if (!swap_evict(smoke->gpu.minor) || !swap_read(&now))
 		return false;
-	if (now.out == smoke->swap.out)
-		swap_reclaim(smoke->options.bytes / 2);
-	return true;
+	done = (now.out - smoke->swap.out) * PAGE;
+	return done >= goal || swap_reclaim(goal - done);
 }
 
 static uint64_t now_ms(void)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +12,8 @@
 #include "gpu.h"
 
 #define DEBUGFS "/sys/kernel/debug"
+#define CGROUP "/sys/fs/cgroup"
+#define RECLAIM CGROUP "/memory.reclaim"
 
 bool swap_read(struct swap_counts *counts)
 {
@@ -37,13 +38,14 @@ bool swap_read(struct swap_counts *counts)
 static bool write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok;
+	int error;
 
 	if (fd < 0)
 		return false;
-	ok = write(fd, text, strlen(text)) >= 0;
+	error = write(fd, text, strlen(text)) < 0 ? errno : 0;
 	close(fd);
-	return ok;
+	errno = error;
+	return !error;
 }
 
 bool swap_evict(unsigned int drm_minor)
@@ -59,16 +61,14 @@ bool swap_evict(unsigned int drm_minor)
 	       gpu_fail("write %s: %s (%s)", path, strerrorname_np(errno), strerror(errno));
 }
 
-void swap_reclaim(uint64_t bytes)
+bool swap_reclaim(uint64_t bytes)
 {
 	char request[48];
-	glob_t nodes;
 
-	if (glob("/sys/devices/system/node/node*/reclaim", 0, NULL, &nodes))
-		return;
 	snprintf(request, sizeof(request), "%" PRIu64 " swappiness=max", bytes);
-	/* Fails with EAGAIN when less could be reclaimed: the counters tell. */
-	for (size_t i = 0; i < nodes.gl_pathc; i++)
-		write_file(nodes.gl_pathv[i], request);
-	globfree(&nodes);
+	if (access(RECLAIM, F_OK))
+		mount("cgroup2", CGROUP, "cgroup2", 0, NULL);
+	/* EAGAIN: less could be reclaimed; the counters tell how much was. */
+	return write_file(RECLAIM, request) || errno == EAGAIN ||
+	       gpu_fail("write %s: %s (%s)", RECLAIM, strerrorname_np(errno), strerror(errno));
 }

@@ -15,7 +15,7 @@ bool swap_read(struct swap_counts *counts);
 /* Have the driver let go of all idle system memory; the pages stay in RAM. */
 bool swap_evict(unsigned int drm_minor);
 
-/* Ask every NUMA node to write @bytes to swap; a kernel may not know how. */
-void swap_reclaim(uint64_t bytes);
+/* Ask the kernel to reclaim @bytes, as far as it can, by swapping. */
+bool swap_reclaim(uint64_t bytes);
 
 #endif
