@@ -23,7 +23,8 @@ export class RigReporter implements Reporter {
 
   /** Tests of whole files are steps where they take long enough to watch; unit tests are not. */
   onTestCaseReady(test: TestCase): void {
-    if (isWatched(test)) this.#emit({ type: 'step-start', id: test.id, title: titleOf(test) });
+    if (isWatched(test) && test.options.mode === 'run')
+      this.#emit({ type: 'step-start', id: test.id, title: titleOf(test) });
   }
 
   onTestCaseAnnotate(test: TestCase, annotation: { message: string; type: string }): void {
@@ -34,7 +35,7 @@ export class RigReporter implements Reporter {
     const outcome = outcomeOf(test);
     this.#outcomes.push(outcome);
     const { durationMs, status } = outcome.result;
-    if (isWatched(test)) {
+    if (isWatched(test) && status !== 'skip') {
       // The last progress ("stressing …") is of no interest once it is over.
       this.#emit({ type: 'step-progress', id: test.id, detail: '' });
       this.#emit({ type: 'step-end', id: test.id, outcome: outcome.failure ? 'failed' : 'done', durationMs });

@@ -36,7 +36,7 @@ describe.for(masks)('dma-bits $dmaBits', { concurrent: true }, ({ dmaBits }) => 
 });
 
 describe('bouncing', { concurrent: true }, () => {
-  test.override({ dmaBits: 40, backend: 'legacy', kernelArgs: ['swiotlb=force'] });
+  test.override({ dmaBits: 40, backend: 'legacy', kernelArgs: ['swiotlb=2048,force,track_hiwater'] });
 
   test('control: where the kernel is made to bounce, it is seen', async ({ gpu, backend, stress }) => {
     await gpu.load({ backend });
