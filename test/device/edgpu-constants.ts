@@ -14,7 +14,9 @@ export function edgpu(name: string): number {
 
 /** `#define NAME value` lines whose value is a number or EDGPU_BIT(number). */
 export function parseDefines(header: string): Map<string, number> {
-  const defines = header.matchAll(/^#define[ \t]+(\w+)[ \t]+(0x[0-9a-f]+|\d+|EDGPU_BIT\(\d+\))(?:u|ul|ull)?(?=\s|$)/gim);
+  const defines = header.matchAll(
+    /^#define[ \t]+(\w+)[ \t]+(0x[0-9a-f]+|\d+|EDGPU_BIT\(\d+\))(?:u|ul|ull)?(?=\s|$)/gim,
+  );
   return new Map(Array.from(defines, ([, name, value]) => [name ?? '', parseValue(value ?? '')]));
 }
 

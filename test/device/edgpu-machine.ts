@@ -1,4 +1,5 @@
 /** A machine with an edgpu and no guest: the test is its firmware, its driver and its processor. */
+import { setMaxListeners } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +7,7 @@ import { inject, test as baseTest } from 'vitest';
 import { channelFd, QemuProcess } from '../../src/vm/qemu-process.ts';
 import { QmpClient, type QmpEvent } from '../../src/vm/qmp.ts';
 import { PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY, PciFunction, QtestClient } from '../../src/vm/qtest.ts';
-import type { WaitBounds } from '../../src/vm/bounded-wait.ts';
+import { boundedWait, type WaitBounds } from '../../src/vm/bounded-wait.ts';
 import { edgpu } from './edgpu-constants.ts';
 import { encodeCommand, type Command } from './edgpu-command.ts';
 
@@ -31,7 +32,7 @@ export const APERTURE_SIZE = 8 << 20;
 /** Fixed places in low memory; tests use what is above `DATA`. */
 export const RINGS = 0x10_0000n;
 const RING_STRIDE = 0x4_0000n;
-const MESSAGES = 0x0f_0000n;
+const MESSAGES = 0x9_0000n;
 export const DATA = 0x20_0000n;
 export const DATA_END = BigInt(RAM.low.size);
 
@@ -52,6 +53,8 @@ export function qemuFiles(): QemuFiles {
 export interface MachineOptions {
   /** Properties of the device, beside its id and place. */
   readonly device?: string;
+  /** A conventional bus has neither PCI Express capability nor FLR. */
+  readonly bus?: 'express' | 'conventional';
   /** Arguments of QEMU. */
   readonly extra?: readonly string[];
 }
@@ -81,11 +84,11 @@ export class EdgpuMachine {
   }
 
   /** As the power button leaves it. */
-  static async spawn({ device = '', extra = [] }: MachineOptions): Promise<EdgpuMachine> {
-    const { binary, firmware } = qemuFiles();
-    const args = [...firmware.flatMap((folder) => ['-L', folder]), ...machineArguments(device), ...extra];
-    const qemu = await QemuProcess.spawn(binary, args, 2);
+  static async spawn(options: MachineOptions): Promise<EdgpuMachine> {
+    const qemu = await spawnQemu(options);
     const gone = new AbortController();
+    // Every command in flight listens to it, and tests send hundreds at once.
+    setMaxListeners(0, gone.signal);
     void qemu.exited.then(({ code, signal, stderr }) =>
       gone.abort(new Error(`QEMU exited (code ${String(code)}, signal ${String(signal)}): ${stderr}`)),
     );
@@ -100,27 +103,21 @@ export class EdgpuMachine {
     await this.#process.end(() => this.execute('quit'));
   }
 
-  /** Resolves with what QEMU said last, for a start that is meant to fail. */
-  static async startRefused(options: MachineOptions): Promise<string> {
-    const { binary, firmware } = qemuFiles();
-    const args = [
-      ...firmware.flatMap((folder) => ['-L', folder]),
-      ...machineArguments(options.device ?? ''),
-      ...(options.extra ?? []),
-    ];
-    const qemu = await QemuProcess.spawn(binary, args, 2);
-    const { stderr } = await qemu.exited;
-    return stderr;
-  }
-
   // --- Monitor ---
 
   execute(command: string, args: Record<string, unknown> = {}): Promise<unknown> {
     return this.qmp.execute(command, args, this.#bounds);
   }
 
-  waitForEvent(name: string): Promise<QmpEvent> {
-    return this.qmp.waitFor(name, this.#bounds);
+  /** The first event, past or future, that is meant. */
+  async waitForEvent(name: string, isMeant: (data: QmpEvent['data']) => boolean = () => true): Promise<QmpEvent> {
+    let stop: () => void = () => undefined;
+    const found = new Promise<QmpEvent>((resolve) => {
+      stop = this.qmp.subscribe((event) => {
+        if (event.event === name && isMeant(event.data)) resolve(event);
+      });
+    });
+    return boundedWait(`QMP event ${name}`, found, this.#bounds).finally(() => stop());
   }
 
   get(property: string): Promise<unknown> {
@@ -263,6 +260,18 @@ export class EdgpuMachine {
   }
 }
 
+/** What QEMU says about options that it must refuse. */
+export async function startRefused(options: MachineOptions): Promise<string> {
+  const qemu = await spawnQemu(options);
+  return (await qemu.exited).stderr;
+}
+
+function spawnQemu(options: MachineOptions): Promise<QemuProcess> {
+  const { binary, firmware } = qemuFiles();
+  const args = firmware.flatMap((folder) => ['-L', folder]);
+  return QemuProcess.spawn(binary, [...args, ...machineArguments(options)], 2);
+}
+
 /** A test with machines: each ends with its test, however that went. */
 export const test = baseTest.extend<{
   startMachine: (options?: MachineOptions) => Promise<EdgpuMachine>;
@@ -307,13 +316,14 @@ function engineRegister(engine: number, name: string): bigint {
   return BigInt(edgpu('ENGINE_BASE') + engine * edgpu('ENGINE_STRIDE') + edgpu(`ENG_${name}`));
 }
 
-function machineArguments(device: string): string[] {
+function machineArguments({ device = '', bus = 'express', extra = [] }: MachineOptions): string[] {
   const dimm = (name: string, { base, size }: { base: bigint; size: number }) => [
     ...['-object', `memory-backend-ram,id=m-${name},size=${size}`],
     ...['-device', `pc-dimm,id=d-${name},memdev=m-${name},addr=0x${base.toString(16)}`],
   ];
   return [
-    ...['-nodefaults', '-no-user-config', '-display', 'none', '-machine', 'q35', '-accel', 'qtest'],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-accel', 'qtest'],
+    ...['-machine', bus === 'express' ? 'q35' : 'pc'],
     // An AMD processor would make QEMU move memory above 4 GiB to 1 TiB.
     ...['-cpu', 'max,vendor=GenuineIntel,phys-bits=52'],
     ...['-m', `size=${RAM.low.size >> 20}M,slots=2,maxmem=600T`],
@@ -321,15 +331,12 @@ function machineArguments(device: string): string[] {
     ...dimm('256t', RAM.top),
     ...['-chardev', `socket,id=monitor,fd=${channelFd(0)}`, '-mon', 'chardev=monitor,mode=control'],
     ...['-chardev', `socket,id=qtest,fd=${channelFd(1)}`, '-qtest', 'chardev:qtest', '-qtest-log', 'none'],
-    ...['-device', ['edgpu', 'id=gpu0', `addr=${SLOT}.0`, defaults(device), device].filter(Boolean).join(',')],
+    ...extra,
+    ...['-device', ['edgpu', 'id=gpu0', `addr=${SLOT}.0`, ...sizes(device), device].filter(Boolean).join(',')],
   ];
 }
 
-/** A device property given twice is an error to no one: the last wins. */
-function defaults(device: string): string {
-  const wanted = { 'vram-size': VRAM_SIZE, 'aperture-size': APERTURE_SIZE };
-  return Object.entries(wanted)
-    .filter(([name]) => !device.includes(`${name}=`))
-    .map(([name, value]) => `${name}=${value}`)
-    .join(',');
+/** VRAM small enough to compare whole, unless the test wants another size. */
+function sizes(device: string): string[] {
+  return device.includes('-size=') ? [] : [`vram-size=${VRAM_SIZE}`, `aperture-size=${APERTURE_SIZE}`];
 }

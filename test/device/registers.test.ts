@@ -52,13 +52,13 @@ describe('the header', () => {
   });
 
   test('is read as a C compiler would', () => {
-    expect([...parseDefines('#define A 12\n#define B\t0x10ull\t/* x */\n#define C EDGPU_BIT(31)\n#define D(n) n\n')]).toEqual(
-      [
-        ['A', 12],
-        ['B', 16],
-        ['C', 0x8000_0000],
-      ],
-    );
+    expect([
+      ...parseDefines('#define A 12\n#define B\t0x10ull\t/* x */\n#define C EDGPU_BIT(31)\n#define D(n) n\n'),
+    ]).toEqual([
+      ['A', 12],
+      ['B', 16],
+      ['C', 0x8000_0000],
+    ]);
   });
 });
 

@@ -1,0 +1,145 @@
+/** Saved in the middle of queued work and loaded elsewhere, the device ends where it would have ended at home. */
+import { expect } from 'vitest';
+import { encodeScatterList, FAULT, FLAG, OP, pattern } from './edgpu-command.ts';
+import { DATA, test, type EdgpuMachine } from './edgpu-machine.ts';
+
+const MIB = 1 << 20;
+const LIST = DATA;
+const SOURCE = DATA + BigInt(8 * MIB);
+const TARGET = DATA + BigInt(32 * MIB);
+const LENGTH = 4 * MIB + 77;
+
+async function migrationTo(status: string, machine: EdgpuMachine): Promise<void> {
+  const ends = ['completed', 'failed'];
+  const { data } = await machine.waitForEvent('MIGRATION', ({ status: now }) => ends.includes(String(now)));
+  expect(data['status']).toBe(status);
+}
+
+async function watchMigration(machine: EdgpuMachine): Promise<void> {
+  await machine.execute('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] });
+}
+
+async function save(machine: EdgpuMachine, file: string): Promise<void> {
+  await watchMigration(machine);
+  await machine.execute('stop');
+  await machine.execute('migrate', { uri: `file:${file}` });
+  await migrationTo('completed', machine);
+}
+
+async function load(machine: EdgpuMachine, file: string): Promise<void> {
+  await watchMigration(machine);
+  await machine.execute('migrate-incoming', { uri: `file:${file}` });
+  await migrationTo('completed', machine);
+  await machine.execute('cont');
+}
+
+/** Work of every kind on two engines, long enough to be caught anywhere in it. */
+async function queueWork(machine: EdgpuMachine): Promise<void> {
+  const bytes = pattern(LENGTH);
+  const cut = [1_000_003, 77, LENGTH - 1_000_080];
+  const entries = cut.map((len, i) => ({
+    addr: SOURCE + BigInt(cut.slice(0, i).reduce((a, b) => a + b, 0)),
+    len: BigInt(len),
+  }));
+  await machine.qtest.writeBytes(SOURCE, bytes);
+  await machine.qtest.writeBytes(LIST, encodeScatterList(entries));
+  await machine.setUpRing(0);
+  await machine.setUpRing(1, 8);
+  const len = BigInt(LENGTH);
+  await machine.submit(0, [
+    { opcode: OP.copy, flags: FLAG.srcSg | FLAG.dstVram, src: LIST, srcEntries: 3, dst: 0n, len },
+    { opcode: OP.copy, flags: FLAG.srcVram | FLAG.dstVram, src: 0n, dst: 1234n, len },
+    { opcode: OP.checksum, flags: FLAG.srcVram, src: 1234n, dst: TARGET, len, value: 9n },
+    { opcode: OP.fence, flags: FLAG.writeback, dst: TARGET + 8n, value: 42n },
+  ]);
+  await machine.submit(1, [
+    { opcode: OP.fill, dst: TARGET + BigInt(MIB), len: BigInt(8 * MIB), value: 0x1122_3344_5566_7788n },
+    { opcode: OP.copy, flags: FLAG.srcVram, src: 0n, dst: 1n << 45n, len: 8n },
+  ]);
+}
+
+async function outcome(machine: EdgpuMachine): Promise<unknown> {
+  const statistics = ['commands', 'dma-read-bytes', 'dma-write-bytes', 'max-dma-address', 'faults'];
+  return {
+    fences: [await machine.readEngine(0, 'FENCE', 8), await machine.readEngine(1, 'FENCE', 8)],
+    heads: [await machine.readEngine(0, 'HEAD'), await machine.readEngine(1, 'HEAD')],
+    fault: await machine.fault(1),
+    results: await machine.qtest.readBytes(TARGET, 16),
+    vram: Buffer.from(await machine.readVram(0, LENGTH + 1234)).toString('latin1'),
+    filled: await machine.qtest.read(TARGET + BigInt(9 * MIB - 8), 8),
+    generation: await machine.readRegister('VRAM_GENERATION'),
+    dmaBits: await machine.get('dma-bits'),
+    statistics: await Promise.all(statistics.map((name) => machine.statistic(name))),
+  };
+}
+
+async function startWithWork(startMachine: () => Promise<EdgpuMachine>): Promise<EdgpuMachine> {
+  const machine = await startMachine();
+  await machine.set('dma-bits', 45);
+  await queueWork(machine);
+  return machine;
+}
+
+test.for([0, 1, 3, 6, 9, 12])('saved after %i slices', async (slices, { startMachine, spawnMachine, folder }) => {
+  const undisturbed = await startWithWork(startMachine);
+  await undisturbed.drain();
+  const expected = await outcome(undisturbed);
+  expect(expected).toMatchObject({ fences: [42n, 0n], fault: { kind: FAULT.dmaLimit }, dmaBits: 45 });
+
+  const source = await startWithWork(startMachine);
+  for (let i = 0; i < slices; i++) await source.qtest.stepClock();
+  await save(source, `${folder}/state`);
+  const target = await spawnMachine({ extra: ['-incoming', 'defer'] });
+  await load(target, `${folder}/state`);
+  await target.drain();
+  expect(await outcome(target)).toEqual(expected);
+});
+
+test('a different device refuses the state', async ({ startMachine, spawnMachine, folder }) => {
+  const source = await startMachine();
+  await save(source, `${folder}/state`);
+  const target = await spawnMachine({
+    device: 'engines=3,vram-size=16M,aperture-size=8M',
+    extra: ['-incoming', 'defer'],
+  });
+  await watchMigration(target);
+  await target.execute('migrate-incoming', { uri: `file:${folder}/state`, 'exit-on-error': false });
+  await migrationTo('failed', target);
+});
+
+test('loading a snapshot brings VRAM and generation back, and scrambles neither', async ({ startMachine, folder }) => {
+  const machine = await startMachine();
+  await makeSnapshotDisk(machine, `${folder}/disk.qcow2`);
+  await machine.writeVram(0, pattern(4096));
+  await machine.writeRegister('SCRATCH', 7n);
+  const snapshot = { tag: 'one', vmstate: 'disk', devices: ['disk'] };
+  await runJob(machine, 'snapshot-save', snapshot);
+  await machine.writeVram(0, pattern(4096, 2));
+  await machine.writeRegister('SCRATCH', 8n);
+  await machine.execute('system_reset');
+  await machine.waitForEvent('RESET');
+  await machine.execute('stop');
+  await runJob(machine, 'snapshot-load', snapshot);
+  await machine.execute('cont');
+  expect(await machine.readRegister('SCRATCH')).toBe(7n);
+  expect(await machine.readRegister('VRAM_GENERATION')).toBe(1n);
+  expect(Buffer.compare(await machine.readVram(0, 4096), pattern(4096))).toBe(0);
+});
+
+async function makeSnapshotDisk(machine: EdgpuMachine, file: string): Promise<void> {
+  await runJob(machine, 'blockdev-create', { options: { driver: 'file', filename: file, size: 0 } });
+  await machine.execute('blockdev-add', { driver: 'file', filename: file, 'node-name': 'file' });
+  await runJob(machine, 'blockdev-create', { options: { driver: 'qcow2', file: 'file', size: 1 << 20 } });
+  await machine.execute('blockdev-add', { driver: 'qcow2', file: 'file', 'node-name': 'disk' });
+}
+
+let jobs = 0;
+
+async function runJob(machine: EdgpuMachine, command: string, args: Record<string, unknown>): Promise<void> {
+  const id = `job${++jobs}`;
+  await machine.execute(command, { 'job-id': id, ...args });
+  await machine.waitForEvent('JOB_STATUS_CHANGE', (data) => data['id'] === id && data['status'] === 'concluded');
+  const [job] = (await machine.execute('query-jobs')) as { error?: string }[];
+  expect(job?.error).toBeUndefined();
+  await machine.execute('job-dismiss', { id });
+}

@@ -1,0 +1,117 @@
+/** Resets and power states: what each keeps, what each loses. */
+import { describe, expect } from 'vitest';
+import { FAULT, OP, pattern } from './edgpu-command.ts';
+import { DATA, test, type EdgpuMachine } from './edgpu-machine.ts';
+
+const PM = 0x01;
+const PCIE = 0x10;
+const PMCSR = 4;
+const DEVCTL = 8;
+const FLR = 0x8000;
+const D3HOT = 3;
+
+async function capability(machine: EdgpuMachine, id: number): Promise<number> {
+  const offset = await machine.pci.findCapability(id);
+  if (offset === undefined) throw new Error(`No PCI capability ${id}`);
+  return offset;
+}
+
+/** Leaves traces everywhere: VRAM, registers, a fence, and work in progress. */
+async function leaveTraces(machine: EdgpuMachine): Promise<void> {
+  await machine.setUpRing(0);
+  await machine.writeVram(0, pattern(4096));
+  await machine.run(0, [{ opcode: OP.fence, value: 77n }]);
+  await machine.writeRegister('SCRATCH', 1n);
+  await machine.writeRegister('IRQ_ENABLE', 1n);
+  await machine.submit(0, [{ opcode: OP.fill, dst: DATA, len: 0x80_0000n, value: 1n }]);
+  await machine.qtest.stepClock();
+}
+
+async function expectLost(machine: EdgpuMachine, generation: bigint): Promise<void> {
+  expect(await machine.readRegister('VRAM_GENERATION')).toBe(generation);
+  const vram = Buffer.from(await machine.readVram(0, 4096));
+  expect(vram.equals(pattern(4096))).toBe(false);
+  const words = Array.from({ length: 512 }, (_, i) => vram.readBigUInt64LE(8 * i));
+  expect(new Set(words).size).toBe(512);
+  for (const name of ['SCRATCH', 'IRQ_STATUS', 'IRQ_ENABLE']) expect(await machine.readRegister(name), name).toBe(0n);
+  for (const name of ['RING_SIZE', 'HEAD', 'TAIL', 'STATUS', 'FAULT_COUNT']) {
+    expect(await machine.readEngine(0, name), name).toBe(0n);
+  }
+  expect(await machine.readEngine(0, 'FENCE', 8)).toBe(0n);
+  await machine.qtest.stepClock(10_000_000);
+  expect(await machine.faultEvents()).toEqual([]);
+}
+
+async function expectWorks(machine: EdgpuMachine): Promise<void> {
+  await machine.setUpRing(0);
+  await machine.run(0, [{ opcode: OP.fence, value: 5n }]);
+  expect(await machine.readEngine(0, 'FENCE', 8)).toBe(5n);
+}
+
+test('at power-on VRAM is zero, generation 1', async ({ startMachine }) => {
+  const machine = await startMachine();
+  expect(await machine.readRegister('VRAM_GENERATION')).toBe(1n);
+  expect(Buffer.from(await machine.readVram(0, 4096)).equals(Buffer.alloc(4096))).toBe(true);
+});
+
+test('a reset of the machine loses everything', async ({ startMachine }) => {
+  const machine = await startMachine();
+  await leaveTraces(machine);
+  await machine.execute('system_reset');
+  await machine.waitForEvent('RESET');
+  await machine.placeBars();
+  await expectLost(machine, 2n);
+  await expectWorks(machine);
+});
+
+test('an FLR loses everything', async ({ startMachine }) => {
+  const machine = await startMachine();
+  await leaveTraces(machine);
+  const pcie = await capability(machine, PCIE);
+  await machine.pci.write(pcie + DEVCTL, 2, FLR);
+  expect((await machine.pci.read(pcie + DEVCTL, 2)) & FLR).toBe(0);
+  await machine.placeBars();
+  await expectLost(machine, 2n);
+  await expectWorks(machine);
+});
+
+describe('D3hot', () => {
+  test('and back loses everything', async ({ startMachine }) => {
+    const machine = await startMachine();
+    await leaveTraces(machine);
+    await machine.drain();
+    const pm = await capability(machine, PM);
+    await machine.pci.write(pm + PMCSR, 2, D3HOT);
+    expect((await machine.pci.read(pm + PMCSR, 2)) & 3).toBe(D3HOT);
+    await machine.pci.write(pm + PMCSR, 2, 0);
+    await machine.placeBars();
+    await expectLost(machine, 2n);
+    await expectWorks(machine);
+  });
+
+  test('with work pending is a fault that only the host can still see', async ({ startMachine }) => {
+    const machine = await startMachine();
+    await leaveTraces(machine);
+    const pm = await capability(machine, PM);
+    await machine.pci.write(pm + PMCSR, 2, D3HOT);
+    await machine.qtest.stepClock(1_000_000);
+    expect(await machine.faultEvents()).toMatchObject([{ engine: 0, slot: 1, kind: 'power' }]);
+    expect(await machine.statistic('faults-power')).toBe(1);
+    await machine.pci.write(pm + PMCSR, 2, 0);
+    await machine.placeBars();
+    expect((await machine.fault(0)).kind).toBe(FAULT.none);
+  });
+
+  test.for([1, 2])('D%i does not exist', async (state, { startMachine }) => {
+    const machine = await startMachine();
+    const pm = await capability(machine, PM);
+    await machine.pci.write(pm + PMCSR, 2, state);
+    expect((await machine.pci.read(pm + PMCSR, 2)) & 3).toBe(0);
+  });
+});
+
+test('on a conventional bus there is no FLR, and all else works', async ({ startMachine }) => {
+  const machine = await startMachine({ bus: 'conventional' });
+  expect(await machine.pci.findCapability(PCIE)).toBeUndefined();
+  await expectWorks(machine);
+});
