@@ -1,0 +1,176 @@
+/** A guest that means harm: whatever it writes, QEMU lives, ends each slice, and the device works after a reset. */
+import fc from 'fast-check';
+import { expect } from 'vitest';
+import { edgpu } from './edgpu-constants.ts';
+import { OP } from './edgpu-command.ts';
+import { DATA, DATA_END, ringBase, test, VRAM_SIZE, type EdgpuMachine } from './edgpu-machine.ts';
+import { propertyRuns, propertyTimeoutMs } from './property-runs.ts';
+
+const PM = 0x01;
+const MAX_SLICES = 64;
+
+const interesting = fc.oneof(
+  fc.constantFrom(
+    0n,
+    ringBase(0),
+    DATA,
+    DATA_END - 1n,
+    DATA_END,
+    BigInt(VRAM_SIZE),
+    BigInt(VRAM_SIZE) - 1n,
+    // BAR 2, BAR 0 and the interrupt window: DMA to itself, and to what is no memory.
+    0xd000_0000n,
+    0xe000_0000n,
+    0xfee0_0000n,
+    1n << 40n,
+    (1n << 40n) - 1n,
+    1n << 63n,
+    (1n << 64n) - 1n,
+  ),
+  fc.bigInt({ min: 0n, max: DATA_END }),
+  fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+);
+
+const length = fc.oneof(
+  fc.constantFrom(0n, 1n, 8n, 4096n, BigInt(VRAM_SIZE), BigInt(edgpu('MAX_LEN')), (1n << 64n) - 1n),
+  fc.bigInt({ min: 0n, max: 1n << 21n }),
+  interesting,
+);
+
+const entries = fc.oneof(fc.constantFrom(0, 1, 2, edgpu('MAX_SG_ENTRIES'), 0xffff_ffff), fc.nat(100));
+
+/** A slot whose fields are each likely to be legal: pure noise rarely gets past the opcode. */
+const slot = fc
+  .record({
+    opcode: fc.oneof({ weight: 9, arbitrary: fc.nat(edgpu('OPS')) }, { weight: 1, arbitrary: fc.nat(0xffff_ffff) }),
+    flags: fc.oneof({ weight: 9, arbitrary: fc.nat(0x3f) }, { weight: 1, arbitrary: fc.nat(0xffff_ffff) }),
+    src: interesting,
+    dst: interesting,
+    len: length,
+    srcEntries: fc.oneof(fc.constant(0), entries),
+    dstEntries: fc.oneof(fc.constant(0), entries),
+    value: interesting,
+    reserved: fc.oneof({ weight: 9, arbitrary: fc.constant(0n) }, { weight: 1, arbitrary: interesting }),
+  })
+  .map((fields) => {
+    const bytes = Buffer.alloc(edgpu('CMD_SIZE'));
+    bytes.writeUInt32LE(fields.opcode, edgpu('CMD_OPCODE'));
+    bytes.writeUInt32LE(fields.flags, edgpu('CMD_FLAGS'));
+    bytes.writeBigUInt64LE(fields.src, edgpu('CMD_SRC'));
+    bytes.writeBigUInt64LE(fields.dst, edgpu('CMD_DST'));
+    bytes.writeBigUInt64LE(fields.len, edgpu('CMD_LEN'));
+    bytes.writeUInt32LE(fields.srcEntries, edgpu('CMD_SRC_NENTS'));
+    bytes.writeUInt32LE(fields.dstEntries, edgpu('CMD_DST_NENTS'));
+    bytes.writeBigUInt64LE(fields.value, edgpu('CMD_VALUE'));
+    bytes.writeBigUInt64LE(fields.reserved, edgpu('CMD_RESERVED'));
+    return new Uint8Array(bytes);
+  });
+
+const noise = fc.uint8Array({ minLength: edgpu('CMD_SIZE'), maxLength: edgpu('CMD_SIZE') });
+
+type Action =
+  | { readonly kind: 'slots'; readonly engine: number; readonly slots: readonly Uint8Array[] }
+  | { readonly kind: 'memory'; readonly address: bigint; readonly bytes: Uint8Array }
+  | { readonly kind: 'register'; readonly offset: number; readonly size: 1 | 2 | 4 | 8; readonly value: bigint }
+  | { readonly kind: 'step' }
+  | { readonly kind: 'reset'; readonly engine: number }
+  | { readonly kind: 'command'; readonly bits: number }
+  | { readonly kind: 'power'; readonly state: number }
+  | { readonly kind: 'dma-bits'; readonly bits: number };
+
+const engine = fc.nat(1);
+const registers = fc.oneof(
+  fc.nat(0x30),
+  fc.nat(0x3f).map((offset) => edgpu('ENGINE_BASE') + offset),
+  fc.nat(0x3f).map((offset) => edgpu('ENGINE_BASE') + edgpu('ENGINE_STRIDE') + offset),
+  fc.nat(edgpu('REGS_SIZE') - 8),
+);
+
+const action: fc.Arbitrary<Action> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      kind: fc.constant('slots' as const),
+      engine,
+      slots: fc.array(fc.oneof({ weight: 5, arbitrary: slot }, { weight: 1, arbitrary: noise }), {
+        minLength: 1,
+        maxLength: 8,
+      }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('memory' as const),
+      address: fc.oneof(
+        fc.constantFrom(ringBase(0), ringBase(1), DATA),
+        fc.bigInt({ min: 0x10_0000n, max: 1n << 24n }),
+      ),
+      bytes: fc.oneof(fc.uint8Array({ minLength: 1, maxLength: 512 }), slot),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('register' as const),
+      offset: registers,
+      size: fc.constantFrom(1, 2, 4, 8),
+      value: fc.oneof(fc.bigInt({ min: 0n, max: 64n }), interesting),
+    }),
+  },
+  { weight: 5, arbitrary: fc.constant({ kind: 'step' as const }) },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('reset' as const), engine }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('command' as const), bits: fc.nat(0x7) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('power' as const), state: fc.nat(3) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('dma-bits' as const), bits: fc.integer({ min: 12, max: 64 }) }),
+  },
+);
+
+async function act(machine: EdgpuMachine, pm: number, one: Action): Promise<void> {
+  switch (one.kind) {
+    case 'slots':
+      await machine.setUpRing(one.engine);
+      return machine.submitRaw(one.engine, one.slots);
+    case 'memory':
+      return machine.qtest.writeBytes(one.address, one.bytes);
+    case 'register':
+      await machine.writeRegsBar(one.offset, one.size, one.value & ((1n << BigInt(8 * one.size)) - 1n));
+      await machine.readRegsBar(one.offset, one.size);
+      return;
+    case 'step':
+      // The clock stops at each timer, so this ends after as many slices.
+      for (let i = 0; i < MAX_SLICES; i++) await machine.qtest.stepClock(1000);
+      return;
+    case 'reset':
+      return machine.writeEngine(one.engine, 'CONTROL', BigInt(edgpu('CONTROL_RESET')));
+    case 'command':
+      return machine.pci.setCommand(one.bits);
+    case 'power':
+      return machine.pci.write(pm + 4, 2, one.state);
+    case 'dma-bits':
+      return machine.set('dma-bits', one.bits);
+  }
+}
+
+test('a hostile guest gets faults, and nothing else', { timeout: propertyTimeoutMs() }, async ({ startMachine }) => {
+  const machine = await startMachine();
+  const pm = (await machine.pci.findCapability(PM)) ?? 0;
+  const { numRuns, ...parameters } = propertyRuns(60);
+  const property = fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 20 }), async (actions) => {
+    for (const one of actions) await act(machine, pm, one);
+    // Whatever state that left: back to D0, a reset of the engine, and it must work.
+    await machine.set('dma-bits', 40);
+    await machine.pci.write(pm + 4, 2, 0);
+    await machine.placeBars();
+    await machine.setUpRing(0);
+    await machine.setUpRing(1);
+    await machine.run(0, [{ opcode: OP.fence, value: 0x600dn }]);
+    expect(await machine.readEngine(0, 'FENCE', 8)).toBe(0x600dn);
+    await machine.writeEngine(0, 'CONTROL', 1n);
+    await machine.writeEngine(1, 'CONTROL', 1n);
+  });
+  await fc.assert(property, { numRuns, ...parameters });
+  expect((await machine.faultEvents()).length).toBe(await machine.statistic('faults'));
+});
