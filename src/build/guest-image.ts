@@ -43,6 +43,8 @@ const USERLAND_FILES: readonly string[] = [
 ];
 
 const FOLDERS: readonly string[] = [
+  // The root itself: as the kernel makes it anybody may write to it, which dropbear does not put up with.
+  '.',
   ...['dev', 'proc', 'sys', 'run', 'tmp', 'root', 'etc', 'etc/rig'],
   ...['usr', 'usr/bin', 'usr/sbin', 'usr/lib', 'usr/lib64', 'usr/lib/x86_64-linux-gnu'],
 ];
