@@ -34,6 +34,7 @@ class Stop extends Error {
 
 interface Side {
   readonly vram: boolean;
+  readonly scattered: boolean;
   readonly entries: readonly ScatterEntry[];
 }
 
@@ -94,12 +95,12 @@ export class EdgpuModel {
       if (start + len > end) throw new Stop(kind, start > end ? start : end);
       left -= len;
     });
-    return { vram, entries };
+    return { vram, scattered: list !== undefined, entries };
   }
 
   #copy(src: Side, dst: Side, len: bigint): void {
     const [from, to] = [src.entries[0]?.addr ?? 0n, dst.entries[0]?.addr ?? 0n];
-    const linear = src.entries.length === 1 && dst.entries.length === 1;
+    const linear = !src.scattered && !dst.scattered;
     const backward = linear && src.vram === dst.vram && to > from && to - from < len;
     if (backward) {
       for (let left = len; left > 0n;) {
