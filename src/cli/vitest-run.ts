@@ -1,5 +1,4 @@
 /** Runs vitest projects in this process, with our reporter. */
-import { createVitest } from 'vitest/node';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import { repositoryPath } from '../config/paths.ts';
 import { RigReporter } from '../report/rig-reporter.ts';
@@ -14,6 +13,8 @@ export interface VitestRequest {
 
 export async function runVitest(request: VitestRequest, { progress, signal }: Session): Promise<RigReporter> {
   signal.throwIfAborted();
+  // Half a second to load: only for those who run tests.
+  const { createVitest } = await import('vitest/node');
   const reporter = new RigReporter(progress.emit);
   const vitest = await createVitest('test', {
     config: false,

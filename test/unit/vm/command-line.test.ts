@@ -1,0 +1,49 @@
+import { describe, expect, test } from 'vitest';
+import { listMachineProfiles, loadMachineProfile } from '../../../src/config/machine-profile.ts';
+import { qemuArguments, type VmHardware } from '../../../src/vm/command-line.ts';
+
+const BASE: Omit<VmHardware, 'profile'> = {
+  accelerator: 'tcg',
+  gpu: { dmaBits: 40, vramMiB: 256, apertureMiB: 128 },
+  files: { kernel: '/k/bzImage', initrd: '/vm/initrd', firmware: ['/fw/rig', '/fw/debian'], swapImage: '/vm/swap.img' },
+  channels: { kind: 'sockets', monitorFd: 3, consoleFd: 4 },
+  kernelArgs: [],
+};
+
+/** One option and its value a line, as people read it. */
+function lines(args: readonly string[]): string {
+  return `${args.join('\n').replaceAll(/\n(?!-)/g, ' ')}\n`;
+}
+
+describe('the command line of every machine', async () => {
+  test.for(await listMachineProfiles())('%s', async (name) => {
+    const args = qemuArguments({ ...BASE, profile: await loadMachineProfile(name) });
+    await expect(lines(args)).toMatchFileSnapshot(`command-lines/${name}.txt`);
+  });
+});
+
+describe('variations', () => {
+  test('KVM uses the host CPU, and TCG gets a thread per CPU', async () => {
+    const profile = await loadMachineProfile('tiers');
+    expect(qemuArguments({ ...BASE, profile, accelerator: 'kvm' }).join(' ')).toMatch(/-accel kvm -cpu host,vendor=/);
+    expect(qemuArguments({ ...BASE, profile }).join(' ')).toMatch(/-accel tcg,thread=multi -cpu max,vendor=/);
+  });
+
+  test('a replay talks on the terminal and needs no inherited socket', async () => {
+    const profile = await loadMachineProfile('tiers');
+    const args = qemuArguments({ ...BASE, profile, channels: { kind: 'terminal' } }).join(' ');
+    expect(args).toContain('-serial mon:stdio');
+    expect(args).not.toContain('fd=');
+  });
+
+  test('a comma in a path does not end the option', async () => {
+    const profile = await loadMachineProfile('tiers');
+    const files = { ...BASE.files, swapImage: '/a,b/swap.img' };
+    expect(qemuArguments({ ...BASE, profile, files }).join(' ')).toContain('file=/a,,b/swap.img,format=raw');
+  });
+
+  test('without a GPU there is no edgpu', async () => {
+    const profile = await loadMachineProfile('tiers');
+    expect(qemuArguments({ ...BASE, profile, gpu: undefined }).join(' ')).not.toContain('edgpu');
+  });
+});
