@@ -41,13 +41,15 @@ interface QemuFiles {
   readonly firmware: readonly string[];
 }
 
-/** What the rig built; DGPU_RIG_QEMU (and DGPU_RIG_FIRMWARE, folders) stand in where nothing was provided. */
-export function qemuFiles(): QemuFiles {
-  const provided = inject('rig') as { build: { qemu: QemuFiles } } | undefined;
-  if (provided) return provided.build.qemu;
+/** What the rig built; DGPU_RIG_QEMU, with DGPU_RIG_FIRMWARE (folders), tests another QEMU: one with sanitizers, say. */
+function qemuFiles(): QemuFiles {
   const binary = process.env['DGPU_RIG_QEMU'];
-  if (binary === undefined) throw new Error('No QEMU: run through dgpu-rig, or set DGPU_RIG_QEMU.');
-  return { binary, firmware: (process.env['DGPU_RIG_FIRMWARE'] ?? '').split(':').filter((folder) => folder !== '') };
+  if (binary !== undefined) {
+    return { binary, firmware: (process.env['DGPU_RIG_FIRMWARE'] ?? '').split(':').filter((folder) => folder !== '') };
+  }
+  const provided = inject('rig') as { build: { qemu: QemuFiles } } | undefined;
+  if (!provided) throw new Error('No QEMU: run through dgpu-rig, or set DGPU_RIG_QEMU.');
+  return provided.build.qemu;
 }
 
 export interface MachineOptions {
@@ -55,6 +57,8 @@ export interface MachineOptions {
   readonly device?: string;
   /** A conventional bus has neither PCI Express capability nor FLR. */
   readonly bus?: 'express' | 'conventional';
+  /** Arguments that must come before the device: a vIOMMU. */
+  readonly before?: readonly string[];
   /** Arguments of QEMU. */
   readonly extra?: readonly string[];
 }
@@ -316,7 +320,7 @@ function engineRegister(engine: number, name: string): bigint {
   return BigInt(edgpu('ENGINE_BASE') + engine * edgpu('ENGINE_STRIDE') + edgpu(`ENG_${name}`));
 }
 
-function machineArguments({ device = '', bus = 'express', extra = [] }: MachineOptions): string[] {
+function machineArguments({ device = '', bus = 'express', before = [], extra = [] }: MachineOptions): string[] {
   const dimm = (name: string, { base, size }: { base: bigint; size: number }) => [
     ...['-object', `memory-backend-ram,id=m-${name},size=${size}`],
     ...['-device', `pc-dimm,id=d-${name},memdev=m-${name},addr=0x${base.toString(16)}`],
@@ -331,8 +335,9 @@ function machineArguments({ device = '', bus = 'express', extra = [] }: MachineO
     ...dimm('256t', RAM.top),
     ...['-chardev', `socket,id=monitor,fd=${channelFd(0)}`, '-mon', 'chardev=monitor,mode=control'],
     ...['-chardev', `socket,id=qtest,fd=${channelFd(1)}`, '-qtest', 'chardev:qtest', '-qtest-log', 'none'],
-    ...extra,
+    ...before,
     ...['-device', ['edgpu', 'id=gpu0', `addr=${SLOT}.0`, ...sizes(device), device].filter(Boolean).join(',')],
+    ...extra,
   ];
 }
 

@@ -64,17 +64,13 @@ function cuts(len: number): fc.Arbitrary<number[]> {
 }
 
 function scatteredOperand(len: number, addr: bigint): fc.Arbitrary<Operand> {
-  return fc
-    .tuple(fc.boolean(), cuts(len))
-    .chain(([vram, lens]) =>
-      fc
-        .tuple(...lens.map((size) => (vram ? placeIn(0n, VRAM, size) : memoryPlace(size))))
-        .map((places) => ({
-          addr,
-          vram,
-          list: places.map((place, i) => ({ addr: place, len: BigInt(lens[i] ?? 0) })),
-        })),
-    );
+  return fc.tuple(fc.boolean(), cuts(len)).chain(([vram, lens]) =>
+    fc.tuple(...lens.map((size) => (vram ? placeIn(0n, VRAM, size) : memoryPlace(size)))).map((places) => ({
+      addr,
+      vram,
+      list: places.map((place, i) => ({ addr: place, len: BigInt(lens[i] ?? 0) })),
+    })),
+  );
 }
 
 function operand(len: number, list: bigint): fc.Arbitrary<Operand> {
