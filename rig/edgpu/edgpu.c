@@ -17,12 +17,10 @@
 #include "hw/pci/msix.h"
 #include "hw/pci/pci_device.h"
 #include "hw/pci/pcie.h"
-#if __has_include("hw/core/qdev-properties.h")
+#if __has_include("hw/core/qdev-properties.h")  /* from QEMU 11 on */
 #include "hw/core/qdev-properties.h"
-#include "hw/core/resettable.h"
 #else
 #include "hw/qdev-properties.h"
-#include "hw/resettable.h"
 #endif
 #include "migration/vmstate.h"
 #include "edgpu_engine.h"

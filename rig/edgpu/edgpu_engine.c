@@ -588,6 +588,15 @@ void edgpu_engine_exit(EdgpuEngine *e)
 
 /* ---- Migration ---- */
 
+/* Before the list is allocated: a stream may come from anywhere. */
+static bool span_list_size_valid(void *opaque, int version_id)
+{
+    EdgpuSpan *span = opaque;
+
+    return span->list_size % EDGPU_SG_SIZE == 0 &&
+           span->list_size <= EDGPU_MAX_SG_ENTRIES * EDGPU_SG_SIZE;
+}
+
 static const VMStateDescription vmstate_edgpu_span = {
     .name = "edgpu-span",
     .version_id = 1,
@@ -595,6 +604,7 @@ static const VMStateDescription vmstate_edgpu_span = {
     .fields = (const VMStateField[]) {
         VMSTATE_BOOL(vram, EdgpuSpan),
         VMSTATE_UINT32(list_size, EdgpuSpan),
+        VMSTATE_VALIDATE("scatter list size", span_list_size_valid),
         VMSTATE_VBUFFER_ALLOC_UINT32(list, EdgpuSpan, 0, NULL, list_size),
         VMSTATE_UINT32(next, EdgpuSpan),
         VMSTATE_UINT64(offset, EdgpuSpan),
@@ -630,14 +640,12 @@ static bool span_loaded_well(const EdgpuSpan *span, bool used)
     if (!span->list_size) {
         return !used;
     }
-    return span->list_size % EDGPU_SG_SIZE == 0 &&
-           span->list_size <= EDGPU_MAX_SG_ENTRIES * EDGPU_SG_SIZE &&
-           span->next % EDGPU_SG_SIZE == 0 &&
+    return span->next % EDGPU_SG_SIZE == 0 &&
            span->next < span->list_size &&
            span->offset < ldq_le_p(span->list + span->next + EDGPU_SG_LEN);
 }
 
-/* A stream may come from anywhere: hold it to what a slice relies on. */
+/* Hold the stream to what a slice relies on. */
 static int engine_post_load(void *opaque, int version_id)
 {
     EdgpuEngine *e = opaque;
