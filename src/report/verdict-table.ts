@@ -10,6 +10,7 @@ const WORDS: Readonly<Record<TestResult['status'], string>> = {
 };
 
 const SHOWN_METRICS = [
+  'spawnToCommandMs',
   'deviceFaults',
   'maxDmaAddress',
   'swiotlbBounces',
