@@ -53,6 +53,8 @@ export async function prepareWorkTree(spec: WorkTreeSpec, overlay: OverlaySpec):
     output: path.join(root, 'out'),
     dirtyMarker: path.join(root, 'dirty'),
   };
+  if (spec.refresh)
+    await rehearse(spec, spec.refresh.from, path.join(path.dirname(root), `rehearsal-${spec.kind}`), overlay);
   if ((await exists(tree.dirtyMarker)) || !(await exists(path.join(root, STATE_FILE)))) {
     await unpackTree(spec, root);
   } else if (spec.refresh) {
@@ -61,6 +63,19 @@ export async function prepareWorkTree(spec: WorkTreeSpec, overlay: OverlaySpec):
   await mkdir(tree.output, { recursive: true });
   await applyOverlay(spec, root, overlay);
   return tree;
+}
+
+/** Says that the overlay does not fit before the tree is copied, which takes much longer. */
+async function rehearse(spec: WorkTreeSpec, from: string, scratch: string, overlay: OverlaySpec): Promise<void> {
+  const pristine = async (file: string): Promise<string | undefined> => {
+    const original = path.join(from, file);
+    return (await exists(original)) ? original : undefined;
+  };
+  try {
+    await composeOverlay(overlay, scratch, { ...spec, pristine });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
 }
 
 async function unpackTree(spec: WorkTreeSpec, root: string): Promise<void> {

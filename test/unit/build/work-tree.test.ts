@@ -193,6 +193,13 @@ exampleTest('sources that change at their origin are brought up to date below th
   expect(await content(tree, 'other.c')).toBe('newer\n');
 });
 
+exampleTest('sources that the overlay does not fit are not copied first', async ({ example }) => {
+  await example.write('origin/patched.c', 'something else\n');
+  const refresh = { from: example.own('origin'), copy: () => Promise.reject(new Error('copied')) };
+  await expect(example.prepare(example.overlay, { refresh })).rejects.toThrow('0001-add.patch does not apply');
+  expect(example.unpacked).toBe(0);
+});
+
 exampleTest('the key changes with sources, hooks and patches, and not with documents', async ({ example }) => {
   const keys = [await overlayKey(example.overlay)];
   await example.write('device/README.md', 'changed');
