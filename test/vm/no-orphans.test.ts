@@ -24,10 +24,12 @@ function qemusOf(main: ChildProcess): string[] {
 }
 
 async function until(condition: () => boolean, milliseconds: number): Promise<boolean> {
-  for (const end = performance.now() + milliseconds; performance.now() < end; await sleep(50)) {
-    if (condition()) return true;
+  const end = performance.now() + milliseconds;
+  while (!condition()) {
+    if (performance.now() > end) return false;
+    await sleep(50);
   }
-  return condition();
+  return true;
 }
 
 async function runWithVm(): Promise<ChildProcess> {
