@@ -9,6 +9,7 @@
  */
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
+#include "qemu/host-utils.h"
 #include "qemu/log.h"
 #include "qemu/units.h"
 #include "edgpu_engine.h"
@@ -26,30 +27,6 @@
 
 #define EDGPU_FLAGS_SRC         (EDGPU_FLAG_SRC_VRAM | EDGPU_FLAG_SRC_SG)
 #define EDGPU_FLAGS_DST         (EDGPU_FLAG_DST_VRAM | EDGPU_FLAG_DST_SG)
-
-/* What an opcode may ask for; anything else in its slot is a bad command. */
-typedef struct EdgpuOp {
-    uint32_t flags;             /* flags allowed */
-    uint32_t align;             /* of len; 0 if len must be 0 */
-    bool src;                   /* reads len bytes at src */
-    uint32_t dst_size;          /* bytes written to dst, 0 for len */
-} EdgpuOp;
-
-static const EdgpuOp edgpu_ops[EDGPU_OPS] = {
-    [EDGPU_OP_NOP] = { 0 },
-    [EDGPU_OP_COPY] = {
-        .flags = EDGPU_FLAGS_SRC | EDGPU_FLAGS_DST, .align = 1, .src = true,
-    },
-    [EDGPU_OP_FILL] = { .flags = EDGPU_FLAGS_DST, .align = 8 },
-    [EDGPU_OP_CHECKSUM] = {
-        .flags = EDGPU_FLAGS_SRC | EDGPU_FLAG_DST_VRAM, .align = 1,
-        .src = true, .dst_size = 8,
-    },
-    [EDGPU_OP_FENCE] = {
-        .flags = EDGPU_FLAG_DST_VRAM | EDGPU_FLAG_WRITEBACK | EDGPU_FLAG_IRQ,
-        .dst_size = 8,
-    },
-};
 
 static bool edgpu_fail(EdgpuFault *fault, uint32_t kind, uint64_t addr)
 {
@@ -214,6 +191,45 @@ static bool engine_hash(EdgpuEngine *e, uint64_t len, EdgpuFault *fault)
     return true;
 }
 
+/* ---- Commands ---- */
+
+/* What an opcode may ask for; anything else in its slot is a bad command. */
+typedef struct EdgpuOp {
+    uint32_t flags;             /* allowed */
+    uint32_t align;             /* of len; 0 if len must be 0 */
+    bool src;                   /* reads len bytes at src */
+    bool dst;                   /* writes len bytes at dst; a result if not */
+    bool (*move)(EdgpuEngine *e, uint64_t len, EdgpuFault *fault);
+} EdgpuOp;
+
+static const EdgpuOp edgpu_ops[EDGPU_OPS] = {
+    [EDGPU_OP_NOP] = { },
+    [EDGPU_OP_COPY] = {
+        .flags = EDGPU_FLAGS_SRC | EDGPU_FLAGS_DST,
+        .align = 1, .src = true, .dst = true, .move = engine_copy,
+    },
+    [EDGPU_OP_FILL] = {
+        .flags = EDGPU_FLAGS_DST,
+        .align = 8, .dst = true, .move = engine_fill,
+    },
+    [EDGPU_OP_CHECKSUM] = {
+        .flags = EDGPU_FLAGS_SRC | EDGPU_FLAG_DST_VRAM,
+        .align = 1, .src = true, .move = engine_hash,
+    },
+    [EDGPU_OP_FENCE] = {
+        .flags = EDGPU_FLAG_DST_VRAM | EDGPU_FLAG_WRITEBACK | EDGPU_FLAG_IRQ,
+    },
+};
+
+/* A result is a hash or the value of a fence. */
+#define EDGPU_RESULT_SIZE       8
+
+static bool command_has_result(const EdgpuCommand *cmd)
+{
+    return cmd->opcode == EDGPU_OP_CHECKSUM ||
+           (cmd->flags & EDGPU_FLAG_WRITEBACK);
+}
+
 /* ---- The life of a command ---- */
 
 static bool engine_check_slot(const EdgpuCommand *cmd, EdgpuFault *fault)
@@ -303,10 +319,10 @@ static bool engine_start(EdgpuEngine *e, EdgpuFault *fault)
                      cmd->src, cmd->len, cmd->src_nents, fault)) {
         return false;
     }
-    if ((op->align || (cmd->flags & EDGPU_FLAG_WRITEBACK)) &&
+    if ((op->dst || command_has_result(cmd)) &&
         !span_set_up(&e->dst, e->gpu, cmd->flags & EDGPU_FLAG_DST_VRAM,
-                     cmd->dst, op->dst_size ?: cmd->len, cmd->dst_nents,
-                     fault)) {
+                     cmd->dst, op->dst ? cmd->len : EDGPU_RESULT_SIZE,
+                     cmd->dst_nents, fault)) {
         return false;
     }
     edgpu_xxh64_init(&e->hash, cmd->value);
@@ -318,15 +334,16 @@ static bool engine_start(EdgpuEngine *e, EdgpuFault *fault)
 
 static uint64_t engine_chunk(const EdgpuEngine *e)
 {
+    const EdgpuOp *op = &edgpu_ops[e->cmd.opcode];
     uint64_t len = MIN(e->cmd.len - e->done, EDGPU_CHUNK);
 
     if (e->backward) {
         return len;
     }
-    if (e->cmd.opcode != EDGPU_OP_FILL) {
+    if (op->src) {
         len = MIN(len, span_left(&e->src));
     }
-    if (e->cmd.opcode != EDGPU_OP_CHECKSUM) {
+    if (op->dst) {
         len = MIN(len, span_left(&e->dst));
     }
     return len;
@@ -334,32 +351,17 @@ static uint64_t engine_chunk(const EdgpuEngine *e)
 
 static bool engine_transfer(EdgpuEngine *e, uint64_t len, EdgpuFault *fault)
 {
-    bool ok;
+    const EdgpuOp *op = &edgpu_ops[e->cmd.opcode];
 
-    switch (e->cmd.opcode) {
-    case EDGPU_OP_COPY:
-        ok = engine_copy(e, len, fault);
-        break;
-    case EDGPU_OP_FILL:
-        ok = engine_fill(e, len, fault);
-        break;
-    case EDGPU_OP_CHECKSUM:
-        ok = engine_hash(e, len, fault);
-        break;
-    default:
-        g_assert_not_reached();     /* the others have no length */
-    }
-    if (!ok) {
+    if (!op->move(e, len, fault)) {
         return false;
     }
     e->done += len;
-    if (!e->backward) {
-        if (e->cmd.opcode != EDGPU_OP_FILL) {
-            span_advance(&e->src, len);
-        }
-        if (e->cmd.opcode != EDGPU_OP_CHECKSUM) {
-            span_advance(&e->dst, len);
-        }
+    if (op->src && !e->backward) {
+        span_advance(&e->src, len);
+    }
+    if (op->dst && !e->backward) {
+        span_advance(&e->dst, len);
     }
     return true;
 }
@@ -367,7 +369,7 @@ static bool engine_transfer(EdgpuEngine *e, uint64_t len, EdgpuFault *fault)
 static bool engine_write_result(EdgpuEngine *e, uint64_t value,
                                 EdgpuFault *fault)
 {
-    uint8_t result[8];
+    uint8_t result[EDGPU_RESULT_SIZE];
 
     stq_le_p(result, value);
     return engine_write(e, e->dst.vram, span_addr(&e->dst), result,
@@ -396,19 +398,18 @@ static void engine_retire(EdgpuEngine *e)
 static bool engine_finish(EdgpuEngine *e, EdgpuFault *fault)
 {
     const EdgpuCommand *cmd = &e->cmd;
-    bool irq = false;
+    bool irq = cmd->flags & EDGPU_FLAG_IRQ;
 
-    if (cmd->opcode == EDGPU_OP_CHECKSUM &&
-        !engine_write_result(e, edgpu_xxh64_digest(&e->hash), fault)) {
-        return false;
-    }
-    if (cmd->opcode == EDGPU_OP_FENCE) {
-        if ((cmd->flags & EDGPU_FLAG_WRITEBACK) &&
-            !engine_write_result(e, cmd->value, fault)) {
+    if (command_has_result(cmd)) {
+        uint64_t result = cmd->opcode == EDGPU_OP_CHECKSUM ?
+                          edgpu_xxh64_digest(&e->hash) : cmd->value;
+
+        if (!engine_write_result(e, result, fault)) {
             return false;
         }
+    }
+    if (cmd->opcode == EDGPU_OP_FENCE) {
         e->fence = cmd->value;
-        irq = cmd->flags & EDGPU_FLAG_IRQ;
     }
     engine_retire(e);
     if (irq) {
@@ -516,7 +517,7 @@ void edgpu_engine_set_ring_size(EdgpuEngine *e, uint32_t slots)
     if (engine_ring_locked(e, "RING_SIZE")) {
         return;
     }
-    if (slots > EDGPU_MAX_SLOTS || (slots & (slots - 1))) {
+    if (slots && (slots > EDGPU_MAX_SLOTS || !is_power_of_2(slots))) {
         qemu_log_mask(LOG_GUEST_ERROR,
                       "edgpu: engine %u: a ring can't have %u slots\n",
                       e->index, slots);
@@ -635,37 +636,58 @@ static int engine_pre_load(void *opaque)
     return 0;
 }
 
-static bool span_loaded_well(const EdgpuSpan *span, bool used)
+/* Do the entries from here on hold just @left bytes, as a slice relies on? */
+static bool span_loaded_well(const EdgpuSpan *span, uint64_t left)
 {
-    if (!span->list_size) {
-        return !used;
+    uint64_t offset = span->offset;
+
+    if (span->next % EDGPU_SG_SIZE || span->next > span->list_size) {
+        return false;
     }
-    return span->next % EDGPU_SG_SIZE == 0 &&
-           span->next < span->list_size &&
-           span->offset < ldq_le_p(span->list + span->next + EDGPU_SG_LEN);
+    for (uint32_t i = span->next; i < span->list_size; i += EDGPU_SG_SIZE) {
+        uint64_t entry_len = ldq_le_p(span->list + i + EDGPU_SG_LEN);
+
+        if (offset >= entry_len || entry_len - offset > left) {
+            return false;
+        }
+        left -= entry_len - offset;
+        offset = 0;
+    }
+    return left == 0;
 }
 
-/* Hold the stream to what a slice relies on. */
+static bool command_loaded_well(const EdgpuEngine *e)
+{
+    const EdgpuCommand *cmd = &e->cmd;
+    const EdgpuOp *op;
+    EdgpuFault ignored;
+    uint64_t left;
+
+    if (!engine_check_slot(cmd, &ignored) || e->done >= cmd->len ||
+        e->backward != engine_copies_backward(cmd)) {
+        return false;
+    }
+    op = &edgpu_ops[cmd->opcode];
+    left = e->backward ? cmd->len : cmd->len - e->done;
+    return span_loaded_well(&e->src, op->src ? left : 0) &&
+           span_loaded_well(&e->dst, op->dst ? left : EDGPU_RESULT_SIZE);
+}
+
+static bool ring_loaded_well(const EdgpuEngine *e)
+{
+    if (!e->ring_size) {
+        return !e->head && !e->tail;
+    }
+    return e->ring_size <= EDGPU_MAX_SLOTS && is_power_of_2(e->ring_size) &&
+           e->head < e->ring_size && e->tail < e->ring_size;
+}
+
 static int engine_post_load(void *opaque, int version_id)
 {
     EdgpuEngine *e = opaque;
-    EdgpuFault ignored;
 
-    if (e->ring_size > EDGPU_MAX_SLOTS ||
-        (e->ring_size & (e->ring_size - 1)) ||
-        e->fault.kind >= EDGPU_FAULT_KINDS ||
-        (e->ring_size ? e->head >= e->ring_size || e->tail >= e->ring_size
-                      : e->head || e->tail)) {
-        return -EINVAL;
-    }
-    if (!e->started) {
-        return 0;
-    }
-    if (!engine_busy(e) || !engine_check_slot(&e->cmd, &ignored) ||
-        e->done >= e->cmd.len ||
-        e->backward != engine_copies_backward(&e->cmd) ||
-        !span_loaded_well(&e->src, e->cmd.opcode != EDGPU_OP_FILL) ||
-        !span_loaded_well(&e->dst, true)) {
+    if (!ring_loaded_well(e) || e->fault.kind >= EDGPU_FAULT_KINDS ||
+        (e->started && !(engine_busy(e) && command_loaded_well(e)))) {
         return -EINVAL;
     }
     return 0;
