@@ -71,8 +71,11 @@ async function userKernelSource(folder: string): Promise<KernelSource> {
     fill: (work) => {
       const files = listing.map(({ file }) => file);
       return {
-        unpack: async (target) => copyFiles({ tree, files, target, except: [] }, work),
-        refresh: { from: tree, copy: async (target, except) => copyFiles({ tree, files, target, except }, work) },
+        unpack: async (target) => copyFiles({ tree, files, target, except: [], into: 'nothing' }, work),
+        refresh: {
+          from: tree,
+          copy: async (target, except) => copyFiles({ tree, files, target, except, into: 'an older copy' }, work),
+        },
       };
     },
   };
@@ -123,13 +126,14 @@ interface Copy {
   readonly files: readonly string[];
   readonly target: string;
   readonly except: readonly string[];
+  readonly into: 'nothing' | 'an older copy';
 }
 
 /**
  * Makes `target` hold just `files`, but for those in `except`, on which it puts no hand. By content, not by time: what is
  * written gets the present time, so that make sees the change even when the tree went back to an older file.
  */
-async function copyFiles({ tree, files, target, except }: Copy, { log, signal, step }: Work): Promise<void> {
+async function copyFiles({ tree, files, target, except, into }: Copy, { log, signal, step }: Work): Promise<void> {
   step.progress(`copying ${tree}`);
   const listFile = `${target}.files`;
   const before = (await readFile(listFile, 'utf8').catch(() => '')).split('\n').filter((file) => file !== '');
@@ -137,14 +141,9 @@ async function copyFiles({ tree, files, target, except }: Copy, { log, signal, s
   for (const file of before) if (!kept.has(file)) await rm(path.join(target, file), { force: true });
   const hands = new Set(except);
   await writeFile(listFile, files.filter((file) => !hands.has(file)).join('\n'));
-  const argv = [
-    'rsync',
-    '-rlp',
-    '--checksum',
-    `--files-from=${listFile}`,
-    '--ignore-missing-args',
-    `${tree}/`,
-    target,
-  ] as const;
+  // Reading all of it twice only pays when most of it is there already.
+  const compare = into === 'nothing' ? [] : ['--checksum'];
+  const options = ['-rlp', ...compare, `--files-from=${listFile}`, '--ignore-missing-args'];
+  const argv = ['rsync', ...options, `${tree}/`, target] as const;
   await runBuildCommand({ what: `Copying ${tree}`, argv, cwd: path.dirname(target), log, signal });
 }
