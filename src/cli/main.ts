@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { EXIT_CODES, RigError } from '../util/rig-error.ts';
 import { buildVerb } from './build-verb.ts';
 import { doctorVerb } from './doctor-verb.ts';
+import { kernelCheckVerb } from './kernel-verb.ts';
 import { addMachineOptions, addRunOptions, type MachineOptions, type RunOptions } from './run-options.ts';
 import { runVerb } from './run-verb.ts';
 import { Interruption, INTERRUPTED_EXIT_CODE, openSession, type Session } from './session.ts';
@@ -27,6 +28,13 @@ function program(session: Session, exit: SetExitCode): Command {
   addMachineOptions(root.command('shell').description('open a shell in a fresh VM')).action(
     async (options: MachineOptions) => exit(await shellVerb(options, session)),
   );
+  root
+    .command('kernel')
+    .description('work with the patch series')
+    .command('check')
+    .description('apply, style-check and build every patch of the series, one by one')
+    .option('--kernel-src <dir>', 'against this kernel tree instead of the pinned one')
+    .action(async (options: { kernelSrc?: string }) => exit(await kernelCheckVerb(options, session)));
   root
     .command('doctor')
     .description('say what this machine lacks, and how to get it')

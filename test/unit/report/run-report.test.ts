@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { runReport, summarize, type TestResult } from '../../../src/report/run-report.ts';
+import { verdictTable } from '../../../src/report/verdict-table.ts';
+
+const RESULT: TestResult = {
+  suite: 'smoke',
+  test: 'dma-bits 40 > keeps objects',
+  params: { machine: 'tiers', dmaBits: 40, backend: 'shmem', seed: 1 },
+  status: 'pass',
+  durationMs: 12_345,
+  metrics: { deviceFaults: 0, maxDmaAddress: 2 ** 40 - 1, bytesVerified: 3 * 2 ** 20, bootMs: 1900 },
+  kernelReports: [],
+};
+
+test('the JSON form is what others rely on', () => {
+  const results = [RESULT, { ...RESULT, status: 'error' as const, message: 'QEMU died' }];
+  const report = {
+    schema: 1,
+    host: { cpus: 4, memoryBytes: 1, accelerator: 'tcg' },
+    kernel: { version: '7.3.4', patches: ['0001-a.patch'] },
+    qemu: '10.0.13',
+    results,
+    summary: summarize(results),
+  };
+  expect(runReport.parse(JSON.parse(JSON.stringify(report)))).toEqual(report);
+  expect(report.summary).toEqual({ pass: 1, fail: 0, skip: 0, error: 1 });
+  expect(runReport.safeParse({ ...report, schema: 2 }).success).toBe(false);
+});
+
+test('the verdict table shows what the oracles judged, addresses in hexadecimal', () => {
+  expect(verdictTable([RESULT, { ...RESULT, status: 'fail', metrics: {} }])).toBe(
+    [
+      'pass  smoke › dma-bits 40 › keeps objects  12.3 s  deviceFaults 0, maxDmaAddress 0xffffffffff, bytesVerified 3 MiB',
+      'FAIL  smoke › dma-bits 40 › keeps objects  12.3 s',
+    ].join('\n'),
+  );
+});
