@@ -135,7 +135,8 @@ interface Copy {
  */
 async function copyFiles({ tree, files, target, except, into }: Copy, { log, signal, step }: Work): Promise<void> {
   step.progress(`copying ${tree}`);
-  const listFile = `${target}.files`;
+  // Beside the tree, which is renamed after its first copy.
+  const listFile = path.join(path.dirname(target), 'source-files');
   const before = (await readFile(listFile, 'utf8').catch(() => '')).split('\n').filter((file) => file !== '');
   const kept = new Set([...files, ...except]);
   for (const file of before) if (!kept.has(file)) await rm(path.join(target, file), { force: true });

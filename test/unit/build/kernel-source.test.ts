@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { describe, expect } from 'vitest';
@@ -87,10 +87,12 @@ describe.for(['git', 'plain'] as const)('a %s tree', (kind) => {
   test('is copied without what make left in it, and brought up to date later', async ({ cache, recorder }) => {
     const tree = await treeIn(cache, kind);
     const target = path.join(cache, 'target');
-    await mkdir(target);
+    const unpacking = path.join(cache, 'unpacking');
+    await mkdir(unpacking);
     const step = { progress: (detail: string) => recorder.emit({ type: 'notice', text: detail }) };
     const work = { step, log: path.join(cache, 'log'), signal: new AbortController().signal };
-    await (await open(tree)).fill(work).unpack(target);
+    await (await open(tree)).fill(work).unpack(unpacking);
+    await rename(unpacking, target);
     expect(await filesBelow(target)).toEqual(['.gitignore', 'lib/list.c', 'mm/shmem.c']);
 
     await writeIn(tree, 'lib/list.c', 'newer');
