@@ -105,7 +105,6 @@ struct drm_edgpu_cmd {
  * run in order. Between engines an object that is used by both, and written by
  * one, keeps them in order.
  */
-
 struct drm_edgpu_submit {
 	__u64 cmds;		/* user pointer to struct drm_edgpu_cmd[] */
 	__u32 num_cmds;		/* 1 to EDGPU_MAX_CMDS */

@@ -129,11 +129,25 @@ static vm_fault_t edgpu_gem_fault(struct vm_fault *vmf)
 	return ret;
 }
 
+/* For debuggers; they must not map pages for a device that has gone. */
+static int edgpu_gem_access(struct vm_area_struct *vma, unsigned long addr,
+			    void *buf, int len, int write)
+{
+	struct ttm_buffer_object *bo = vma->vm_private_data;
+	int ret, idx;
+
+	if (!drm_dev_enter(bo->base.dev, &idx))
+		return -ENODEV;
+	ret = ttm_bo_vm_access(vma, addr, buf, len, write);
+	drm_dev_exit(idx);
+	return ret;
+}
+
 static const struct vm_operations_struct edgpu_gem_vm_ops = {
 	.fault = edgpu_gem_fault,
 	.open = ttm_bo_vm_open,
 	.close = ttm_bo_vm_close,
-	.access = ttm_bo_vm_access,
+	.access = edgpu_gem_access,
 };
 
 static const struct drm_gem_object_funcs edgpu_gem_funcs = {
