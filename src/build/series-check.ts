@@ -116,8 +116,8 @@ async function runCheckpatch(tree: string, patch: Patch): Promise<string[]> {
     extendEnv: false,
     reject: false,
   });
-  // Without its summary it did not get to the end, and its silence says nothing.
-  if (!/^total: \d+ errors/m.test(result.stdout)) {
+  // When content it says nothing; complaints end with a sum. Anything else is a failure of its own.
+  if (result.exitCode !== 0 && !/^total: \d+ errors/m.test(result.stdout)) {
     throw new RigError(
       'infrastructure',
       `checkpatch.pl does not run on ${patch.name}: ${result.stderr || result.stdout}`,
