@@ -100,7 +100,12 @@ export class EdgpuMachine {
     const [monitor, control] = qemu.channels;
     if (!monitor || !control) throw new Error('QEMU was started without its channels');
     const qtest = new QtestClient(control, bounds);
-    return new EdgpuMachine(qemu, bounds, await QmpClient.open(monitor, bounds), qtest);
+    try {
+      return new EdgpuMachine(qemu, bounds, await QmpClient.open(monitor, bounds), qtest);
+    } catch (cause) {
+      await qemu.end(() => Promise.resolve());
+      throw new Error(`QEMU did not start: ${(await qemu.exited).stderr}`, { cause });
+    }
   }
 
   async end(): Promise<void> {

@@ -1,6 +1,7 @@
 /** Resets and power states: what each keeps, what each loses. */
 import { describe, expect } from 'vitest';
 import { FAULT, OP, pattern } from './edgpu-command.ts';
+import { PciFunction } from '../../src/vm/qtest.ts';
 import { DATA, test, type EdgpuMachine } from './edgpu-machine.ts';
 
 const PM = 0x01;
@@ -25,6 +26,15 @@ async function leaveTraces(machine: EdgpuMachine): Promise<void> {
   await machine.writeRegister('IRQ_ENABLE', 1n);
   await machine.submit(0, [{ opcode: OP.fill, dst: DATA, len: 0x80_0000n, value: 1n }]);
   await machine.qtest.stepClock();
+}
+
+/** Through the ICH9 south bridge: its power management base, ACPI enable, then SLP_EN with the type of S3. */
+async function suspendToRam(machine: EdgpuMachine): Promise<void> {
+  const bridge = new PciFunction(machine.qtest, 0x1f);
+  await bridge.write(0x40, 4, 0x601);
+  await bridge.write(0x44, 1, 0x80);
+  await machine.qtest.writePort(0x604, 2, (1 << 13) | (1 << 10));
+  await machine.waitForEvent('SUSPEND');
 }
 
 async function expectLost(machine: EdgpuMachine, generation: bigint): Promise<void> {
@@ -59,6 +69,17 @@ test('a reset of the machine loses everything', async ({ startMachine }) => {
   await leaveTraces(machine);
   await machine.execute('system_reset');
   await machine.waitForEvent('RESET');
+  await machine.placeBars();
+  await expectLost(machine, 2n);
+  await expectWorks(machine);
+});
+
+test('suspend to RAM and wakeup lose everything', async ({ startMachine }) => {
+  const machine = await startMachine();
+  await leaveTraces(machine);
+  await suspendToRam(machine);
+  await machine.execute('system_wakeup');
+  await machine.waitForEvent('WAKEUP');
   await machine.placeBars();
   await expectLost(machine, 2n);
   await expectWorks(machine);
