@@ -37,6 +37,7 @@ export async function runVerb(names: readonly string[], options: RunOptions, ses
   const results = reporter.results.filter(({ status }) => status !== 'skip' || filter === undefined);
   if (results.length === 0) throw new RigError('usage', `No test's name matches ${String(filter)}.`);
   if (options.json !== undefined) await writeReport(options.json, composeReport(rig, results));
+  if (options.keep) progress.print(`Artifacts: ${rig.artifacts}`);
   progress.stop();
   const { pass, fail, error } = summarize(results);
   process.stdout.write(`\n${verdictTable(results)}\n\n${summaryLine(pass, fail + error)}\n`);

@@ -1,4 +1,5 @@
 /** Runs vitest projects in this process, with our reporter. */
+import { rmdir } from 'node:fs/promises';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import { repositoryPath } from '../config/paths.ts';
 import { RigReporter } from '../report/rig-reporter.ts';
@@ -33,6 +34,8 @@ export async function runVitest(request: VitestRequest, { progress, signal }: Se
   } finally {
     signal.removeEventListener('abort', cancel);
     await vitest.close();
+    // Only where something was kept there is something in it.
+    await rmdir(request.rig.artifacts).catch(() => undefined);
   }
   signal.throwIfAborted();
   return reporter;
