@@ -22,6 +22,7 @@ static void edgpu_stats_ring(struct seq_file *m, struct edgpu_ring *ring)
 	seq_printf(m, "engine%u_completed: %llu\n", ring->engine, ring->completed);
 	seq_printf(m, "engine%u_faults: %llu\n", ring->engine, ring->faults);
 	seq_printf(m, "engine%u_timeouts: %llu\n", ring->engine, ring->timeouts);
+	seq_printf(m, "engine%u_late: %llu\n", ring->engine, ring->late);
 	spin_unlock_irq(&ring->lock);
 }
 

@@ -239,6 +239,8 @@ static void ring_watchdog(struct work_struct *work)
 
 	spin_lock_irq(&ring->lock);
 	ring_update(ring, &done);
+	if (!list_empty(&done))
+		ring->late++;
 	if (ring->running) {
 		busy = ring->head != ring->tail || !list_empty(&ring->pending);
 		fault = ring_read(ring, EDGPU_ENG_STATUS) & EDGPU_STATUS_FAULT;

@@ -110,6 +110,8 @@ struct edgpu_ring {
 	u64 faults;
 	/** @timeouts: resets because of no progress */
 	u64 timeouts;
+	/** @late: times the watchdog found work done before an interrupt did */
+	u64 late;
 
 	/** @space: woken when slots and entries become free */
 	wait_queue_head_t space;
