@@ -88,8 +88,9 @@ function liveProgress(terminal: WriteStream): Progress {
     drawn = 0;
   };
   const draw = (): void => {
-    const lines = steps.running().slice(0, Math.max(1, terminal.rows - 2));
-    for (const line of lines) terminal.write(`${line.slice(0, terminal.columns - 1)}\n`);
+    // A terminal that does not know its size says 0.
+    const lines = steps.running().slice(0, Math.max(1, (terminal.rows || 24) - 2));
+    for (const line of lines) terminal.write(`${line.slice(0, (terminal.columns || 80) - 1)}\n`);
     drawn = lines.length;
   };
   const redraw = (line?: string): void => {
