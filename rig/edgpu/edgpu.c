@@ -178,10 +178,7 @@ static uint32_t edgpu_dma_fault_kind(AddressSpace *as, uint64_t addr,
     return kind;
 }
 
-/*
- * Memory only, and one contiguous piece of it at a time: pci_dma_rw() would go
- * on behind a piece that failed.
- */
+/* One contiguous piece at a time: pci_dma_rw() goes on behind what failed. */
 static bool edgpu_dma_piece(EdgpuState *s, uint64_t addr, void *buf,
                             uint64_t *len, bool write, EdgpuFault *fault)
 {
@@ -190,17 +187,14 @@ static bool edgpu_dma_piece(EdgpuState *s, uint64_t addr, void *buf,
     DMADirection direction = write ? DMA_DIRECTION_FROM_DEVICE
                                    : DMA_DIRECTION_TO_DEVICE;
     hwaddr piece = *len;
-    bool memory;
 
     WITH_RCU_READ_LOCK_GUARD() {
         hwaddr offset;
-        MemoryRegion *mr = address_space_translate(as, addr, &offset, &piece,
-                                                   write, edgpu_attrs);
 
-        memory = memory_region_is_ram(mr);
+        address_space_translate(as, addr, &offset, &piece, write, edgpu_attrs);
     }
-    if (!memory || pci_dma_rw(pci, addr, buf, piece, direction,
-                              edgpu_attrs) != MEMTX_OK) {
+    if (pci_dma_rw(pci, addr, buf, piece, direction,
+                   edgpu_attrs) != MEMTX_OK) {
         return edgpu_refuse(fault, edgpu_dma_fault_kind(as, addr, write),
                             addr);
     }
