@@ -10,7 +10,7 @@ import { Vm } from '../vm/vm.ts';
 import { Gpu, GPU_MEMORY } from './gpu.ts';
 import { Guest } from './guest.ts';
 import type { TestRecord } from './rig-context.ts';
-import { stressWithWitnesses } from './witnessed-stress.ts';
+import { stressWithWitnesses, USUAL_OBJECT_SIZE } from './witnessed-stress.ts';
 
 export const test = base
   .extend('machine', () => inject('rig').selection.machine)
@@ -43,8 +43,8 @@ export const test = base
   .extend('guest', ({ vm }) => new Guest(vm))
   .extend('gpu', ({ vm, guest }) => new Gpu(vm, guest))
   /** Stresses the device with objects worth so many bytes, and hears the witnesses. */
-  .extend('stress', ({ guest, gpu, seed, record, annotate }) => (bytes: number) => {
-    return stressWithWitnesses({ guest, gpu, seed, record, annotate }, bytes);
+  .extend('stress', ({ guest, gpu, seed, record, annotate }) => (bytes: number, objectSize = USUAL_OBJECT_SIZE) => {
+    return stressWithWitnesses({ guest, gpu, seed, record, annotate }, bytes, objectSize);
   });
 
 /** Judges what only shows afterwards (a kernel report fails a test that passed), and frees the VM. */

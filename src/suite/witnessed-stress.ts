@@ -5,7 +5,7 @@ import type { Guest } from './guest.ts';
 import type { TestRecord } from './rig-context.ts';
 
 const MIB = 2 ** 20;
-const OBJECT_SIZE = 4 * MIB;
+export const USUAL_OBJECT_SIZE = 4 * MIB;
 /** Minutes, where tens of seconds are usual: for a host with other work to do. */
 const DEADLINE_MS = 300_000;
 
@@ -23,12 +23,16 @@ export interface WitnessedStress {
 }
 
 /** Objects worth at least `bytes`; what was seen goes into the test's metrics. */
-export async function stressWithWitnesses(fixtures: StressFixtures, bytes: number): Promise<WitnessedStress> {
+export async function stressWithWitnesses(
+  fixtures: StressFixtures,
+  bytes: number,
+  objectSize: number,
+): Promise<WitnessedStress> {
   const { guest, gpu, seed, record, annotate } = fixtures;
-  const whole = Math.ceil(bytes / OBJECT_SIZE) * OBJECT_SIZE;
+  const whole = Math.ceil(bytes / objectSize) * objectSize;
   await annotate(`stressing ${String(whole / MIB)} MiB`, 'step');
   const before = await guest.vmstat();
-  const report = await gpu.stress({ bytes: whole, objectSize: OBJECT_SIZE, seed, deadlineMs: DEADLINE_MS });
+  const report = await gpu.stress({ bytes: whole, objectSize, seed, deadlineMs: DEADLINE_MS });
   const witnesses = await hearWitnesses(guest, gpu, before);
   Object.assign(record.metrics, witnesses, { bytesVerified: report.bytesVerified });
   return { report, witnesses };
