@@ -4,9 +4,10 @@ import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { RigError } from '../util/rig-error.ts';
 import { BACKENDS, DEFAULT_SELECTION, type Backend, type Selection } from '../suite/rig-context.ts';
-import { randomSeed } from '../suite/run-context.ts';
+import { randomSeed, type RunRequest } from '../suite/run-context.ts';
 import { defaultMaxVms } from '../suite/vitest-projects.ts';
 import { ACCELERATOR_CHOICES, type AcceleratorChoice } from '../vm/kvm-proof.ts';
+import type { Session } from './session.ts';
 
 /** Those the machines have a memory tier for. */
 const DMA_MASKS = [32, 40, 48] as const;
@@ -56,7 +57,13 @@ export function addRunOptions(command: Command): Command {
     .addOption(new Option('--max-vms <n>', 'most VMs at the same time').default(defaultMaxVms()).argParser(parseCount));
 }
 
-export function selectionOf(options: MachineOptions & Partial<RunOptions>): Selection {
+/** What to build and boot, by these options. */
+export function runRequest(options: MachineOptions & Partial<RunOptions>, { progress, signal }: Session): RunRequest {
+  const { accel, kernelSrc } = options;
+  return { selection: selectionOf(options), accelerator: accel, kernelSource: kernelSrc, emit: progress.emit, signal };
+}
+
+function selectionOf(options: MachineOptions & Partial<RunOptions>): Selection {
   const { machine, dmaBits, keep, backend = DEFAULT_SELECTION.backend, seed = randomSeed() } = options;
   return { machine, dmaBits, backend, keep, seed };
 }

@@ -8,23 +8,16 @@ import { prepareRun } from '../suite/run-context.ts';
 import { suiteFiles } from '../suite/suite-files.ts';
 import { vitestProject } from '../suite/vitest-projects.ts';
 import { RigError } from '../util/rig-error.ts';
-import { checkReportFile, selectionOf, type RunOptions } from './run-options.ts';
+import { checkReportFile, runRequest, type RunOptions } from './run-options.ts';
 import type { Session } from './session.ts';
 import { runVitest } from './vitest-run.ts';
 
 export async function runVerb(names: readonly string[], options: RunOptions, session: Session): Promise<number> {
   const files = await suiteFiles(names);
   await checkReportFile(options.json);
-  const { progress, signal } = session;
-  const selection = selectionOf(options);
-  const rig = await prepareRun({
-    selection,
-    accelerator: options.accel,
-    kernelSource: options.kernelSrc,
-    emit: progress.emit,
-    signal,
-  });
-  const { build, accelerator } = rig;
+  const { progress } = session;
+  const rig = await prepareRun(runRequest(options, session));
+  const { build, accelerator, selection } = rig;
   progress.print(
     `Linux ${build.kernel.version}, QEMU ${build.qemu.version}, ${accelerator}, seed ${String(selection.seed)}`,
   );

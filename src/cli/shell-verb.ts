@@ -5,24 +5,19 @@ import { prepareRun } from '../suite/run-context.ts';
 import { GPU_MEMORY } from '../suite/gpu.ts';
 import { RigError } from '../util/rig-error.ts';
 import { Vm } from '../vm/vm.ts';
-import { selectionOf, type MachineOptions } from './run-options.ts';
+import { runRequest, type MachineOptions } from './run-options.ts';
 import type { Session } from './session.ts';
 
-export async function shellVerb(options: MachineOptions, { progress, signal }: Session): Promise<number> {
+export async function shellVerb(options: MachineOptions, session: Session): Promise<number> {
   if (!process.stdin.isTTY) throw new RigError('usage', 'dgpu-rig shell needs a terminal.');
-  const selection = selectionOf(options);
-  const rig = await prepareRun({
-    selection,
-    accelerator: options.accel,
-    kernelSource: options.kernelSrc,
-    emit: progress.emit,
-    signal,
-  });
+  const { progress, signal } = session;
+  const rig = await prepareRun(runRequest(options, session));
+  const { machine, dmaBits } = rig.selection;
   const vm = await Vm.boot({
-    profile: await loadMachineProfile(selection.machine),
+    profile: await loadMachineProfile(machine),
     accelerator: rig.accelerator,
     software: rig.build,
-    gpu: { dmaBits: selection.dmaBits[0] ?? 32, ...GPU_MEMORY },
+    gpu: { dmaBits: dmaBits[0] ?? 32, ...GPU_MEMORY },
     folder: path.join(rig.artifacts, 'shell'),
     signal,
   });

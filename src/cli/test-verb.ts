@@ -5,24 +5,17 @@ import { runExitCode } from '../report/outcome.ts';
 import { summarize } from '../report/run-report.ts';
 import { summaryLine } from '../report/summary-line.ts';
 import { verdictTable } from '../report/verdict-table.ts';
-import { prepareRun, type RunRequest } from '../suite/run-context.ts';
+import { prepareRun } from '../suite/run-context.ts';
 import { PROJECT_NAMES, vitestProject, type ProjectName } from '../suite/vitest-projects.ts';
 import { RigError } from '../util/rig-error.ts';
-import { selectionOf, type RunOptions } from './run-options.ts';
+import { runRequest, type RunOptions } from './run-options.ts';
 import type { Session } from './session.ts';
 import { runVitest } from './vitest-run.ts';
 
 export async function testVerb(names: readonly string[], options: RunOptions, session: Session): Promise<number> {
-  const { progress, signal } = session;
+  const { progress } = session;
   const projects = names.length === 0 ? PROJECT_NAMES : names.map(projectName);
-  const request: RunRequest = {
-    selection: selectionOf(options),
-    accelerator: options.accel,
-    kernelSource: options.kernelSrc,
-    emit: progress.emit,
-    signal,
-  };
-  const [rig, checked] = await Promise.all([prepareRun(request), runCheck(session)]);
+  const [rig, checked] = await Promise.all([prepareRun(runRequest(options, session)), runCheck(session)]);
   const { filter, maxVms } = options;
   const configured = projects.map((name) => vitestProject(name, { maxVms }));
   const reporter = await runVitest({ projects: configured, rig, filter }, session);
