@@ -12,10 +12,11 @@ export interface TestOutcome {
 }
 
 export function outcomeOf(test: TestCase): TestOutcome {
-  const { state, errors = [] } = test.result();
+  const verdict = test.result();
+  const { state, errors = [] } = verdict;
   const record = test.meta().rig;
   const failure = state === 'failed' ? classify(errors, (record?.kernelReports.length ?? 0) > 0) : undefined;
-  const message = errors.map(describeError).join('\n');
+  const message = state === 'skipped' ? (verdict.note ?? '') : errors.map(describeError).join('\n');
   return {
     failure,
     result: {

@@ -31,9 +31,14 @@ export function verdictTable(results: readonly TestResult[]): string {
   return lines.join('\n');
 }
 
-function row({ status, suite, test, durationMs, metrics }: TestResult): string[] {
+function row({ status, suite, test, durationMs, metrics, message = '' }: TestResult): string[] {
   const shown = SHOWN_METRICS.filter((name) => name in metrics).map((name) => `${name} ${metric(name, metrics[name])}`);
-  return [WORDS[status], `${suite} › ${test.replaceAll(' > ', ' › ')}`, elapsed(durationMs), shown.join(', ')];
+  return [
+    WORDS[status],
+    `${suite} › ${test.replaceAll(' > ', ' › ')}`,
+    elapsed(durationMs),
+    status === 'skip' ? message : shown.join(', '),
+  ];
 }
 
 function metric(name: string, value = 0): string {

@@ -38,6 +38,20 @@ export class Guest {
 
   /** Most bounce buffer slots ever in use since boot: 0 if and only if nothing was ever bounced. */
   async swiotlbHighWater(): Promise<number> {
-    return Number(await this.read('/sys/kernel/debug/swiotlb/io_tlb_used_hiwater'));
+    // With all RAM within 4 GiB, or behind an IOMMU, the kernel keeps no buffers: nothing can bounce then.
+    const counters = '/sys/kernel/debug/swiotlb';
+    return Number(
+      await this.run(`test -e ${counters}/io_tlb_nslabs || exec echo 0; cat ${counters}/io_tlb_used_hiwater`),
+    );
+  }
+
+  /** Is swap compressed into RAM? Then it makes no room for what doesn't compress. */
+  async swapsIntoRam(): Promise<boolean> {
+    return (await this.read('/proc/swaps')).includes('/zram');
+  }
+
+  /** Does an IOMMU translate what devices access? Then a limit on their addresses is none on memory. */
+  async translatesDma(): Promise<boolean> {
+    return (await this.run('ls /sys/kernel/iommu_groups')).trim() !== '';
   }
 }

@@ -43,3 +43,8 @@ export function reachableFreeBytes(zones: readonly Zone[], dmaBits: number): num
   const reachable = zones.filter((zone) => zone.endAddress <= 2 ** dmaBits);
   return reachable.reduce((sum, zone) => sum + zone.freeBytes, 0);
 }
+
+/** Is there RAM, free or not, that a device with such addresses can't reach? */
+export function hasUnreachableRam(zones: readonly Zone[], dmaBits: number): boolean {
+  return zones.some((zone) => zone.endAddress > 2 ** dmaBits);
+}

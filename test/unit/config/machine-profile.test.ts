@@ -14,7 +14,7 @@ const VALID = {
     max: '600 TiB',
     dimms: [{ node: 1, size: '256 MiB', address: '1 TiB' }],
   },
-  kernelArgs: ['swiotlb=noforce'],
+  kernelArgs: ['swiotlb=2048,track_hiwater'],
 };
 
 async function parse(data: unknown, base: unknown = VALID): Promise<MachineProfile> {
