@@ -4,7 +4,10 @@ import type { TestProjectInlineConfiguration } from 'vitest/config';
 import { repositoryPath } from '../config/paths.ts';
 import { RigReporter } from '../report/rig-reporter.ts';
 import type { RigContext } from '../suite/rig-context.ts';
+import { untilQemusAreGone } from '../vm/lingering-qemus.ts';
 import type { Session } from './session.ts';
+
+const INTERRUPTS = ['SIGINT', 'SIGTERM'] as const;
 
 export interface VitestRequest {
   readonly projects: readonly TestProjectInlineConfiguration[];
@@ -17,6 +20,7 @@ export async function runVitest(request: VitestRequest, { progress, signal }: Se
   // Half a second to load: only for those who run tests.
   const { createVitest } = await import('vitest/node');
   const reporter = new RigReporter(progress.emit);
+  const ours = INTERRUPTS.map((name) => process.listeners(name));
   const vitest = await createVitest('test', {
     config: false,
     root: repositoryPath(),
@@ -27,6 +31,12 @@ export async function runVitest(request: VitestRequest, { progress, signal }: Se
     passWithNoTests: true,
     ...(request.filter ? { testNamePattern: request.filter } : {}),
   });
+  // Its own listeners would end this process at once, VMs still running; ours ends the run in order.
+  for (const [index, name] of INTERRUPTS.entries()) {
+    for (const theirs of process.listeners(name).filter((listener) => !ours[index]?.includes(listener))) {
+      process.off(name, theirs);
+    }
+  }
   const cancel = (): void => void vitest.cancelCurrentRun('keyboard-input');
   signal.addEventListener('abort', cancel, { once: true });
   try {
@@ -34,6 +44,8 @@ export async function runVitest(request: VitestRequest, { progress, signal }: Se
   } finally {
     signal.removeEventListener('abort', cancel);
     await vitest.close();
+    // A test that is cancelled while its VM boots does not wait for that VM's end.
+    await untilQemusAreGone(request.rig.artifacts);
     // Only where something was kept there is something in it.
     await rmdir(request.rig.artifacts).catch(() => undefined);
   }
