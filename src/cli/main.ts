@@ -1,10 +1,18 @@
 /** The command line: verbs, options, and what becomes of every error. */
 import { Command, CommanderError } from 'commander';
 import { EXIT_CODES, RigError } from '../util/rig-error.ts';
+import { benchVerb } from './bench-verb.ts';
 import { buildVerb } from './build-verb.ts';
 import { doctorVerb } from './doctor-verb.ts';
 import { kernelCheckVerb } from './kernel-verb.ts';
-import { addMachineOptions, addRunOptions, type MachineOptions, type RunOptions } from './run-options.ts';
+import {
+  addBenchOptions,
+  addMachineOptions,
+  addRunOptions,
+  type BenchOptions,
+  type MachineOptions,
+  type RunOptions,
+} from './run-options.ts';
 import { runVerb } from './run-verb.ts';
 import { Interruption, INTERRUPTED_EXIT_CODE, openSession, type Session } from './session.ts';
 import { shellVerb } from './shell-verb.ts';
@@ -28,6 +36,9 @@ function program(session: Session, exit: SetExitCode): Command {
   addMachineOptions(root.command('shell').description('open a shell in a fresh VM')).action(
     async (options: MachineOptions) => exit(await shellVerb(options, session)),
   );
+  addBenchOptions(root.command('bench').description('measure, and compare with what upstream has'))
+    .argument('[bench...]', 'benches to run; all of them by default')
+    .action(async (benches: string[], options: BenchOptions) => exit(await benchVerb(benches, options, session)));
   root
     .command('kernel')
     .description('work with the patch series')

@@ -21,13 +21,23 @@ export interface MachineOptions {
   readonly kernelSrc?: string;
 }
 
-export interface RunOptions extends MachineOptions {
-  readonly backend: Backend;
-  readonly maxVms: number;
+/** For every verb that tests or measures. */
+export interface ResultOptions extends MachineOptions {
   readonly seed?: number;
   readonly filter?: RegExp;
   readonly json?: string;
 }
+
+export interface RunOptions extends ResultOptions {
+  readonly backend: Backend;
+  readonly maxVms: number;
+}
+
+export interface BenchOptions extends ResultOptions {
+  readonly rounds: number;
+}
+
+type ChosenOptions = MachineOptions & Partial<RunOptions> & Partial<BenchOptions>;
 
 export function addMachineOptions(command: Command): Command {
   return command
@@ -44,28 +54,41 @@ export function addMachineOptions(command: Command): Command {
     .option('--keep', 'keep the artifacts of VMs where nothing failed, too', false);
 }
 
-export function addRunOptions(command: Command): Command {
+function addResultOptions(command: Command): Command {
   return addMachineOptions(command)
+    .option('--filter <regex>', 'only tests whose full name matches', parseRegex)
+    .option('--json <file>', 'write the results to this file')
+    .addOption(new Option('--seed <n>', 'repeat a run with the seed it printed').argParser(parseCount));
+}
+
+export function addRunOptions(command: Command): Command {
+  return addResultOptions(command)
     .addOption(
       new Option('--backend <name>', "what the driver's objects live in")
         .choices(BACKENDS)
         .default(DEFAULT_SELECTION.backend),
     )
-    .option('--filter <regex>', 'only tests whose full name matches', parseRegex)
-    .option('--json <file>', 'write the results to this file')
-    .addOption(new Option('--seed <n>', 'repeat a run with the seed it printed').argParser(parseCount))
     .addOption(new Option('--max-vms <n>', 'most VMs at the same time').default(defaultMaxVms()).argParser(parseCount));
 }
 
+export function addBenchOptions(command: Command): Command {
+  return addResultOptions(command).addOption(
+    new Option('--rounds <n>', 'how often each thing is measured')
+      .default(DEFAULT_SELECTION.rounds)
+      .argParser(parseCount),
+  );
+}
+
 /** What to build and boot, by these options. */
-export function runRequest(options: MachineOptions & Partial<RunOptions>, { progress, signal }: Session): RunRequest {
+export function runRequest(options: ChosenOptions, { progress, signal }: Session): RunRequest {
   const { accel, kernelSrc } = options;
   return { selection: selectionOf(options), accelerator: accel, kernelSource: kernelSrc, emit: progress.emit, signal };
 }
 
-function selectionOf(options: MachineOptions & Partial<RunOptions>): Selection {
-  const { machine, dmaBits, keep, backend = DEFAULT_SELECTION.backend, seed = randomSeed() } = options;
-  return { machine, dmaBits, backend, keep, seed };
+function selectionOf(options: ChosenOptions): Selection {
+  const { machine, dmaBits, keep, seed = randomSeed() } = options;
+  const { backend = DEFAULT_SELECTION.backend, rounds = DEFAULT_SELECTION.rounds } = options;
+  return { machine, dmaBits, backend, rounds, keep, seed };
 }
 
 /** Before minutes of work, not after. */

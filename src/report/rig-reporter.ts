@@ -69,7 +69,7 @@ export class RigReporter implements Reporter {
 }
 
 function isWatched(test: TestCase): boolean {
-  return test.project.name === 'suites' || test.project.name === 'vm';
+  return ['vm', 'suites', 'benches'].includes(test.project.name);
 }
 
 function titleOf(test: TestCase): string {

@@ -10,6 +10,18 @@ const kernelReport = z.object({
   fatal: z.boolean().describe('the kernel stopped because of it'),
 });
 
+const perVariant = <T extends z.ZodType>(value: T): z.ZodRecord<z.ZodString, T> => z.record(z.string(), value);
+
+const measurement = z.object({
+  quantity: z.string(),
+  unit: z.string(),
+  better: z.enum(['less', 'more']),
+  samples: perVariant(z.array(z.number())).describe('what was compared, the subject first: one number a round'),
+  medians: perVariant(z.number()),
+  ratios: perVariant(z.number()).describe("the subject's median over that of each other; missing where that is 0"),
+  aim: z.string().optional(),
+});
+
 export const testResult = z.object({
   suite: z.string().describe('smoke, for src/suites/smoke.suite.ts'),
   test: z.string().describe('full name, with its groups'),
@@ -18,6 +30,7 @@ export const testResult = z.object({
   durationMs: z.number(),
   metrics: z.record(z.string(), z.number()),
   kernelReports: z.array(kernelReport),
+  measurements: z.array(measurement).optional().describe('of a bench'),
   message: z.string().optional().describe('why it did not pass'),
   artifacts: z.string().optional().describe("folder with the VM's logs, if kept"),
 });
@@ -32,6 +45,7 @@ export const runReport = z.object({
 });
 
 export type TestResult = z.infer<typeof testResult>;
+export type MeasuredQuantity = z.infer<typeof measurement>;
 export type RunReport = z.infer<typeof runReport>;
 
 export function summarize(results: readonly TestResult[]): RunReport['summary'] {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { SerializedError, TestCase } from 'vitest/node';
 import type { FailureClass } from '../util/rig-error.ts';
 import { EXIT_CODES } from '../util/rig-error.ts';
+import { withMedians } from './measurement.ts';
 import { statusOf } from './outcome.ts';
 import type { TestResult } from './run-report.ts';
 
@@ -27,6 +28,7 @@ export function outcomeOf(test: TestCase): TestOutcome {
       durationMs: Math.round(test.diagnostic()?.duration ?? 0),
       metrics: record?.metrics ?? {},
       kernelReports: (record?.kernelReports ?? []).map((report) => ({ ...report, lines: [...report.lines] })),
+      ...(record?.measurements === undefined ? {} : { measurements: record.measurements.map(withMedians) }),
       ...(message === '' ? {} : { message }),
       ...(record?.artifacts === undefined ? {} : { artifacts: record.artifacts }),
     },
@@ -34,7 +36,7 @@ export function outcomeOf(test: TestCase): TestOutcome {
 }
 
 export function suiteName(file: string): string {
-  return path.basename(file).replace(/\.(suite|test)\.ts$/, '');
+  return path.basename(file).replace(/\.(suite|bench|test)\.ts$/, '');
 }
 
 /** A kernel report explains everything else; otherwise the first error does, the later ones being its consequences. */

@@ -9,7 +9,7 @@ import { RigError } from '../util/rig-error.ts';
 import { Vm } from '../vm/vm.ts';
 import { Gpu, GPU_MEMORY } from './gpu.ts';
 import { Guest } from './guest.ts';
-import type { TestRecord } from './rig-context.ts';
+import type { Measurement, TestRecord } from './rig-context.ts';
 import { stressWithWitnesses, USUAL_OBJECT_SIZE } from './witnessed-stress.ts';
 
 export const test = base
@@ -23,6 +23,12 @@ export const test = base
     const record: TestRecord = { params: { machine, dmaBits, backend, seed }, metrics: {}, kernelReports: [] };
     task.meta.rig = record;
     return record;
+  })
+  /** How often a bench measures each thing that it compares. */
+  .extend('rounds', () => inject('rig').selection.rounds)
+  /** For a bench: puts a quantity into the report. */
+  .extend('report', ({ record }) => (measurement: Measurement) => {
+    (record.measurements ??= []).push(measurement);
   })
   .extend('vm', async ({ task, signal, annotate, machine, dmaBits, kernelArgs, record }, { onCleanup }) => {
     const rig = inject('rig');

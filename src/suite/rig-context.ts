@@ -13,6 +13,8 @@ export interface Selection {
   readonly backend: Backend;
   /** All that is random in a test derives from it. */
   readonly seed: number;
+  /** How often a bench measures each thing it compares. */
+  readonly rounds: number;
   /** Keep the artifacts of tests that passed, too. */
   readonly keep: boolean;
 }
@@ -21,6 +23,7 @@ export const DEFAULT_SELECTION: Omit<Selection, 'seed'> = {
   machine: 'tiers',
   dmaBits: [32, 40, 48],
   backend: 'shmem',
+  rounds: 5,
   keep: false,
 };
 
@@ -32,11 +35,24 @@ export interface RigContext {
   readonly artifacts: string;
 }
 
+/** One quantity of a bench, for all the things that it compares, measured in turn. */
+export interface Measurement {
+  readonly quantity: string;
+  readonly unit: string;
+  readonly better: 'less' | 'more';
+  /** One number a round for each thing; the first named is the one that the others are held against. */
+  readonly samples: Readonly<Record<string, readonly number[]>>;
+  /** What the first should reach, in words: a figure that misses it is reported, not failed. */
+  readonly aim?: string;
+}
+
 /** What a test leaves for the report, beside its verdict. */
 export interface TestRecord {
   params: Record<string, string | number>;
   metrics: Record<string, number>;
   kernelReports: KernelReport[];
+  /** Of a bench. */
+  measurements?: Measurement[];
   /** Folder of the VM's artifacts, when they were kept. */
   artifacts?: string;
 }

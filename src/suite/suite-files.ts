@@ -1,24 +1,38 @@
-/** The suites there are: one file each in src/suites. */
+/** The suites and the benches there are: one file each in src/suites and src/benches. */
 import { readdir } from 'node:fs/promises';
 import { repositoryPath } from '../config/paths.ts';
 import { RigError } from '../util/rig-error.ts';
 
-const SUFFIX = '.suite.ts';
-
-export async function listSuites(): Promise<string[]> {
-  const files = await readdir(repositoryPath('src/suites'));
-  return files
-    .filter((file) => file.endsWith(SUFFIX))
-    .map((file) => file.slice(0, -SUFFIX.length))
-    .sort();
+interface FileKind {
+  readonly folder: string;
+  readonly suffix: string;
+  /** What a person calls one, and many. */
+  readonly one: string;
+  readonly many: string;
 }
+
+const SUITES: FileKind = { folder: 'src/suites', suffix: '.suite.ts', one: 'suite', many: 'suites' };
+const BENCHES: FileKind = { folder: 'src/benches', suffix: '.bench.ts', one: 'bench', many: 'benches' };
 
 /** Paths of the suites of these names; of all of them when none is named. */
 export async function suiteFiles(names: readonly string[]): Promise<string[]> {
-  const known = await listSuites();
+  return filesOf(SUITES, names);
+}
+
+export async function benchFiles(names: readonly string[]): Promise<string[]> {
+  return filesOf(BENCHES, names);
+}
+
+async function filesOf({ folder, suffix, one, many }: FileKind, names: readonly string[]): Promise<string[]> {
+  const known = (await readdir(repositoryPath(folder)))
+    .filter((file) => file.endsWith(suffix))
+    .map((file) => file.slice(0, -suffix.length))
+    .sort();
   for (const name of names) {
     if (known.includes(name)) continue;
-    throw new RigError('usage', `There is no suite named ${name}.`, { remedy: `The suites are: ${known.join(', ')}.` });
+    throw new RigError('usage', `There is no ${one} named ${name}.`, {
+      remedy: `The ${many} are: ${known.join(', ')}.`,
+    });
   }
-  return (names.length === 0 ? known : names).map((name) => repositoryPath('src/suites', `${name}${SUFFIX}`));
+  return (names.length === 0 ? known : names).map((name) => repositoryPath(folder, `${name}${suffix}`));
 }

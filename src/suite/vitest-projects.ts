@@ -6,11 +6,13 @@ import { repositoryPath } from '../config/paths.ts';
 export const PROJECT_NAMES = ['unit', 'device', 'vm', 'suites'] as const;
 export type ProjectName = (typeof PROJECT_NAMES)[number];
 
-const INCLUDE: Readonly<Record<ProjectName, string>> = {
+/** Benches are run when asked for, and are no part of the tests. */
+const INCLUDE: Readonly<Record<ProjectName | 'benches', string>> = {
   unit: 'test/unit/**/*.test.ts',
   device: 'test/device/**/*.test.ts',
   vm: 'test/vm/**/*.test.ts',
   suites: 'src/suites/*.suite.ts',
+  benches: 'src/benches/*.bench.ts',
 };
 
 /** Every wait of the rig has a limit of its own; this one is for a test that waits for something else. */
@@ -24,7 +26,7 @@ export function defaultMaxVms(): number {
 }
 
 export function vitestProject(
-  name: ProjectName,
+  name: ProjectName | 'benches',
   { include, maxVms = defaultMaxVms() }: { include?: readonly string[]; maxVms?: number } = {},
 ): TestProjectInlineConfiguration {
   const bootsVms = name !== 'unit';
@@ -35,7 +37,7 @@ export function vitestProject(
       include: include ? [...include] : [INCLUDE[name]],
       // Processes and not threads: the host's kernel ties a QEMU to the life of the thread that started it.
       pool: 'forks',
-      sequence: { groupOrder: PROJECT_NAMES.indexOf(name) },
+      sequence: { groupOrder: Object.keys(INCLUDE).indexOf(name) },
       ...(bootsVms
         ? {
             // One file after the other; a file's concurrent tests, each with a VM of its own, so many at a time.

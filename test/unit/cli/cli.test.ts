@@ -20,6 +20,8 @@ describe('user mistakes', { concurrent: true }, () => {
     [['run', '--filter', '('], 'regular expression'],
     [['run', '--json', '/nosuch/folder/r.json'], '/nosuch/folder'],
     [['run', '--nosuch'], '--dma-bits'],
+    [['bench', 'nosuch'], 'The benches are: '],
+    [['bench', '--rounds', '0'], 'positive'],
     [['nosuch'], 'doctor'],
     [['test', 'nosuch'], 'unit, device, vm, suites'],
     [[], 'Usage'],

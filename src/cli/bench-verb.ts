@@ -1,0 +1,32 @@
+/** `dgpu-rig bench`: measures, and compares with what upstream has; nothing fails for being slow. */
+import { benchTable } from '../report/bench-table.ts';
+import { composeReport, writeReport } from '../report/json-report.ts';
+import { runExitCode } from '../report/outcome.ts';
+import { prepareRun } from '../suite/run-context.ts';
+import { benchFiles } from '../suite/suite-files.ts';
+import { vitestProject } from '../suite/vitest-projects.ts';
+import { RigError } from '../util/rig-error.ts';
+import { checkReportFile, runRequest, type BenchOptions } from './run-options.ts';
+import type { Session } from './session.ts';
+import { runVitest } from './vitest-run.ts';
+
+export async function benchVerb(names: readonly string[], options: BenchOptions, session: Session): Promise<number> {
+  const include = await benchFiles(names);
+  await checkReportFile(options.json);
+  const { progress } = session;
+  const rig = await prepareRun(runRequest(options, session));
+  const { filter } = options;
+  // What is measured has the host to itself, as far as that is up to us.
+  const projects = [vitestProject('benches', { include, maxVms: 1 })];
+  const reporter = await runVitest({ projects, rig, filter }, session);
+
+  const results = reporter.results.filter(({ status }) => status !== 'skip' || filter === undefined);
+  if (results.length === 0) throw new RigError('usage', `No bench's name matches ${String(filter)}.`);
+  if (options.json !== undefined) await writeReport(options.json, composeReport(rig, results));
+  if (options.keep) progress.print(`Artifacts: ${rig.artifacts}`);
+  progress.stop();
+  const { accelerator, selection } = rig;
+  const how = `Medians of ${String(selection.rounds)} rounds in turn, ${accelerator}, seed ${String(selection.seed)}`;
+  process.stdout.write(`\n${how}\n\n${benchTable(results)}\n`);
+  return runExitCode(reporter.failures);
+}
