@@ -12,7 +12,7 @@ function benchLines({ suite, test, measurements = [], message }: TestResult): st
   const title = `${suite} › ${test.replaceAll(' > ', ' › ')}`;
   if (measurements.length === 0) return [`${title}: ${message ?? 'nothing was measured'}`, ''];
   const variants = [...new Set(measurements.flatMap(({ medians }) => Object.keys(medians)))];
-  const header = [`${title}`, ...variants, `${variants[0] ?? ''} is`];
+  const header = [title, ...variants, `${variants[0] ?? ''} is`];
   const rows = [header, ...measurements.map((measured) => row(measured, variants))];
   const widths = header.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
   return [...rows.map((cells) => alignedLine(cells, widths)), ''];
