@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "faults.h"
+
 #define RENDER_MINOR_FIRST 128
 #define RENDER_MINOR_LAST 191
 #define WAIT_SECONDS 60
@@ -38,12 +40,17 @@ bool gpu_fail(const char *format, ...)
 
 static bool call(struct gpu *gpu, unsigned long request, void *args, const char *name)
 {
-	int ret;
+	bool again;
+	int error;
 
 	do {
-		ret = ioctl(gpu->fd, request, args);
-	} while (ret && (errno == EINTR || errno == EAGAIN));
-	return !ret || gpu_fail("%s: %s (%s)", name, strerrorname_np(errno), strerror(errno));
+		faults_arm();
+		error = ioctl(gpu->fd, request, args) ? errno : 0;
+		again = error == EINTR || error == EAGAIN;
+		if (faults_disarm() && error == ENOMEM)
+			again = true;
+	} while (again);
+	return !error || gpu_fail("%s: %s (%s)", name, strerrorname_np(error), strerror(error));
 }
 
 #define CALL(gpu, name, args) call(gpu, DRM_IOCTL_EDGPU_##name, args, #name)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "exit_code.h"
+#include "faults.h"
 #include "gpu.h"
 #include "smoke.h"
 #include "uapi.h"
@@ -32,7 +33,7 @@ static const struct subcommand {
 	int (*run)(int argc, char **argv);
 	const char *arguments;
 } subcommands[] = {
-	{ "smoke", smoke_main, "--bytes N --object-size S --seed K [--rounds R]" },
+	{ "smoke", smoke_main, "--bytes N --object-size S --seed K [--rounds R] [--caching cached|wc|uc]" },
 	{ "uapi", uapi_main, "" },
 	{ "info", info_main, "" },
 };
@@ -50,6 +51,10 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
+	if (!faults_init()) {
+		fprintf(stderr, "edgpu-stress: %s\n", gpu_failure());
+		return EXIT_SYSTEM;
+	}
 	for (size_t i = 0; argc > 1 && i < SUBCOMMANDS; i++)
 		if (!strcmp(argv[1], subcommands[i].name))
 			return subcommands[i].run(argc - 1, argv + 1);

@@ -6,18 +6,17 @@
 #include "smoke.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "exit_code.h"
+#include "bus_error.h"
 #include "gpu.h"
+#include "options.h"
 #include "pattern.h"
+#include "report.h"
 #include "swap.h"
 
 #define PAGE 4096
@@ -31,6 +30,7 @@ struct options {
 	uint64_t object_size;
 	uint64_t seed;
 	uint64_t rounds;
+	uint64_t caching;
 };
 
 enum phase { PHASE_WRITE, PHASE_EVICT, PHASE_VERIFY, PHASES };
@@ -54,38 +54,17 @@ struct smoke {
 	struct swap_counts swap;
 	uint64_t bytes_verified;
 	uint64_t checksums_verified;
-	uint64_t mismatches;
-	char first_mismatch[160];
 	uint64_t phase_ms[PHASES];
 };
 
-/* ---- Access by CPU: a page that can't be had is a SIGBUS ---- */
-
-static sigjmp_buf bus_error;
-
-static void on_bus_error(int signal)
-{
-	(void)signal;
-	siglongjmp(bus_error, 1);
-}
-
-static bool catch_bus_errors(void)
-{
-	struct sigaction action = { .sa_handler = on_bus_error };
-
-	return !sigaction(SIGBUS, &action, NULL) || gpu_fail("sigaction: %s", strerror(errno));
-}
-
 /* ---- Findings ---- */
 
-static void mismatch(struct smoke *smoke, uint64_t index, const char *what, uint64_t found,
+static void mismatch(const struct smoke *smoke, uint64_t index, const char *what, uint64_t found,
 		     uint64_t expected, uint64_t offset)
 {
-	if (!smoke->mismatches++)
-		snprintf(smoke->first_mismatch, sizeof(smoke->first_mismatch),
-			 "round %" PRIu64 ", object %" PRIu64 ", %s: 0x%016" PRIx64
-			 " instead of 0x%016" PRIx64 " at offset %" PRIu64,
-			 smoke->round, index, what, found, expected, offset);
+	report_mismatch("round %" PRIu64 ", object %" PRIu64 ", %s: 0x%016" PRIx64
+			" instead of 0x%016" PRIx64 " at offset %" PRIu64,
+			smoke->round, index, what, found, expected, offset);
 }
 
 static uint64_t key_of(const struct smoke *smoke, uint64_t index)
@@ -192,7 +171,7 @@ static bool write_object(struct smoke *smoke, uint64_t index)
 
 	if (!gpu_map(&smoke->gpu, &item->object, (void **)&data))
 		return false;
-	if (sigsetjmp(bus_error, 1))
+	if (bus_error())
 		return gpu_fail("write to object %" PRIu64 " through mmap: SIGBUS", index);
 
 	item->checksum = pattern_write(data, hashed, key, smoke->options.seed);
@@ -209,7 +188,7 @@ static bool verify_object(struct smoke *smoke, uint64_t index)
 
 	if (!gpu_map(&smoke->gpu, object, &data))
 		return false;
-	if (sigsetjmp(bus_error, 1))
+	if (bus_error())
 		return gpu_fail("read of object %" PRIu64 " through mmap: SIGBUS", index);
 
 	if (pattern_matches(data, object->size, key, &offset))
@@ -226,7 +205,7 @@ static bool create_object(struct smoke *smoke, uint64_t index)
 {
 	return smoke->round ||
 	       gpu_create(&smoke->gpu, &smoke->items[index].object, smoke->options.object_size,
-			  ANYWHERE, EDGPU_CACHING_CACHED);
+			  ANYWHERE, (uint32_t)smoke->options.caching);
 }
 
 static bool write_step(struct smoke *smoke, uint64_t index)
@@ -318,7 +297,7 @@ static bool set_up(struct smoke *smoke)
 	smoke->items = calloc(smoke->count, sizeof(*smoke->items));
 	if (!smoke->items)
 		return gpu_fail("calloc: %s", strerror(errno));
-	if (!catch_bus_errors() || !swap_read(&smoke->swap))
+	if (!bus_error_catch() || !swap_read(&smoke->swap))
 		return false;
 	if (!gpu_create(&smoke->gpu, &smoke->staging, size, EDGPU_PLACEMENT_VRAM,
 			EDGPU_CACHING_CACHED) ||
@@ -341,109 +320,51 @@ static bool run_rounds(struct smoke *smoke)
 
 /* ---- Report ---- */
 
-static void print_error(const char *text)
-{
-	printf(",\"firstError\":\"");
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			putchar('\\');
-		putchar(*text);
-	}
-	putchar('"');
-}
-
 static enum exit_code report(const struct smoke *smoke)
 {
-	bool failed = gpu_failure()[0];
-	bool ok = !failed && !smoke->mismatches;
 	struct swap_counts swap = smoke->swap;
 
 	swap_read(&swap);
-	printf("{\"ok\":%s,\"bytesVerified\":%" PRIu64 ",\"checksumsVerified\":%" PRIu64
-	       ",\"objects\":%" PRIu64 ",\"mismatches\":%" PRIu64 ",\"pswpout\":%" PRIu64
-	       ",\"pswpin\":%" PRIu64,
-	       ok ? "true" : "false", smoke->bytes_verified, smoke->checksums_verified,
-	       smoke->count, smoke->mismatches, swap.out - smoke->swap.out,
-	       swap.in - smoke->swap.in);
-	if (smoke->mismatches)
-		print_error(smoke->first_mismatch);
-	else if (failed)
-		print_error(gpu_failure());
-	printf(",\"phasesMs\":{");
+	report_open();
+	report_number("bytesVerified", smoke->bytes_verified);
+	report_number("checksumsVerified", smoke->checksums_verified);
+	report_number("objects", smoke->count);
+	report_number("pswpout", swap.out - smoke->swap.out);
+	report_number("pswpin", swap.in - smoke->swap.in);
+	report_open_group("phasesMs");
 	for (enum phase phase = 0; phase < PHASES; phase++)
-		printf("%s\"%s\":%" PRIu64, phase ? "," : "", phase_names[phase],
-		       smoke->phase_ms[phase]);
-	printf("}}\n");
-
-	if (smoke->mismatches)
-		return EXIT_CONTENT;
-	return failed ? EXIT_SYSTEM : EXIT_PASS;
+		report_number(phase_names[phase], smoke->phase_ms[phase]);
+	report_close_group();
+	return report_close();
 }
 
 /* ---- Arguments ---- */
 
-static bool complain(const char *format, const char *what)
-{
-	fprintf(stderr, "edgpu-stress smoke: ");
-	fprintf(stderr, format, what);
-	fprintf(stderr, "\n");
-	return false;
-}
-
-static bool parse_number(const char *name, const char *text, uint64_t *value)
-{
-	char *end;
-
-	errno = 0;
-	*value = strtoull(text, &end, 0);
-	if (errno || end == text || *end || strchr(text, '-')) {
-		fprintf(stderr, "edgpu-stress smoke: %s takes a number, not \"%s\"\n", name, text);
-		return false;
-	}
-	return true;
-}
-
 static bool parse_options(struct options *options, int argc, char **argv)
 {
-	static const struct option longopts[] = {
-		{ "bytes", required_argument, NULL, 0 },
-		{ "object-size", required_argument, NULL, 1 },
-		{ "seed", required_argument, NULL, 2 },
-		{ "rounds", required_argument, NULL, 3 },
-		{ 0 },
+	const struct option_spec specs[] = {
+		{ .name = "bytes", .value = &options->bytes },
+		{ .name = "object-size", .value = &options->object_size },
+		{ .name = "seed", .value = &options->seed },
+		{ .name = "rounds", .value = &options->rounds, .optional = true },
+		{ .name = "caching", .value = &options->caching, .words = caching_words,
+		  .optional = true },
 	};
-	uint64_t *values[] = {
-		&options->bytes, &options->object_size, &options->seed, &options->rounds,
-	};
-	bool given[4] = { false, false, false, true };
-	int option;
 
 	options->rounds = 1;
-	while ((option = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
-		if (option == '?')
-			return false;
-		if (!parse_number(longopts[option].name, optarg, values[option]))
-			return false;
-		given[option] = true;
-	}
-	if (optind < argc)
-		return complain("does not know what to do with \"%s\"", argv[optind]);
-	for (int i = 0; i < 4; i++)
-		if (!given[i])
-			return complain("--%s is missing", longopts[i].name);
-	return true;
+	return options_parse("smoke", specs, sizeof(specs) / sizeof(*specs), argc, argv);
 }
 
 static bool check_options(const struct options *options)
 {
 	if (!options->object_size || options->object_size % PAGE)
-		return complain("%s", "--object-size is not a multiple of 4096");
+		return options_complain("smoke", "--object-size is not a multiple of 4096");
 	if (!options->bytes || options->bytes % options->object_size)
-		return complain("%s", "--bytes is not a multiple of --object-size");
+		return options_complain("smoke", "--bytes is not a multiple of --object-size");
 	if (options->bytes / options->object_size > MAX_OBJECTS)
-		return complain("%s", "--bytes is more than 1000000 objects of --object-size");
+		return options_complain("smoke", "--bytes is more than 1000000 objects of --object-size");
 	if (!options->rounds)
-		return complain("%s", "--rounds is 0");
+		return options_complain("smoke", "--rounds is 0");
 	return true;
 }
 
@@ -457,7 +378,7 @@ int smoke_main(int argc, char **argv)
 
 	if (gpu_open(&smoke.gpu)) {
 		if (smoke.options.object_size > smoke.gpu.vram_size) {
-			complain("%s", "--object-size is more than the VRAM");
+			options_complain("smoke", "--object-size is more than the VRAM");
 			return EXIT_USAGE;
 		}
 		if (set_up(&smoke))

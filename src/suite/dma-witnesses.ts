@@ -1,6 +1,7 @@
 /** The three witnesses of a DMA test (guest, device, host), and the oracles that hold them against each other. */
-import type { Gpu, StressReport } from './gpu.ts';
+import type { Gpu } from './gpu.ts';
 import type { Guest } from './guest.ts';
+import type { SmokeReport } from './stress-program.ts';
 
 export interface DmaWitnesses {
   /** The guest: what its kernel counted since `before`. */
@@ -65,7 +66,7 @@ export function swapComplaints({ pswpout, pswpin }: DmaWitnesses): Complaint[] {
 }
 
 /** What is wrong with the content that came back, by CPU and by the device's own checksum. */
-export function contentComplaints(report: StressReport, bytes: number): Complaint[] {
+export function contentComplaints(report: SmokeReport, bytes: number): Complaint[] {
   const complete =
     report.ok && report.mismatches === 0 && report.bytesVerified >= bytes && report.checksumsVerified > 0;
   return only({ 'wrong-content': !complete });

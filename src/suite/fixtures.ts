@@ -4,13 +4,15 @@
  */
 import path from 'node:path';
 import { inject, test as base } from 'vitest';
+import type { z } from 'zod';
 import { loadMachineProfile } from '../config/machine-profile.ts';
 import { RigError } from '../util/rig-error.ts';
 import { Vm } from '../vm/vm.ts';
 import { Gpu, GPU_MEMORY } from './gpu.ts';
 import { Guest } from './guest.ts';
 import type { Measurement, TestRecord } from './rig-context.ts';
-import { stressWithWitnesses, USUAL_OBJECT_SIZE } from './witnessed-stress.ts';
+import type { ProgramReport } from './stress-program.ts';
+import { runWithWitnesses, stressWithWitnesses, USUAL_OBJECT_SIZE, type StressFixtures } from './witnessed-stress.ts';
 
 export const test = base
   .extend('machine', () => inject('rig').selection.machine)
@@ -48,9 +50,20 @@ export const test = base
   })
   .extend('guest', ({ vm }) => new Guest(vm))
   .extend('gpu', ({ vm, guest }) => new Gpu(vm, guest))
+  .extend('stressFixtures', ({ guest, gpu, seed, record, annotate }): StressFixtures => {
+    return { guest, gpu, seed, failAllocations: false, record, annotate };
+  })
+  /** Runs a test program of the guest, and hears the witnesses. */
+  .extend('run', ({ stressFixtures }) => {
+    return <Report extends ProgramReport>(
+      name: string,
+      options: Readonly<Record<string, string | number>>,
+      report: z.ZodType<Report>,
+    ) => runWithWitnesses(stressFixtures, name, options, report);
+  })
   /** Stresses the device with objects worth so many bytes, and hears the witnesses. */
-  .extend('stress', ({ guest, gpu, seed, record, annotate }) => (bytes: number, objectSize = USUAL_OBJECT_SIZE) => {
-    return stressWithWitnesses({ guest, gpu, seed, record, annotate }, bytes, objectSize);
+  .extend('stress', ({ stressFixtures }) => (bytes: number, objectSize = USUAL_OBJECT_SIZE) => {
+    return stressWithWitnesses(stressFixtures, bytes, objectSize);
   });
 
 /** Judges what only shows afterwards (a kernel report fails a test that passed), and frees the VM. */

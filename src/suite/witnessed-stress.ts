@@ -1,8 +1,11 @@
-/** The stress program in the guest, and what every witness says afterwards. */
+/** A test program in the guest, and what every witness says afterwards. */
+import type { z } from 'zod';
+import { countFailures, failingEnvironment, prepareFailures } from './allocation-failures.ts';
 import { hearWitnesses, type DmaWitnesses } from './dma-witnesses.ts';
-import type { Gpu, StressReport } from './gpu.ts';
+import type { Gpu } from './gpu.ts';
 import type { Guest } from './guest.ts';
 import type { TestRecord } from './rig-context.ts';
+import { runProgram, smokeReport, type ProgramReport, type SmokeReport } from './stress-program.ts';
 
 const MIB = 2 ** 20;
 export const USUAL_OBJECT_SIZE = 4 * MIB;
@@ -13,27 +16,45 @@ export interface StressFixtures {
   readonly guest: Guest;
   readonly gpu: Gpu;
   readonly seed: number;
+  /** Have allocations of the program fail. */
+  readonly failAllocations: boolean;
   readonly record: TestRecord;
   readonly annotate: (message: string, type: string) => Promise<unknown>;
 }
 
-export interface WitnessedStress {
-  readonly report: StressReport;
+export interface Witnessed<Report extends ProgramReport> {
+  readonly report: Report;
   readonly witnesses: DmaWitnesses;
 }
 
-/** Objects worth at least `bytes`; what was seen goes into the test's metrics. */
+/** Runs a program to its end; what was seen goes into the test's metrics. */
+export async function runWithWitnesses<Report extends ProgramReport>(
+  { guest, gpu, seed, failAllocations, record, annotate }: StressFixtures,
+  name: string,
+  options: Readonly<Record<string, string | number>>,
+  report: z.ZodType<Report>,
+): Promise<Witnessed<Report>> {
+  await annotate(`running ${name}`, 'step');
+  if (failAllocations) await prepareFailures(guest);
+  const environment = failAllocations ? failingEnvironment(seed) : {};
+  const before = await guest.vmstat();
+  const run = { name, options: { ...options, seed }, report, deadlineMs: DEADLINE_MS, environment };
+  const said = await runProgram(guest, run);
+  const witnesses = await hearWitnesses(guest, gpu, before);
+  Object.assign(record.metrics, witnesses);
+  if (failAllocations) record.metrics['failedAllocations'] = await countFailures(guest);
+  return { report: said, witnesses };
+}
+
+/** Objects worth at least `bytes`, written, moved, swapped and verified. */
 export async function stressWithWitnesses(
   fixtures: StressFixtures,
   bytes: number,
   objectSize: number,
-): Promise<WitnessedStress> {
-  const { guest, gpu, seed, record, annotate } = fixtures;
+): Promise<Witnessed<SmokeReport>> {
   const whole = Math.ceil(bytes / objectSize) * objectSize;
-  await annotate(`stressing ${String(whole / MIB)} MiB`, 'step');
-  const before = await guest.vmstat();
-  const report = await gpu.stress({ bytes: whole, objectSize, seed, deadlineMs: DEADLINE_MS });
-  const witnesses = await hearWitnesses(guest, gpu, before);
-  Object.assign(record.metrics, witnesses, { bytesVerified: report.bytesVerified });
-  return { report, witnesses };
+  const options = { bytes: whole, 'object-size': objectSize };
+  const outcome = await runWithWitnesses(fixtures, 'smoke', options, smokeReport);
+  fixtures.record.metrics['bytesVerified'] = outcome.report.bytesVerified;
+  return outcome;
 }

@@ -1,0 +1,110 @@
+#define _GNU_SOURCE
+#include "faults.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "gpu.h"
+
+#define FAIL_NTH "/proc/thread-self/fail-nth"
+/* Refused at most so often in a row: whatever is tried again comes to an end. */
+#define MAX_HITS 4
+/* Up to the 4096th allocation, with small numbers as likely as large ones. */
+#define MAX_DEPTH_BITS 12
+
+static bool enabled;
+static uint64_t seed;
+static unsigned int threads;
+
+static __thread struct {
+	int fd;			/* 0 before the first use */
+	uint64_t state;
+	unsigned int hits;
+	bool armed;
+} self;
+
+static uint64_t next_random(void)
+{
+	self.state ^= self.state << 13;
+	self.state ^= self.state >> 7;
+	self.state ^= self.state << 17;
+	return self.state;
+}
+
+bool faults_init(void)
+{
+	const char *text = getenv("EDGPU_STRESS_FAULTS");
+
+	if (!text)
+		return true;
+	seed = strtoull(text, NULL, 0);
+	enabled = true;
+	if (access(FAIL_NTH, W_OK))
+		return gpu_fail("%s: %s: the kernel has no failure injection", FAIL_NTH,
+				strerror(errno));
+	/* An argument of an ioctl in swap would need an allocation to be read: EFAULT. */
+	return !mlockall(MCL_CURRENT | MCL_FUTURE) || gpu_fail("mlockall: %s", strerror(errno));
+}
+
+static void set(uint64_t nth)
+{
+	char text[24];
+	int len = snprintf(text, sizeof(text), "%" PRIu64, nth);
+
+	if (pwrite(self.fd, text, (size_t)len, 0) != len)
+		gpu_fail("write %s: %s", FAIL_NTH, strerror(errno));
+}
+
+static uint64_t remaining(void)
+{
+	char text[24] = "";
+
+	if (pread(self.fd, text, sizeof(text) - 1, 0) < 0)
+		gpu_fail("read %s: %s", FAIL_NTH, strerror(errno));
+	return strtoull(text, NULL, 10);
+}
+
+static bool open_self(void)
+{
+	self.fd = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
+	if (self.fd < 0)
+		return gpu_fail("open %s: %s", FAIL_NTH, strerror(errno));
+	self.state = (seed + __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED)) *
+		     0x9E3779B97F4A7C15ull | 1;
+	return true;
+}
+
+void faults_arm(void)
+{
+	uint64_t depth;
+
+	if (!enabled || self.fd < 0 || (!self.fd && !open_self()) || self.hits >= MAX_HITS)
+		return;
+	if (!self.hits && next_random() >> 63)
+		return;
+	depth = 1ull << (next_random() >> 32) % (MAX_DEPTH_BITS + 1);
+	set(1 + (next_random() >> 32) % depth);
+	self.armed = true;
+}
+
+bool faults_disarm(void)
+{
+	bool hit;
+
+	if (!self.armed) {
+		self.hits = 0;
+		return false;
+	}
+	hit = !remaining();
+	set(0);
+	self.armed = false;
+	self.hits = hit ? self.hits + 1 : 0;
+	return hit;
+}

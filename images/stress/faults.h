@@ -1,0 +1,19 @@
+/*
+ * Allocations that fail: with EDGPU_STRESS_FAULTS=<seed> in the environment,
+ * every other ioctl has one of its allocations, drawn from the seed, refused by
+ * the kernel (/proc/thread-self/fail-nth). It may then fail with ENOMEM, once
+ * or a few times in a row, and must work when tried again.
+ */
+#ifndef FAULTS_H
+#define FAULTS_H
+
+#include <stdbool.h>
+
+/* Call once, before any thread is started. */
+bool faults_init(void);
+
+/* Before and after what may fail; disarm tells whether an allocation was refused. */
+void faults_arm(void);
+bool faults_disarm(void);
+
+#endif

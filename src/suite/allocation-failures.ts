@@ -1,0 +1,43 @@
+/**
+ * Allocations that fail, in the kernel flavour `failslab`: the test programs have the kernel refuse allocations of theirs, drawn
+ * from the seed, and try again (images/stress/faults.h). The kernel counts what it refused.
+ */
+import { RigError } from '../util/rig-error.ts';
+import type { Guest } from './guest.ts';
+
+const DEBUGFS = '/sys/kernel/debug';
+const KINDS = ['failslab', 'fail_page_alloc'] as const;
+
+/** The kernel counts down from here, one for each it refuses. */
+const COUNTDOWN = 1_000_000_000;
+
+/** What may be refused: all of it, as far as possible; and silently, or each would look like a report. */
+const SETTINGS: Readonly<Record<(typeof KINDS)[number], Readonly<Record<string, string | number>>>> = {
+  failslab: { 'ignore-gfp-wait': 'N', verbose: 0, times: COUNTDOWN },
+  fail_page_alloc: { 'ignore-gfp-wait': 'N', 'ignore-gfp-highmem': 'N', 'min-order': 0, verbose: 0, times: COUNTDOWN },
+};
+
+/** Environment of a program whose allocations fail, by this seed. */
+export function failingEnvironment(seed: number): Record<string, number> {
+  return { EDGPU_STRESS_FAULTS: seed };
+}
+
+export async function prepareFailures(guest: Guest): Promise<void> {
+  for (const kind of KINDS) {
+    const settings = Object.entries(SETTINGS[kind]);
+    const writes = settings.map(([name, value]) => `echo ${String(value)} > ${DEBUGFS}/${kind}/${name}`);
+    await guest.run(writes.join(' && '));
+  }
+}
+
+/** How many allocations were refused since `prepareFailures`. None means that nothing was tested: an error. */
+export async function countFailures(guest: Guest): Promise<number> {
+  const counters = await guest.run(`cat ${KINDS.map((kind) => `${DEBUGFS}/${kind}/times`).join(' ')}`);
+  const refused = counters
+    .trim()
+    .split('\n')
+    .map((left) => COUNTDOWN - Number(left));
+  const sum = refused.reduce((total, count) => total + count, 0);
+  if (sum === 0) throw new RigError('test', 'No allocation failed: this run tested nothing that others do not.');
+  return sum;
+}

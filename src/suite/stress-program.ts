@@ -1,0 +1,56 @@
+/** The test programs in the guest, `edgpu-stress NAME --option value …`, and the line of JSON that each ends with. */
+import { z } from 'zod';
+import { RigError } from '../util/rig-error.ts';
+import type { Guest } from './guest.ts';
+
+/** What every program says; each adds fields of its own. */
+export const programReport = z.looseObject({
+  /** Nothing failed and nothing was found to be wrong. */
+  ok: z.boolean(),
+  mismatches: z.number(),
+  firstError: z.string().optional(),
+});
+
+export type ProgramReport = z.infer<typeof programReport>;
+
+export const smokeReport = programReport.extend({
+  bytesVerified: z.number(),
+  checksumsVerified: z.number(),
+  objects: z.number(),
+  phasesMs: z.record(z.string(), z.number()),
+});
+
+export type SmokeReport = z.infer<typeof smokeReport>;
+
+export interface ProgramRun<Report extends ProgramReport> {
+  readonly name: string;
+  readonly options: Readonly<Record<string, string | number>>;
+  readonly report: z.ZodType<Report>;
+  readonly deadlineMs: number;
+  /** Of the program, beside what it has anyway. */
+  readonly environment?: Readonly<Record<string, string | number>>;
+}
+
+/** Wrong content is a report with `ok: false`, not an exception. */
+export async function runProgram<Report extends ProgramReport>(guest: Guest, run: ProgramRun<Report>): Promise<Report> {
+  const command = commandLine(run);
+  const { stdout, stderr, exitCode } = await guest.exec(command, { deadlineMs: run.deadlineMs });
+  const report = parseReport(stdout.trim().split('\n').at(-1) ?? '', run.report);
+  if (report) return report;
+  const said = `${stdout}\n${stderr}`.trim();
+  throw new RigError('test', `"${command}" ended with exit code ${String(exitCode)} and no report. It said: ${said}`);
+}
+
+function commandLine({ name, options, environment = {} }: ProgramRun<ProgramReport>): string {
+  const variables = Object.entries(environment).map(([variable, value]) => `${variable}=${String(value)}`);
+  const words = Object.entries(options).map(([option, value]) => `--${option} ${String(value)}`);
+  return [...variables, 'edgpu-stress', name, ...words].join(' ');
+}
+
+function parseReport<Report>(line: string, schema: z.ZodType<Report>): Report | undefined {
+  try {
+    return schema.parse(JSON.parse(line));
+  } catch {
+    return undefined;
+  }
+}
