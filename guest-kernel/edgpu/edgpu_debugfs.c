@@ -13,7 +13,7 @@
 #include <drm/ttm/ttm_resource.h>
 
 #include "edgpu_drv.h"
-#include "edgpu_ttm.h"
+#include "edgpu_shrinker.h"
 
 static void edgpu_stats_ring(struct seq_file *m, struct edgpu_ring *ring)
 {
@@ -31,10 +31,9 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 	struct edgpu_device *edgpu = m->private;
 	unsigned int i;
 
-	seq_printf(m, "backend: %s\n",
-		   edgpu->backend == EDGPU_BACKEND_SHMEM ? "shmem" : "legacy");
+	seq_printf(m, "backend: %s\n", edgpu_backend_names[edgpu->backend]);
 	seq_printf(m, "dma_bits: %u\n", edgpu->dma_bits);
-	seq_printf(m, "pinned_pages: %lu\n", edgpu_ttm_shmem_pages(edgpu));
+	seq_printf(m, "pinned_pages: %lu\n", edgpu_tt_pages(edgpu));
 	for (i = 0; i < edgpu->num_engines; i++)
 		edgpu_stats_ring(m, &edgpu->rings[i]);
 	return 0;
@@ -49,7 +48,7 @@ static ssize_t edgpu_evict_write(struct file *file, const char __user *buf,
 
 	if (!drm_dev_enter(&edgpu->drm, &idx))
 		return -ENODEV;
-	edgpu_ttm_evict_system(edgpu);
+	edgpu_evict_system(edgpu);
 	drm_dev_exit(idx);
 	return len;
 }

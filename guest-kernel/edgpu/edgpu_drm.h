@@ -32,6 +32,7 @@ extern "C" {
 
 #define EDGPU_PARAM_BACKEND_LEGACY	0
 #define EDGPU_PARAM_BACKEND_SHMEM	1
+#define EDGPU_PARAM_BACKEND_BACKUP	2
 
 struct drm_edgpu_get_param {
 	__u32 param;		/* EDGPU_PARAM_* */

@@ -6,6 +6,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/string.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
@@ -16,6 +17,7 @@
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_gem.h"
+#include "edgpu_shrinker.h"
 #include "edgpu_submit.h"
 #include "edgpu_ttm.h"
 
@@ -25,11 +27,17 @@
 
 static char *edgpu_backend = "shmem";
 module_param_named(backend, edgpu_backend, charp, 0444);
-MODULE_PARM_DESC(backend, "Where system memory of objects comes from: shmem (default) or legacy");
+MODULE_PARM_DESC(backend, "Where system memory of objects comes from: shmem (default), backup or legacy");
 
 static uint edgpu_dma_bits;
 module_param_named(dma_bits, edgpu_dma_bits, uint, 0444);
 MODULE_PARM_DESC(dma_bits, "Width of the DMA addresses that objects get, 24 to 64; 0 (default): what the device says");
+
+static const u32 edgpu_backend_params[EDGPU_BACKENDS] = {
+	[EDGPU_BACKEND_LEGACY] = EDGPU_PARAM_BACKEND_LEGACY,
+	[EDGPU_BACKEND_SHMEM] = EDGPU_PARAM_BACKEND_SHMEM,
+	[EDGPU_BACKEND_BACKUP] = EDGPU_PARAM_BACKEND_BACKUP,
+};
 
 static int edgpu_get_param_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
@@ -60,8 +68,7 @@ static int edgpu_get_param_ioctl(struct drm_device *drm, void *data, struct drm_
 		drm_dev_exit(idx);
 		return 0;
 	case EDGPU_PARAM_BACKEND:
-		args->value = edgpu->backend == EDGPU_BACKEND_SHMEM ?
-			      EDGPU_PARAM_BACKEND_SHMEM : EDGPU_PARAM_BACKEND_LEGACY;
+		args->value = edgpu_backend_params[edgpu->backend];
 		return 0;
 	default:
 		return -EINVAL;
@@ -98,19 +105,16 @@ static const struct drm_driver edgpu_drm_driver = {
 static int edgpu_init_backend(struct edgpu_device *edgpu)
 {
 	struct device *dev = edgpu->drm.dev;
+	int backend = match_string(edgpu_backend_names, EDGPU_BACKENDS, edgpu_backend);
 
-	if (!strcmp(edgpu_backend, "legacy"))
-		edgpu->backend = EDGPU_BACKEND_LEGACY;
-	else if (!strcmp(edgpu_backend, "shmem"))
-		edgpu->backend = EDGPU_BACKEND_SHMEM;
-	else
+	if (backend < 0)
 		return dev_err_probe(dev, -EINVAL,
-				     "backend=%s is neither shmem nor legacy\n",
+				     "backend=%s is none of shmem, backup, legacy\n",
 				     edgpu_backend);
-
-	if (edgpu->backend == EDGPU_BACKEND_SHMEM && !edgpu_ttm_has_shmem())
+	edgpu->backend = backend;
+	if (edgpu->backend == EDGPU_BACKEND_SHMEM && !edgpu_tt_has_shmem())
 		return dev_err_probe(dev, -EINVAL,
-				     "this kernel's TTM has no shmem backend: use backend=legacy\n");
+				     "this kernel's TTM has no shmem backend: use backend=backup or legacy\n");
 	return 0;
 }
 
@@ -177,6 +181,7 @@ static int edgpu_init_dma(struct edgpu_device *edgpu)
 		return dev_err_probe(dev, -ENODEV, "the device says %u DMA bits\n",
 				     device_bits);
 
+	dma_set_max_seg_size(dev, UINT_MAX);
 	edgpu->dma_bits = edgpu_dma_bits ?: device_bits;
 	ret = dma_set_mask(dev, DMA_BIT_MASK(edgpu->dma_bits));
 	if (!ret)
@@ -251,7 +256,7 @@ static void edgpu_remove(struct pci_dev *pdev)
 	edgpu_shrinker_fini(edgpu);
 	edgpu_rings_wait_idle(edgpu);
 	edgpu_rings_stop(edgpu);
-	edgpu_ttm_evict_system(edgpu);
+	edgpu_evict_system(edgpu);
 }
 
 static void edgpu_shutdown(struct pci_dev *pdev)

@@ -10,18 +10,11 @@
 
 #include "edgpu_regs.h"
 #include "edgpu_ring.h"
+#include "edgpu_tt.h"
 
 struct drm_minor;
 struct shrinker;
 struct workqueue_struct;
-
-/* enum edgpu_backend - what system memory pages of objects come from. */
-enum edgpu_backend {
-	/* ttm_pool pages, copied to shmem on swapout: what upstream has. */
-	EDGPU_BACKEND_LEGACY,
-	/* The pages are those of a shmem file, unpinned on swapout. */
-	EDGPU_BACKEND_SHMEM,
-};
 
 /**
  * struct edgpu_device - one emulated GPU
@@ -51,7 +44,9 @@ struct edgpu_device {
 	struct workqueue_struct *wq;
 	/** @ttm: the memory manager */
 	struct ttm_device ttm;
-	/** @shrinker: unpins shmem pages under memory pressure, or NULL */
+	/** @pool_pages: held by objects, of the backends that use the pool */
+	atomic_long_t pool_pages;
+	/** @shrinker: takes pages of idle objects under memory pressure */
 	struct shrinker *shrinker;
 };
 
@@ -83,9 +78,6 @@ static inline void edgpu_write(struct edgpu_device *edgpu, u32 reg, u32 value)
 #ifdef CONFIG_DEBUG_FS
 void edgpu_debugfs_init(struct drm_minor *minor);
 #endif
-
-int edgpu_shrinker_init(struct edgpu_device *edgpu);
-void edgpu_shrinker_fini(struct edgpu_device *edgpu);
 
 extern const struct dev_pm_ops edgpu_pm_ops;
 

@@ -8,10 +8,10 @@
 
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_resource.h>
-#include <drm/ttm/ttm_tt.h>
 
 #include "edgpu_job.h"
 #include "edgpu_ring.h"
+#include "edgpu_tt.h"
 
 /*
  * Copies and fills are cut into pieces, so that scatter lists stay short, and
@@ -32,7 +32,7 @@ static_assert(2 * (EDGPU_PIECE / PAGE_SIZE + 1) <= EDGPU_RING_MAX_SG);
  * Return: the span.
  */
 struct edgpu_span edgpu_span(const struct ttm_resource *res,
-			     const struct ttm_tt *tt, u64 offset)
+			     struct ttm_tt *tt, u64 offset)
 {
 	if (res->mem_type == TTM_PL_VRAM)
 		return (struct edgpu_span) {
@@ -40,7 +40,7 @@ struct edgpu_span edgpu_span(const struct ttm_resource *res,
 		};
 
 	return (struct edgpu_span) {
-		.pages = tt->dma_address,
+		.pages = to_edgpu_tt(tt)->dma_address,
 		.offset = offset,
 	};
 }
@@ -103,44 +103,39 @@ static int span_address(struct edgpu_ring *ring, struct edgpu_span span, u64 len
 	return 0;
 }
 
-static int job_set_src(struct edgpu_ring *ring, struct edgpu_command *cmd,
-		       struct edgpu_span span, u64 len)
+static int job_set_operand(struct edgpu_ring *ring, struct edgpu_command *cmd,
+			   struct edgpu_span span, u64 len, __le64 *address,
+			   __le32 *nents, u32 vram_flag, u32 sg_flag)
 {
-	u32 nents;
+	u32 count;
 	u64 addr;
 	int ret;
 
-	ret = span_address(ring, span, len, &addr, &nents);
+	ret = span_address(ring, span, len, &addr, &count);
 	if (ret)
 		return ret;
 
-	cmd->src = cpu_to_le64(addr);
-	cmd->src_nents = cpu_to_le32(nents);
+	*address = cpu_to_le64(addr);
+	*nents = cpu_to_le32(count);
 	if (!span.pages)
-		cmd->flags |= cpu_to_le32(EDGPU_FLAG_SRC_VRAM);
-	else if (nents)
-		cmd->flags |= cpu_to_le32(EDGPU_FLAG_SRC_SG);
+		cmd->flags |= cpu_to_le32(vram_flag);
+	else if (count)
+		cmd->flags |= cpu_to_le32(sg_flag);
 	return 0;
+}
+
+static int job_set_src(struct edgpu_ring *ring, struct edgpu_command *cmd,
+		       struct edgpu_span span, u64 len)
+{
+	return job_set_operand(ring, cmd, span, len, &cmd->src, &cmd->src_nents,
+			       EDGPU_FLAG_SRC_VRAM, EDGPU_FLAG_SRC_SG);
 }
 
 static int job_set_dst(struct edgpu_ring *ring, struct edgpu_command *cmd,
 		       struct edgpu_span span, u64 len)
 {
-	u32 nents;
-	u64 addr;
-	int ret;
-
-	ret = span_address(ring, span, len, &addr, &nents);
-	if (ret)
-		return ret;
-
-	cmd->dst = cpu_to_le64(addr);
-	cmd->dst_nents = cpu_to_le32(nents);
-	if (!span.pages)
-		cmd->flags |= cpu_to_le32(EDGPU_FLAG_DST_VRAM);
-	else if (nents)
-		cmd->flags |= cpu_to_le32(EDGPU_FLAG_DST_SG);
-	return 0;
+	return job_set_operand(ring, cmd, span, len, &cmd->dst, &cmd->dst_nents,
+			       EDGPU_FLAG_DST_VRAM, EDGPU_FLAG_DST_SG);
 }
 
 /**

@@ -19,7 +19,7 @@ struct edgpu_span {
 };
 
 struct edgpu_span edgpu_span(const struct ttm_resource *res,
-			     const struct ttm_tt *tt, u64 offset);
+			     struct ttm_tt *tt, u64 offset);
 
 int edgpu_job_copy(struct edgpu_ring *ring, struct edgpu_span src,
 		   struct edgpu_span dst, u64 len);

@@ -81,7 +81,7 @@ static int move_data(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx
 	/* Also the pages of the new place: TTM leaves those to the driver. */
 	if (new_mem->mem_type == TTM_PL_SYSTEM ||
 	    (content && bo->resource->mem_type == TTM_PL_SYSTEM)) {
-		ret = ttm_bo_populate(bo, ctx);
+		ret = edgpu_tt_make_resident(bo, ctx);
 		if (ret)
 			return ret;
 	}

@@ -1,56 +1,154 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The shrinker: unpins shmem pages, so that reclaim can write them to swap.
+ * Taking system memory from objects, under memory pressure or on request.
  *
- * The engines are never needed for it, and never waited for: objects that are
- * busy or locked are skipped.
+ * In reclaim the engines are neither needed nor waited for, except by kswapd
+ * for objects that are busy.
  */
 
+#include <linux/sched.h>
 #include <linux/shrinker.h>
 
+#include <drm/drm_print.h>
+#include <drm/ttm/ttm_backup.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_device.h>
+#include <drm/ttm/ttm_placement.h>
+#include <drm/ttm/ttm_resource.h>
 
 #include "edgpu_drv.h"
-#include "edgpu_ttm.h"
+#include "edgpu_shrinker.h"
+
+/* struct edgpu_shrink - how much to take, and how far it got, in pages. */
+struct edgpu_shrink {
+	unsigned long target;
+	unsigned long scanned;
+	unsigned long freed;
+};
+
+static bool shrink_done(const struct edgpu_shrink *shrink)
+{
+	return shrink->scanned >= shrink->target;
+}
+
+/* What TTM swaps out itself: legacy copies, shmem only unpins. */
+static int shrink_swapout(struct edgpu_device *edgpu, struct ttm_operation_ctx *ctx,
+			  gfp_t gfp, struct edgpu_shrink *shrink)
+{
+	int ret = 0;
+
+	while (!shrink_done(shrink)) {
+		ret = ttm_device_swapout(&edgpu->ttm, ctx, gfp);
+		if (ret <= 0)
+			break;
+		shrink->scanned += ret;
+		shrink->freed += ret;
+		cond_resched();
+	}
+	return min(ret, 0);
+}
+
+static int shrink_backup_pass(struct edgpu_device *edgpu, struct ttm_operation_ctx *ctx,
+			      bool writeback, struct edgpu_shrink *shrink)
+{
+	struct ttm_resource_manager *man = ttm_manager_type(&edgpu->ttm, TTM_PL_SYSTEM);
+	struct ttm_lru_walk_arg arg = { .ctx = ctx, .trylock_only = true };
+	struct ttm_bo_lru_cursor cursor;
+	struct ttm_buffer_object *bo;
+	long ret;
+
+	ttm_bo_lru_for_each_reserved_guarded(&cursor, man, &arg, bo) {
+		if (!ttm_bo_shrink_suitable(bo, ctx))
+			continue;
+
+		shrink->scanned += bo->ttm->num_pages;
+		ret = edgpu_tt_backup(bo, ctx, writeback);
+		if (ret < 0)
+			return ret;
+
+		shrink->freed += ret;
+		if (shrink_done(shrink))
+			break;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* As xe does: first what is idle, then what is busy, then with writeback. */
+static int shrink_backup(struct edgpu_device *edgpu, struct ttm_operation_ctx *ctx,
+			 gfp_t gfp, struct edgpu_shrink *shrink)
+{
+	struct ttm_operation_ctx idle = *ctx;
+	int ret;
+
+	idle.no_wait_gpu = true;
+	ret = shrink_backup_pass(edgpu, &idle, false, shrink);
+	if (ret || shrink_done(shrink) || ctx->no_wait_gpu)
+		return ret;
+
+	ret = shrink_backup_pass(edgpu, ctx, false, shrink);
+	if (ret || shrink_done(shrink) || !(gfp & __GFP_IO))
+		return ret;
+
+	return shrink_backup_pass(edgpu, ctx, true, shrink);
+}
+
+static int shrink(struct edgpu_device *edgpu, struct ttm_operation_ctx *ctx,
+		  gfp_t gfp, struct edgpu_shrink *shrink)
+{
+	if (edgpu->backend == EDGPU_BACKEND_BACKUP)
+		return shrink_backup(edgpu, ctx, gfp, shrink);
+	return shrink_swapout(edgpu, ctx, gfp, shrink);
+}
+
+/* Copies need shmem folios and their locks; unpinning needs nothing. */
+static bool shrink_may_run(struct edgpu_device *edgpu, gfp_t gfp)
+{
+	return edgpu->backend == EDGPU_BACKEND_SHMEM || (gfp & __GFP_FS);
+}
+
+/* TTM's own swapout stops at the first busy object that it may wait for. */
+static bool shrink_avoids_wait(struct edgpu_device *edgpu)
+{
+	return edgpu->backend != EDGPU_BACKEND_BACKUP || ttm_bo_shrink_avoid_wait();
+}
 
 static unsigned long edgpu_shrinker_count(struct shrinker *shrinker,
 					  struct shrink_control *sc)
 {
-	return edgpu_ttm_shmem_pages(shrinker->private_data) ?: SHRINK_EMPTY;
+	struct edgpu_device *edgpu = shrinker->private_data;
+	u64 pages = edgpu_tt_pages(edgpu);
+
+	if (!shrink_may_run(edgpu, sc->gfp_mask))
+		return SHRINK_EMPTY;
+	if (edgpu->backend != EDGPU_BACKEND_SHMEM)
+		pages = min(pages, ttm_backup_bytes_avail() >> PAGE_SHIFT);
+	return pages ?: SHRINK_EMPTY;
 }
 
 static unsigned long edgpu_shrinker_scan(struct shrinker *shrinker,
 					 struct shrink_control *sc)
 {
 	struct edgpu_device *edgpu = shrinker->private_data;
-	struct ttm_operation_ctx ctx = { .no_wait_gpu = true };
-	unsigned long freed = 0;
-	int ret;
+	struct ttm_operation_ctx ctx = { .no_wait_gpu = shrink_avoids_wait(edgpu) };
+	struct edgpu_shrink progress = { .target = sc->nr_to_scan };
 
-	while (freed < sc->nr_to_scan) {
-		ret = ttm_device_swapout(&edgpu->ttm, &ctx, sc->gfp_mask);
-		if (ret <= 0)
-			break;
-		freed += ret;
-	}
-	sc->nr_scanned = freed;
-	return freed ?: SHRINK_STOP;
+	if (!shrink_may_run(edgpu, sc->gfp_mask))
+		return SHRINK_STOP;
+
+	shrink(edgpu, &ctx, sc->gfp_mask, &progress);
+	sc->nr_scanned = progress.scanned;
+	return progress.scanned ? progress.freed : SHRINK_STOP;
 }
 
 /**
  * edgpu_shrinker_init() - let memory pressure reach the objects
  * @edgpu: the device
  *
- * Only with the shmem backend: the others need memory to give memory back.
- *
  * Return: 0 or a negative error code.
  */
 int edgpu_shrinker_init(struct edgpu_device *edgpu)
 {
-	if (edgpu->backend != EDGPU_BACKEND_SHMEM)
-		return 0;
-
 	edgpu->shrinker = shrinker_alloc(0, "drm-edgpu:%s", dev_name(edgpu->drm.dev));
 	if (!edgpu->shrinker)
 		return -ENOMEM;
@@ -70,4 +168,21 @@ void edgpu_shrinker_fini(struct edgpu_device *edgpu)
 {
 	shrinker_free(edgpu->shrinker);
 	edgpu->shrinker = NULL;
+}
+
+/**
+ * edgpu_evict_system() - take all system memory from objects that are not locked
+ * @edgpu: the device
+ *
+ * Their content goes where the backend puts it under memory pressure.
+ */
+void edgpu_evict_system(struct edgpu_device *edgpu)
+{
+	struct edgpu_shrink progress = { .target = ULONG_MAX };
+	struct ttm_operation_ctx ctx = { };
+	int ret;
+
+	ret = shrink(edgpu, &ctx, GFP_KERNEL, &progress);
+	if (ret < 0)
+		drm_warn(&edgpu->drm, "objects stay in system memory: %d\n", ret);
 }

@@ -236,7 +236,7 @@ static int submit_place(struct drm_gem_object *gem)
 		return ret;
 	if (bo->base.resource->mem_type != TTM_PL_SYSTEM)
 		return 0;
-	return ttm_bo_populate(&bo->base, &ctx);
+	return edgpu_tt_make_resident(&bo->base, &ctx);
 }
 
 /* Wait for what other engines still do with an object. */

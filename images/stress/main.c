@@ -9,6 +9,20 @@
 #include "smoke.h"
 #include "uapi.h"
 
+static const char *backend_name(uint64_t backend)
+{
+	switch (backend) {
+	case EDGPU_PARAM_BACKEND_LEGACY:
+		return "legacy";
+	case EDGPU_PARAM_BACKEND_SHMEM:
+		return "shmem";
+	case EDGPU_PARAM_BACKEND_BACKUP:
+		return "backup";
+	default:
+		return "unknown";
+	}
+}
+
 static int info_main(int argc, char **argv)
 {
 	struct gpu gpu;
@@ -24,7 +38,7 @@ static int info_main(int argc, char **argv)
 	printf("{\"vramSize\":%" PRIu64 ",\"apertureSize\":%" PRIu64 ",\"engines\":%" PRIu64
 	       ",\"dmaBits\":%" PRIu64 ",\"vramGeneration\":%" PRIu64 ",\"backend\":\"%s\"}\n",
 	       gpu.vram_size, gpu.aperture_size, gpu.engines, gpu.dma_bits, gpu.vram_generation,
-	       gpu.backend == EDGPU_PARAM_BACKEND_SHMEM ? "shmem" : "legacy");
+	       backend_name(gpu.backend));
 	return EXIT_PASS;
 }
 

@@ -3,7 +3,7 @@ import type { RigBuild } from '../build/build-rig.ts';
 import type { KernelReport } from '../vm/kernel-report.ts';
 import type { Accelerator } from '../vm/time-limits.ts';
 
-export const BACKENDS = ['shmem', 'legacy'] as const;
+export const BACKENDS = ['shmem', 'backup', 'legacy'] as const;
 export type Backend = (typeof BACKENDS)[number];
 
 /** What a person may choose for a run; a suite that takes no notice of one of these says so. */
