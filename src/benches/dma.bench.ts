@@ -10,13 +10,13 @@ const masks = inject('rig').selection.dmaBits.map((dmaBits) => ({ dmaBits }));
 describe.for(masks)('dma-bits $dmaBits', ({ dmaBits }) => {
   test.override({ dmaBits });
 
-  test('memory to spare', async ({ gpu, seed, rounds, report }) => {
+  test('memory to spare', async ({ gpu, stress, rounds, report }) => {
     const samples: Record<string, number[]> = Object.fromEntries(BACKENDS.map((backend) => [backend, []]));
     for (let round = 0; round < rounds; round++) {
       for (const backend of BACKENDS) {
         await gpu.load({ backend });
-        const { phasesMs } = await gpu.stress({ bytes: 64 * MIB, objectSize: 4 * MIB, seed, deadlineMs: 60_000 });
-        samples[backend]?.push((phasesMs['write'] ?? 0) * 16);
+        const stressed = await stress(64 * MIB);
+        samples[backend]?.push((stressed.report.phasesMs['write'] ?? 0) * 16);
         await gpu.unload();
       }
     }
