@@ -2,49 +2,26 @@
 /*
  * edgpu's engines: a ring of commands each, executed in bounded slices.
  *
- * An engine knows nothing of PCI. All it can do to the world is in the second
- * half of this file, and edgpu.c, which implements it, does the checks.
+ * An engine knows nothing of PCI. What it can do to memory is in edgpu_dma.h,
+ * what else it asks of the device in the second half of this file.
  */
 #ifndef EDGPU_ENGINE_H
 #define EDGPU_ENGINE_H
 
 #include "qemu/timer.h"
-#include "migration/vmstate.h"
-#include "edgpu_xxh64.h"
+#include "edgpu_command.h"
 
-typedef struct EdgpuState EdgpuState;
-
-typedef struct EdgpuFault {
-    uint32_t kind;              /* EDGPU_FAULT_* */
-    uint64_t addr;              /* the first that offends */
-} EdgpuFault;
-
-/* Where the bytes of one operand are, and which of them comes next. */
-typedef struct EdgpuSpan {
-    bool vram;
-    uint32_t list_size;         /* bytes */
-    uint8_t *list;              /* entries as in memory; made up if linear */
-    uint32_t next;              /* offset in the list */
-    uint64_t offset;            /* within that entry */
-} EdgpuSpan;
-
-typedef struct EdgpuCommand {
-    uint32_t opcode;
-    uint32_t flags;
-    uint64_t src;
-    uint64_t dst;
-    uint64_t len;
-    uint32_t src_nents;
-    uint32_t dst_nents;
-    uint64_t value;
-    uint64_t reserved[2];
-} EdgpuCommand;
+/* How fast all engines are, on the virtual clock. */
+typedef struct EdgpuThrottle {
+    uint64_t bandwidth;         /* bytes a second, of each engine; 0: any */
+    uint64_t latency_ns;        /* of each command */
+} EdgpuThrottle;
 
 typedef struct EdgpuEngine {
     EdgpuState *gpu;
+    const EdgpuThrottle *throttle;
     unsigned index;
     QEMUTimer timer;
-    uint8_t *bounce;
 
     /* Registers */
     uint64_t ring_base;
@@ -56,17 +33,14 @@ typedef struct EdgpuEngine {
     uint32_t fault_slot;
     uint32_t fault_count;
 
-    /* The command at head, from its start until it retires */
-    bool started;
-    bool backward;
-    EdgpuCommand cmd;
-    EdgpuSpan src;
-    EdgpuSpan dst;
-    uint64_t done;              /* bytes of cmd.len */
-    EdgpuXxh64 hash;
+    EdgpuWork work;             /* the command at head */
+    uint64_t due;               /* virtual time before which nothing moves on */
+    uint64_t delay_ns;          /* from its last byte to its retirement */
+    bool hung;                  /* never moves on */
 } EdgpuEngine;
 
-void edgpu_engine_init(EdgpuEngine *e, EdgpuState *gpu, unsigned index);
+void edgpu_engine_init(EdgpuEngine *e, EdgpuState *gpu, unsigned index,
+                       const EdgpuThrottle *throttle);
 void edgpu_engine_exit(EdgpuEngine *e);
 
 /* Forget ring, command and fault, as by EDGPU_CONTROL_RESET. */
@@ -81,31 +55,19 @@ void edgpu_engine_doorbell(EdgpuEngine *e, uint32_t tail);
 
 extern const VMStateDescription vmstate_edgpu_engine;
 
-/*
- * What the device does for its engines. The functions that return bool set
- * *@fault when they return false.
- */
+/* ---- What the device does for its engines ---- */
 
-/* Is all of [addr, addr + len) within dma-bits? Touches nothing. */
-bool edgpu_dma_reachable(EdgpuState *s, uint64_t addr, uint64_t len,
-                         EdgpuFault *fault);
-
-/*
- * The only way to system memory. Bytes below the faulting address have been
- * transferred, none from there on.
- */
-bool edgpu_dma(EdgpuState *s, uint64_t addr, void *buf, uint64_t len,
-               bool write, EdgpuFault *fault);
-
-/* Is the function in D0? */
+/* Is the function in D0? Sets *@fault if not. */
 bool edgpu_powered(EdgpuState *s, EdgpuFault *fault);
 
-/* The only way to VRAM: its bytes, or NULL if the range leaves it. */
-uint8_t *edgpu_vram(EdgpuState *s, uint64_t offset, uint64_t len,
-                    EdgpuFault *fault);
-void edgpu_vram_written(EdgpuState *s, uint64_t offset, uint64_t len);
-
-void edgpu_command_retired(EdgpuState *s);
+/*
+ * @e is about to start the command at head. The device may now have something
+ * happen to it: set @hung or @delay_ns, set *@fault and return false, or reset
+ * it, all its commands dropped.
+ */
+bool edgpu_command_starting(EdgpuState *s, EdgpuEngine *e, EdgpuFault *fault);
+/* All of a command is done, but its slot, fence and interrupt tell nobody. */
+void edgpu_command_retiring(EdgpuState *s, EdgpuEngine *e);
 void edgpu_fence_completed(EdgpuState *s, unsigned engine);
 void edgpu_engine_faulted(EdgpuState *s, const EdgpuEngine *e);
 

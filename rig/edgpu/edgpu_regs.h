@@ -79,7 +79,8 @@
 #define EDGPU_FAULT_VRAM_RANGE		6	/* beyond the end of VRAM */
 #define EDGPU_FAULT_BAD_COMMAND		7	/* opcode, flags, length or reserved bits */
 #define EDGPU_FAULT_RING_OVERRUN	8	/* tail out of range, or taking submitted slots back */
-#define EDGPU_FAULT_KINDS		9
+#define EDGPU_FAULT_HARDWARE		9	/* the engine failed by itself: on demand of the host */
+#define EDGPU_FAULT_KINDS		10
 
 /*
  * One ring slot, EDGPU_CMD_SIZE bytes:

@@ -10,8 +10,7 @@
 
 QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND__MAX != EDGPU_FAULT_KINDS - 1);
 QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND_DMA_LIMIT != EDGPU_FAULT_DMA_LIMIT - 1);
-QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND_RING_OVERRUN !=
-                  EDGPU_FAULT_RING_OVERRUN - 1);
+QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND_HARDWARE != EDGPU_FAULT_HARDWARE - 1);
 
 void edgpu_stats_count_request(EdgpuStats *stats, uint64_t last_byte)
 {
@@ -77,6 +76,8 @@ void edgpu_stats_add_properties(ObjectClass *klass, size_t offset)
           offsetof(EdgpuStats, dma_above_1t) },
         { "dma-above-256t", "DMA accesses at or above 256 TiB",
           offsetof(EdgpuStats, dma_above_256t) },
+        { "injected", "Injections that happened",
+          offsetof(EdgpuStats, injected) },
         { "faults", "Faults of all kinds",
           offsetof(EdgpuStats, faults) },
     };
@@ -108,6 +109,7 @@ const VMStateDescription vmstate_edgpu_stats = {
         VMSTATE_UINT64(dma_above_4g, EdgpuStats),
         VMSTATE_UINT64(dma_above_1t, EdgpuStats),
         VMSTATE_UINT64(dma_above_256t, EdgpuStats),
+        VMSTATE_UINT64(injected, EdgpuStats),
         VMSTATE_UINT64_ARRAY(faults, EdgpuStats, EDGPU_FAULT_KINDS),
         VMSTATE_END_OF_LIST()
     }

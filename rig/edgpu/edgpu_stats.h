@@ -18,6 +18,7 @@ typedef struct EdgpuStats {
     uint64_t dma_above_4g;      /* accesses that touch that or more */
     uint64_t dma_above_1t;
     uint64_t dma_above_256t;
+    uint64_t injected;          /* failures that happened on demand */
     uint64_t faults[EDGPU_FAULT_KINDS];     /* [0]: all kinds together */
 } EdgpuStats;
 

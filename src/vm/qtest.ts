@@ -23,6 +23,7 @@ export class QtestClient {
   readonly #pending: Pending[] = [];
   #partial = '';
   #closed: Error | undefined;
+  #clock = 0;
 
   /** `bounds` hold for each command. */
   constructor(stream: Duplex, bounds: WaitBounds) {
@@ -67,7 +68,13 @@ export class QtestClient {
 
   /** Moves the virtual clock by this much, or to the next timer, running all timers on the way. */
   async stepClock(nanoseconds?: number): Promise<void> {
-    await this.#command(nanoseconds === undefined ? 'clock_step' : `clock_step ${String(nanoseconds)}`);
+    const reply = await this.#command(nanoseconds === undefined ? 'clock_step' : `clock_step ${String(nanoseconds)}`);
+    this.#clock = Number(reply);
+  }
+
+  /** What the virtual clock shows, in nanoseconds. */
+  get clock(): number {
+    return this.#clock;
   }
 
   #command(command: string): Promise<string> {
@@ -108,14 +115,14 @@ const BAR_IS_64_BIT = 0x4;
 export const PCI_COMMAND_MEMORY = 0x2;
 export const PCI_COMMAND_MASTER = 0x4;
 
-/** A PCI function on bus 0, through the ports: what firmware would do, for there is none. */
+/** A PCI function, through the ports: what firmware would do, for there is none. */
 export class PciFunction {
   readonly #qtest: QtestClient;
   readonly #selector: number;
 
-  constructor(qtest: QtestClient, slot: number) {
+  constructor(qtest: QtestClient, slot: number, bus = 0) {
     this.#qtest = qtest;
-    this.#selector = 0x8000_0000 + (slot << 11);
+    this.#selector = 0x8000_0000 + (bus << 16) + (slot << 11);
   }
 
   async read(offset: number, size: 1 | 2 | 4): Promise<number> {

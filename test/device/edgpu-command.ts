@@ -45,6 +45,7 @@ export const FAULT = {
   vramRange: edgpu('FAULT_VRAM_RANGE'),
   badCommand: edgpu('FAULT_BAD_COMMAND'),
   ringOverrun: edgpu('FAULT_RING_OVERRUN'),
+  hardware: edgpu('FAULT_HARDWARE'),
 } as const;
 
 export function encodeCommand(command: Command): Uint8Array {

@@ -13,6 +13,7 @@ import { encodeCommand, type Command } from './edgpu-command.ts';
 
 const DEADLINE_MS = 20_000;
 const SLOT = 4;
+const PORT_BUS = 1;
 const QOM_PATH = '/machine/peripheral/gpu0';
 
 /** Where the test, as firmware, puts the BARs. */
@@ -57,6 +58,8 @@ export interface MachineOptions {
   readonly device?: string;
   /** A conventional bus has neither PCI Express capability nor FLR. */
   readonly bus?: 'express' | 'conventional';
+  /** In a PCI Express port that can be emptied, instead of on the root bus. */
+  readonly hotPluggable?: boolean;
   /** Arguments that must come before the device: a vIOMMU. */
   readonly before?: readonly string[];
   /** Arguments of QEMU. */
@@ -69,15 +72,24 @@ export class EdgpuMachine {
   readonly qmp: QmpClient;
   readonly qtest: QtestClient;
   readonly pci: PciFunction;
+  /** The port above it, if `hotPluggable`. */
+  readonly port: PciFunction;
   /** Next slot to fill, for each ring that was set up. */
   readonly #tails = new Map<number, { tail: number; slots: number }>();
 
-  private constructor(qemu: QemuProcess, bounds: WaitBounds, qmp: QmpClient, qtest: QtestClient) {
+  private constructor(
+    qemu: QemuProcess,
+    bounds: WaitBounds,
+    qmp: QmpClient,
+    qtest: QtestClient,
+    hotPluggable: boolean,
+  ) {
     this.#process = qemu;
     this.#bounds = bounds;
     this.qmp = qmp;
     this.qtest = qtest;
-    this.pci = new PciFunction(qtest, SLOT);
+    this.port = new PciFunction(qtest, SLOT);
+    this.pci = hotPluggable ? new PciFunction(qtest, 0, PORT_BUS) : this.port;
   }
 
   /** As firmware leaves it: BARs placed, decoding and bus mastering on. */
@@ -101,7 +113,8 @@ export class EdgpuMachine {
     if (!monitor || !control) throw new Error('QEMU was started without its channels');
     const qtest = new QtestClient(control, bounds);
     try {
-      return new EdgpuMachine(qemu, bounds, await QmpClient.open(monitor, bounds), qtest);
+      const qmp = await QmpClient.open(monitor, bounds);
+      return new EdgpuMachine(qemu, bounds, qmp, qtest, options.hotPluggable ?? false);
     } catch (cause) {
       await qemu.end(() => Promise.resolve());
       throw new Error(`QEMU did not start: ${(await qemu.exited).stderr}`, { cause });
@@ -150,10 +163,19 @@ export class EdgpuMachine {
   // --- Function ---
 
   async placeBars(): Promise<void> {
+    if (this.pci !== this.port) await this.#openPort();
     await this.pci.setBar(edgpu('BAR_REGS'), BAR.regs);
     await this.pci.setBar(edgpu('BAR_VRAM'), BAR.vram);
     await this.pci.setBar(edgpu('BAR_MSIX'), BAR.msix);
     await this.pci.setCommand(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+  }
+
+  /** Routes the bus number and both BARs' windows through the port. */
+  async #openPort(): Promise<void> {
+    await this.port.write(0x18, 4, (PORT_BUS << 16) | (PORT_BUS << 8));
+    await this.port.write(0x20, 4, 0xe0f0_e000);
+    await this.port.write(0x24, 4, 0xd0f0_d000);
+    await this.port.setCommand(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
   }
 
   /** Sends each MSI-X vector to a word of its own, which `takeMessages` reads. */
@@ -325,7 +347,9 @@ function engineRegister(engine: number, name: string): bigint {
   return BigInt(edgpu('ENGINE_BASE') + engine * edgpu('ENGINE_STRIDE') + edgpu(`ENG_${name}`));
 }
 
-function machineArguments({ device = '', bus = 'express', before = [], extra = [] }: MachineOptions): string[] {
+function machineArguments(options: MachineOptions): string[] {
+  const { device = '', bus = 'express', before = [], extra = [], hotPluggable = false } = options;
+  const place = hotPluggable ? 'bus=port0,addr=0.0' : `addr=${SLOT}.0`;
   const dimm = (name: string, { base, size }: { base: bigint; size: number }) => [
     ...['-object', `memory-backend-ram,id=m-${name},size=${size}`],
     ...['-device', `pc-dimm,id=d-${name},memdev=m-${name},addr=0x${base.toString(16)}`],
@@ -341,8 +365,17 @@ function machineArguments({ device = '', bus = 'express', before = [], extra = [
     ...['-chardev', `socket,id=monitor,fd=${channelFd(0)}`, '-mon', 'chardev=monitor,mode=control'],
     ...['-chardev', `socket,id=qtest,fd=${channelFd(1)}`, '-qtest', 'chardev:qtest', '-qtest-log', 'none'],
     ...before,
-    ...['-device', ['edgpu', 'id=gpu0', `addr=${SLOT}.0`, ...sizes(device), device].filter(Boolean).join(',')],
+    ...(hotPluggable ? portArguments() : []),
+    ...['-device', ['edgpu', 'id=gpu0', place, ...sizes(device), device].filter(Boolean).join(',')],
     ...extra,
+  ];
+}
+
+/** Where a device comes and goes by the port's own registers, as on real machines, and not by ACPI. */
+function portArguments(): string[] {
+  return [
+    ...['-global', 'ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off'],
+    ...['-device', `pcie-root-port,id=port0,chassis=1,addr=${SLOT}.0`],
   ];
 }
 

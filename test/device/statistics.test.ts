@@ -12,6 +12,7 @@ const NAMES = [
   'dma-above-4g',
   'dma-above-1t',
   'dma-above-256t',
+  'injected',
   'faults',
   'faults-dma-limit',
   'faults-dma-hole',
@@ -21,6 +22,7 @@ const NAMES = [
   'faults-vram-range',
   'faults-bad-command',
   'faults-ring-overrun',
+  'faults-hardware',
 ] as const;
 
 type Statistics = Partial<Record<(typeof NAMES)[number], number>>;
