@@ -35,6 +35,7 @@ static const char * const edgpu_fault_names[EDGPU_FAULT_KINDS] = {
 	[EDGPU_FAULT_VRAM_RANGE] = "beyond the end of VRAM",
 	[EDGPU_FAULT_BAD_COMMAND] = "bad command",
 	[EDGPU_FAULT_RING_OVERRUN] = "ring overrun",
+	[EDGPU_FAULT_HARDWARE] = "hardware error",
 };
 
 static const char * const edgpu_timeline_names[EDGPU_MAX_ENGINES] = {
