@@ -66,12 +66,31 @@ export class Gpu {
     return Object.fromEntries(values) as Record<string, number>;
   }
 
+  /**
+   * Has the device fail when its time has come: 'hang engine=0 at=3', 'drop-irq', 'dead' and more, as section 9 of
+   * rig/edgpu/edgpu.md has them; 'clear' forgets what has not happened yet.
+   */
+  async inject(failures: string): Promise<void> {
+    await this.#set('inject', failures);
+  }
+
+  /** What was injected and has not happened yet. */
+  pendingInjections(): Promise<string> {
+    return this.#vm.qmp('qom-get', { path: GPU_QOM_PATH, property: 'inject' }, z.string());
+  }
+
+  /** Slows every engine down, on the virtual clock; 0 is no limit. */
+  async throttle({ bandwidth = 0, latencyNs = 0 }: { bandwidth?: number; latencyNs?: number }): Promise<void> {
+    await this.#set('bandwidth', bandwidth);
+    await this.#set('latency-ns', latencyNs);
+  }
+
   /** Every fault the host was told of. */
   faultEvents(): FaultEvent[] {
     return this.#vm.events('EDGPU_FAULT').map(({ data }) => faultEvent.parse(data));
   }
 
-  async #set(property: string, value: number | boolean): Promise<void> {
+  async #set(property: string, value: string | number | boolean): Promise<void> {
     await this.#vm.qmp('qom-set', { path: GPU_QOM_PATH, property, value }, z.unknown());
   }
 
