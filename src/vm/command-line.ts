@@ -25,6 +25,8 @@ export type Channels =
 export interface VmHardware {
   readonly profile: MachineProfile;
   readonly accelerator: Accelerator;
+  /** With TCG only: times in the guest are numbers of instructions, the same on every host, however busy it is. */
+  readonly countsInstructions?: boolean;
   readonly gpu: GpuHardware | undefined;
   readonly files: BootFiles;
   readonly channels: Channels;
@@ -36,11 +38,11 @@ export interface VmHardware {
 export const GPU_QOM_PATH = '/machine/peripheral/gpu0';
 
 export function qemuArguments(hardware: VmHardware): string[] {
-  const { profile, accelerator, gpu, files, channels } = hardware;
+  const { profile, gpu, files, channels } = hardware;
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none'],
     ...files.firmware.flatMap((folder) => ['-L', folder]),
-    ...processor(profile, accelerator),
+    ...processor(hardware),
     ...bootMemory(profile),
     ...iommu(profile),
     ...profile.memory.dimms.flatMap(pluggedMemory),
@@ -54,12 +56,16 @@ export function qemuArguments(hardware: VmHardware): string[] {
   ];
 }
 
-function processor({ cpu, cpuNodes, iommu }: MachineProfile, accelerator: Accelerator): string[] {
+function processor({ profile, accelerator, countsInstructions = false }: VmHardware): string[] {
+  const { cpu, cpuNodes, iommu } = profile;
   const count = String(cpuNodes.length);
+  const threads = countsInstructions ? 'single' : 'multi';
   // Interrupt remapping by a vIOMMU needs the I/O APIC in QEMU.
   const irqchip = accelerator === 'kvm' && iommu !== undefined ? ',kernel-irqchip=split' : '';
   return [
-    ...['-machine', `q35${irqchip}`, '-accel', accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm'],
+    ...['-machine', `q35${irqchip}`, '-accel', accelerator === 'tcg' ? `tcg,thread=${threads}` : 'kvm'],
+    // A nanosecond of the guest's clocks is an instruction; while it is idle they go with the host's.
+    ...(countsInstructions ? ['-icount', 'shift=0,sleep=on'] : []),
     ...['-cpu', accelerator === 'tcg' ? cpu : cpu.replace(/^max\b/, 'host')],
     ...['-smp', `${count},sockets=${count}`],
   ];

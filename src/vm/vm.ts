@@ -33,6 +33,8 @@ export interface VmSoftware {
 export interface VmSpec {
   readonly profile: MachineProfile;
   readonly accelerator: Accelerator;
+  /** With TCG only: times in the guest are numbers of instructions. */
+  readonly countsInstructions?: boolean;
   readonly software: VmSoftware;
   readonly gpu?: GpuHardware;
   readonly kernelArgs?: readonly string[];
@@ -269,6 +271,7 @@ async function spawnQemu(spec: VmSpec, folder: VmFolder, key: SshKeyPair): Promi
   const hardware = {
     profile,
     accelerator: spec.accelerator,
+    countsInstructions: spec.countsInstructions ?? false,
     gpu: spec.gpu,
     kernelArgs: spec.kernelArgs ?? [],
     files: {

@@ -29,6 +29,13 @@ describe('variations', () => {
     expect(qemuArguments({ ...BASE, profile }).join(' ')).toMatch(/-accel tcg,thread=multi -cpu max,vendor=/);
   });
 
+  test('counting instructions takes a single thread', async () => {
+    const profile = await loadMachineProfile('tiers');
+    const args = qemuArguments({ ...BASE, profile, countsInstructions: true }).join(' ');
+    expect(args).toMatch(/-accel tcg,thread=single -icount shift=0,sleep=on -cpu max,vendor=/);
+    expect(qemuArguments({ ...BASE, profile }).join(' ')).not.toContain('-icount');
+  });
+
   test('a replay talks on the terminal and needs no inherited socket', async () => {
     const profile = await loadMachineProfile('tiers');
     const args = qemuArguments({ ...BASE, profile, channels: { kind: 'terminal' } }).join(' ');
