@@ -7,6 +7,7 @@ import { inject, test as base } from 'vitest';
 import type { z } from 'zod';
 import { loadMachineProfile } from '../config/machine-profile.ts';
 import { RigError } from '../util/rig-error.ts';
+import type { KernelReportKind } from '../vm/kernel-report.ts';
 import { Vm } from '../vm/vm.ts';
 import { Gpu, GPU_MEMORY } from './gpu.ts';
 import { Guest } from './guest.ts';
@@ -20,11 +21,19 @@ export const test = base
   .extend('backend', () => inject('rig').selection.backend)
   /** More of the kernel's command line than the machine's own. */
   .extend('kernelArgs', (): readonly string[] => [])
+  /** What kernel reports a control provokes: they don't count against it. */
+  .extend('provokes', (): readonly KernelReportKind[] => [])
   .extend('seed', () => inject('rig').selection.seed)
   .extend('record', ({ task, machine, dmaBits, backend, seed }): TestRecord => {
     const record: TestRecord = { params: { machine, dmaBits, backend, seed }, metrics: {}, kernelReports: [] };
     task.meta.rig = record;
     return record;
+  })
+  /** Makes CPU time in the guest a number of instructions, 1 ns each, where the accelerator can. */
+  .extend('countsInstructions', false)
+  /** What a microsecond of CPU time in the guest then is called. */
+  .extend('cpuUnit', ({ countsInstructions }) => {
+    return countsInstructions && inject('rig').accelerator === 'tcg' ? 'k instr' : 'µs';
   })
   /** How often a bench measures each thing that it compares. */
   .extend('rounds', () => inject('rig').selection.rounds)
@@ -32,22 +41,29 @@ export const test = base
   .extend('report', ({ record }) => (measurement: Measurement) => {
     (record.measurements ??= []).push(measurement);
   })
-  .extend('vm', async ({ task, signal, annotate, machine, dmaBits, kernelArgs, record }, { onCleanup }) => {
-    const rig = inject('rig');
-    await annotate('booting', 'step');
-    const vm = await Vm.boot({
-      profile: await loadMachineProfile(machine),
-      accelerator: rig.accelerator,
-      software: rig.build,
-      gpu: { dmaBits, ...GPU_MEMORY },
-      kernelArgs,
-      folder: path.join(rig.artifacts, folderName(task.fullTestName)),
-      signal,
-    });
-    onCleanup(() => endVm(vm, record, task.result?.state === 'fail'));
-    if (vm.state.kind === 'ready') record.metrics['bootMs'] = Math.round(vm.state.bootMs);
-    return vm;
-  })
+  .extend(
+    'vm',
+    async (
+      { task, signal, annotate, machine, dmaBits, kernelArgs, countsInstructions, provokes, record },
+      { onCleanup },
+    ) => {
+      const rig = inject('rig');
+      await annotate('booting', 'step');
+      const vm = await Vm.boot({
+        profile: await loadMachineProfile(machine),
+        accelerator: rig.accelerator,
+        countsInstructions: countsInstructions && rig.accelerator === 'tcg',
+        software: rig.build,
+        gpu: { dmaBits, ...GPU_MEMORY },
+        kernelArgs,
+        folder: path.join(rig.artifacts, folderName(task.fullTestName)),
+        signal,
+      });
+      onCleanup(() => endVm(vm, record, provokes, task.result?.state === 'fail'));
+      if (vm.state.kind === 'ready') record.metrics['bootMs'] = Math.round(vm.state.bootMs);
+      return vm;
+    },
+  )
   .extend('guest', ({ vm }) => new Guest(vm))
   .extend('gpu', ({ vm, guest }) => new Gpu(vm, guest))
   .extend('stressFixtures', ({ guest, gpu, seed, record, annotate }): StressFixtures => {
@@ -67,8 +83,13 @@ export const test = base
   });
 
 /** Judges what only shows afterwards (a kernel report fails a test that passed), and frees the VM. */
-async function endVm(vm: Vm, record: TestRecord, failed: boolean): Promise<void> {
-  record.kernelReports.push(...vm.kernelReports);
+async function endVm(
+  vm: Vm,
+  record: TestRecord,
+  provoked: readonly KernelReportKind[],
+  failed: boolean,
+): Promise<void> {
+  record.kernelReports.push(...vm.kernelReports.filter(({ kind }) => !provoked.includes(kind)));
   const [report] = record.kernelReports;
   const keep = failed || report !== undefined || inject('rig').selection.keep;
   if (keep) {

@@ -2,7 +2,9 @@
 import { RigError } from '../util/rig-error.ts';
 import type { CommandResult } from '../vm/ssh-session.ts';
 import type { Vm } from '../vm/vm.ts';
-import { parseVmstat, parseZoneInfo, type Zone } from './proc-files.ts';
+import { parseMeminfo, parseVmstat, parseZoneInfo, type Zone } from './proc-files.ts';
+
+const BACKGROUND_DEADLINE_MS = 300_000;
 
 export class Guest {
   readonly #vm: Vm;
@@ -24,12 +26,25 @@ export class Guest {
     throw new RigError('test', `"${command}" failed in the guest with ${how}: ${(stderr || stdout).trim()}`);
   }
 
+  /** Starts a program that goes on; returns as soon as it has said a certain word. */
+  async runInBackground(command: string, { until }: { until: string }): Promise<void> {
+    const said = '/run/background.log';
+    await this.run(
+      `${command} > ${said} 2>&1 & until grep -q ${until} ${said}; do kill -0 $! || { cat ${said}; exit 1; }; sleep 0.2; done`,
+      { deadlineMs: BACKGROUND_DEADLINE_MS },
+    );
+  }
+
   read(path: string): Promise<string> {
     return this.run(`cat ${path}`);
   }
 
   async vmstat(): Promise<ReadonlyMap<string, number>> {
     return parseVmstat(await this.read('/proc/vmstat'));
+  }
+
+  async meminfo(): Promise<ReadonlyMap<string, number>> {
+    return parseMeminfo(await this.read('/proc/meminfo'));
   }
 
   async zones(): Promise<Zone[]> {

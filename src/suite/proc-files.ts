@@ -17,6 +17,18 @@ export function parseVmstat(text: string): ReadonlyMap<string, number> {
   return new Map(Array.from(rows, ([, name = '', value]) => [name, Number(value)]));
 }
 
+/** In bytes, where the kernel counts in KiB. */
+export function parseMeminfo(text: string): ReadonlyMap<string, number> {
+  const rows = text.matchAll(/^([^:\s]+):\s+(\d+)( kB)?$/gm);
+  return new Map(Array.from(rows, ([, name = '', value, unit]) => [name, Number(value) * (unit ? 1024 : 1)]));
+}
+
+/** Objects in use by cache, from /proc/slabinfo. */
+export function parseSlabinfo(text: string): ReadonlyMap<string, number> {
+  const rows = text.matchAll(/^([^\s#]\S*) +(\d+) +\d+ +\d+ +\d+ +\d+ : tunables/gm);
+  return new Map(Array.from(rows, ([, name = '', active]) => [name, Number(active)]));
+}
+
 export function parseZoneInfo(text: string): Zone[] {
   return text
     .split(/^(?=Node \d+, zone)/m)

@@ -20,6 +20,30 @@ export const smokeReport = programReport.extend({
   phasesMs: z.record(z.string(), z.number()),
 });
 
+export const hogReport = programReport.extend({ bytesVerified: z.number(), rounds: z.number() });
+
+const cost = z.object({ createNs: z.number(), useNs: z.number(), destroyNs: z.number() });
+
+export const objectsReport = programReport.extend({ objectsVerified: z.number(), amongFew: cost, amongAll: cost });
+
+const phaseCost = z.object({
+  wallNs: z.number(),
+  cpuNs: z.number(),
+  pagesAllocated: z.number(),
+  pswpout: z.number(),
+  pswpin: z.number(),
+  freeBytes: z.number(),
+  lowestFreeBytes: z.number(),
+  lowestAvailableBytes: z.number(),
+});
+
+export const cycleReport = programReport.extend({
+  bytesVerified: z.number(),
+  phases: z.object({ fill: phaseCost, evict: phaseCost, reclaim: phaseCost, use: phaseCost }),
+});
+
+export type CycleReport = z.infer<typeof cycleReport>;
+
 export type SmokeReport = z.infer<typeof smokeReport>;
 
 export interface ProgramRun<Report extends ProgramReport> {

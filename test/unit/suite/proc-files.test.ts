@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { parseVmstat, parseZoneInfo, reachableFreeBytes } from '../../../src/suite/proc-files.ts';
+import {
+  parseMeminfo,
+  parseSlabinfo,
+  parseVmstat,
+  parseZoneInfo,
+  reachableFreeBytes,
+} from '../../../src/suite/proc-files.ts';
 
 const zone = (node: number, name: string, free: number, present: number, spanned: number, start: number): string => `\
 Node ${node}, zone ${name.padStart(8)}
@@ -54,4 +60,28 @@ describe('zones', () => {
 
 test('vmstat', () => {
   expect(parseVmstat('pswpin 3\npswpout 17\nnr_free_pages 5\n').get('pswpout')).toBe(17);
+});
+
+test('meminfo is in bytes, but for what is counted', () => {
+  const meminfo = parseMeminfo('MemTotal:         484044 kB\nActive(anon):        332 kB\nHugePages_Total:       3\n');
+  expect([...meminfo]).toEqual([
+    ['MemTotal', 484_044 * 1024],
+    ['Active(anon)', 332 * 1024],
+    ['HugePages_Total', 3],
+  ]);
+});
+
+test('slabinfo gives the objects in use, and no header', () => {
+  const slabinfo = parseSlabinfo(`\
+slabinfo - version: 2.1
+# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>
+shmem_inode_cache    812    840    752   10    2 : tunables    0    0    0 : slabdata     84     84      0
+:a-0000104           507    507    104   39    1 : tunables    0    0    0 : slabdata     13     13      0
+kmalloc-rnd-01-8k      4      4   8192    4    8 : tunables    0    0    0 : slabdata      1      1      0
+`);
+  expect([...slabinfo]).toEqual([
+    ['shmem_inode_cache', 812],
+    [':a-0000104', 507],
+    ['kmalloc-rnd-01-8k', 4],
+  ]);
 });

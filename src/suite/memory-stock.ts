@@ -1,0 +1,70 @@
+/** What memory is in use for, once all that can go has gone: taken before and after, it shows what was not given back. */
+import type { Guest } from './guest.ts';
+import { parseSlabinfo } from './proc-files.ts';
+
+export interface MemoryStock {
+  readonly shmem: number;
+  readonly vmalloc: number;
+  /** Processes killed for want of memory, since boot. */
+  readonly oomKills: number;
+  /** Objects in use, by slab cache. */
+  readonly slab: ReadonlyMap<string, number>;
+}
+
+/**
+ * Back from swap with all that is still wanted: a page that nobody owns would lie there unseen. Twice, because what closes a
+ * file last is often a work item; and slab caches are asked to forget what they keep for later.
+ */
+const SETTLE = `
+set -e
+for turn in 1 2; do
+  while read -r device type rest; do
+    [ "$type" = Type ] || { swapoff "$device"; swapon "$device"; }
+  done < /proc/swaps
+  sync
+  echo 3 > /proc/sys/vm/drop_caches
+  sleep 1
+done
+for cache in /sys/kernel/slab/*/shrink; do echo 1 > "$cache"; done
+`;
+
+/** Minutes, where seconds are usual: all of swap may have to be read. */
+const DEADLINE_MS = 300_000;
+
+export async function takeStock(guest: Guest): Promise<MemoryStock> {
+  await guest.run(SETTLE, { deadlineMs: DEADLINE_MS });
+  const [meminfo, vmstat, slabinfo] = [await guest.meminfo(), await guest.vmstat(), await guest.read('/proc/slabinfo')];
+  return {
+    shmem: meminfo.get('Shmem') ?? NaN,
+    vmalloc: meminfo.get('VmallocUsed') ?? NaN,
+    oomKills: vmstat.get('oom_kill') ?? NaN,
+    slab: parseSlabinfo(slabinfo),
+  };
+}
+
+/** What sshd and the shells of the rig come and go with. */
+const OTHERS_BYTES = 256 * 1024;
+
+/** What was not given back, or at whose cost; empty is good. */
+export function stockComplaints(before: MemoryStock, after: MemoryStock, objectsMade: number): string[] {
+  return [
+    ...growth('shmem', after.shmem - before.shmem, OTHERS_BYTES),
+    ...growth('vmalloc', after.vmalloc - before.vmalloc, OTHERS_BYTES),
+    ...growth('oom-kill', after.oomKills - before.oomKills, 0),
+    ...[...after.slab].flatMap(([name, used]) =>
+      growth(`slab ${name}`, used - (before.slab.get(name) ?? 0), slabNoise(objectsMade)),
+    ),
+  ];
+}
+
+/**
+ * One slab object left for every hundred objects made is a leak; caches of the rest of the system stay below that, or below
+ * some pages' worth of the smallest objects when few were made.
+ */
+function slabNoise(objectsMade: number): number {
+  return Math.max(1024, objectsMade / 100);
+}
+
+function growth(what: string, grown: number, allowed: number): string[] {
+  return grown <= allowed ? [] : [`${what} +${String(grown)}`];
+}

@@ -1,0 +1,35 @@
+import { describe, expect, test } from 'vitest';
+import { stockComplaints, type MemoryStock } from '../../../src/suite/memory-stock.ts';
+
+const BEFORE: MemoryStock = { shmem: 2 ** 20, vmalloc: 2 ** 20, oomKills: 0, slab: new Map([['kmalloc-1k', 5000]]) };
+
+function after(changes: Partial<MemoryStock>): string[] {
+  return stockComplaints(BEFORE, { ...BEFORE, ...changes }, 200_000);
+}
+
+describe('what was not given back', () => {
+  test('nothing, and less than before, are good', () => {
+    expect(after({})).toEqual([]);
+    expect(after({ shmem: 0, vmalloc: 0, slab: new Map() })).toEqual([]);
+  });
+
+  test('shmem and vmalloc, beyond what shells come and go with', () => {
+    expect(after({ shmem: 2 ** 20 + 2 ** 18 })).toEqual([]);
+    expect(after({ shmem: 2 ** 20 + 2 ** 18 + 4096 })).toEqual(['shmem +266240']);
+    expect(after({ vmalloc: 2 ** 21 })).toEqual(['vmalloc +1048576']);
+  });
+
+  test('a single process that was killed', () => {
+    expect(after({ oomKills: 1 })).toEqual(['oom-kill +1']);
+  });
+
+  test('one slab object in a hundred made, also of a cache that is new', () => {
+    expect(after({ slab: new Map([['kmalloc-1k', 7000]]) })).toEqual([]);
+    expect(after({ slab: new Map([['kmalloc-1k', 7001]]) })).toEqual(['slab kmalloc-1k +2001']);
+    expect(after({ slab: new Map([['edgpu_job', 2001]]) })).toEqual(['slab edgpu_job +2001']);
+  });
+
+  test('a counter that the kernel does not have is no clean bill', () => {
+    expect(after({ shmem: NaN })).toEqual(['shmem +NaN']);
+  });
+});
