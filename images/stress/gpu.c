@@ -122,6 +122,13 @@ bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t pl
 	return true;
 }
 
+bool gpu_destroy(struct gpu *gpu, const struct object *object)
+{
+	struct drm_gem_close args = { .handle = object->handle };
+
+	return call(gpu, DRM_IOCTL_GEM_CLOSE, &args, "GEM_CLOSE");
+}
+
 bool gpu_info(struct gpu *gpu, const struct object *object, struct drm_edgpu_gem_info *info)
 {
 	*info = (struct drm_edgpu_gem_info) { .handle = object->handle };

@@ -28,6 +28,7 @@ struct object {
 bool gpu_open(struct gpu *gpu);
 bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t placement,
 		uint32_t caching);
+bool gpu_destroy(struct gpu *gpu, const struct object *object);
 bool gpu_info(struct gpu *gpu, const struct object *object, struct drm_edgpu_gem_info *info);
 bool gpu_map(struct gpu *gpu, const struct object *object, void **data);
 bool gpu_unmap(const struct object *object, void *data);

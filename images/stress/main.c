@@ -3,9 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cycle.h"
 #include "exit_code.h"
 #include "faults.h"
 #include "gpu.h"
+#include "hog.h"
+#include "objects.h"
 #include "smoke.h"
 #include "uapi.h"
 
@@ -47,7 +50,12 @@ static const struct subcommand {
 	int (*run)(int argc, char **argv);
 	const char *arguments;
 } subcommands[] = {
-	{ "smoke", smoke_main, "--bytes N --object-size S --seed K [--rounds R] [--caching cached|wc|uc]" },
+	{ "smoke", smoke_main, "--bytes N --object-size S --seed K [--rounds R] [--caching cached|wc|uc]\n"
+	  "    [--pattern random|compressible] [--flip N]" },
+	{ "hog", hog_main, "--bytes N --seed K (until SIGTERM)" },
+	{ "cycle", cycle_main,
+	  "--bytes N --object-size S --seed K [--caching cached|wc|uc] [--evict no|yes]" },
+	{ "objects", objects_main, "--count N --object-size S --seed K [--hold no|yes]" },
 	{ "uapi", uapi_main, "" },
 	{ "info", info_main, "" },
 };

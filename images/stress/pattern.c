@@ -18,21 +18,29 @@ uint64_t pattern_key(uint64_t seed, uint64_t object, uint64_t round)
 	return mix(mix(mix(seed) + object) + round);
 }
 
+/* In words; a power of two. */
+static size_t repeats = 1;
+
+void pattern_repeat(size_t words)
+{
+	repeats = words;
+}
+
 uint64_t pattern_word(uint64_t key, size_t offset)
 {
-	return key + offset / 8 * STEP;
+	return key + (offset / 8 & -repeats) * STEP;
 }
 
 uint64_t pattern_write(void *data, size_t size, uint64_t key, uint64_t hash_seed)
 {
 	uint64_t *word = data;
-	uint64_t *end = word + size / 8;
 	struct xxh64 hash;
-	uint64_t value = key;
 
 	xxh64_init(&hash, hash_seed);
-	for (; word < end; word += LANES) {
-		for (int i = 0; i < LANES; i++, value += STEP) {
+	for (size_t at = 0; at < size; at += XXH64_STRIPE, word += LANES) {
+		for (int i = 0; i < LANES; i++) {
+			uint64_t value = pattern_word(key, at + 8 * (size_t)i);
+
 			word[i] = value;
 			hash.lane[i] = xxh64_round(hash.lane[i], value);
 		}
@@ -46,11 +54,10 @@ bool pattern_matches(const void *data, size_t size, uint64_t key, size_t *offset
 	const uint64_t *word = data;
 
 	for (size_t at = 0; at < size; at += XXH64_STRIPE, word += LANES) {
-		uint64_t value = pattern_word(key, at);
 		uint64_t wrong = 0;
 
-		for (int i = 0; i < LANES; i++, value += STEP)
-			wrong |= word[i] ^ value;
+		for (int i = 0; i < LANES; i++)
+			wrong |= word[i] ^ pattern_word(key, at + 8 * (size_t)i);
 		if (wrong) {
 			while (*word == pattern_word(key, at)) {
 				word++;

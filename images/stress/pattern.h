@@ -9,6 +9,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * So many words in a row, a power of two, are the same: one unless told before
+ * anything is written, eight for what lz4 brings down to a fifth.
+ */
+void pattern_repeat(size_t words);
+
 /* A key of its own for each object and round. */
 uint64_t pattern_key(uint64_t seed, uint64_t object, uint64_t round);
 

@@ -31,7 +31,13 @@ struct options {
 	uint64_t seed;
 	uint64_t rounds;
 	uint64_t caching;
+	uint64_t pattern;
+	uint64_t flip;
 };
+
+/* As many words in a row that are the same. */
+static const char *const pattern_words[] = { "random", "compressible", NULL };
+static const size_t pattern_repeats[] = { 1, 8 };
 
 enum phase { PHASE_WRITE, PHASE_EVICT, PHASE_VERIFY, PHASES };
 
@@ -242,6 +248,20 @@ static bool evict(struct smoke *smoke)
 	return done >= goal || swap_reclaim(goal - done);
 }
 
+/* A control: one bit in the middle of one object goes wrong. */
+static bool flip_bit(struct smoke *smoke)
+{
+	const struct object *object = &smoke->items[smoke->options.flip - 1].object;
+	uint64_t *data;
+
+	if (!gpu_map(&smoke->gpu, object, (void **)&data))
+		return false;
+	if (bus_error())
+		return gpu_fail("flip of a bit through mmap: SIGBUS");
+	data[object->size / 16] ^= 1ull << smoke->options.seed % 64;
+	return gpu_unmap(object, data);
+}
+
 static uint64_t now_ms(void)
 {
 	struct timespec now;
@@ -277,7 +297,7 @@ static bool run_phase(struct smoke *smoke, enum phase phase)
 		ok = for_each_object(smoke, phase, write_step);
 		break;
 	case PHASE_EVICT:
-		ok = evict(smoke);
+		ok = evict(smoke) && (!smoke->options.flip || flip_bit(smoke));
 		break;
 	case PHASE_VERIFY:
 		ok = for_each_object(smoke, phase, verify_step);
@@ -349,6 +369,9 @@ static bool parse_options(struct options *options, int argc, char **argv)
 		{ .name = "rounds", .value = &options->rounds, .optional = true },
 		{ .name = "caching", .value = &options->caching, .words = caching_words,
 		  .optional = true },
+		{ .name = "pattern", .value = &options->pattern, .words = pattern_words,
+		  .optional = true },
+		{ .name = "flip", .value = &options->flip, .optional = true },
 	};
 
 	options->rounds = 1;
@@ -365,6 +388,8 @@ static bool check_options(const struct options *options)
 		return options_complain("smoke", "--bytes is more than 1000000 objects of --object-size");
 	if (!options->rounds)
 		return options_complain("smoke", "--rounds is 0");
+	if (options->flip > options->bytes / options->object_size)
+		return options_complain("smoke", "--flip is past the last object");
 	return true;
 }
 
@@ -375,6 +400,7 @@ int smoke_main(int argc, char **argv)
 	if (!parse_options(&smoke.options, argc, argv) || !check_options(&smoke.options))
 		return EXIT_USAGE;
 	smoke.count = smoke.options.bytes / smoke.options.object_size;
+	pattern_repeat(pattern_repeats[smoke.options.pattern]);
 
 	if (gpu_open(&smoke.gpu)) {
 		if (smoke.options.object_size > smoke.gpu.vram_size) {

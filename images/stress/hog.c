@@ -1,0 +1,96 @@
+/*
+ * hog: anonymous memory that is used all the time, until SIGTERM: pressure for
+ * whoever else wants memory, and its own content must survive, too.
+ */
+#define _GNU_SOURCE
+#include "hog.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "gpu.h"
+#include "options.h"
+#include "pattern.h"
+#include "report.h"
+
+#define PAGE 4096
+
+struct hog {
+	uint64_t bytes;
+	uint64_t seed;
+	char *memory;
+	uint64_t bytes_verified;
+};
+
+static volatile sig_atomic_t told_to_end;
+
+static void on_sigterm(int signal)
+{
+	(void)signal;
+	told_to_end = 1;
+}
+
+/* A word a page, which says which page and which round it is. */
+static void write_round(struct hog *hog, uint64_t round)
+{
+	for (uint64_t at = 0; at < hog->bytes; at += PAGE)
+		*(uint64_t *)(hog->memory + at) = pattern_key(hog->seed, at, round);
+}
+
+static void verify_round(struct hog *hog, uint64_t round)
+{
+	for (uint64_t at = 0; at < hog->bytes; at += PAGE) {
+		uint64_t found = *(volatile uint64_t *)(hog->memory + at);
+
+		if (found == pattern_key(hog->seed, at, round))
+			hog->bytes_verified += PAGE;
+		else
+			report_mismatch("round %" PRIu64 ", anonymous memory: 0x%016" PRIx64
+					" at offset %" PRIu64, round, found, at);
+	}
+}
+
+static bool set_up(struct hog *hog)
+{
+	struct sigaction action = { .sa_handler = on_sigterm };
+
+	/* For those who want to end it: all programs are one binary. */
+	prctl(PR_SET_NAME, "hog");
+	if (sigaction(SIGTERM, &action, NULL))
+		return gpu_fail("sigaction: %s", strerror(errno));
+	hog->memory = mmap(NULL, hog->bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return hog->memory != MAP_FAILED || gpu_fail("mmap: %s", strerror(errno));
+}
+
+int hog_main(int argc, char **argv)
+{
+	struct hog hog = { 0 };
+	const struct option_spec specs[] = {
+		{ .name = "bytes", .value = &hog.bytes },
+		{ .name = "seed", .value = &hog.seed },
+	};
+	uint64_t rounds = 0;
+
+	if (!options_parse("hog", specs, sizeof(specs) / sizeof(*specs), argc, argv))
+		return EXIT_USAGE;
+	if (!hog.bytes || hog.bytes % PAGE) {
+		options_complain("hog", "--bytes is not a multiple of 4096");
+		return EXIT_USAGE;
+	}
+
+	if (set_up(&hog)) {
+		do {
+			write_round(&hog, rounds);
+			verify_round(&hog, rounds++);
+		} while (!told_to_end);
+	}
+	report_open();
+	report_number("bytesVerified", hog.bytes_verified);
+	report_number("rounds", rounds);
+	return report_close();
+}

@@ -1,0 +1,6 @@
+#ifndef OBJECTS_H
+#define OBJECTS_H
+
+int objects_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,87 @@
+/**
+ * Objects worth three times the RAM: whoever uses them sees their content and no failure, and nobody is killed to make room,
+ * whatever the swap is (a disk, or RAM that compresses) and whoever else wants memory. Afterwards, all of it comes back.
+ * On machines of its own; `--machine` and `--dma-bits` play no part.
+ */
+import { describe, expect } from 'vitest';
+import { contentComplaints, dmaComplaints, swapComplaints, type DmaWitnesses } from '../suite/dma-witnesses.ts';
+import { test } from '../suite/fixtures.ts';
+import { stockComplaints, takeStock } from '../suite/memory-stock.ts';
+import { hogReport, smokeReport, type SmokeReport } from '../suite/stress-program.ts';
+
+const MIB = 2 ** 20;
+const OBJECT_SIZE = 4 * MIB;
+const RAM = 512 * MIB;
+const BYTES = 3 * RAM;
+
+const dmaBits = 32;
+
+const kept = { bytes: BYTES, 'object-size': OBJECT_SIZE };
+
+function complaints(report: SmokeReport, witnesses: DmaWitnesses): string[] {
+  return [...contentComplaints(report, BYTES), ...dmaComplaints(witnesses, dmaBits), ...swapComplaints(witnesses)];
+}
+
+describe('swap on a disk', { concurrent: true }, () => {
+  test.override({ machine: 'tight', dmaBits });
+
+  test.for(['cached', 'wc'])('three times the RAM, %s', async (caching, { guest, gpu, backend, run }) => {
+    await gpu.load({ backend });
+    const before = await takeStock(guest);
+    const { report, witnesses } = await run('smoke', { ...kept, caching }, smokeReport);
+    expect(complaints(report, witnesses), report.firstError).toEqual([]);
+    expect(stockComplaints(before, await takeStock(guest), report.objects)).toEqual([]);
+  });
+
+  test('three times the RAM, while other programs want theirs', async ({ guest, gpu, backend, run }) => {
+    await gpu.load({ backend });
+    const before = await takeStock(guest);
+    const [{ report, witnesses }, { report: hog }] = await Promise.all([
+      run('smoke', kept, smokeReport).finally(() => guest.exec('killall -TERM hog')),
+      run('hog', { bytes: RAM / 2 }, hogReport),
+    ]);
+    expect(complaints(report, witnesses), report.firstError).toEqual([]);
+    expect(hog).toMatchObject({ ok: true, mismatches: 0 });
+    expect(stockComplaints(before, await takeStock(guest), report.objects)).toEqual([]);
+  });
+
+  test('control: one bit that changes while objects are in swap is found', async ({ gpu, backend, run }) => {
+    await gpu.load({ backend });
+    const { report } = await run('smoke', { ...kept, bytes: RAM, flip: 1 }, smokeReport);
+    expect(contentComplaints(report, RAM)).toEqual(['wrong-content']);
+    // By the device's checksum and by the CPU.
+    expect(report.mismatches).toBe(2);
+  });
+
+  test('control: objects that nobody has freed yet are seen', async ({ guest, gpu, backend }) => {
+    await gpu.load({ backend });
+    const before = await takeStock(guest);
+    const held = `edgpu-stress objects --count 16 --object-size ${String(OBJECT_SIZE)} --seed 1 --hold yes`;
+    await guest.runInBackground(held, { until: 'holding' });
+    expect(stockComplaints(before, await takeStock(guest), 16)).toEqual([expect.stringMatching(/^shmem \+/)]);
+  });
+});
+
+describe('swap on a disk', { concurrent: true }, () => {
+  test.override({ machine: 'tight', dmaBits, provokes: ['oom'] });
+
+  test('control: a kill for want of memory is seen', async ({ guest, vm }) => {
+    await guest.run('swapoff /dev/vda');
+    const before = await takeStock(guest);
+    await guest.exec(`edgpu-stress hog --bytes ${String(RAM)} --seed 1`);
+    expect(stockComplaints(before, await takeStock(guest), 0)).toEqual(['oom-kill +1']);
+    expect(vm.kernelReports.map(({ kind }) => kind)).toEqual(['oom']);
+  });
+});
+
+describe('swap into compressed RAM', { concurrent: true }, () => {
+  test.override({ machine: 'tight-zram', dmaBits });
+
+  test.for(['cached', 'wc'])('three times the RAM, %s', async (caching, { guest, gpu, backend, run }) => {
+    await gpu.load({ backend });
+    const before = await takeStock(guest);
+    const { report, witnesses } = await run('smoke', { ...kept, caching, pattern: 'compressible' }, smokeReport);
+    expect(complaints(report, witnesses), report.firstError).toEqual([]);
+    expect(stockComplaints(before, await takeStock(guest), report.objects)).toEqual([]);
+  });
+});
