@@ -1,0 +1,81 @@
+/**
+ * What it costs to take memory from objects and to give it back: pages that are in shmem already and are let go, against pages
+ * that are copied there, as `backup` (what xe does) and `legacy` (what TTM does for other drivers) do.
+ *
+ * On TCG, CPU time is counted in instructions. That flatters nobody but the copies' opponents: a real CPU copies a page in
+ * fewer cycles than it has instructions here. String instructions are switched off, or each page would be 4096 of them.
+ */
+import { describe } from 'vitest';
+import { test } from '../suite/fixtures.ts';
+import { inTurn, samplesOf } from '../suite/in-turn.ts';
+import { BACKENDS, type Measurement } from '../suite/rig-context.ts';
+import { cycleReport, type CycleReport } from '../suite/stress-program.ts';
+
+const MIB = 2 ** 20;
+const PAGE = 4096;
+/** Little enough for those that can only be told to stay below 4 GiB. */
+const BYTES = 128 * MIB;
+const OBJECT_SIZE = 16 * MIB;
+const PAGES = BYTES / PAGE;
+
+const cycle = { bytes: BYTES, 'object-size': OBJECT_SIZE };
+
+type Phase = CycleReport['phases']['fill'];
+type Figure = (report: CycleReport) => number;
+
+const perPage = (phase: Phase): number => phase.cpuNs / 1000 / PAGES;
+const allocationsPerPage = (phase: Phase): number => phase.pagesAllocated / PAGES;
+const extraMiB = (phase: Phase): number => (phase.freeBytes - phase.lowestFreeBytes) / MIB;
+
+describe.for(['cached', 'wc'])('%s', (caching) => {
+  test.override({
+    machine: 'tiers',
+    dmaBits: 40,
+    countsInstructions: true,
+    kernelArgs: ['clearcpuid=rep_good,erms,fsrm'],
+  });
+
+  test('the driver lets go of objects, the kernel swaps them', async ({ gpu, run, rounds, report, cpuUnit }) => {
+    const cycles = await inTurn(BACKENDS, rounds, async (backend) => {
+      await gpu.load({ backend });
+      const { report: said } = await run('cycle', { ...cycle, caching, evict: 'yes' }, cycleReport);
+      await gpu.unload();
+      return said;
+    });
+    const measured = less(cycles);
+    report(measured('fill objects', `${cpuUnit}/page`, ({ phases }) => perPage(phases.fill)));
+    report(measured('evict', `${cpuUnit}/page`, ({ phases }) => perPage(phases.evict)));
+    report(measured('swap out', `${cpuUnit}/page`, ({ phases }) => perPage(phases.reclaim)));
+    report(measured('bring back', `${cpuUnit}/page`, ({ phases }) => perPage(phases.use)));
+    report(measured('evict, time', 'ms/GiB', ({ phases }) => (phases.evict.wallNs / 1e6) * (2 ** 30 / BYTES)));
+    report(measured('bring back, time', 'ms/GiB', ({ phases }) => (phases.use.wallNs / 1e6) * (2 ** 30 / BYTES)));
+    report(measured('allocated to evict', 'pages/page', ({ phases }) => allocationsPerPage(phases.evict), '0'));
+    report(measured('peak extra memory while evicting', 'MiB', ({ phases }) => extraMiB(phases.evict)));
+  });
+
+  test('the kernel reclaims memory from objects', async ({ gpu, run, rounds, report, cpuUnit }) => {
+    const cycles = await inTurn(BACKENDS, rounds, async (backend) => {
+      await gpu.load({ backend });
+      const { report: said } = await run('cycle', { ...cycle, caching }, cycleReport);
+      await gpu.unload();
+      return said;
+    });
+    const measured = less(cycles);
+    const perSwapped = ({ cpuNs, pswpout }: Phase): number => cpuNs / 1000 / Math.max(1, pswpout);
+    report(measured('reclaim', `${cpuUnit}/page`, ({ phases }) => perSwapped(phases.reclaim)));
+    report(measured('allocated inside reclaim', 'pages/page', ({ phases }) => allocationsPerPage(phases.reclaim), '0'));
+    report(measured('bring back', `${cpuUnit}/page`, ({ phases }) => perPage(phases.use)));
+    report({ ...measured('swapped out of all', '%', swappedPercent), better: 'more' });
+    report({ ...measured('lowest MemAvailable', 'MiB', lowestAvailable), better: 'more' });
+  });
+});
+
+const swappedPercent: Figure = ({ phases }) => (phases.reclaim.pswpout / PAGES) * 100;
+const lowestAvailable: Figure = ({ phases }) => phases.reclaim.lowestAvailableBytes / MIB;
+
+function less(cycles: ReadonlyMap<string, readonly CycleReport[]>) {
+  return (quantity: string, unit: string, figure: Figure, aim?: string): Measurement => {
+    const measurement: Measurement = { quantity, unit, better: 'less', samples: samplesOf(cycles, figure) };
+    return aim === undefined ? measurement : { ...measurement, aim };
+  };
+}
