@@ -10,11 +10,11 @@ async function rig(...args: string[]): Promise<{ exitCode: number | undefined; s
 
 describe('user mistakes', { concurrent: true }, () => {
   test.for([
-    [['run', 'nosuch'], 'The suites are: smoke.'],
+    [['run', 'nosuch'], 'The suites are: '],
     [['run', '--machine', 'nosuch'], 'tiers'],
     [['run', '--dma-bits', '33'], '32, 40, 48'],
     [['run', '--dma-bits', ''], '32, 40, 48'],
-    [['run', '--backend', 'nosuch'], 'shmem, legacy'],
+    [['run', '--backend', 'nosuch'], 'shmem, backup, legacy'],
     [['run', '--accel', 'nosuch'], 'auto, kvm, tcg'],
     [['run', '--max-vms', '0'], 'positive'],
     [['run', '--filter', '('], 'regular expression'],
