@@ -17,49 +17,45 @@
 
 /* ---- Moving bytes ---- */
 
-static bool work_read(EdgpuWork *w, bool vram, uint64_t addr, void *buf,
-                        uint64_t len, EdgpuFault *fault)
+/* A unit of the source, where it is or in the bounce buffer. */
+static const void *work_see(EdgpuWork *w, uint64_t skip, uint64_t len,
+                            EdgpuFault *fault)
 {
-    if (vram) {
-        uint8_t *p = edgpu_vram(w->gpu, addr, len, fault);
+    uint64_t addr = edgpu_span_addr(&w->src) + skip;
 
-        if (p) {
-            memcpy(buf, p, len);
-        }
-        return p != NULL;
-    }
-    return edgpu_dma(w->gpu, addr, buf, len, false, fault);
+    return w->src.vram ? edgpu_vram(w->gpu, addr, len, fault)
+                       : edgpu_dma_see(w->gpu, addr, w->bounce, len, fault);
 }
 
-static bool work_write(EdgpuWork *w, bool vram, uint64_t addr,
-                         const void *buf, uint64_t len, EdgpuFault *fault)
+static bool work_write(EdgpuWork *w, uint64_t skip, const void *buf,
+                       uint64_t len, EdgpuFault *fault)
 {
-    if (vram) {
-        uint8_t *p = edgpu_vram(w->gpu, addr, len, fault);
+    uint64_t addr = edgpu_span_addr(&w->dst) + skip;
+    uint8_t *vram;
 
-        if (p) {
-            memcpy(p, buf, len);
-            edgpu_vram_written(w->gpu, addr, len);
-        }
-        return p != NULL;
+    if (!w->dst.vram) {
+        return edgpu_dma_write(w->gpu, addr, buf, len, w->bounce, fault);
     }
-    return edgpu_dma(w->gpu, addr, (void *)buf, len, true, fault);
+    vram = edgpu_vram(w->gpu, addr, len, fault);
+    if (!vram) {
+        return false;
+    }
+    memmove(vram, buf, len);
+    edgpu_vram_written(w->gpu, addr, len);
+    return true;
 }
 
 /*
- * Every copy goes through the bounce buffer: the source may be an alias of
- * the destination (VRAM seen through its own BAR, two IOVAs for one page), and
- * QEMU's DMA read is a memcpy().
+ * The source may be an alias of the destination (VRAM seen through its own
+ * BAR, two IOVAs for one page): a unit is moved as by memmove().
  */
 static bool work_copy(EdgpuWork *w, uint64_t len, EdgpuFault *fault)
 {
     /* A backward copy is linear: one entry on each side, from the end. */
     uint64_t skip = w->backward ? w->cmd.len - w->done - len : 0;
+    const void *unit = work_see(w, skip, len, fault);
 
-    return work_read(w, w->src.vram, edgpu_span_addr(&w->src) + skip,
-                       w->bounce, len, fault) &&
-           work_write(w, w->dst.vram, edgpu_span_addr(&w->dst) + skip,
-                        w->bounce, len, fault);
+    return unit && work_write(w, skip, unit, len, fault);
 }
 
 static bool work_fill(EdgpuWork *w, uint64_t len, EdgpuFault *fault)
@@ -70,18 +66,17 @@ static bool work_fill(EdgpuWork *w, uint64_t len, EdgpuFault *fault)
     for (uint64_t i = 0; i < ROUND_UP(len, 8); i += 8) {
         stq_le_p(w->bounce + i, pattern);
     }
-    return work_write(w, w->dst.vram, edgpu_span_addr(&w->dst), w->bounce, len,
-                        fault);
+    return work_write(w, 0, w->bounce, len, fault);
 }
 
 static bool work_hash(EdgpuWork *w, uint64_t len, EdgpuFault *fault)
 {
-    if (!work_read(w, w->src.vram, edgpu_span_addr(&w->src), w->bounce, len,
-                     fault)) {
-        return false;
+    const void *unit = work_see(w, 0, len, fault);
+
+    if (unit) {
+        edgpu_xxh64_update(&w->hash, unit, len);
     }
-    edgpu_xxh64_update(&w->hash, w->bounce, len);
-    return true;
+    return unit;
 }
 
 /* ---- Commands ---- */
@@ -159,7 +154,7 @@ bool edgpu_work_fetch(EdgpuWork *w, uint64_t addr, EdgpuFault *fault)
     EdgpuCommand *cmd = &w->cmd;
     uint8_t slot[EDGPU_CMD_SIZE];
 
-    if (!edgpu_dma(w->gpu, addr, slot, sizeof(slot), false, fault)) {
+    if (!edgpu_dma_read(w->gpu, addr, slot, sizeof(slot), fault)) {
         return false;
     }
     *cmd = (EdgpuCommand) {
@@ -262,8 +257,7 @@ bool edgpu_work_finish(EdgpuWork *w, EdgpuFault *fault)
     }
     stq_le_p(result, cmd->opcode == EDGPU_OP_CHECKSUM ?
                      edgpu_xxh64_digest(&w->hash) : cmd->value);
-    return work_write(w, w->dst.vram, edgpu_span_addr(&w->dst), result,
-                      sizeof(result), fault);
+    return work_write(w, 0, result, sizeof(result), fault);
 }
 
 void edgpu_work_forget(EdgpuWork *w)

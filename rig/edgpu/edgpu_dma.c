@@ -66,36 +66,68 @@ static uint32_t edgpu_dma_fault_kind(AddressSpace *as, uint64_t addr,
     return kind;
 }
 
-/* One contiguous piece at a time: pci_dma_rw() goes on behind what failed. */
-static bool edgpu_dma_piece(EdgpuState *s, uint64_t addr, void *buf,
-                            uint64_t *len, bool write, EdgpuFault *fault)
+/*
+ * The RAM that an access starts in, or NULL if it starts in none; *@len becomes
+ * what of it leads there. No RAM goes away while the BQL is held.
+ */
+static MemoryRegion *edgpu_dma_ram(AddressSpace *as, uint64_t addr,
+                                   uint64_t *len, bool write, hwaddr *offset)
+{
+    MemoryRegion *mr;
+    hwaddr piece = *len;
+
+    RCU_READ_LOCK_GUARD();
+    mr = address_space_translate(as, addr, offset, &piece, write, edgpu_attrs);
+    *len = piece;
+    return memory_access_is_direct(mr, write, edgpu_attrs) ? mr : NULL;
+}
+
+/* For what has no bytes to copy from or to, but may answer all the same. */
+static bool edgpu_dma_other(EdgpuState *s, uint64_t addr, void *buf,
+                            uint64_t len, bool write, EdgpuFault *fault)
 {
     PCIDevice *pci = PCI_DEVICE(s);
     AddressSpace *as = pci_get_address_space(pci);
     DMADirection direction = write ? DMA_DIRECTION_FROM_DEVICE
                                    : DMA_DIRECTION_TO_DEVICE;
-    hwaddr piece = *len;
 
-    WITH_RCU_READ_LOCK_GUARD() {
-        hwaddr offset;
+    return pci_dma_rw(pci, addr, buf, len, direction,
+                      edgpu_attrs) == MEMTX_OK ||
+           edgpu_refuse(fault, edgpu_dma_fault_kind(as, addr, write), addr);
+}
 
-        address_space_translate(as, addr, &offset, &piece, write, edgpu_attrs);
+/* May be less than *@len, if the IOMMU has more to say. */
+static bool edgpu_read_piece(EdgpuState *s, uint64_t addr, void *buf,
+                             uint64_t *len, EdgpuFault *fault)
+{
+    hwaddr offset;
+    MemoryRegion *mr = edgpu_dma_ram(pci_get_address_space(PCI_DEVICE(s)),
+                                     addr, len, false, &offset);
+
+    if (!mr) {
+        return edgpu_dma_other(s, addr, buf, *len, false, fault);
     }
-    if (pci_dma_rw(pci, addr, buf, piece, direction,
-                   edgpu_attrs) != MEMTX_OK) {
-        return edgpu_refuse(fault, edgpu_dma_fault_kind(as, addr, write),
-                            addr);
-    }
-    *len = piece;
+    memcpy(buf, (uint8_t *)memory_region_get_ram_ptr(mr) + offset, *len);
     return true;
 }
 
-static bool edgpu_dma_checked(EdgpuState *s, uint64_t addr, void *buf,
-                              uint64_t len, bool write, EdgpuFault *fault)
+/* As memmove(): @buf may be the very bytes that are written. */
+static void edgpu_write_ram(AddressSpace *as, MemoryRegion *mr, hwaddr offset,
+                            const void *buf, uint64_t len)
+{
+    void *ram = (uint8_t *)memory_region_get_ram_ptr(mr) + offset;
+
+    memmove(ram, buf, len);
+    /* The only way to invalidate what was translated from these bytes. */
+    memory_region_ref(mr);
+    address_space_unmap(as, ram, len, true, len);
+}
+
+/* All that can be known before the access; counts it. */
+static bool edgpu_dma_allowed(EdgpuState *s, uint64_t addr, uint64_t len,
+                              EdgpuFault *fault)
 {
     PCIDevice *pci = PCI_DEVICE(s);
-    uint64_t *bytes = write ? &s->stats.dma_write_bytes
-                            : &s->stats.dma_read_bytes;
 
     if (!edgpu_dma_reachable(s, addr, len, fault) ||
         !edgpu_powered(s, fault)) {
@@ -105,13 +137,25 @@ static bool edgpu_dma_checked(EdgpuState *s, uint64_t addr, void *buf,
         return edgpu_refuse(fault, EDGPU_FAULT_BUS_MASTER, addr);
     }
     edgpu_stats_count_access(&s->stats, addr + len - 1);
+    return true;
+}
+
+static bool edgpu_dma_refused(bool write, const EdgpuFault *fault)
+{
+    trace_edgpu_dma_refused(edgpu_fault_name(fault->kind), write, fault->addr);
+    return false;
+}
+
+static bool edgpu_read_pieces(EdgpuState *s, uint64_t addr, void *buf,
+                              uint64_t len, EdgpuFault *fault)
+{
     while (len) {
         uint64_t piece = len;
 
-        if (!edgpu_dma_piece(s, addr, buf, &piece, write, fault)) {
-            return false;
+        if (!edgpu_read_piece(s, addr, buf, &piece, fault)) {
+            return edgpu_dma_refused(false, fault);
         }
-        *bytes += piece;
+        s->stats.dma_read_bytes += piece;
         addr += piece;
         buf += piece;
         len -= piece;
@@ -119,15 +163,68 @@ static bool edgpu_dma_checked(EdgpuState *s, uint64_t addr, void *buf,
     return true;
 }
 
-bool edgpu_dma(EdgpuState *s, uint64_t addr, void *buf, uint64_t len,
-               bool write, EdgpuFault *fault)
+bool edgpu_dma_read(EdgpuState *s, uint64_t addr, void *buf, uint64_t len,
+                    EdgpuFault *fault)
 {
-    trace_edgpu_dma(write, addr, len);
-    if (edgpu_dma_checked(s, addr, buf, len, write, fault)) {
-        return true;
+    trace_edgpu_dma(false, addr, len);
+    if (!edgpu_dma_allowed(s, addr, len, fault)) {
+        return edgpu_dma_refused(false, fault);
     }
-    trace_edgpu_dma_refused(edgpu_fault_name(fault->kind), write, fault->addr);
-    return false;
+    return edgpu_read_pieces(s, addr, buf, len, fault);
+}
+
+const void *edgpu_dma_see(EdgpuState *s, uint64_t addr, void *buf,
+                          uint64_t len, EdgpuFault *fault)
+{
+    uint64_t run = len;
+    MemoryRegion *mr;
+    hwaddr offset;
+
+    trace_edgpu_dma(false, addr, len);
+    if (!edgpu_dma_allowed(s, addr, len, fault)) {
+        edgpu_dma_refused(false, fault);
+        return NULL;
+    }
+    mr = edgpu_dma_ram(pci_get_address_space(PCI_DEVICE(s)), addr, &run, false,
+                       &offset);
+    if (!mr || run < len) {
+        return edgpu_read_pieces(s, addr, buf, len, fault) ? buf : NULL;
+    }
+    s->stats.dma_read_bytes += len;
+    return (uint8_t *)memory_region_get_ram_ptr(mr) + offset;
+}
+
+bool edgpu_dma_write(EdgpuState *s, uint64_t addr, const void *buf,
+                     uint64_t len, void *bounce, EdgpuFault *fault)
+{
+    AddressSpace *as = pci_get_address_space(PCI_DEVICE(s));
+
+    trace_edgpu_dma(true, addr, len);
+    if (!edgpu_dma_allowed(s, addr, len, fault)) {
+        return edgpu_dma_refused(true, fault);
+    }
+    while (len) {
+        uint64_t piece = len;
+        hwaddr offset;
+        MemoryRegion *mr = edgpu_dma_ram(as, addr, &piece, true, &offset);
+
+        if (piece < len && buf != bounce) {
+            /* A later piece may be of what an earlier one overwrites. */
+            buf = memcpy(bounce, buf, len);
+        }
+        if (mr) {
+            edgpu_write_ram(as, mr, offset, buf, piece);
+        } else if (!edgpu_dma_other(s, addr, (void *)buf, piece, true,
+                                    fault)) {
+            return edgpu_dma_refused(true, fault);
+        }
+        s->stats.dma_write_bytes += piece;
+        addr += piece;
+        buf += piece;
+        bounce += piece;
+        len -= piece;
+    }
+    return true;
 }
 
 uint8_t *edgpu_vram(EdgpuState *s, uint64_t offset, uint64_t len,

@@ -22,11 +22,20 @@ bool edgpu_dma_reachable(EdgpuState *s, uint64_t addr, uint64_t len,
                          EdgpuFault *fault);
 
 /*
- * The only way to system memory. Bytes below the faulting address have been
- * transferred, none from there on.
+ * The only ways to system memory. Where a write faults, the bytes below the
+ * faulting address have been written, none from there on.
  */
-bool edgpu_dma(EdgpuState *s, uint64_t addr, void *buf, uint64_t len,
-               bool write, EdgpuFault *fault);
+bool edgpu_dma_read(EdgpuState *s, uint64_t addr, void *buf, uint64_t len,
+                    EdgpuFault *fault);
+/* Where the bytes are, until the BQL is let go: in place, or copied to @buf. */
+const void *edgpu_dma_see(EdgpuState *s, uint64_t addr, void *buf,
+                          uint64_t len, EdgpuFault *fault);
+/*
+ * All of @buf is as good as read before the first byte is written, even if the
+ * address leads to it: @bounce, of the same size, may be needed for that.
+ */
+bool edgpu_dma_write(EdgpuState *s, uint64_t addr, const void *buf,
+                     uint64_t len, void *bounce, EdgpuFault *fault);
 
 /* The only way to VRAM: its bytes, or NULL if the range leaves it. */
 uint8_t *edgpu_vram(EdgpuState *s, uint64_t offset, uint64_t len,

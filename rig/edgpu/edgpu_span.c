@@ -28,7 +28,7 @@ static bool span_fetch_list(EdgpuSpan *span, EdgpuState *gpu, uint64_t addr,
 {
     span->list_size = nents * EDGPU_SG_SIZE;
     span->list = g_malloc(span->list_size);
-    return edgpu_dma(gpu, addr, span->list, span->list_size, false, fault);
+    return edgpu_dma_read(gpu, addr, span->list, span->list_size, fault);
 }
 
 static bool span_check_range(EdgpuState *gpu, bool vram, uint64_t addr,
