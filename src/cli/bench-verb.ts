@@ -1,18 +1,19 @@
 /** `dgpu-rig bench`: measures, and compares with what upstream has; nothing fails for being slow. */
 import { benchTable } from '../report/bench-table.ts';
-import { composeReport, writeReport } from '../report/json-report.ts';
+import { composeReport } from '../report/compose-report.ts';
 import { runExitCode } from '../report/outcome.ts';
+import { writeReports } from '../report/report-files.ts';
 import { prepareRun } from '../suite/run-context.ts';
 import { benchFiles } from '../suite/suite-files.ts';
 import { vitestProject } from '../suite/vitest-projects.ts';
 import { RigError } from '../util/rig-error.ts';
-import { checkReportFile, runRequest, type BenchOptions } from './run-options.ts';
+import { checkReportFiles, runRequest, type BenchOptions } from './run-options.ts';
 import type { Session } from './session.ts';
 import { runVitest } from './vitest-run.ts';
 
 export async function benchVerb(names: readonly string[], options: BenchOptions, session: Session): Promise<number> {
   const include = await benchFiles(names);
-  await checkReportFile(options.json);
+  await checkReportFiles(options);
   const { progress } = session;
   const rig = await prepareRun(runRequest(options, session));
   const { filter } = options;
@@ -22,7 +23,7 @@ export async function benchVerb(names: readonly string[], options: BenchOptions,
 
   const results = reporter.results.filter(({ status }) => status !== 'skip' || filter === undefined);
   if (results.length === 0) throw new RigError('usage', `No bench's name matches ${String(filter)}.`);
-  if (options.json !== undefined) await writeReport(options.json, composeReport(rig, results));
+  await writeReports(options, composeReport(rig, results));
   if (options.keep) progress.print(`Artifacts: ${rig.artifacts}`);
   progress.stop();
   const { accelerator, selection } = rig;

@@ -1,5 +1,6 @@
 /** The command line: verbs, options, and what becomes of every error. */
 import { Command, CommanderError } from 'commander';
+import type { ReportFiles } from '../report/report-files.ts';
 import { EXIT_CODES, RigError } from '../util/rig-error.ts';
 import { benchVerb } from './bench-verb.ts';
 import { buildVerb } from './build-verb.ts';
@@ -13,6 +14,7 @@ import {
   type MachineOptions,
   type RunOptions,
 } from './run-options.ts';
+import { reportVerb } from './report-verb.ts';
 import { runVerb } from './run-verb.ts';
 import { Interruption, INTERRUPTED_EXIT_CODE, openSession, type Session } from './session.ts';
 import { shellVerb } from './shell-verb.ts';
@@ -46,6 +48,13 @@ function program(session: Session, exit: SetExitCode): Command {
     .description('apply, style-check and build every patch of the series, one by one')
     .option('--kernel-src <dir>', 'against this kernel tree instead of the pinned one')
     .action(async (options: { kernelSrc?: string }) => exit(await kernelCheckVerb(options, session)));
+  root
+    .command('report <file>')
+    .description('render what "run --json FILE" wrote; as a table unless told otherwise')
+    .option('--html <file>', 'a report to look at: one file, no network')
+    .option('--junit <file>', 'JUnit XML')
+    .option('--ktap <file>', "KTAP, as the kernel's own tools write it")
+    .action(async (file: string, files: ReportFiles) => exit(await reportVerb(file, files)));
   root
     .command('doctor')
     .description('say what this machine lacks, and how to get it')

@@ -2,6 +2,7 @@
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { REPORT_FORMATS, type ReportFiles } from '../report/report-files.ts';
 import { RigError } from '../util/rig-error.ts';
 import { BACKENDS, DEFAULT_SELECTION, type Backend, type Selection } from '../suite/rig-context.ts';
 import { randomSeed, type RunRequest } from '../suite/run-context.ts';
@@ -26,11 +27,17 @@ export interface ResultOptions extends MachineOptions {
   readonly seed?: number;
   readonly filter?: RegExp;
   readonly json?: string;
+  readonly junit?: string;
+  readonly ktap?: string;
+  readonly html?: string;
+  /** Not of the results, but of all that happens. */
+  readonly jsonl?: string;
 }
 
 export interface RunOptions extends ResultOptions {
   readonly backend: Backend;
   readonly maxVms: number;
+  readonly repeat?: number;
 }
 
 export interface BenchOptions extends ResultOptions {
@@ -58,6 +65,10 @@ function addResultOptions(command: Command): Command {
   return addMachineOptions(command)
     .option('--filter <regex>', 'only tests whose full name matches', parseRegex)
     .option('--json <file>', 'write the results to this file')
+    .option('--junit <file>', 'write them as JUnit XML')
+    .option('--ktap <file>', "write them as KTAP, as the kernel's own tools do")
+    .option('--html <file>', 'write a report to look at: one file, no network')
+    .option('--jsonl <file>', 'write all that happens as it happens, one JSON object a line')
     .addOption(new Option('--seed <n>', 'repeat a run with the seed it printed').argParser(parseCount));
 }
 
@@ -67,6 +78,11 @@ export function addRunOptions(command: Command): Command {
       new Option('--backend <name>', "what the driver's objects live in")
         .choices(BACKENDS)
         .default(DEFAULT_SELECTION.backend),
+    )
+    .addOption(
+      new Option('--repeat <n>', 'repeat each test that failed so often, to learn how often it does').argParser(
+        parseCount,
+      ),
     )
     .addOption(new Option('--max-vms <n>', 'most VMs at the same time').default(defaultMaxVms()).argParser(parseCount));
 }
@@ -92,12 +108,15 @@ function selectionOf(options: ChosenOptions): Selection {
 }
 
 /** Before minutes of work, not after. */
-export async function checkReportFile(file: string | undefined): Promise<void> {
-  if (file === undefined) return;
-  const folder = path.dirname(path.resolve(file));
-  await access(folder, constants.W_OK).catch((cause: unknown) => {
-    throw new RigError('usage', `--json ${file}: there is no folder ${folder} to write to.`, { cause });
-  });
+export async function checkReportFiles(files: ReportFiles): Promise<void> {
+  for (const format of REPORT_FORMATS) {
+    const file = files[format];
+    if (file === undefined) continue;
+    const folder = path.dirname(path.resolve(file));
+    await access(folder, constants.W_OK).catch((cause: unknown) => {
+      throw new RigError('usage', `--${format} ${file}: there is no folder ${folder} to write to.`, { cause });
+    });
+  }
 }
 
 function parseMasks(text: string): number[] {

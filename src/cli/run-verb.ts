@@ -1,6 +1,8 @@
 /** `dgpu-rig run`: builds what is missing, boots, runs suites, judges. */
-import { composeReport, writeReport } from '../report/json-report.ts';
+import { composeReport, runFacts } from '../report/compose-report.ts';
+import { openEventLog } from '../report/event-log.ts';
 import { runExitCode } from '../report/outcome.ts';
+import { writeReports } from '../report/report-files.ts';
 import { summarize } from '../report/run-report.ts';
 import { summaryLine } from '../report/summary-line.ts';
 import { verdictTable } from '../report/verdict-table.ts';
@@ -8,31 +10,42 @@ import { prepareRun } from '../suite/run-context.ts';
 import { suiteFiles } from '../suite/suite-files.ts';
 import { vitestProject } from '../suite/vitest-projects.ts';
 import { RigError } from '../util/rig-error.ts';
-import { checkReportFile, runRequest, type RunOptions } from './run-options.ts';
-import type { Session } from './session.ts';
-import { runVitest } from './vitest-run.ts';
+import { checkReportFiles, runRequest, type RunOptions } from './run-options.ts';
+import { measureRates } from './failure-rates.ts';
+import { loggedSession, type Session } from './session.ts';
+import { runVitest, type VitestRequest } from './vitest-run.ts';
 
-export async function runVerb(names: readonly string[], options: RunOptions, session: Session): Promise<number> {
+export async function runVerb(names: readonly string[], options: RunOptions, quiet: Session): Promise<number> {
   const files = await suiteFiles(names);
-  await checkReportFile(options.json);
+  await checkReportFiles(options);
+  const log = openEventLog(options.jsonl);
+  const session = loggedSession(quiet, log);
   const { progress } = session;
   const rig = await prepareRun(runRequest(options, session));
+  log({ type: 'run-start', ...runFacts(rig) });
   const { build, accelerator, selection } = rig;
   progress.print(
     `Linux ${build.kernel.version}, QEMU ${build.qemu.version}, ${accelerator}, seed ${String(selection.seed)}`,
   );
   const { filter, maxVms } = options;
-  const reporter = await runVitest(
-    { projects: [vitestProject('suites', { include: files, maxVms })], rig, filter },
-    session,
-  );
+  const request: VitestRequest = {
+    projects: [vitestProject('suites', { include: files, maxVms })],
+    rig,
+    filter,
+    onResult: (result) => log({ type: 'test-end', result }),
+  };
+  const reporter = await runVitest(request, session);
 
-  const results = reporter.results.filter(({ status }) => status !== 'skip' || filter === undefined);
+  const ran = reporter.results.filter(({ status }) => status !== 'skip' || filter === undefined);
+  const results = await measureRates(ran, options.repeat ?? 0, request, session);
   if (results.length === 0) throw new RigError('usage', `No test's name matches ${String(filter)}.`);
-  if (options.json !== undefined) await writeReport(options.json, composeReport(rig, results));
+  await writeReports(options, composeReport(rig, results));
   if (options.keep) progress.print(`Artifacts: ${rig.artifacts}`);
   progress.stop();
-  const { pass, fail, error } = summarize(results);
-  process.stdout.write(`\n${verdictTable(results)}\n\n${summaryLine(pass, fail + error)}\n`);
-  return runExitCode(reporter.failures);
+  const summary = summarize(results);
+  const { pass, fail, error, xfail } = summary;
+  process.stdout.write(`\n${verdictTable(results)}\n\n${summaryLine(pass + xfail, fail + error)}\n`);
+  const exitCode = runExitCode(reporter.failures);
+  log({ type: 'run-end', summary, exitCode });
+  return exitCode;
 }

@@ -1,4 +1,5 @@
 /** One invocation of the CLI: how it shows what it does, and how Ctrl-C ends it. */
+import type { Emit } from '../util/rig-event.ts';
 import { createProgress, type Progress } from '../report/progress.ts';
 
 export interface Session {
@@ -11,6 +12,16 @@ export const INTERRUPTED_EXIT_CODE = 130;
 
 export class Interruption extends Error {
   override readonly name = 'Interruption';
+}
+
+/** The same, with everything that happens written down, too. */
+export function loggedSession(session: Session, log: Emit): Session {
+  const { progress } = session;
+  const emit: Emit = (event) => {
+    progress.emit(event);
+    log(event);
+  };
+  return { ...session, progress: { ...progress, emit } };
 }
 
 /** Once: in order, VMs and builds down first. Twice: now; what we started dies with us. */

@@ -3,6 +3,7 @@ import { rmdir } from 'node:fs/promises';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import { repositoryPath } from '../config/paths.ts';
 import { RigReporter } from '../report/rig-reporter.ts';
+import type { TestResult } from '../report/run-report.ts';
 import type { RigContext } from '../suite/rig-context.ts';
 import { untilQemusAreGone } from '../vm/lingering-qemus.ts';
 import type { Session } from './session.ts';
@@ -13,13 +14,14 @@ export interface VitestRequest {
   readonly projects: readonly TestProjectInlineConfiguration[];
   readonly rig: RigContext;
   readonly filter: RegExp | undefined;
+  readonly onResult?: ((result: TestResult) => void) | undefined;
 }
 
 export async function runVitest(request: VitestRequest, { progress, signal }: Session): Promise<RigReporter> {
   signal.throwIfAborted();
   // Half a second to load: only for those who run tests.
   const { createVitest } = await import('vitest/node');
-  const reporter = new RigReporter(progress.emit);
+  const reporter = new RigReporter(progress.emit, request.onResult);
   const ours = INTERRUPTS.map((name) => process.listeners(name));
   const vitest = await createVitest('test', {
     config: false,

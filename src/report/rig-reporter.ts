@@ -7,10 +7,12 @@ import { outcomeOf, suiteName, type TestOutcome } from './test-outcome.ts';
 
 export class RigReporter implements Reporter {
   readonly #emit: Emit;
+  readonly #onResult: (result: TestResult) => void;
   readonly #outcomes: TestOutcome[] = [];
 
-  constructor(emit: Emit) {
+  constructor(emit: Emit, onResult: (result: TestResult) => void = () => undefined) {
     this.#emit = emit;
+    this.#onResult = onResult;
   }
 
   get results(): readonly TestResult[] {
@@ -34,6 +36,7 @@ export class RigReporter implements Reporter {
   onTestCaseResult(test: TestCase): void {
     const outcome = outcomeOf(test);
     this.#outcomes.push(outcome);
+    this.#onResult(outcome.result);
     const { durationMs, status } = outcome.result;
     if (isWatched(test) && status !== 'skip') {
       // The last progress ("stressing …") is of no interest once it is over.
@@ -58,12 +61,14 @@ export class RigReporter implements Reporter {
       test: '(outside of any test)',
       params: {},
       status: 'error',
+      failure: 'infrastructure',
       durationMs: 0,
       metrics: {},
       kernelReports: [],
       message: error.message,
     };
     this.#outcomes.push({ result, failure: 'infrastructure' });
+    this.#onResult(result);
     this.#emit({ type: 'notice', text: `✘ ${suite}: ${error.stack ?? error.message}` });
   }
 }

@@ -2,12 +2,31 @@
 import { z } from 'zod';
 
 const kernelReport = z.object({
-  kind: z
-    .string()
-    .describe('panic, oops, bug, warning, lockdep, kasan, ubsan, hung-task, rcu-stall, soft-lockup, hard-lockup, oom'),
+  kind: z.string().describe('panic, oops, kasan, lockdep, …: all are in src/vm/kernel-report-kinds.ts'),
+  severity: z.enum(['bug', 'note']).describe('a bug fails the test; a note does not'),
   title: z.string().describe("the kernel's own first line"),
   lines: z.array(z.string()),
   fatal: z.boolean().describe('the kernel stopped because of it'),
+  expected: z.boolean().describe('the test provoked it'),
+  count: z.number().describe('how often it came'),
+  where: z.string().optional().describe('function+offset/size'),
+  source: z.array(z.string()).optional().describe('its source lines, if the kernel has debug information'),
+});
+
+const memorySample = z.object({
+  timeMs: z.number().describe('since the boot'),
+  available: z.number().describe('bytes, as all that follow: MemAvailable'),
+  swapUsed: z.number(),
+  shmem: z.number(),
+  swappedOut: z.number().describe('since the boot'),
+  swappedIn: z.number().describe('since the boot'),
+  vram: z.number().optional().describe('handed out by the driver'),
+  gtt: z.number().optional().describe('system memory that is pinned for the device'),
+});
+
+const rate = z.object({
+  failures: z.number(),
+  runs: z.number().describe('by --repeat, the failure that made it necessary not counted'),
 });
 
 const perVariant = <T extends z.ZodType>(value: T): z.ZodRecord<z.ZodString, T> => z.record(z.string(), value);
@@ -26,10 +45,19 @@ export const testResult = z.object({
   suite: z.string().describe('smoke, for src/suites/smoke.suite.ts'),
   test: z.string().describe('full name, with its groups'),
   params: z.record(z.string(), z.union([z.string(), z.number()])).describe('machine, dmaBits, backend, seed'),
-  status: z.enum(['pass', 'fail', 'skip', 'error']).describe('fail: the claim is wrong; error: it could not be judged'),
+  status: z
+    .enum(['pass', 'fail', 'skip', 'error', 'xfail'])
+    .describe('fail: the claim is wrong; error: it could not be judged; xfail: it failed as it is known to'),
+  failure: z
+    .enum(['test', 'kernel', 'infrastructure', 'timeout', 'usage'])
+    .optional()
+    .describe('what failed, unless it passed'),
   durationMs: z.number(),
   metrics: z.record(z.string(), z.number()),
   kernelReports: z.array(kernelReport),
+  memory: z.array(memorySample).optional().describe('of the guest, once a second'),
+  deviceStatistics: z.record(z.string(), z.number()).optional().describe('what the device counted'),
+  rate: rate.optional().describe('how often a test that failed does so'),
   measurements: z.array(measurement).optional().describe('of a bench'),
   message: z.string().optional().describe('why it did not pass'),
   artifacts: z.string().optional().describe("folder with the VM's logs, if kept"),
@@ -40,16 +68,27 @@ export const runReport = z.object({
   host: z.object({ cpus: z.number(), memoryBytes: z.number(), accelerator: z.enum(['kvm', 'tcg']) }),
   kernel: z.object({ version: z.string(), patches: z.array(z.string()) }),
   qemu: z.string().describe('version'),
+  startedAt: z.string().optional().describe('ISO 8601'),
+  seed: z.number().optional(),
   results: z.array(testResult),
-  summary: z.object({ pass: z.number(), fail: z.number(), skip: z.number(), error: z.number() }),
+  summary: z.object({
+    pass: z.number(),
+    fail: z.number(),
+    skip: z.number(),
+    error: z.number(),
+    xfail: z.number(),
+  }),
 });
 
 export type TestResult = z.infer<typeof testResult>;
 export type MeasuredQuantity = z.infer<typeof measurement>;
+export type ReportedKernelBug = z.infer<typeof kernelReport>;
+export type ReportedMemory = z.infer<typeof memorySample>;
 export type RunReport = z.infer<typeof runReport>;
+export type RunFacts = Omit<RunReport, 'results' | 'summary'>;
 
 export function summarize(results: readonly TestResult[]): RunReport['summary'] {
-  const summary = { pass: 0, fail: 0, skip: 0, error: 0 };
+  const summary = { pass: 0, fail: 0, skip: 0, error: 0, xfail: 0 };
   for (const { status } of results) summary[status]++;
   return summary;
 }

@@ -7,6 +7,7 @@ const WORDS: Readonly<Record<TestResult['status'], string>> = {
   fail: 'FAIL',
   skip: 'skip',
   error: 'ERROR',
+  xfail: 'xfail',
 };
 
 const SHOWN_METRICS = [

@@ -6,13 +6,14 @@ import path from 'node:path';
 import { inject, test as base } from 'vitest';
 import type { z } from 'zod';
 import { loadMachineProfile } from '../config/machine-profile.ts';
-import { RigError } from '../util/rig-error.ts';
-import type { KernelReportKind } from '../vm/kernel-report.ts';
+import type { KernelReportKind } from '../vm/kernel-report-kinds.ts';
 import { Vm } from '../vm/vm.ts';
 import { Gpu, GPU_MEMORY } from './gpu.ts';
 import { Guest } from './guest.ts';
+import { sampleMemory } from './memory-sampler.ts';
 import type { Measurement, TestRecord } from './rig-context.ts';
 import type { ProgramReport } from './stress-program.ts';
+import { endVm } from './vm-verdict.ts';
 import { runWithWitnesses, stressWithWitnesses, USUAL_OBJECT_SIZE, type StressFixtures } from './witnessed-stress.ts';
 
 export const test = base
@@ -21,7 +22,7 @@ export const test = base
   .extend('backend', () => inject('rig').selection.backend)
   /** More of the kernel's command line than the machine's own. */
   .extend('kernelArgs', (): readonly string[] => [])
-  /** What kernel reports a control provokes: they don't count against it. */
+  /** Kinds of kernel reports that the test provokes: it fails if one does not come, and not because they do. */
   .extend('provokes', (): readonly KernelReportKind[] => [])
   .extend('seed', () => inject('rig').selection.seed)
   .extend('record', ({ task, machine, dmaBits, backend, seed }): TestRecord => {
@@ -59,7 +60,9 @@ export const test = base
         folder: path.join(rig.artifacts, folderName(task.fullTestName)),
         signal,
       });
-      onCleanup(() => endVm(vm, record, provokes, task.result?.state === 'fail'));
+      onCleanup(() => endVm(vm, record, { failed: task.result?.state === 'fail', provokes }));
+      // A bench has its guest to itself.
+      if (task.file.projectName === 'suites') sampleMemory(vm, (record.memory = []));
       if (vm.state.kind === 'ready') record.metrics['bootMs'] = Math.round(vm.state.bootMs);
       return vm;
     },
@@ -81,30 +84,6 @@ export const test = base
   .extend('stress', ({ stressFixtures }) => (bytes: number, objectSize = USUAL_OBJECT_SIZE) => {
     return stressWithWitnesses(stressFixtures, bytes, objectSize);
   });
-
-/** Judges what only shows afterwards (a kernel report fails a test that passed), and frees the VM. */
-async function endVm(
-  vm: Vm,
-  record: TestRecord,
-  provoked: readonly KernelReportKind[],
-  failed: boolean,
-): Promise<void> {
-  record.kernelReports.push(...vm.kernelReports.filter(({ kind }) => !provoked.includes(kind)));
-  const [report] = record.kernelReports;
-  const keep = failed || report !== undefined || inject('rig').selection.keep;
-  if (keep) {
-    record.artifacts = vm.folder.path;
-    await vm.folder.writeJson('device-stats.json', await lastStatistics(vm));
-  }
-  await vm.end({ keep, verdict: { status: keep && (failed || report) ? 'failed' : 'passed', ...record } });
-  if (report) throw new RigError('kernel', `The guest's kernel reported: ${report.title}`);
-}
-
-/** Of a dead VM there are none, and that must not hide why it died. */
-async function lastStatistics(vm: Vm): Promise<unknown> {
-  if (vm.state.kind !== 'ready') return { missing: 'The VM was dead.' };
-  return new Gpu(vm, new Guest(vm)).statistics().catch((error: unknown) => ({ missing: String(error) }));
-}
 
 function folderName(testName: string): string {
   return testName.replaceAll(/[^\w.-]+/g, '-').replaceAll(/^-+|-+$/g, '');

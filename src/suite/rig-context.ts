@@ -1,6 +1,6 @@
 /** What a run decides once and every test of it gets: `inject('rig')` in the tests, `provide` in the process that starts them. */
 import type { RigBuild } from '../build/build-rig.ts';
-import type { KernelReport } from '../vm/kernel-report.ts';
+import type { DistinctReport } from '../vm/distinct-reports.ts';
 import type { Accelerator } from '../vm/time-limits.ts';
 
 export const BACKENDS = ['shmem', 'backup', 'legacy'] as const;
@@ -31,6 +31,8 @@ export interface RigContext {
   readonly build: RigBuild;
   readonly accelerator: Accelerator;
   readonly selection: Selection;
+  /** ISO 8601. */
+  readonly startedAt: string;
   /** Folder of this run, with one folder per VM in it. */
   readonly artifacts: string;
 }
@@ -46,11 +48,41 @@ export interface Measurement {
   readonly aim?: string;
 }
 
+/** A kernel report, and whether the test is about it: then it is no failure that it came, but would be one had it not. */
+export interface JudgedReport extends DistinctReport {
+  readonly expected: boolean;
+  /** Source lines of `where`, outermost function last; missing where the build has no debug information. */
+  readonly source?: readonly string[];
+}
+
+/** Bytes, but for the time; what the guest does not have is missing. */
+export interface MemorySample {
+  readonly timeMs: number;
+  readonly available: number;
+  readonly swapUsed: number;
+  readonly shmem: number;
+  readonly swappedOut: number;
+  readonly swappedIn: number;
+  readonly vram?: number;
+  readonly gtt?: number;
+}
+
+/** A failure that is known, and why; after that day it is not excused any longer. */
+export interface ExpectedFailure {
+  readonly reason: string;
+  /** Last day, as 2027-01-31. */
+  readonly until: string;
+}
+
 /** What a test leaves for the report, beside its verdict. */
 export interface TestRecord {
   params: Record<string, string | number>;
   metrics: Record<string, number>;
-  kernelReports: KernelReport[];
+  kernelReports: JudgedReport[];
+  /** Once a second, over the life of the VM. */
+  memory?: MemorySample[];
+  /** What the device counted, by the end. */
+  deviceStatistics?: Record<string, number>;
   /** Of a bench. */
   measurements?: Measurement[];
   /** Folder of the VM's artifacts, when they were kept. */
@@ -66,5 +98,7 @@ declare module 'vitest' {
 declare module '@vitest/runner' {
   interface TaskMeta {
     rig?: TestRecord;
+    /** `test(name, { meta: { xfail: { reason, until } } }, …)` */
+    xfail?: ExpectedFailure;
   }
 }

@@ -22,13 +22,15 @@ export async function prepareRun({
   emit,
   signal,
 }: RunRequest): Promise<RigContext> {
+  const startedAt = new Date();
   const profile = await loadMachineProfile(selection.machine);
   const build = await buildRig({ ...(kernelSource === undefined ? {} : { kernelSource }), emit, signal });
   return {
     build,
     accelerator: await chooseAccelerator(accelerator, { software: build, profile, emit, signal }),
     selection,
-    artifacts: path.join(repositoryPath('artifacts'), runName(new Date())),
+    startedAt: startedAt.toISOString(),
+    artifacts: path.join(repositoryPath('artifacts'), runName(startedAt)),
   };
 }
 

@@ -1,4 +1,5 @@
 /** Commands and files in the guest over SSH: loopback only, and only to the host key that the console announced. */
+import { createInterface } from 'node:readline';
 import ssh2, { type ClientChannel } from 'ssh2';
 import { RigError } from '../util/rig-error.ts';
 import { boundedWait, type WaitBounds } from './bounded-wait.ts';
@@ -104,6 +105,17 @@ export class SshSession {
       channel?.destroy();
       throw error;
     }
+  }
+
+  /** Runs a shell command as long as the session lasts, and hands out every line it prints; its end is nobody's concern. */
+  follow(command: string, onLine: (line: string) => void): void {
+    this.#client.exec(command, (error, channel) => {
+      if (error) return;
+      createInterface({ input: channel }).on('line', onLine);
+      channel.on('error', () => undefined);
+      channel.stderr.resume();
+      channel.end();
+    });
   }
 
   async putFile(path: string, content: string | Buffer, mode: number, bounds: WaitBounds): Promise<void> {

@@ -116,6 +116,10 @@ export class Vm {
     return this.#scanner.reports;
   }
 
+  get #firstBug(): KernelReport | undefined {
+    return this.kernelReports.find(({ severity }) => severity === 'bug');
+  }
+
   /** Runs a shell command in the guest to its end, whatever its exit code. */
   async exec(command: string, options: { deadlineMs?: number; stdin?: string } = {}): Promise<CommandResult> {
     const bounds = this.#bounds(options.deadlineMs ?? this.limits.command);
@@ -151,7 +155,7 @@ export class Vm {
 
   /** The failure to report for `error`: a kernel report explains a lost session or a late command, never the reverse. */
   explain(error: unknown): Error {
-    const [report] = this.kernelReports;
+    const report = this.#firstBug;
     if (report) return kernelFailure(report, error);
     return this.#state.kind === 'dead' ? this.#state.failure : this.#withConsole(toError(error));
   }
@@ -210,7 +214,7 @@ export class Vm {
 
   #die(failure: Error): void {
     if (this.#state.kind === 'gone' || this.#state.kind === 'dead') return;
-    const [report] = this.kernelReports;
+    const report = this.#firstBug;
     const reason = report ? kernelFailure(report, failure) : this.#withConsole(failure);
     if (this.#state.kind === 'ready') this.#state.ssh.close();
     this.#state = { kind: 'dead', failure: reason };

@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { findKernelReports, KernelReportScanner } from '../../../src/vm/kernel-report.ts';
+import { distinctReports } from '../../../src/vm/distinct-reports.ts';
+import { findKernelReports, KernelReportScanner, type KernelReport } from '../../../src/vm/kernel-report.ts';
 
 const FOLDER = path.join(import.meta.dirname, 'kernel-reports');
 const HEADER = /^# report: (\S+) (fatal|alive) \| (.*)$/;
@@ -12,6 +13,9 @@ interface Fixture {
   readonly name: string;
   readonly log: string;
   readonly expected: readonly string[];
+  /** Of the distinct ones among them, where they say so. */
+  readonly where: readonly string[];
+  readonly origin: string;
 }
 
 function readFixture(name: string): Fixture {
@@ -22,21 +26,37 @@ function readFixture(name: string): Fixture {
     const [, kind, fate, title] = HEADER.exec(line) ?? [];
     return kind === undefined ? [] : [`${kind} ${String(fate)} | ${String(title)}`];
   });
-  return { name, log, expected };
+  const values = (key: string): string[] =>
+    headers.flatMap((line) => (line.startsWith(`# ${key}: `) ? [line.slice(key.length + 4)] : []));
+  return { name, log, expected, where: values('where'), origin: values('origin').join() };
 }
 
 const fixtures = readdirSync(FOLDER).sort().map(readFixture);
 
+function describeReport({ kind, fatal, title }: KernelReport): string {
+  return `${kind} ${fatal ? 'fatal' : 'alive'} | ${title}`;
+}
+
 function found(log: string): string[] {
-  return findKernelReports(log).map(({ kind, fatal, title }) => `${kind} ${fatal ? 'fatal' : 'alive'} | ${title}`);
+  return findKernelReports(log).map(describeReport);
 }
 
 const withoutFate = (report: string): string => report.replace(/ (fatal|alive) /, ' ');
 
-describe.for(fixtures)('$name', ({ name, log, expected }) => {
+describe.for(fixtures)('$name', ({ name, log, expected, where, origin }) => {
   test('says what it is', () => {
     expect(found(log)).toEqual(expected);
     expect(expected.length === 0, 'near-misses, and only they, are named so').toBe(name.startsWith('silent-'));
+  });
+
+  test('says where it is', () => {
+    const found = distinctReports(findKernelReports(log));
+    expect(found.flatMap((report) => report.where ?? [])).toEqual(where);
+    expect(found.reduce((sum, { count }) => sum + count, 0)).toBe(expected.length);
+  });
+
+  test('says where its text is from', () => {
+    expect(origin).toMatch(/^(provoked in a 7\.3\.4 guest|written after \S)/);
   });
 
   test('with the carriage returns of a serial line', () => {
@@ -44,10 +64,13 @@ describe.for(fixtures)('$name', ({ name, log, expected }) => {
     expect(found(log.replaceAll('\n', '\r\r\n'))).toEqual(expected);
   });
 
-  test('cut off at any byte, it says no more and nothing else', () => {
+  test('cut off anywhere, it says no more and nothing else', () => {
     const all = expected.map(withoutFate);
-    for (let end = 0; end <= log.length; end++) {
-      const partial = found(log.slice(0, end)).map(withoutFate);
+    const scanner = new KernelReportScanner();
+    // Only complete lines are looked at: to cut at any byte is to cut at a line.
+    for (const line of log.split('\n')) {
+      scanner.push(line);
+      const partial = scanner.reports.map(describeReport).map(withoutFate);
       expect(all.slice(0, partial.length)).toEqual(partial);
     }
   });
@@ -92,4 +115,54 @@ test('the lines of a report end with its trace', () => {
   ];
   const [report] = findKernelReports(log.map((line) => `[    1.000000] ${line}\n`).join(''));
   expect(report?.lines).toEqual(log.slice(0, 3));
+});
+
+describe('reports of several CPUs at the same time', () => {
+  const texts = fixtures.filter(({ name }) => !name.startsWith('silent-')).map(({ log }) => log.split('\n'));
+  const asCaller = (line: string, caller: string): string =>
+    line.replace(/^\[ *(\d+\.\d+)\](\[ *[CT]\d+\])? /, `[$1][${caller.padStart(5)}] `);
+  const kindsOf = (lines: readonly string[]): string[] =>
+    findKernelReports(`${lines.join('\n')}\n`).map(({ kind }) => kind);
+
+  /** Two logs shuffled into each other, each in its own order. */
+  const interleaved = fc
+    .tuple(fc.constantFrom(...texts), fc.constantFrom(...texts), fc.infiniteStream(fc.boolean()))
+    .map(([left, right, coin]) => {
+      const [a, b] = [left.map((line) => asCaller(line, 'T1')), right.map((line) => asCaller(line, 'T2'))];
+      const mixed: string[] = [];
+      for (let [i, j] = [0, 0]; i < a.length || j < b.length;) {
+        const takeLeft = j >= b.length || (i < a.length && coin.next().value === true);
+        mixed.push((takeLeft ? a[i++] : b[j++]) ?? '');
+      }
+      return { mixed, kinds: [kindsOf(a)[0], kindsOf(b)[0]] };
+    });
+
+  test('the first of each is found, whatever their lines are mixed with', () => {
+    fc.assert(
+      fc.property(interleaved, ({ mixed, kinds }) => {
+        const found = kindsOf(mixed);
+        for (const kind of kinds) expect(found).toContain(kind);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('bytes may be missing anywhere: nothing breaks, and what comes before the gap stays as it was', () => {
+    const cut = fc.tuple(fc.constantFrom(...texts), fc.nat(), fc.nat({ max: 400 }));
+    fc.assert(
+      fc.property(cut, ([lines, at, length]) => {
+        const log = lines.join('\n');
+        const start = at % log.length;
+        const before = findKernelReports(log.slice(0, start)).map(({ kind }) => kind);
+        const after = findKernelReports(log.slice(0, start) + log.slice(start + length)).map(({ kind }) => kind);
+        expect(after.slice(0, before.length)).toEqual(before);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+test('a title in the middle of another line is found all the same', () => {
+  const torn = '[    1.000000] edgpu: mapping [    1.000001] BUG: KASAN: slab-use-after-free in f+0x1/0x2\n';
+  expect(found(torn)).toEqual(['kasan alive | BUG: KASAN: slab-use-after-free in f+0x1/0x2']);
 });

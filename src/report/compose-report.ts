@@ -1,0 +1,20 @@
+/** The one record of a run, from which everything else that is written about it is made. */
+import { cpus, totalmem } from 'node:os';
+import type { RigContext } from '../suite/rig-context.ts';
+import { runReport, summarize, type RunFacts, type RunReport, type TestResult } from './run-report.ts';
+
+/** What is the same for all results of a run. */
+export function runFacts({ build, accelerator, selection, startedAt }: RigContext): RunFacts {
+  return {
+    schema: 1,
+    host: { cpus: cpus().length, memoryBytes: totalmem(), accelerator },
+    kernel: { version: build.kernel.version, patches: [...build.kernel.patches] },
+    qemu: build.qemu.version,
+    startedAt,
+    seed: selection.seed,
+  };
+}
+
+export function composeReport(rig: RigContext, results: readonly TestResult[]): RunReport {
+  return runReport.parse({ ...runFacts(rig), results, summary: summarize(results) });
+}

@@ -1,0 +1,125 @@
+/** One run, rendered in every format: what each says of a verdict, and that no text breaks it. */
+import { readFileSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { openEventLog } from '../../../src/report/event-log.ts';
+import { htmlReport } from '../../../src/report/html-report.ts';
+import { junitReport } from '../../../src/report/junit-report.ts';
+import { ktapReport } from '../../../src/report/ktap-report.ts';
+import { writeReports } from '../../../src/report/report-files.ts';
+import { runReport } from '../../../src/report/run-report.ts';
+import { SAMPLE_REPORT } from './sample-report.ts';
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-formats-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  return folder;
+}
+
+test('the sample is what the JSON schema says', () => {
+  expect(runReport.parse(SAMPLE_REPORT)).toEqual(SAMPLE_REPORT);
+});
+
+describe('JUnit', () => {
+  const xml = junitReport(SAMPLE_REPORT);
+
+  test('counts a wrong claim as a failure and what could not be judged as an error', () => {
+    expect(xml).toContain('<testsuites tests="6" failures="1" errors="1" skipped="2"');
+    expect(xml).toContain('<testsuite name="smoke" tests="3" failures="1" errors="0" skipped="1"');
+    expect(xml).toMatch(/<failure message="[^"]*" type="kernel">/);
+    expect(xml).toMatch(/<error message="no answer" type="timeout">no answer<\/error>/);
+  });
+
+  test('escapes what XML gives a meaning, and replaces what it has no way to say', () => {
+    expect(xml).toContain("&lt;b&gt;&quot;it's&quot; &amp; \uFFFD # bell&lt;/b&gt;&#10;second line");
+    expect(xml).not.toMatch(/[^\t\n\r\u0020-\uFFFD]/);
+    expect(xml.match(/<testcase /g)).toHaveLength(6);
+    expect(xml.match(/<\/testcase>/g)).toHaveLength(6);
+  });
+
+  test('has the text of kernel reports, and where the artifacts are', () => {
+    expect(xml).toContain('<system-err>kasan, in ttm_bo_release+0x4d/0x1d0 [ttm], 3 times&#10;BUG: KASAN');
+    expect(xml).toContain('<property name="artifacts" value="/work/artifacts/one"/>');
+  });
+});
+
+describe('KTAP', () => {
+  const lines = ktapReport(SAMPLE_REPORT).split('\n');
+
+  test('nests suites, and says each verdict in the words of the format', () => {
+    expect(lines.filter((line) => !line.includes('# ') || line.includes('ok '))).toMatchInlineSnapshot(`
+      [
+        "KTAP version 1",
+        "1..2",
+        "  KTAP version 1",
+        "  1..3",
+        "  ok 1 dma-bits 40 > keeps objects machine=tiers dmaBits=40 backend=shmem seed=1",
+        "  not ok 2 dma-bits 48 > keeps objects machine=tiers dmaBits=48 backend=shmem seed=1",
+        "  ok 3 dma-bits 32 > keeps objects machine=tiers dmaBits=32 backend=shmem seed=1 # XFAIL Expected until 2027-01-01: <b>"it's" &   bell</b>",
+        "not ok 1 smoke",
+        "  KTAP version 1",
+        "  1..3",
+        "  not ok 1 survives machine=tiers dmaBits=40 backend=shmem seed=1 # TIMEOUT no answer",
+        "  ok 2 is skipped machine=tiers dmaBits=40 backend=shmem seed=1 # SKIP an IOMMU translates",
+        "  ok 3 is measured machine=tiers dmaBits=40 backend=shmem seed=1",
+        "not ok 2 mmap",
+        "",
+      ]
+    `);
+  });
+
+  test('text never becomes a directive, and a line never two', () => {
+    expect(lines.filter((line) => / # (SKIP|XFAIL|TIMEOUT|ERROR)/.test(line))).toHaveLength(3);
+    expect(lines.every((line) => /^(KTAP version 1|1\.\.\d+|(not )?ok \d+ .*|# .*|#|)$/.test(line.trimStart()))).toBe(
+      true,
+    );
+  });
+});
+
+describe('HTML', () => {
+  const page = htmlReport(SAMPLE_REPORT, '/work');
+
+  test('needs nothing from anywhere', () => {
+    expect(page).not.toMatch(/(src|href)="(https?:)?\/\//);
+    expect(page).not.toMatch(/<(script|link|img|iframe)\b|@import|url\(/);
+  });
+
+  test('escapes what a test or a kernel said', () => {
+    expect(page).toContain('&lt;b&gt;&quot;it&#39;s&quot; &amp; \u0007 # bell&lt;/b&gt;\nsecond line');
+    expect(page).not.toContain('<b>"it');
+    expect(page).toContain(' &lt;TASK&gt;');
+  });
+
+  test('links the artifacts relative to itself', () => {
+    expect(page).toContain('<a href="artifacts/one/serial.log">serial.log</a>');
+  });
+});
+
+test('each format goes to the file that is named for it, and only those', async () => {
+  const folder = await temporaryFolder();
+  const json = path.join(folder, 'a.json');
+  await writeReports({ json, ktap: path.join(folder, 'a.ktap') }, SAMPLE_REPORT);
+  expect(runReport.parse(JSON.parse(await readFile(json, 'utf8')))).toEqual(SAMPLE_REPORT);
+  expect(await readFile(path.join(folder, 'a.ktap'), 'utf8')).toBe(ktapReport(SAMPLE_REPORT));
+  await expect(writeReports({ html: path.join(folder, 'no/such') }, SAMPLE_REPORT)).rejects.toMatchObject({
+    failureClass: 'infrastructure',
+  });
+});
+
+test('the event log has every event on a line of its own, at once', async () => {
+  const file = path.join(await temporaryFolder(), 'events.jsonl');
+  const log = openEventLog(file);
+  log({ type: 'notice', text: 'one\ntwo' });
+  log({ type: 'run-end', summary: SAMPLE_REPORT.summary, exitCode: 3 });
+  const events = readFileSync(file, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line): unknown => JSON.parse(line));
+  expect(events).toMatchObject([
+    { type: 'notice', text: 'one\ntwo' },
+    { type: 'run-end', exitCode: 3 },
+  ]);
+  expect(() => openEventLog('/no/such/folder/x')).toThrow(expect.objectContaining({ failureClass: 'usage' }) as Error);
+});
