@@ -21,6 +21,8 @@ extern "C" {
 #define DRM_EDGPU_GEM_MOVE		0x04
 #define DRM_EDGPU_SUBMIT		0x05
 #define DRM_EDGPU_WAIT			0x06
+#define DRM_EDGPU_GEM_PREAD		0x07
+#define DRM_EDGPU_GEM_PWRITE		0x08
 
 /* drm_edgpu_get_param.param */
 #define EDGPU_PARAM_VRAM_SIZE		0
@@ -130,6 +132,19 @@ struct drm_edgpu_wait {
 	__s64 timeout_ns;	/* CLOCK_MONOTONIC, absolute */
 };
 
+/*
+ * Read from, or write to, an object by CPU, wherever it is, when the jobs that
+ * are in the way are done. Not for imported objects: EOPNOTSUPP. On failure,
+ * part of it may be done.
+ */
+struct drm_edgpu_gem_rw {
+	__u32 handle;
+	__u32 pad;
+	__u64 offset;
+	__u64 len;		/* not zero */
+	__u64 data;		/* user pointer */
+};
+
 #define DRM_IOCTL_EDGPU_GET_PARAM \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GET_PARAM, struct drm_edgpu_get_param)
 #define DRM_IOCTL_EDGPU_GEM_CREATE \
@@ -144,6 +159,10 @@ struct drm_edgpu_wait {
 	DRM_IOW(DRM_COMMAND_BASE + DRM_EDGPU_SUBMIT, struct drm_edgpu_submit)
 #define DRM_IOCTL_EDGPU_WAIT \
 	DRM_IOW(DRM_COMMAND_BASE + DRM_EDGPU_WAIT, struct drm_edgpu_wait)
+#define DRM_IOCTL_EDGPU_GEM_PREAD \
+	DRM_IOW(DRM_COMMAND_BASE + DRM_EDGPU_GEM_PREAD, struct drm_edgpu_gem_rw)
+#define DRM_IOCTL_EDGPU_GEM_PWRITE \
+	DRM_IOW(DRM_COMMAND_BASE + DRM_EDGPU_GEM_PWRITE, struct drm_edgpu_gem_rw)
 
 #if defined(__cplusplus)
 }

@@ -14,9 +14,12 @@
 #include <drm/drm_ioctl.h>
 #include <drm/drm_print.h>
 
+#include "edgpu_access.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
+#include "edgpu_engine.h"
 #include "edgpu_gem.h"
+#include "edgpu_prime.h"
 #include "edgpu_shrinker.h"
 #include "edgpu_submit.h"
 #include "edgpu_ttm.h"
@@ -24,6 +27,51 @@
 /* What the DMA API can be told: ZONE_DMA is the least, see dma_supported(). */
 #define EDGPU_MIN_DMA_BITS	24
 #define EDGPU_MAX_DMA_BITS	64
+
+/**
+ * edgpu_enter() - begin to use the device
+ * @edgpu: the device
+ * @idx: out: for edgpu_exit()
+ *
+ * For ioctls, with no lock held. In between neither user space nor other
+ * drivers may be waited for, except for their fences: a reset or removal of the
+ * device waits for the end.
+ *
+ * Return: 0, -ENODEV if it is gone, -EIO if it is wedged, -EINTR.
+ */
+int edgpu_enter(struct edgpu_device *edgpu, int *idx)
+{
+	int ret;
+
+	if (!drm_dev_enter(&edgpu->drm, idx))
+		return -ENODEV;
+
+	ret = down_read_interruptible(&edgpu->reset_sem);
+	if (ret)
+		goto err_exit;
+
+	ret = -EIO;
+	if (READ_ONCE(edgpu->wedged))
+		goto err_up;
+	return 0;
+
+err_up:
+	up_read(&edgpu->reset_sem);
+err_exit:
+	drm_dev_exit(*idx);
+	return ret;
+}
+
+/**
+ * edgpu_exit() - end it
+ * @edgpu: the device
+ * @idx: from edgpu_enter()
+ */
+void edgpu_exit(struct edgpu_device *edgpu, int idx)
+{
+	up_read(&edgpu->reset_sem);
+	drm_dev_exit(idx);
+}
 
 static char *edgpu_backend = "shmem";
 module_param_named(backend, edgpu_backend, charp, 0444);
@@ -43,7 +91,6 @@ static int edgpu_get_param_ioctl(struct drm_device *drm, void *data, struct drm_
 {
 	struct edgpu_device *edgpu = to_edgpu(drm);
 	struct drm_edgpu_get_param *args = data;
-	int idx;
 
 	if (args->pad)
 		return -EINVAL;
@@ -62,10 +109,7 @@ static int edgpu_get_param_ioctl(struct drm_device *drm, void *data, struct drm_
 		args->value = edgpu->dma_bits;
 		return 0;
 	case EDGPU_PARAM_VRAM_GENERATION:
-		if (!drm_dev_enter(drm, &idx))
-			return -ENODEV;
-		args->value = edgpu_read(edgpu, EDGPU_REG_VRAM_GENERATION);
-		drm_dev_exit(idx);
+		args->value = READ_ONCE(edgpu->vram_generation);
 		return 0;
 	case EDGPU_PARAM_BACKEND:
 		args->value = edgpu_backend_params[edgpu->backend];
@@ -81,6 +125,8 @@ static const struct drm_ioctl_desc edgpu_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(EDGPU_GEM_MMAP_OFFSET, edgpu_gem_mmap_offset_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_GEM_INFO, edgpu_gem_info_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_GEM_MOVE, edgpu_gem_move_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(EDGPU_GEM_PREAD, edgpu_gem_pread_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(EDGPU_GEM_PWRITE, edgpu_gem_pwrite_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_SUBMIT, edgpu_submit_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_WAIT, edgpu_wait_ioctl, DRM_RENDER_ALLOW),
 };
@@ -93,6 +139,7 @@ static const struct drm_driver edgpu_drm_driver = {
 	.fops = &edgpu_fops,
 	.ioctls = edgpu_ioctls,
 	.num_ioctls = ARRAY_SIZE(edgpu_ioctls),
+	.gem_prime_import_sg_table = edgpu_gem_import_sg_table,
 #ifdef CONFIG_DEBUG_FS
 	.debugfs_init = edgpu_debugfs_init,
 #endif
@@ -159,8 +206,14 @@ static int edgpu_init_vram(struct edgpu_device *edgpu)
 				     "VRAM of 0x%llx bytes, 0x%llx of them visible\n",
 				     edgpu->vram_size, edgpu->aperture_size);
 
-	return devm_arch_io_reserve_memtype_wc(&pdev->dev, edgpu->aperture_base,
-					       edgpu->aperture_size);
+	ret = devm_arch_io_reserve_memtype_wc(&pdev->dev, edgpu->aperture_base,
+					      edgpu->aperture_size);
+	if (ret)
+		return ret;
+
+	edgpu->aperture = devm_ioremap_wc(&pdev->dev, edgpu->aperture_base,
+					  edgpu->aperture_size);
+	return edgpu->aperture ? 0 : -ENOMEM;
 }
 
 /*
@@ -202,6 +255,7 @@ static int edgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (IS_ERR(edgpu))
 		return PTR_ERR(edgpu);
 	edgpu->pdev = pdev;
+	init_rwsem(&edgpu->reset_sem);
 	pci_set_drvdata(pdev, edgpu);
 
 	ret = edgpu_init_backend(edgpu);
@@ -219,7 +273,7 @@ static int edgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = edgpu_init_dma(edgpu);
 	if (ret)
 		return ret;
-	ret = edgpu_rings_init(edgpu);
+	ret = edgpu_engines_init(edgpu);
 	if (ret)
 		return ret;
 	ret = edgpu_ttm_init(edgpu);
@@ -230,11 +284,11 @@ static int edgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return ret;
 
 	pci_set_master(pdev);
-	edgpu_rings_start(edgpu);
+	edgpu_engines_start(edgpu);
 
 	ret = drm_dev_register(&edgpu->drm, 0);
 	if (ret) {
-		edgpu_rings_stop(edgpu);
+		edgpu_engines_stop(edgpu);
 		edgpu_shrinker_fini(edgpu);
 		return ret;
 	}
@@ -254,14 +308,15 @@ static void edgpu_remove(struct pci_dev *pdev)
 
 	drm_dev_unplug(&edgpu->drm);
 	edgpu_shrinker_fini(edgpu);
-	edgpu_rings_wait_idle(edgpu);
-	edgpu_rings_stop(edgpu);
-	edgpu_evict_system(edgpu);
+	edgpu_engines_wait_idle(edgpu);
+	edgpu_engines_stop(edgpu);
+	cancel_work_sync(&edgpu->wedged_event);
+	edgpu_ttm_disconnect(edgpu);
 }
 
 static void edgpu_shutdown(struct pci_dev *pdev)
 {
-	edgpu_rings_stop(pci_get_drvdata(pdev));
+	edgpu_engines_stop(pci_get_drvdata(pdev));
 }
 
 static const struct pci_device_id edgpu_pci_ids[] = {
@@ -276,9 +331,11 @@ static struct pci_driver edgpu_pci_driver = {
 	.probe = edgpu_probe,
 	.remove = edgpu_remove,
 	.shutdown = edgpu_shutdown,
+	.err_handler = &edgpu_reset_handlers,
 	.driver.pm = pm_sleep_ptr(&edgpu_pm_ops),
 };
 module_pci_driver(edgpu_pci_driver);
 
 MODULE_DESCRIPTION("Emulated discrete GPU (edgpu)");
 MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("DMA_BUF");

@@ -4,6 +4,8 @@
 
 #include <linux/io.h>
 #include <linux/pci.h>
+#include <linux/rwsem.h>
+#include <linux/workqueue.h>
 
 #include <drm/drm_device.h>
 #include <drm/ttm/ttm_device.h>
@@ -11,10 +13,10 @@
 #include "edgpu_regs.h"
 #include "edgpu_ring.h"
 #include "edgpu_tt.h"
+#include "edgpu_vram.h"
 
 struct drm_minor;
 struct shrinker;
-struct workqueue_struct;
 
 /**
  * struct edgpu_device - one emulated GPU
@@ -28,6 +30,8 @@ struct edgpu_device {
 	void __iomem *regs;
 	/** @aperture_base: CPU address of the start of VRAM */
 	resource_size_t aperture_base;
+	/** @aperture: that, mapped; valid as @regs */
+	void __iomem *aperture;
 	/** @aperture_size: bytes of VRAM the CPU reaches */
 	u64 aperture_size;
 	/** @vram_size: bytes */
@@ -40,12 +44,28 @@ struct edgpu_device {
 	unsigned int num_engines;
 	/** @rings: one per engine */
 	struct edgpu_ring rings[EDGPU_MAX_ENGINES];
+	/**
+	 * @reset_sem: held for writing while the device is being reset. Taken
+	 * by ioctls, before any reservation; whatever can run without an ioctl
+	 * only takes objects out of VRAM, and copes with engines that stand still.
+	 */
+	struct rw_semaphore reset_sem;
+	/** @wedged: the device does not answer any more */
+	bool wedged;
+	/** @wedged_event: tells user space */
+	struct work_struct wedged_event;
+	/** @vram_generation: of the VRAM that content is in now */
+	u32 vram_generation;
 	/** @wq: watchdogs; ends fences, so must make progress in reclaim */
 	struct workqueue_struct *wq;
 	/** @ttm: the memory manager */
 	struct ttm_device ttm;
+	/** @vram: the manager of VRAM */
+	struct edgpu_vram vram;
 	/** @pool_pages: held by objects, of the backends that use the pool */
 	atomic_long_t pool_pages;
+	/** @pins: of objects that other devices use */
+	atomic_t pins;
 	/** @shrinker: takes pages of idle objects under memory pressure */
 	struct shrinker *shrinker;
 };
@@ -75,10 +95,20 @@ static inline void edgpu_write(struct edgpu_device *edgpu, u32 reg, u32 value)
 	writel(value, edgpu->regs + reg);
 }
 
+/* A device that has gone away reads as all ones. */
+static inline bool edgpu_is_alive(struct edgpu_device *edgpu)
+{
+	return edgpu_read(edgpu, EDGPU_REG_ID) == EDGPU_ID;
+}
+
+int edgpu_enter(struct edgpu_device *edgpu, int *idx);
+void edgpu_exit(struct edgpu_device *edgpu, int idx);
+
 #ifdef CONFIG_DEBUG_FS
 void edgpu_debugfs_init(struct drm_minor *minor);
 #endif
 
 extern const struct dev_pm_ops edgpu_pm_ops;
+extern const struct pci_error_handlers edgpu_reset_handlers;
 
 #endif

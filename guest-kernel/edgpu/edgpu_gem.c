@@ -9,12 +9,14 @@
 
 #include <drm/drm_drv.h>
 #include <drm/drm_gem_ttm_helper.h>
+#include <drm/drm_prime.h>
 #include <drm/drm_vma_manager.h>
 #include <drm/ttm/ttm_tt.h>
 
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_gem.h"
+#include "edgpu_prime.h"
 #include "edgpu_vram.h"
 
 #define EDGPU_PLACEMENTS	(EDGPU_PLACEMENT_SYSTEM | EDGPU_PLACEMENT_VRAM)
@@ -27,6 +29,8 @@ static const enum ttm_caching edgpu_cachings[] = {
 
 static void edgpu_bo_destroy(struct ttm_buffer_object *tbo)
 {
+	if (drm_gem_is_imported(&tbo->base))
+		drm_prime_gem_destroy(&tbo->base, tbo->sg);
 	drm_gem_object_release(&tbo->base);
 	kfree(to_edgpu_bo(tbo));
 }
@@ -46,13 +50,20 @@ bool edgpu_bo_is_ours(struct ttm_buffer_object *bo)
  * edgpu_bo_note_errors() - keep the errors of jobs that are done
  * @bo: the object, locked
  *
+ * And note whether a reset has cost it its content in VRAM.
+ *
  * The reservation object drops fences that have signalled whenever it needs
  * their place, and their errors with them. So this is called before that.
  */
 void edgpu_bo_note_errors(struct edgpu_bo *bo)
 {
+	struct ttm_resource *res = bo->base.resource;
 	struct dma_resv_iter cursor;
 	struct dma_fence *fence;
+
+	if (res && res->mem_type == TTM_PL_VRAM &&
+	    edgpu_vram_lost(ttm_to_edgpu(bo->base.bdev), res))
+		bo->error = -EIO;
 
 	dma_resv_for_each_fence(&cursor, bo->base.base.resv,
 				DMA_RESV_USAGE_BOOKKEEP, fence) {
@@ -68,8 +79,13 @@ static void edgpu_gem_free(struct drm_gem_object *gem)
 	ttm_bo_fini(drm_gem_ttm_of_gem(gem));
 }
 
-/* The CPU needs the object where it can see it. */
-static int edgpu_bo_make_visible(struct ttm_buffer_object *bo)
+/**
+ * edgpu_bo_make_visible() - have an object where the CPU can see it
+ * @bo: the object, locked
+ *
+ * Return: 0 or a negative error code.
+ */
+int edgpu_bo_make_visible(struct ttm_buffer_object *bo)
 {
 	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
 	struct ttm_operation_ctx ctx = {
@@ -78,8 +94,11 @@ static int edgpu_bo_make_visible(struct ttm_buffer_object *bo)
 	};
 	struct edgpu_placement placement;
 
-	if (!bo->resource || bo->resource->mem_type != TTM_PL_VRAM ||
-	    edgpu_vram_visible(edgpu, bo->resource))
+	if (bo->resource->mem_type != TTM_PL_VRAM)
+		return 0;
+	if (READ_ONCE(edgpu->wedged))
+		return -EIO;
+	if (edgpu_vram_visible(bo->resource))
 		return 0;
 
 	edgpu_bo_note_errors(to_edgpu_bo(bo));
@@ -150,12 +169,37 @@ static const struct vm_operations_struct edgpu_gem_vm_ops = {
 	.access = edgpu_gem_access,
 };
 
+static int edgpu_gem_mmap(struct drm_gem_object *gem, struct vm_area_struct *vma)
+{
+	if (drm_gem_is_imported(gem))
+		return edgpu_gem_mmap_import(gem, vma);
+	return drm_gem_ttm_mmap(gem, vma);
+}
+
 static const struct drm_gem_object_funcs edgpu_gem_funcs = {
 	.free = edgpu_gem_free,
-	.mmap = drm_gem_ttm_mmap,
+	.pin = edgpu_gem_pin,
+	.unpin = edgpu_gem_unpin,
+	.get_sg_table = edgpu_gem_get_sg_table,
+	.vmap = edgpu_gem_vmap,
+	.vunmap = edgpu_gem_vunmap,
+	.mmap = edgpu_gem_mmap,
 	.print_info = drm_gem_ttm_print_info,
 	.vm_ops = &edgpu_gem_vm_ops,
 };
+
+static struct edgpu_bo *edgpu_bo_alloc(struct edgpu_device *edgpu, u64 size)
+{
+	struct edgpu_bo *bo;
+
+	bo = kzalloc_obj(*bo);
+	if (!bo)
+		return ERR_PTR(-ENOMEM);
+
+	bo->base.base.funcs = &edgpu_gem_funcs;
+	drm_gem_private_object_init(&edgpu->drm, &bo->base.base, size);
+	return bo;
+}
 
 static struct edgpu_bo *
 edgpu_bo_create(struct edgpu_device *edgpu, const struct drm_edgpu_gem_create *args)
@@ -168,14 +212,12 @@ edgpu_bo_create(struct edgpu_device *edgpu, const struct drm_edgpu_gem_create *a
 	struct edgpu_bo *bo;
 	int ret;
 
-	bo = kzalloc_obj(*bo);
-	if (!bo)
-		return ERR_PTR(-ENOMEM);
+	bo = edgpu_bo_alloc(edgpu, args->size);
+	if (IS_ERR(bo))
+		return bo;
 
 	bo->placement = args->placement;
 	bo->caching = edgpu_cachings[args->caching];
-	bo->base.base.funcs = &edgpu_gem_funcs;
-	drm_gem_private_object_init(&edgpu->drm, &bo->base.base, args->size);
 	edgpu_placement_init(&placement, args->placement,
 			     args->flags & EDGPU_CREATE_PREFER_SYSTEM);
 
@@ -188,6 +230,36 @@ edgpu_bo_create(struct edgpu_device *edgpu, const struct drm_edgpu_gem_create *a
 
 	ttm_bo_unreserve(&bo->base);
 	return bo;
+}
+
+/**
+ * edgpu_bo_create_import() - an object for the memory of another driver
+ * @edgpu: the device
+ * @size: in bytes, whole pages
+ * @sg: where it is for the device
+ * @resv: of the memory, locked
+ *
+ * Return: the object, or an error pointer.
+ */
+struct edgpu_bo *edgpu_bo_create_import(struct edgpu_device *edgpu, u64 size,
+					struct sg_table *sg, struct dma_resv *resv)
+{
+	struct ttm_operation_ctx ctx = { };
+	struct edgpu_placement placement;
+	struct edgpu_bo *bo;
+	int ret;
+
+	bo = edgpu_bo_alloc(edgpu, size);
+	if (IS_ERR(bo))
+		return bo;
+
+	bo->placement = EDGPU_PLACEMENT_SYSTEM;
+	bo->caching = ttm_cached;
+	edgpu_placement_init(&placement, bo->placement, true);
+	ret = ttm_bo_init_reserved(&edgpu->ttm, &bo->base, ttm_bo_type_sg,
+				   &placement.base, 0, &ctx, sg, resv,
+				   edgpu_bo_destroy);
+	return ret ? ERR_PTR(ret) : bo;
 }
 
 /*
@@ -228,8 +300,9 @@ int edgpu_gem_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 	ret = edgpu_check_create(edgpu, args);
 	if (ret)
 		return ret;
-	if (!drm_dev_enter(drm, &idx))
-		return -ENODEV;
+	ret = edgpu_enter(edgpu, &idx);
+	if (ret)
+		return ret;
 
 	args->size = PAGE_ALIGN(args->size);
 	bo = edgpu_bo_create(edgpu, args);
@@ -239,7 +312,7 @@ int edgpu_gem_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 		ret = drm_gem_handle_create(file, &bo->base.base, &args->handle);
 		drm_gem_object_put(&bo->base.base);
 	}
-	drm_dev_exit(idx);
+	edgpu_exit(edgpu, idx);
 	return ret;
 }
 
@@ -333,11 +406,11 @@ int edgpu_gem_move_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 	if (gem->size > edgpu_max_size(edgpu, args->placement))
 		goto out_put;
 
-	ret = -ENODEV;
-	if (!drm_dev_enter(drm, &idx))
+	ret = edgpu_enter(edgpu, &idx);
+	if (ret)
 		goto out_put;
 	ret = edgpu_bo_move_to(bo, args->placement);
-	drm_dev_exit(idx);
+	edgpu_exit(edgpu, idx);
 
 out_put:
 	drm_gem_object_put(gem);

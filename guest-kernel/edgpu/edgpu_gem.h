@@ -4,8 +4,11 @@
 
 #include <drm/ttm/ttm_bo.h>
 
+struct dma_resv;
 struct drm_device;
 struct drm_file;
+struct edgpu_device;
+struct sg_table;
 
 /**
  * struct edgpu_bo - a buffer object
@@ -36,6 +39,9 @@ static inline struct edgpu_bo *gem_to_edgpu_bo(struct drm_gem_object *gem)
 
 bool edgpu_bo_is_ours(struct ttm_buffer_object *bo);
 void edgpu_bo_note_errors(struct edgpu_bo *bo);
+int edgpu_bo_make_visible(struct ttm_buffer_object *bo);
+struct edgpu_bo *edgpu_bo_create_import(struct edgpu_device *edgpu, u64 size,
+					struct sg_table *sg, struct dma_resv *resv);
 
 int edgpu_gem_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int edgpu_gem_mmap_offset_ioctl(struct drm_device *drm, void *data, struct drm_file *file);

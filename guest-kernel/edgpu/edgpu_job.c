@@ -12,6 +12,7 @@
 #include "edgpu_job.h"
 #include "edgpu_ring.h"
 #include "edgpu_tt.h"
+#include "edgpu_vram.h"
 
 /*
  * Copies and fills are cut into pieces, so that scatter lists stay short, and
@@ -31,12 +32,13 @@ static_assert(2 * (EDGPU_PIECE / PAGE_SIZE + 1) <= EDGPU_RING_MAX_SG);
  *
  * Return: the span.
  */
-struct edgpu_span edgpu_span(const struct ttm_resource *res,
-			     struct ttm_tt *tt, u64 offset)
+struct edgpu_span edgpu_span(struct ttm_resource *res, struct ttm_tt *tt,
+			     u64 offset)
 {
 	if (res->mem_type == TTM_PL_VRAM)
 		return (struct edgpu_span) {
-			.offset = ((u64)res->start << PAGE_SHIFT) + offset,
+			.vram = res,
+			.offset = offset,
 		};
 
 	return (struct edgpu_span) {
@@ -50,6 +52,9 @@ static u64 span_run(struct edgpu_span span, u64 len, u64 *addr)
 {
 	u64 page = span.offset >> PAGE_SHIFT;
 	u64 run = PAGE_SIZE - offset_in_page(span.offset);
+
+	if (span.vram)
+		return min(edgpu_vram_run(span.vram, span.offset, addr), len);
 
 	*addr = span.pages[page] + offset_in_page(span.offset);
 	while (run < len && span.pages[page + 1] == span.pages[page] + PAGE_SIZE) {
@@ -82,10 +87,6 @@ static int span_address(struct edgpu_ring *ring, struct edgpu_span span, u64 len
 	int ret;
 
 	*nents = 0;
-	if (!span.pages) {
-		*addr = span.offset;
-		return 0;
-	}
 	if (span_run(span, len, addr) == len)
 		return 0;
 
@@ -117,9 +118,9 @@ static int job_set_operand(struct edgpu_ring *ring, struct edgpu_command *cmd,
 
 	*address = cpu_to_le64(addr);
 	*nents = cpu_to_le32(count);
-	if (!span.pages)
+	if (span.vram)
 		cmd->flags |= cpu_to_le32(vram_flag);
-	else if (count)
+	if (count)
 		cmd->flags |= cpu_to_le32(sg_flag);
 	return 0;
 }
@@ -207,7 +208,7 @@ int edgpu_job_fill(struct edgpu_ring *ring, struct edgpu_span dst, u64 len,
  * edgpu_job_checksum() - checksum a stretch
  * @ring: the ring, between begin and commit
  * @src: what
- * @len: bytes; in system memory, few enough for one scatter list
+ * @len: bytes, few enough for one scatter list
  * @seed: of the hash
  * @dst: where the 8 bytes of the result go; the offset is a multiple of 8
  *

@@ -12,14 +12,16 @@ struct ttm_tt;
  * struct edgpu_span - where a stretch of an object is, for the engines
  */
 struct edgpu_span {
-	/** @pages: DMA addresses of its pages, or NULL if it is in VRAM */
+	/** @pages: DMA addresses of the object's pages, or NULL if it is in VRAM */
 	const dma_addr_t *pages;
-	/** @offset: of the stretch, in @pages or in VRAM, in bytes */
+	/** @vram: what it has of VRAM, if it is there */
+	struct ttm_resource *vram;
+	/** @offset: of the stretch in the object, in bytes */
 	u64 offset;
 };
 
-struct edgpu_span edgpu_span(const struct ttm_resource *res,
-			     struct ttm_tt *tt, u64 offset);
+struct edgpu_span edgpu_span(struct ttm_resource *res, struct ttm_tt *tt,
+			     u64 offset);
 
 int edgpu_job_copy(struct edgpu_ring *ring, struct edgpu_span src,
 		   struct edgpu_span dst, u64 len);

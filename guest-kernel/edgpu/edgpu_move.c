@@ -16,6 +16,7 @@
 #include <drm/ttm/ttm_tt.h>
 
 #include "edgpu_drv.h"
+#include "edgpu_fence.h"
 #include "edgpu_job.h"
 #include "edgpu_move.h"
 

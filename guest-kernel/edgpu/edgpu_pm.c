@@ -10,6 +10,7 @@
 #include <drm/ttm/ttm_resource.h>
 
 #include "edgpu_drv.h"
+#include "edgpu_engine.h"
 
 /* Before swapping is forbidden, unlike in suspend. */
 static int edgpu_pm_prepare(struct device *dev)
@@ -24,14 +25,14 @@ static int edgpu_pm_suspend(struct device *dev)
 {
 	struct edgpu_device *edgpu = dev_get_drvdata(dev);
 
-	edgpu_rings_wait_idle(edgpu);
-	edgpu_rings_stop(edgpu);
+	edgpu_engines_wait_idle(edgpu);
+	edgpu_engines_stop(edgpu);
 	return 0;
 }
 
 static int edgpu_pm_resume(struct device *dev)
 {
-	edgpu_rings_start(dev_get_drvdata(dev));
+	edgpu_engines_start(dev_get_drvdata(dev));
 	return 0;
 }
 

@@ -2,7 +2,6 @@
 #ifndef _EDGPU_RING_H_
 #define _EDGPU_RING_H_
 
-#include <linux/dma-fence.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -12,6 +11,7 @@
 #include "edgpu_regs.h"
 
 struct edgpu_device;
+struct edgpu_fence;
 
 #define EDGPU_RING_SLOTS	1024u
 #define EDGPU_RING_SG_ENTRIES	65536u
@@ -38,18 +38,6 @@ struct edgpu_sg {
 };
 
 /**
- * struct edgpu_fence - completion of a job on a ring
- */
-struct edgpu_fence {
-	/** @base: first, because the fence core frees it by this address */
-	struct dma_fence base;
-	/** @link: in &edgpu_ring.pending */
-	struct list_head link;
-	/** @engine: index of the engine that signals it */
-	unsigned int engine;
-};
-
-/**
  * struct edgpu_ring - one engine and the memory it reads its work from
  *
  * Jobs are written by one task at a time, between edgpu_ring_begin() and
@@ -66,6 +54,8 @@ struct edgpu_ring {
 	struct edgpu_device *edgpu;
 	/** @engine: index of the engine */
 	unsigned int engine;
+	/** @name: for people */
+	const char *name;
 	/** @context: of the fences */
 	u64 context;
 	/** @slots: the commands, EDGPU_RING_SLOTS of them */
@@ -84,7 +74,7 @@ struct edgpu_ring {
 
 	/** @lock: protects all below; taken in interrupts */
 	spinlock_t lock;
-	/** @running: false while the device is asleep or gone */
+	/** @running: false while the device is asleep, gone or wedged */
 	bool running;
 	/** @epoch: counts resets */
 	u32 epoch;
@@ -118,13 +108,6 @@ struct edgpu_ring {
 	/** @watchdog: runs while there is work */
 	struct delayed_work watchdog;
 };
-
-int edgpu_rings_init(struct edgpu_device *edgpu);
-void edgpu_rings_start(struct edgpu_device *edgpu);
-void edgpu_rings_wait_idle(struct edgpu_device *edgpu);
-void edgpu_rings_stop(struct edgpu_device *edgpu);
-
-struct edgpu_fence *edgpu_fence_alloc(void);
 
 int edgpu_ring_begin(struct edgpu_ring *ring);
 int edgpu_ring_alloc_sg(struct edgpu_ring *ring, u32 count,

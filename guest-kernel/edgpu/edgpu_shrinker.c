@@ -174,11 +174,12 @@ void edgpu_shrinker_fini(struct edgpu_device *edgpu)
  * edgpu_evict_system() - take all system memory from objects that are not locked
  * @edgpu: the device
  *
- * Their content goes where the backend puts it under memory pressure.
+ * Their content goes where the backend puts it under memory pressure. What
+ * comes back meanwhile is left alone.
  */
 void edgpu_evict_system(struct edgpu_device *edgpu)
 {
-	struct edgpu_shrink progress = { .target = ULONG_MAX };
+	struct edgpu_shrink progress = { .target = edgpu_tt_pages(edgpu) };
 	struct ttm_operation_ctx ctx = { };
 	int ret;
 

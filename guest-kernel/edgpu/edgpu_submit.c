@@ -23,6 +23,7 @@
 
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
+#include "edgpu_fence.h"
 #include "edgpu_gem.h"
 #include "edgpu_job.h"
 #include "edgpu_submit.h"
@@ -257,37 +258,39 @@ static int submit_wait_object(struct edgpu_submit *submit, struct drm_gem_object
 	return 0;
 }
 
+/* After the waits, so that only errors of jobs not done yet are lost. */
+static int submit_reserve_fences(struct drm_gem_object *gem)
+{
+	edgpu_bo_note_errors(gem_to_edgpu_bo(gem));
+	/* The job may both read and write it. */
+	return dma_resv_reserve_fences(gem->resv, 2);
+}
+
+/*
+ * By command and not by locked object: imports may share a lock. Whatever is
+ * done twice to an object does nothing the second time.
+ */
 static int submit_prepare_objects(struct edgpu_submit *submit)
 {
-	struct drm_gem_object *gem;
-	int ret;
-	u32 i;
+	struct edgpu_submit_cmd *objects, *end = submit->objects + submit->args->num_cmds;
+	int ret = 0;
 
-	drm_exec_for_each_locked_object(&submit->exec, gem) {
-		ret = submit_place(gem);
-		if (ret)
-			return ret;
+	for (objects = submit->objects; objects < end && !ret; objects++) {
+		ret = submit_place(objects->dst);
+		if (!ret && objects->src)
+			ret = submit_place(objects->src);
 	}
-
-	for (i = 0; i < submit->args->num_cmds; i++) {
-		struct edgpu_submit_cmd *objects = &submit->objects[i];
-
+	for (objects = submit->objects; objects < end && !ret; objects++) {
 		ret = submit_wait_object(submit, objects->dst, true);
 		if (!ret && objects->src)
 			ret = submit_wait_object(submit, objects->src, false);
-		if (ret)
-			return ret;
 	}
-
-	/* After the waits, so that only errors of jobs not done yet are lost. */
-	drm_exec_for_each_locked_object(&submit->exec, gem) {
-		edgpu_bo_note_errors(gem_to_edgpu_bo(gem));
-		/* The job may both read and write it. */
-		ret = dma_resv_reserve_fences(gem->resv, 2);
-		if (ret)
-			return ret;
+	for (objects = submit->objects; objects < end && !ret; objects++) {
+		ret = submit_reserve_fences(objects->dst);
+		if (!ret && objects->src)
+			ret = submit_reserve_fences(objects->src);
 	}
-	return 0;
+	return ret;
 }
 
 static struct edgpu_span gem_span(struct drm_gem_object *gem, u64 offset)
@@ -400,19 +403,20 @@ int edgpu_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 	ret = submit_check_args(edgpu, submit.args);
 	if (ret)
 		return ret;
-	if (!drm_dev_enter(drm, &idx))
-		return -ENODEV;
 
+	/* What may wait for user space or for other drivers comes first. */
 	ret = submit_init(&submit, edgpu);
 	if (!ret)
 		ret = submit_prepare_out(&submit);
 	if (!ret)
 		ret = submit_wait_in(&submit);
 	if (!ret)
+		ret = edgpu_enter(edgpu, &idx);
+	if (!ret) {
 		ret = submit_run(&submit);
+		edgpu_exit(edgpu, idx);
+	}
 	submit_fini(&submit);
-
-	drm_dev_exit(idx);
 	return ret;
 }
 

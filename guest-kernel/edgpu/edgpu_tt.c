@@ -11,6 +11,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/slab.h>
 
+#include <drm/drm_prime.h>
 #include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_pool.h>
@@ -123,18 +124,17 @@ err_fini:
 static int tt_init(struct edgpu_tt *tt, struct ttm_buffer_object *bo, u32 page_flags)
 {
 	enum ttm_caching caching = to_edgpu_bo(bo)->caching;
+	enum edgpu_backend backend = ttm_to_edgpu(bo->bdev)->backend;
+	bool import = bo->type == ttm_bo_type_sg;
 	int ret;
 
-	switch (ttm_to_edgpu(bo->bdev)->backend) {
-	case EDGPU_BACKEND_BACKUP:
+	if (backend == EDGPU_BACKEND_BACKUP && !import)
 		return tt_init_backup(tt, bo, page_flags, caching);
-	case EDGPU_BACKEND_SHMEM:
+
+	if (backend == EDGPU_BACKEND_SHMEM && !import)
 		ret = ttm_tt_init_shmem(&tt->base, bo, page_flags, caching);
-		break;
-	default:
+	else
 		ret = ttm_sg_tt_init(&tt->base, bo, page_flags, caching);
-		break;
-	}
 	tt->dma_address = tt->base.dma_address;
 	return ret;
 }
@@ -176,8 +176,14 @@ void edgpu_tt_destroy(struct ttm_device *ttm, struct ttm_tt *tt)
 	kfree(dtt);
 }
 
+static bool tt_is_import(const struct ttm_tt *tt)
+{
+	return (tt->page_flags & (TTM_TT_FLAG_EXTERNAL | TTM_TT_FLAG_EXTERNAL_MAPPABLE)) ==
+	       TTM_TT_FLAG_EXTERNAL;
+}
+
 /**
- * edgpu_tt_populate() - &ttm_device_funcs.ttm_tt_populate, of the pool backends
+ * edgpu_tt_populate() - &ttm_device_funcs.ttm_tt_populate, if the pages are not shmem's
  * @ttm: the TTM device
  * @tt: not populated
  * @ctx: how to wait
@@ -189,6 +195,10 @@ int edgpu_tt_populate(struct ttm_device *ttm, struct ttm_tt *tt,
 {
 	int ret;
 
+	if (tt_is_import(tt))
+		return drm_prime_sg_to_dma_addr_array(tt->sg, tt->dma_address,
+						      tt->num_pages) ? -EIO : 0;
+
 	if (ttm_tt_is_backed_up(tt))
 		ret = ttm_tt_restore(ttm, tt, ctx);
 	else
@@ -199,13 +209,16 @@ int edgpu_tt_populate(struct ttm_device *ttm, struct ttm_tt *tt,
 }
 
 /**
- * edgpu_tt_unpopulate() - &ttm_device_funcs.ttm_tt_unpopulate, of the pool backends
+ * edgpu_tt_unpopulate() - &ttm_device_funcs.ttm_tt_unpopulate, if they are not shmem's
  * @ttm: the TTM device
  * @tt: populated
  */
 void edgpu_tt_unpopulate(struct ttm_device *ttm, struct ttm_tt *tt)
 {
 	struct edgpu_device *edgpu = ttm_to_edgpu(ttm);
+
+	if (tt_is_import(tt))
+		return;
 
 	edgpu_tt_unmap_dma(edgpu, tt);
 	ttm_pool_free(&ttm->pool, tt);

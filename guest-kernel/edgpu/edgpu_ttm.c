@@ -3,11 +3,15 @@
  * The TTM device: its life, and what TTM asks the driver.
  */
 
+#include <linux/delay.h>
+#include <linux/workqueue.h>
+
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
 
+#include "edgpu_access.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_gem.h"
@@ -16,6 +20,10 @@
 #include "edgpu_tt.h"
 #include "edgpu_ttm.h"
 #include "edgpu_vram.h"
+
+/* Half a second in all; who locks an object does not wait with it. */
+#define EDGPU_DISCONNECT_TRIES		50
+#define EDGPU_DISCONNECT_PAUSE_MS	10
 
 static void edgpu_ttm_evict_flags(struct ttm_buffer_object *bo,
 				  struct ttm_placement *placement)
@@ -30,17 +38,23 @@ static void edgpu_ttm_evict_flags(struct ttm_buffer_object *bo,
 
 static int edgpu_ttm_io_mem_reserve(struct ttm_device *ttm, struct ttm_resource *res)
 {
-	struct edgpu_device *edgpu = ttm_to_edgpu(ttm);
-
 	if (res->mem_type != TTM_PL_VRAM)
 		return 0;
-	if (!edgpu_vram_visible(edgpu, res))
+	if (!edgpu_vram_visible(res))
 		return -EINVAL;
 
-	res->bus.offset = edgpu->aperture_base + ((u64)res->start << PAGE_SHIFT);
 	res->bus.is_iomem = true;
 	res->bus.caching = ttm_write_combined;
 	return 0;
+}
+
+static unsigned long edgpu_ttm_io_mem_pfn(struct ttm_buffer_object *bo,
+					  unsigned long page)
+{
+	u64 vram;
+
+	edgpu_vram_run(bo->resource, (u64)page << PAGE_SHIFT, &vram);
+	return PHYS_PFN(ttm_to_edgpu(bo->bdev)->aperture_base + vram);
 }
 
 static const struct ttm_device_funcs edgpu_ttm_funcs = {
@@ -52,6 +66,8 @@ static const struct ttm_device_funcs edgpu_ttm_funcs = {
 	.evict_flags = edgpu_ttm_evict_flags,
 	.move = edgpu_bo_move,
 	.io_mem_reserve = edgpu_ttm_io_mem_reserve,
+	.io_mem_pfn = edgpu_ttm_io_mem_pfn,
+	.access_memory = edgpu_bo_access_memory,
 };
 
 static void edgpu_ttm_fini(struct drm_device *drm, void *arg)
@@ -81,4 +97,26 @@ int edgpu_ttm_init(struct edgpu_device *edgpu)
 		return ret;
 
 	return edgpu_vram_init(edgpu);
+}
+
+/**
+ * edgpu_ttm_disconnect() - end all DMA mappings of objects
+ * @edgpu: the device, unplugged and with its engines stopped
+ *
+ * Nobody can populate objects any more. Those that are locked for a moment are
+ * waited for. Pages that other devices use can't be let go of.
+ */
+void edgpu_ttm_disconnect(struct edgpu_device *edgpu)
+{
+	unsigned int tries;
+
+	drain_workqueue(edgpu->ttm.wq);
+	for (tries = 0; tries < EDGPU_DISCONNECT_TRIES && edgpu_tt_pages(edgpu); tries++) {
+		edgpu_evict_system(edgpu);
+		msleep(EDGPU_DISCONNECT_PAUSE_MS);
+	}
+
+	/* There was no memory to keep the content in; nobody will see it again. */
+	if (edgpu_tt_pages(edgpu) && !atomic_read(&edgpu->pins))
+		ttm_device_clear_dma_mappings(&edgpu->ttm);
 }

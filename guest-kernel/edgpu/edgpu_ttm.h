@@ -5,5 +5,6 @@
 struct edgpu_device;
 
 int edgpu_ttm_init(struct edgpu_device *edgpu);
+void edgpu_ttm_disconnect(struct edgpu_device *edgpu);
 
 #endif

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Sharing of objects with other drivers, as dma-bufs.
+ *
+ * What is exported is pinned in system memory while another device is attached
+ * or the kernel has it mapped: most importers can't cope with moves. An import
+ * stays where its exporter has it, and is used only if the engines reach all of
+ * it without a bounce buffer: nobody would keep that in sync.
+ */
+
+#include <linux/dma-buf.h>
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+
+#include <drm/drm_drv.h>
+#include <drm/drm_gem_ttm_helper.h>
+#include <drm/drm_prime.h>
+#include <drm/ttm/ttm_tt.h>
+
+#include "edgpu_drm.h"
+#include "edgpu_drv.h"
+#include "edgpu_gem.h"
+#include "edgpu_prime.h"
+#include "edgpu_vram.h"
+
+static int prime_make_resident(struct edgpu_bo *bo)
+{
+	struct ttm_operation_ctx ctx = { .gfp_retry_mayfail = true };
+	struct edgpu_placement placement;
+	int ret;
+
+	edgpu_bo_note_errors(bo);
+	edgpu_placement_init(&placement, EDGPU_PLACEMENT_SYSTEM, false);
+	ret = ttm_bo_validate(&bo->base, &placement.base, &ctx);
+	if (ret)
+		return ret;
+	return ttm_bo_populate(&bo->base, &ctx);
+}
+
+/**
+ * edgpu_gem_pin() - &drm_gem_object_funcs.pin
+ * @gem: the object, locked
+ *
+ * Return: 0, -EINVAL if it may not be in system memory, or another error.
+ */
+int edgpu_gem_pin(struct drm_gem_object *gem)
+{
+	struct edgpu_bo *bo = gem_to_edgpu_bo(gem);
+	int ret = 0, idx;
+
+	if (!(bo->placement & EDGPU_PLACEMENT_SYSTEM))
+		return -EINVAL;
+	if (!drm_dev_enter(gem->dev, &idx))
+		return -ENODEV;
+
+	if (!bo->base.pin_count)
+		ret = prime_make_resident(bo);
+	if (!ret) {
+		ttm_bo_pin(&bo->base);
+		atomic_inc(&to_edgpu(gem->dev)->pins);
+	}
+	drm_dev_exit(idx);
+	return ret;
+}
+
+/**
+ * edgpu_gem_unpin() - &drm_gem_object_funcs.unpin
+ * @gem: the object, locked and pinned
+ */
+void edgpu_gem_unpin(struct drm_gem_object *gem)
+{
+	ttm_bo_unpin(&gem_to_edgpu_bo(gem)->base);
+	atomic_dec(&to_edgpu(gem->dev)->pins);
+}
+
+/**
+ * edgpu_gem_get_sg_table() - &drm_gem_object_funcs.get_sg_table
+ * @gem: the object, pinned
+ *
+ * Return: its pages, or an error pointer.
+ */
+struct sg_table *edgpu_gem_get_sg_table(struct drm_gem_object *gem)
+{
+	struct ttm_tt *tt = gem_to_edgpu_bo(gem)->base.ttm;
+
+	/* It may have been let go of when the device went. */
+	if (!ttm_tt_is_populated(tt))
+		return ERR_PTR(-ENODEV);
+	return drm_prime_pages_to_sg(gem->dev, tt->pages, tt->num_pages);
+}
+
+/**
+ * edgpu_gem_vmap() - &drm_gem_object_funcs.vmap
+ * @gem: the object, locked
+ * @map: out
+ *
+ * Return: 0 or a negative error code.
+ */
+int edgpu_gem_vmap(struct drm_gem_object *gem, struct iosys_map *map)
+{
+	int ret;
+
+	ret = edgpu_gem_pin(gem);
+	if (ret)
+		return ret;
+	ret = drm_gem_ttm_vmap(gem, map);
+	if (ret)
+		edgpu_gem_unpin(gem);
+	return ret;
+}
+
+/**
+ * edgpu_gem_vunmap() - &drm_gem_object_funcs.vunmap
+ * @gem: the object, locked
+ * @map: from edgpu_gem_vmap()
+ */
+void edgpu_gem_vunmap(struct drm_gem_object *gem, struct iosys_map *map)
+{
+	drm_gem_ttm_vunmap(gem, map);
+	edgpu_gem_unpin(gem);
+}
+
+static bool prime_in_reach(struct edgpu_device *edgpu, struct sg_table *sg)
+{
+	u64 last = DMA_BIT_MASK(edgpu->dma_bits);
+	struct device *dev = &edgpu->pdev->dev;
+	struct scatterlist *segment;
+	unsigned int i;
+
+	for_each_sgtable_dma_sg(sg, segment, i) {
+		dma_addr_t addr = sg_dma_address(segment);
+
+		if (addr + sg_dma_len(segment) - 1 > last || dma_need_sync(dev, addr))
+			return false;
+	}
+	return true;
+}
+
+/**
+ * edgpu_gem_import_sg_table() - &drm_driver.gem_prime_import_sg_table
+ * @drm: the device
+ * @attach: to the dma-buf
+ * @sg: where it is for the device
+ *
+ * Return: an object, or an error pointer.
+ */
+struct drm_gem_object *
+edgpu_gem_import_sg_table(struct drm_device *drm, struct dma_buf_attachment *attach,
+			  struct sg_table *sg)
+{
+	struct edgpu_device *edgpu = to_edgpu(drm);
+	struct dma_buf *dma_buf = attach->dmabuf;
+	struct edgpu_bo *bo;
+	int idx;
+
+	if (!PAGE_ALIGNED(dma_buf->size) || !prime_in_reach(edgpu, sg))
+		return ERR_PTR(-EOPNOTSUPP);
+	if (!drm_dev_enter(drm, &idx))
+		return ERR_PTR(-ENODEV);
+
+	dma_resv_lock(dma_buf->resv, NULL);
+	bo = edgpu_bo_create_import(edgpu, dma_buf->size, sg, dma_buf->resv);
+	dma_resv_unlock(dma_buf->resv);
+	drm_dev_exit(idx);
+	return IS_ERR(bo) ? ERR_CAST(bo) : &bo->base.base;
+}
+
+/**
+ * edgpu_gem_mmap_import() - map an import, as its exporter does
+ * @gem: the object
+ * @vma: where to
+ *
+ * Return: 0 or a negative error code.
+ */
+int edgpu_gem_mmap_import(struct drm_gem_object *gem, struct vm_area_struct *vma)
+{
+	int ret;
+
+	/* Nothing of ours may stay if the exporter sets none of its own. */
+	vma->vm_private_data = NULL;
+	vma->vm_ops = NULL;
+	ret = dma_buf_mmap(gem->dma_buf, vma, 0);
+	if (!ret)
+		drm_gem_object_put(gem);
+	return ret;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _EDGPU_PRIME_H_
+#define _EDGPU_PRIME_H_
+
+struct dma_buf_attachment;
+struct drm_device;
+struct drm_gem_object;
+struct iosys_map;
+struct sg_table;
+struct vm_area_struct;
+
+int edgpu_gem_pin(struct drm_gem_object *gem);
+void edgpu_gem_unpin(struct drm_gem_object *gem);
+struct sg_table *edgpu_gem_get_sg_table(struct drm_gem_object *gem);
+int edgpu_gem_vmap(struct drm_gem_object *gem, struct iosys_map *map);
+void edgpu_gem_vunmap(struct drm_gem_object *gem, struct iosys_map *map);
+int edgpu_gem_mmap_import(struct drm_gem_object *gem, struct vm_area_struct *vma);
+
+struct drm_gem_object *
+edgpu_gem_import_sg_table(struct drm_device *drm, struct dma_buf_attachment *attach,
+			  struct sg_table *sg);
+
+#endif
