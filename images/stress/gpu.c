@@ -176,6 +176,32 @@ bool gpu_submit(struct gpu *gpu, unsigned int engine, struct drm_edgpu_cmd *cmds
 	return CALL(gpu, SUBMIT, &args);
 }
 
+bool gpu_pread(struct gpu *gpu, const struct object *object, uint64_t offset, void *data,
+	       size_t size)
+{
+	struct drm_edgpu_gem_rw args = {
+		.handle = object->handle,
+		.offset = offset,
+		.len = size,
+		.data = (uintptr_t)data,
+	};
+
+	return CALL(gpu, GEM_PREAD, &args);
+}
+
+bool gpu_pwrite(struct gpu *gpu, const struct object *object, uint64_t offset, const void *data,
+		size_t size)
+{
+	struct drm_edgpu_gem_rw args = {
+		.handle = object->handle,
+		.offset = offset,
+		.len = size,
+		.data = (uintptr_t)data,
+	};
+
+	return CALL(gpu, GEM_PWRITE, &args);
+}
+
 bool gpu_wait(struct gpu *gpu, const struct object *object)
 {
 	struct drm_edgpu_wait args = { .handle = object->handle };

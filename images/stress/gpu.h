@@ -35,6 +35,10 @@ bool gpu_unmap(const struct object *object, void *data);
 bool gpu_move(struct gpu *gpu, const struct object *object, uint32_t placement);
 bool gpu_submit(struct gpu *gpu, unsigned int engine, struct drm_edgpu_cmd *cmds,
 		unsigned int count);
+bool gpu_pread(struct gpu *gpu, const struct object *object, uint64_t offset, void *data,
+	       size_t size);
+bool gpu_pwrite(struct gpu *gpu, const struct object *object, uint64_t offset, const void *data,
+		size_t size);
 bool gpu_wait(struct gpu *gpu, const struct object *object);
 
 /* The first failure, and a way to add one; the text is that of printf(). */

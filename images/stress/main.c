@@ -6,9 +6,13 @@
 #include "cycle.h"
 #include "exit_code.h"
 #include "faults.h"
+#include "fuzz.h"
 #include "gpu.h"
 #include "hog.h"
+#include "hold.h"
 #include "objects.h"
+#include "recovery.h"
+#include "share.h"
 #include "smoke.h"
 #include "uapi.h"
 
@@ -57,6 +61,11 @@ static const struct subcommand {
 	  "--bytes N --object-size S --seed K [--caching cached|wc|uc] [--evict no|yes]" },
 	{ "objects", objects_main, "--count N --object-size S --seed K [--hold no|yes]" },
 	{ "uapi", uapi_main, "" },
+	{ "fuzz", fuzz_main, "--seconds S --seed K [--processes P]" },
+	{ "hold", hold_main, "--expect enodev|eio" },
+	{ "job", job_main, "--expect ok|eio" },
+	{ "reset", reset_main, "" },
+	{ "share", share_main, "" },
 	{ "info", info_main, "" },
 };
 

@@ -83,6 +83,11 @@ static void reject_single(struct uapi *uapi)
 		.placement = EDGPU_PLACEMENT_SYSTEM,
 	};
 	struct drm_edgpu_wait wait = { .handle = uapi->any.handle };
+	struct drm_edgpu_gem_rw rw = {
+		.handle = uapi->any.handle,
+		.len = PAGE,
+		.data = (uintptr_t)uapi,
+	};
 
 	REJECT(uapi, GET_PARAM, param, pad, 1, EINVAL);
 	REJECT(uapi, GET_PARAM, param, param, 99, EINVAL);
@@ -108,6 +113,19 @@ static void reject_single(struct uapi *uapi)
 	REJECT(uapi, GEM_MOVE, move, placement, 4, EINVAL);
 	move.handle = uapi->system.handle;
 	REJECT(uapi, GEM_MOVE, move, placement, EDGPU_PLACEMENT_VRAM, EINVAL);
+
+	REJECT(uapi, GEM_PREAD, rw, handle, BAD_HANDLE, ENOENT);
+	REJECT(uapi, GEM_PREAD, rw, pad, 1, EINVAL);
+	REJECT(uapi, GEM_PREAD, rw, len, 0, EINVAL);
+	REJECT(uapi, GEM_PREAD, rw, len, SIZE + 1, EINVAL);
+	REJECT(uapi, GEM_PREAD, rw, offset, SIZE, EINVAL);
+	REJECT(uapi, GEM_PREAD, rw, offset, UINT64_MAX, EINVAL);
+	REJECT(uapi, GEM_PREAD, rw, data, 0, EFAULT);
+	REJECT(uapi, GEM_PREAD, rw, data, UINT64_MAX, EFAULT);
+	REJECT(uapi, GEM_PWRITE, rw, handle, BAD_HANDLE, ENOENT);
+	REJECT(uapi, GEM_PWRITE, rw, pad, 1, EINVAL);
+	REJECT(uapi, GEM_PWRITE, rw, len, UINT64_MAX, EINVAL);
+	REJECT(uapi, GEM_PWRITE, rw, data, 0, EFAULT);
 
 	REJECT(uapi, WAIT, wait, handle, BAD_HANDLE, ENOENT);
 	REJECT(uapi, WAIT, wait, pad, 1, EINVAL);

@@ -1,0 +1,179 @@
+/*
+ * share: PRIME. An object comes back from its own dma-buf as itself, memory of a udmabuf is used in
+ * place, and an exported object is seen through its dma-buf wherever it was.
+ */
+#define _GNU_SOURCE
+#include "share.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/udmabuf.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "gpu.h"
+#include "options.h"
+#include "pattern.h"
+#include "report.h"
+
+#define SIZE (256 * 1024)
+#define ANYWHERE (EDGPU_PLACEMENT_SYSTEM | EDGPU_PLACEMENT_VRAM)
+
+static bool export(struct gpu *gpu, const struct object *object, int *fd)
+{
+	struct drm_prime_handle args = {
+		.handle = object->handle,
+		.flags = DRM_CLOEXEC | DRM_RDWR,
+	};
+
+	if (ioctl(gpu->fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &args))
+		return gpu_fail("PRIME_HANDLE_TO_FD: %s", strerrorname_np(errno));
+	*fd = args.fd;
+	return true;
+}
+
+static bool import(struct gpu *gpu, int fd, struct object *object)
+{
+	struct drm_prime_handle args = { .fd = fd };
+
+	if (ioctl(gpu->fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &args))
+		return gpu_fail("PRIME_FD_TO_HANDLE: %s", strerrorname_np(errno));
+	*object = (struct object) { .handle = args.handle, .size = SIZE };
+	return true;
+}
+
+static bool map_file(int fd, void **data)
+{
+	*data = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return *data != MAP_FAILED || gpu_fail("mmap: %s", strerrorname_np(errno));
+}
+
+static bool copy(struct gpu *gpu, const struct object *src, const struct object *dst)
+{
+	struct drm_edgpu_cmd cmd = {
+		.op = EDGPU_CMD_COPY,
+		.src_handle = src->handle,
+		.dst_handle = dst->handle,
+		.len = SIZE,
+	};
+
+	return gpu_submit(gpu, 0, &cmd, 1) && gpu_wait(gpu, dst);
+}
+
+/* In the same file the same handle, in another file the same memory. */
+static bool self_import(struct gpu *gpu)
+{
+	struct object object, same, other;
+	void *here, *there;
+	struct gpu second;
+	int fd;
+
+	if (!gpu_create(gpu, &object, SIZE, ANYWHERE, 0) || !export(gpu, &object, &fd) ||
+	    !import(gpu, fd, &same) || !gpu_open(&second) || !import(&second, fd, &other) ||
+	    !gpu_map(gpu, &object, &here) || !gpu_map(&second, &other, &there))
+		return false;
+	if (same.handle != object.handle)
+		report_mismatch("a self-import is another object");
+	pattern_write(here, SIZE, pattern_key(8, 0, 0), 0);
+	if (memcmp(here, there, SIZE))
+		report_mismatch("another file sees other content");
+	return gpu_move(&second, &other, EDGPU_PLACEMENT_VRAM) &&
+	       (!memcmp(here, there, SIZE) || gpu_fail("content lost in a move by another file"));
+}
+
+/* The object is read through its dma-buf in VRAM, in system memory, and after its handle is gone. */
+static bool exported(struct gpu *gpu)
+{
+	struct drm_gem_close close_args;
+	struct object object;
+	void *data, *shared;
+	size_t offset;
+	int fd;
+
+	if (!gpu_create(gpu, &object, SIZE, ANYWHERE, 0) || !gpu_map(gpu, &object, &data) ||
+	    !export(gpu, &object, &fd) || !map_file(fd, &shared))
+		return false;
+	pattern_write(data, SIZE, pattern_key(8, 1, 0), 0);
+	for (unsigned int i = 0; i < 4; i++) {
+		if (!gpu_move(gpu, &object, i % 2 ? EDGPU_PLACEMENT_SYSTEM : EDGPU_PLACEMENT_VRAM))
+			return false;
+		if (!pattern_matches(shared, SIZE, pattern_key(8, 1, 0), &offset))
+			report_mismatch("wrong content at %zu of a dma-buf after a move", offset);
+	}
+	close_args = (struct drm_gem_close) { .handle = object.handle };
+	ioctl(gpu->fd, DRM_IOCTL_GEM_CLOSE, &close_args);
+	gpu_unmap(&object, data);
+	if (!pattern_matches(shared, SIZE, pattern_key(8, 1, 0), &offset))
+		report_mismatch("wrong content at %zu of a dma-buf without a handle", offset);
+	return true;
+}
+
+static bool make_udmabuf(int *fd, void **data)
+{
+	struct udmabuf_create create = { .size = SIZE };
+	int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	int memfd = memfd_create("share", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+
+	create.memfd = (uint32_t)memfd;
+	if (ftruncate(memfd, SIZE) || fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK))
+		return gpu_fail("memfd: %s", strerror(errno));
+	*fd = ioctl(device, UDMABUF_CREATE, &create);
+	if (*fd < 0)
+		return gpu_fail("UDMABUF_CREATE: %s", strerrorname_np(errno));
+	close(device);
+	return map_file(memfd, data);
+}
+
+/* The device reads and writes the pages of a memfd, if it can reach them. */
+static bool imported(struct gpu *gpu, bool *reached)
+{
+	struct drm_edgpu_gem_rw rw = { .len = SIZE };
+	struct object import_, object;
+	struct drm_prime_handle args;
+	void *data, *own, *mapped;
+	size_t offset;
+	int fd = -1;
+
+	if (!make_udmabuf(&fd, &data))
+		return false;
+	pattern_write(data, SIZE, pattern_key(8, 2, 0), 0);
+	args = (struct drm_prime_handle) { .fd = fd };
+	*reached = !ioctl(gpu->fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &args);
+	if (!*reached)
+		return true;
+	if (!import(gpu, fd, &import_) || !gpu_map(gpu, &import_, &mapped) ||
+	    !gpu_create(gpu, &object, SIZE, EDGPU_PLACEMENT_VRAM, 0) ||
+	    !copy(gpu, &import_, &object) || !gpu_map(gpu, &object, &own))
+		return false;
+	if (!pattern_matches(own, SIZE, pattern_key(8, 2, 0), &offset))
+		report_mismatch("the device read something else at %zu", offset);
+	if (!pattern_matches(mapped, SIZE, pattern_key(8, 2, 0), &offset))
+		report_mismatch("an import mapped is something else at %zu", offset);
+	pattern_write(own, SIZE, pattern_key(8, 3, 0), 0);
+	if (!copy(gpu, &object, &import_))
+		return false;
+	if (!pattern_matches(data, SIZE, pattern_key(8, 3, 0), &offset))
+		report_mismatch("the device wrote something else at %zu", offset);
+	rw.handle = import_.handle;
+	rw.data = (uintptr_t)data;
+	if (!ioctl(gpu->fd, DRM_IOCTL_EDGPU_GEM_PREAD, &rw) || errno != EOPNOTSUPP)
+		report_mismatch("pread of an import is not refused");
+	return true;
+}
+
+int share_main(int argc, char **argv)
+{
+	bool reached = false;
+	struct gpu gpu;
+
+	if (!options_parse("share", NULL, 0, argc, argv))
+		return EXIT_USAGE;
+	if (gpu_open(&gpu) && self_import(&gpu) && exported(&gpu))
+		imported(&gpu, &reached);
+	report_open();
+	report_number("reached", reached);
+	return report_close();
+}
