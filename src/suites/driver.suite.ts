@@ -1,0 +1,181 @@
+/**
+ * The driver against callers and a device that mean it no good: hostile ioctls, faults, a device that stops answering, is reset
+ * or taken away while it is in use. That the kernel reports nothing is checked after every test, as always.
+ */
+import { describe, expect } from 'vitest';
+import { z } from 'zod';
+import { test } from '../suite/fixtures.ts';
+import type { Guest } from '../suite/guest.ts';
+import { BACKENDS } from '../suite/rig-context.ts';
+import { programReport, runProgram, type ProgramReport } from '../suite/stress-program.ts';
+
+const DMA_BITS = 40;
+/** Of the programs; each takes seconds, minutes on a host with other work to do. */
+const DEADLINE_MS = 300_000;
+
+const PCI_DEVICE = '/sys/class/drm/renderD128/device';
+const RENDER_NODE = '/dev/dri/renderD128';
+
+const fuzzReport = programReport.extend({ calls: z.number(), accepted: z.number() });
+const shareReport = programReport.extend({ reached: z.number() });
+
+/** One of the programs that end with a verdict of their own. */
+function program(
+  guest: Guest,
+  name: string,
+  options: Readonly<Record<string, string | number>> = {},
+): Promise<ProgramReport> {
+  return runProgram(guest, { name, options, report: programReport, deadlineMs: DEADLINE_MS });
+}
+
+async function expectJob(guest: Guest, result: 'ok' | 'eio'): Promise<void> {
+  const report = await program(guest, 'job', { expect: result });
+  expect(report.ok, report.firstError).toBe(true);
+}
+
+/** What the driver counts about an engine, from debugfs. */
+async function engineStat(guest: Guest, name: string): Promise<number> {
+  const stats = await guest.read('/sys/kernel/debug/dri/128/stats');
+  return Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(stats)?.[1]);
+}
+
+/** By its address, which outlives the render node. */
+async function pciAddress(guest: Guest): Promise<string> {
+  return (await guest.run(`basename $(readlink -f ${PCI_DEVICE})`)).trim();
+}
+
+/** Memory and I/O decoding, and bus mastering: without them a device is as good as dead. */
+async function setDecoding(guest: Guest, address: string, on: boolean): Promise<void> {
+  const command = on ? String.raw`\006\004` : String.raw`\000\004`;
+  await guest.run(
+    `printf '${command}' | dd of=/sys/bus/pci/devices/${address}/config bs=1 seek=4 conv=notrunc 2>/dev/null`,
+  );
+}
+
+/** Uses the device in every way until `end` ends that, and then looks what is left. */
+async function whileInUse(guest: Guest, error: 'enodev' | 'eio', end: () => Promise<unknown>): Promise<void> {
+  await guest.run(`edgpu-stress hold --expect ${error} > /tmp/hold.json 2>&1 & sleep 2; echo $! > /tmp/hold.pid`);
+  await end();
+  const said = await guest.run('while [ -d /proc/$(cat /tmp/hold.pid) ]; do sleep 0.2; done; cat /tmp/hold.json', {
+    deadlineMs: DEADLINE_MS,
+  });
+  const report = programReport.parse(JSON.parse(said.trim()));
+  expect(report.ok, report.firstError).toBe(true);
+}
+
+describe('driver', { concurrent: true }, () => {
+  test.override({ dmaBits: DMA_BITS });
+
+  test('does what it is told, and refuses all else, whatever the backend', async ({ guest, gpu }) => {
+    for (const backend of BACKENDS) {
+      await gpu.load({ backend });
+      const { stdout } = await guest.exec('edgpu-stress uapi', { deadlineMs: DEADLINE_MS });
+      expect(JSON.parse(stdout), backend).toMatchObject({ ok: true, failed: 0 });
+      await gpu.unload();
+    }
+  });
+
+  test('survives hostile callers, who reach nothing that is not theirs', async ({
+    guest,
+    gpu,
+    backend,
+    seed,
+    record,
+  }) => {
+    await gpu.load({ backend });
+    const options = { seconds: 15, seed, processes: 6 };
+    const report = await runProgram(guest, { name: 'fuzz', options, report: fuzzReport, deadlineMs: DEADLINE_MS });
+    expect(report.ok, report.firstError).toBe(true);
+    // Hostile, but not so dull that nothing gets through.
+    expect(report.accepted).toBeGreaterThan(report.calls / 20);
+    Object.assign(record.metrics, { calls: report.calls, accepted: report.accepted });
+    expect(await guest.run('cat /sys/kernel/debug/dri/128/stats')).toContain('pinned_pages: 0\n');
+    await gpu.unload();
+  });
+
+  test('a fault costs the jobs on the engine, and nothing else', async ({ guest, gpu, backend }) => {
+    await gpu.load({ backend });
+    await expectJob(guest, 'ok');
+    await gpu.setDmaBits(12);
+    await expectJob(guest, 'eio');
+    await gpu.setDmaBits(DMA_BITS);
+    await expectJob(guest, 'ok');
+    await gpu.inject('error');
+    await expectJob(guest, 'eio');
+    await expectJob(guest, 'ok');
+    expect(gpu.faultEvents().map(({ kind }) => kind)).toEqual(['dma-limit', 'hardware']);
+  });
+
+  test('an engine that hangs is reset; one that is late, or whose interrupt is lost, is not', async ({
+    guest,
+    gpu,
+    backend,
+  }) => {
+    await gpu.load({ backend });
+    await gpu.inject('drop-irq vector=1');
+    await expectJob(guest, 'ok');
+    expect(await engineStat(guest, 'engine0_late')).toBeGreaterThan(0);
+    await gpu.inject('delay ns=2000000000');
+    await expectJob(guest, 'ok');
+    expect(await engineStat(guest, 'engine0_timeouts')).toBe(0);
+    await gpu.inject('hang');
+    await expectJob(guest, 'eio');
+    expect(await engineStat(guest, 'engine0_timeouts')).toBe(1);
+    await expectJob(guest, 'ok');
+    expect(await gpu.pendingInjections()).toBe('');
+  });
+
+  test('a device that does not answer for a while is given up, and comes back by a reset', async ({
+    guest,
+    gpu,
+    backend,
+  }) => {
+    await gpu.load({ backend });
+    const address = await pciAddress(guest);
+    await whileInUse(guest, 'eio', () => setDecoding(guest, address, false));
+    await setDecoding(guest, address, true);
+    await guest.run(`echo 1 > ${PCI_DEVICE}/reset`);
+    await expectJob(guest, 'ok');
+  });
+
+  test('a device that dies is given up, and replaced', async ({ guest, gpu, backend }) => {
+    await gpu.load({ backend });
+    const address = await pciAddress(guest);
+    await whileInUse(guest, 'eio', () => gpu.inject('dead'));
+    await guest.run(`echo 1 > /sys/bus/pci/devices/${address}/remove`);
+    await gpu.inject('clear');
+    await guest.run(`echo 1 > /sys/bus/pci/rescan && test -c ${RENDER_NODE}`);
+    await expectJob(guest, 'ok');
+  });
+
+  test('a reset keeps what was in VRAM', async ({ guest, gpu, backend }) => {
+    await gpu.load({ backend });
+    const report = await program(guest, 'reset');
+    expect(report.ok, report.firstError).toBe(true);
+    await expectJob(guest, 'ok');
+  });
+
+  test('the driver is unbound and the device removed while in use', async ({ guest, gpu, backend }) => {
+    await gpu.load({ backend });
+    const address = await pciAddress(guest);
+    const driver = '/sys/bus/pci/drivers/edgpu';
+    await whileInUse(guest, 'enodev', () => guest.run(`echo ${address} > ${driver}/unbind`));
+    await guest.run(`echo ${address} > ${driver}/bind && test -c ${RENDER_NODE}`);
+    await expectJob(guest, 'ok');
+    await whileInUse(guest, 'enodev', () => guest.run(`echo 1 > /sys/bus/pci/devices/${address}/remove`));
+    await guest.run(`echo 1 > /sys/bus/pci/rescan && test -c ${RENDER_NODE}`);
+    await expectJob(guest, 'ok');
+    await gpu.unload();
+  });
+
+  test('objects are shared by PRIME, both ways', async ({ guest, gpu, backend }) => {
+    await gpu.load({ backend });
+    const report = await runProgram(guest, {
+      name: 'share',
+      options: {},
+      report: shareReport,
+      deadlineMs: DEADLINE_MS,
+    });
+    expect(report.ok, report.firstError).toBe(true);
+  });
+});
