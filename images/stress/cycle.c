@@ -57,6 +57,7 @@ struct cycle {
 	struct object results;
 	uint64_t *result;
 	struct phase_cost cost[PHASES];
+	uint64_t resident;		/* after all are filled */
 	uint64_t verified;
 };
 
@@ -263,10 +264,24 @@ static bool set_up(struct cycle *cycle)
 	return true;
 }
 
+/* What had to go again to make room for the rest is not. */
+static bool count_resident(struct cycle *cycle)
+{
+	struct drm_edgpu_gem_info info;
+
+	for (uint64_t i = 0; i < cycle->count; i++) {
+		if (!gpu_info(&cycle->gpu, &cycle->items[i], &info))
+			return false;
+		if (info.populated)
+			cycle->resident += cycle->size;
+	}
+	return true;
+}
+
 static bool run_phases(struct cycle *cycle)
 {
 	for (enum phase phase = 0; phase < PHASES; phase++)
-		if (!measure(cycle, phase))
+		if (!measure(cycle, phase) || (phase == PHASE_FILL && !count_resident(cycle)))
 			return false;
 	/* All of it is still there, and this is no part of what is measured. */
 	return use(cycle, cycle->size);
@@ -314,6 +329,7 @@ int cycle_main(int argc, char **argv)
 		run_phases(&cycle);
 	report_open();
 	report_number("bytesVerified", cycle.verified);
+	report_number("bytesResident", cycle.resident);
 	report_open_group("phases");
 	for (enum phase phase = 0; phase < PHASES; phase++)
 		report_phase(phase, &cycle.cost[phase]);

@@ -56,7 +56,7 @@ static const struct subcommand {
 } subcommands[] = {
 	{ "smoke", smoke_main, "--bytes N --object-size S --seed K [--rounds R] [--caching cached|wc|uc]\n"
 	  "    [--pattern random|compressible] [--flip N]" },
-	{ "hog", hog_main, "--bytes N --seed K (until SIGTERM)" },
+	{ "hog", hog_main, "--bytes N --seed K [--use always|once] [--cpu C] (until SIGTERM)" },
 	{ "cycle", cycle_main,
 	  "--bytes N --object-size S --seed K [--caching cached|wc|uc] [--evict no|yes]" },
 	{ "objects", objects_main, "--count N --object-size S --seed K [--hold no|yes]" },

@@ -7,8 +7,8 @@
  */
 import { describe } from 'vitest';
 import { test } from '../suite/fixtures.ts';
-import { inTurn, samplesOf } from '../suite/in-turn.ts';
-import { BACKENDS, type Measurement } from '../suite/rig-context.ts';
+import { inTurn, measurements } from '../suite/in-turn.ts';
+import { BACKENDS } from '../suite/rig-context.ts';
 import { cycleReport, type CycleReport } from '../suite/stress-program.ts';
 
 const MIB = 2 ** 20;
@@ -42,7 +42,7 @@ describe.for(['cached', 'wc'])('%s', (caching) => {
       await gpu.unload();
       return said;
     });
-    const measured = less(cycles);
+    const measured = measurements(cycles);
     report(measured('fill objects', `${cpuUnit}/page`, ({ phases }) => perPage(phases.fill)));
     report(measured('evict', `${cpuUnit}/page`, ({ phases }) => perPage(phases.evict)));
     report(measured('swap out', `${cpuUnit}/page`, ({ phases }) => perPage(phases.reclaim)));
@@ -60,7 +60,7 @@ describe.for(['cached', 'wc'])('%s', (caching) => {
       await gpu.unload();
       return said;
     });
-    const measured = less(cycles);
+    const measured = measurements(cycles);
     const perSwapped = ({ cpuNs, pswpout }: Phase): number => cpuNs / 1000 / Math.max(1, pswpout);
     report(measured('reclaim', `${cpuUnit}/page`, ({ phases }) => perSwapped(phases.reclaim)));
     report(measured('allocated inside reclaim', 'pages/page', ({ phases }) => allocationsPerPage(phases.reclaim), '0'));
@@ -72,10 +72,3 @@ describe.for(['cached', 'wc'])('%s', (caching) => {
 
 const swappedPercent: Figure = ({ phases }) => (phases.reclaim.pswpout / PAGES) * 100;
 const lowestAvailable: Figure = ({ phases }) => phases.reclaim.lowestAvailableBytes / MIB;
-
-function less(cycles: ReadonlyMap<string, readonly CycleReport[]>) {
-  return (quantity: string, unit: string, figure: Figure, aim?: string): Measurement => {
-    const measurement: Measurement = { quantity, unit, better: 'less', samples: samplesOf(cycles, figure) };
-    return aim === undefined ? measurement : { ...measurement, aim };
-  };
-}

@@ -8,6 +8,7 @@ const BACKGROUND_DEADLINE_MS = 300_000;
 
 export class Guest {
   readonly #vm: Vm;
+  #started = 0;
 
   constructor(vm: Vm) {
     this.#vm = vm;
@@ -28,11 +29,16 @@ export class Guest {
 
   /** Starts a program that goes on; returns as soon as it has said a certain word. */
   async runInBackground(command: string, { until }: { until: string }): Promise<void> {
-    const said = '/run/background.log';
+    const said = `/run/background-${String(++this.#started)}.log`;
     await this.run(
       `${command} > ${said} 2>&1 & until grep -q ${until} ${said}; do kill -0 $! || { cat ${said}; exit 1; }; sleep 0.2; done`,
       { deadlineMs: BACKGROUND_DEADLINE_MS },
     );
+  }
+
+  /** Ends every program of this name; returns when its memory is free. */
+  async killAll(program: string): Promise<void> {
+    await this.run(`killall -KILL ${program} && while pidof ${program}; do sleep 0.1; done`);
   }
 
   read(path: string): Promise<string> {

@@ -1,5 +1,7 @@
 /** Measuring several things in the same guest, in turn, so that whatever changes meanwhile changes for all of them. */
 
+import type { Measurement } from './rig-context.ts';
+
 /** What each variant gave, round by round. */
 export async function inTurn<Variant extends string, Result>(
   variants: readonly Variant[],
@@ -13,10 +15,10 @@ export async function inTurn<Variant extends string, Result>(
   return results;
 }
 
-/** One figure of each result, as a measurement takes them. */
-export function samplesOf<Result>(
-  results: ReadonlyMap<string, readonly Result[]>,
-  figure: (result: Result) => number,
-): Record<string, number[]> {
-  return Object.fromEntries(Array.from(results, ([variant, found]) => [variant, found.map(figure)]));
+/** Makes a measurement of one figure that each result has; less of it is better. */
+export function measurements<Result>(results: ReadonlyMap<string, readonly Result[]>) {
+  return (quantity: string, unit: string, figure: (result: Result) => number, aim?: string): Measurement => {
+    const samples = Object.fromEntries(Array.from(results, ([variant, found]) => [variant, found.map(figure)]));
+    return { quantity, unit, better: 'less', samples, ...(aim === undefined ? {} : { aim }) };
+  };
 }

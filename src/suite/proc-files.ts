@@ -56,6 +56,11 @@ export function reachableFreeBytes(zones: readonly Zone[], dmaBits: number): num
   return reachable.reduce((sum, zone) => sum + zone.freeBytes, 0);
 }
 
+/** Free memory in zones that do not. */
+export function unreachableFreeBytes(zones: readonly Zone[], dmaBits: number): number {
+  return zones.reduce((sum, zone) => sum + zone.freeBytes, 0) - reachableFreeBytes(zones, dmaBits);
+}
+
 /** Is there RAM, free or not, that a device with such addresses can't reach? */
 export function hasUnreachableRam(zones: readonly Zone[], dmaBits: number): boolean {
   return zones.some((zone) => zone.endAddress > 2 ** dmaBits);

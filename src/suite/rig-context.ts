@@ -23,7 +23,7 @@ export const DEFAULT_SELECTION: Omit<Selection, 'seed'> = {
   machine: 'tiers',
   dmaBits: [32, 40, 48],
   backend: 'shmem',
-  rounds: 5,
+  rounds: 3,
   keep: false,
 };
 

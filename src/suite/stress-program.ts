@@ -39,6 +39,8 @@ const phaseCost = z.object({
 
 export const cycleReport = programReport.extend({
   bytesVerified: z.number(),
+  /** Of all objects, once the last one was filled. */
+  bytesResident: z.number(),
   phases: z.object({ fill: phaseCost, evict: phaseCost, reclaim: phaseCost, use: phaseCost }),
 });
 

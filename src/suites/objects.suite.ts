@@ -42,7 +42,7 @@ describe('50,000 objects', { concurrent: true }, () => {
     const held = stockComplaints(before, await takeStock(guest), COUNT);
     expect(held).toContainEqual(expect.stringMatching(/^shmem \+/));
     expect(held).toContainEqual(expect.stringMatching(/^slab edgpu|^slab kmalloc/));
-    await guest.run('killall -KILL objects');
+    await guest.killAll('objects');
     expect(stockComplaints(before, await takeStock(guest), COUNT)).toEqual([]);
   });
 });
