@@ -225,6 +225,10 @@ export class EdgpuMachine {
     return this.qtest.write(BAR.regs + BigInt(offset), size, value);
   }
 
+  writeMsixBar(offset: number, size: 1 | 2 | 4 | 8, value: bigint): Promise<void> {
+    return this.qtest.write(BAR.msix + BigInt(offset), size, value);
+  }
+
   // --- VRAM, through the aperture ---
 
   readVram(offset: number, length: number): Promise<Uint8Array> {

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import { edgpu } from './edgpu-constants.ts';
 import { OP } from './edgpu-command.ts';
-import { DATA, DATA_END, ringBase, test, VRAM_SIZE, type EdgpuMachine } from './edgpu-machine.ts';
+import { APERTURE_SIZE, DATA, DATA_END, ringBase, test, VRAM_SIZE, type EdgpuMachine } from './edgpu-machine.ts';
+import { RigError } from '../../src/util/rig-error.ts';
 import { propertyRuns, propertyTimeoutMs } from './property-runs.ts';
 
 const PM = 0x01;
@@ -76,9 +77,32 @@ type Action =
   | { readonly kind: 'reset'; readonly engine: number }
   | { readonly kind: 'command'; readonly bits: number }
   | { readonly kind: 'power'; readonly state: number }
-  | { readonly kind: 'dma-bits'; readonly bits: number };
+  | { readonly kind: 'dma-bits'; readonly bits: number }
+  | { readonly kind: 'config'; readonly offset: number; readonly size: 1 | 2 | 4; readonly value: number }
+  | { readonly kind: 'aperture'; readonly offset: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'msix'; readonly offset: number; readonly size: 1 | 2 | 4 | 8; readonly value: bigint }
+  | { readonly kind: 'inject'; readonly text: string }
+  | { readonly kind: 'throttle'; readonly property: string; readonly value: number };
 
 const engine = fc.nat(1);
+
+/** Most of them in order, some of them not quite, a few of them noise. */
+const injection = fc
+  .tuple(
+    fc.constantFrom('hang', 'error', 'delay', 'flip', 'drop-irq', 'dead', 'unplug', 'clear'),
+    fc.subarray(['engine=0', 'engine=1', 'engine=2', 'vector=1', 'at=1', 'at=2', 'at=9', 'ns=1', 'ns=1000000']),
+    fc.subarray(['offset=0', `offset=${VRAM_SIZE - 1}`, `offset=${VRAM_SIZE}`, 'bit=7', 'bit=8', 'ns=99999999999999']),
+  )
+  .map(([kind, some, others]) => [kind, ...some, ...others.slice(0, 2)].join(' '));
+const injections = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.constantFrom('hang', 'error', 'delay ns=1500', 'flip offset=7', 'drop-irq at=2', 'dead at=3'),
+  },
+  { weight: 4, arbitrary: fc.array(injection, { maxLength: 3 }).map((list) => list.join(';')) },
+  { weight: 1, arbitrary: fc.string({ maxLength: 40 }) },
+);
+
 const registers = fc.oneof(
   fc.nat(0x30),
   fc.nat(0x3f).map((offset) => edgpu('ENGINE_BASE') + offset),
@@ -124,9 +148,51 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('power' as const), state: fc.nat(3) }) },
   {
     weight: 1,
-    arbitrary: fc.record({ kind: fc.constant('dma-bits' as const), bits: fc.integer({ min: 12, max: 64 }) }),
+    arbitrary: fc.record({ kind: fc.constant('dma-bits' as const), bits: fc.integer({ min: 0, max: 70 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('config' as const),
+      offset: fc.oneof(fc.nat(0x4f), fc.nat(0xff)),
+      size: fc.constantFrom(1, 2, 4),
+      value: fc.oneof(fc.nat(0xff), fc.constantFrom(0x8000, 0xffff, 0xffff_ffff), fc.nat(0xffff_ffff)),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('aperture' as const),
+      offset: fc.oneof(fc.nat(APERTURE_SIZE - 64), fc.constant(APERTURE_SIZE - 64)),
+      bytes: fc.uint8Array({ minLength: 1, maxLength: 64 }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('msix' as const),
+      offset: fc.oneof(fc.nat(0x50), fc.nat(0xff8)),
+      size: fc.constantFrom(1, 2, 4, 8),
+      value: interesting,
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('inject' as const), text: injections }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('throttle' as const),
+      property: fc.constantFrom('bandwidth', 'latency-ns'),
+      value: fc.oneof(fc.constantFrom(0, 1, 1 << 16, 1 << 30), fc.nat(2 ** 53 - 1)),
+    }),
   },
 );
+
+/** Whatever the host asks for that may be refused. */
+async function setIfAllowed(machine: EdgpuMachine, property: string, value: unknown): Promise<void> {
+  await machine.set(property, value).catch((error: unknown) => {
+    if (!(error instanceof RigError) || error.failureClass === 'timeout') throw error;
+  });
+}
 
 async function act(machine: EdgpuMachine, pm: number, one: Action): Promise<void> {
   switch (one.kind) {
@@ -150,7 +216,22 @@ async function act(machine: EdgpuMachine, pm: number, one: Action): Promise<void
     case 'power':
       return machine.pci.write(pm + 4, 2, one.state);
     case 'dma-bits':
-      return machine.set('dma-bits', one.bits);
+      return setIfAllowed(machine, 'dma-bits', one.bits);
+    case 'config':
+      await machine.pci.write(one.offset, one.size, one.value);
+      await machine.pci.read(one.offset, one.size);
+      return;
+    case 'aperture':
+      await machine.writeVram(one.offset, one.bytes);
+      await machine.readVram(one.offset, one.bytes.length);
+      return;
+    case 'msix':
+      await machine.writeMsixBar(one.offset, one.size, one.value & ((1n << BigInt(8 * one.size)) - 1n));
+      return;
+    case 'inject':
+      return setIfAllowed(machine, 'inject', one.text);
+    case 'throttle':
+      return setIfAllowed(machine, one.property, one.value);
   }
 }
 
@@ -162,6 +243,9 @@ test('a hostile guest gets faults, and nothing else', { timeout: propertyTimeout
     for (const one of actions) await act(machine, pm, one);
     // Whatever state that left: back to D0, a reset of the engine, and it must work.
     await machine.set('dma-bits', 40);
+    await machine.set('inject', 'clear');
+    await machine.set('bandwidth', 0);
+    await machine.set('latency-ns', 0);
     await machine.pci.write(pm + 4, 2, 0);
     await machine.placeBars();
     await machine.setUpRing(0);
