@@ -12,7 +12,7 @@ import type { KernelBuild } from './kernel-build.ts';
 import { openKernelSource } from './kernel-source.ts';
 import type { KernelSource } from './kernel-source.ts';
 import { buildQemu } from './qemu-build.ts';
-import type { QemuBuild } from './qemu-build.ts';
+import type { QemuBuild, QemuVariant } from './qemu-build.ts';
 
 export interface RigBuild {
   readonly qemu: QemuBuild & {
@@ -27,18 +27,24 @@ export interface RigBuild {
 export interface BuildOptions {
   /** Another tree than Debian's package; it is not written to. */
   readonly kernelSource?: string;
+  readonly qemu?: QemuVariant;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
 
-export async function buildRig({ kernelSource, emit, signal }: BuildOptions): Promise<RigBuild> {
+export async function buildRig({
+  kernelSource,
+  qemu: qemuVariant = {},
+  emit,
+  signal,
+}: BuildOptions): Promise<RigBuild> {
   await ensureHostPackages(emit, signal);
   const packages = await fetchDebianPackages(emit, signal);
   const source = await openKernelSource(kernelSource, packages);
   // Each of them keeps all CPUs busy for most of its time; together they also fill the other's pauses.
   const [{ kernel, initrd }, qemu, firmware] = await allOrAbort(signal, [
     async (shared) => buildGuest({ packages, source }, emit, shared),
-    async (shared) => buildQemu(packages, emit, shared),
+    async (shared) => buildQemu({ packages, variant: qemuVariant }, emit, shared),
     async (shared) => buildFirmware(packages, emit, shared),
   ]);
   return { qemu: { ...qemu, firmware }, kernel, initrd };

@@ -17,6 +17,7 @@ const SOURCES = { qemu: 'trixie', seabios: 'trixie' } as const;
 /** Binary packages: build tools that the host may have too old, firmware, the guest's userland, the kernel's source. */
 const BINARIES = {
   meson: 'trixie',
+  'python3-pycotap': 'trixie',
   'qemu-system-data': 'trixie',
   'busybox-static': 'trixie',
   'dropbear-bin': 'trixie',

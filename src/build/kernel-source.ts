@@ -1,34 +1,16 @@
 /** Where the kernel's sources come from: Debian's package, or a tree of the user's own, which is never written to. */
 
-import { readFile, realpath, rm, stat, writeFile } from 'node:fs/promises';
-import path from 'node:path';
-import { execa } from 'execa';
-
-import { RigError } from '../util/rig-error.ts';
 import { runBuildCommand } from './build-command.ts';
-import { buildEnvironment } from './build-environment.ts';
-import type { EntryWork } from './cache-entry.ts';
 import { contentKey } from './content-key.ts';
 import type { DebianPackage, DebianPackages } from './debian-packages.ts';
-import type { WorkTreeSpec } from './work-tree.ts';
+import { openUserTree } from './user-tree.ts';
+import type { SourceTree, TreeKind } from './user-tree.ts';
 
-export interface KernelSource {
-  /** How a person would name these sources: "7.3.4-1~bpo13+1", or a folder and its commit. */
-  readonly version: string;
-  /** See WorkTreeSpec. */
-  readonly misfit: WorkTreeSpec['misfit'];
-  /** Changes with any file of the sources. */
-  readonly identity: string;
-  /** Name of the work tree, which later versions of the same sources go on to use. */
-  readonly treeName: string;
-  readonly fill: (work: Work) => Pick<WorkTreeSpec, 'unpack' | 'refresh'>;
-}
-
-type Work = Pick<EntryWork, 'log' | 'signal' | 'step'>;
+export type KernelSource = SourceTree;
 
 /** `folder`, or without one what Debian packages. */
 export async function openKernelSource(folder: string | undefined, packages: DebianPackages): Promise<KernelSource> {
-  return folder === undefined ? debianKernelSource(packages.binaries['linux-source-7.3']) : userKernelSource(folder);
+  return folder === undefined ? debianKernelSource(packages.binaries['linux-source-7.3']) : openUserTree(folder, LINUX);
 }
 
 function debianKernelSource({ version, identity, file }: DebianPackage): KernelSource {
@@ -53,98 +35,9 @@ function unpackCommand(deb: string): readonly [string, ...string[]] {
   return ['bash', '-o', 'pipefail', '-c', script, 'unpack', deb];
 }
 
-/** Checks that `folder` is a kernel tree. */
-async function userKernelSource(folder: string): Promise<KernelSource> {
-  const tree = await realpath(folder).catch(() => folder);
-  if (!(await isFile(path.join(tree, 'mm/shmem.c')))) {
-    throw new RigError('usage', `${folder} is not the top folder of a Linux source tree.`, {
-      remedy: 'Give --kernel-src a folder with the sources of Linux 7.3 in it.',
-    });
-  }
-  const commit = await gitCommit(tree);
-  const listing = await listTree(tree, commit !== undefined);
-  return {
-    version: commit === undefined ? tree : `${tree} at ${commit.slice(0, 12)}`,
-    misfit: 'usage',
-    identity: contentKey({ listing: listing.map(({ identity }) => identity) }),
-    treeName: contentKey({ tree }),
-    fill: (work) => {
-      const files = listing.map(({ file }) => file);
-      return {
-        unpack: async (target) => copyFiles({ tree, files, target, except: [], into: 'nothing' }, work),
-        refresh: {
-          from: tree,
-          copy: async (target, except) => copyFiles({ tree, files, target, except, into: 'an older copy' }, work),
-        },
-      };
-    },
-  };
-}
-
-async function isFile(file: string): Promise<boolean> {
-  return stat(file).then(
-    (found) => found.isFile(),
-    () => false,
-  );
-}
-
-/** Undefined when the tree is not the top folder of a git work tree. */
-async function gitCommit(tree: string): Promise<string | undefined> {
-  const options = { cwd: tree, env: buildEnvironment(), extendEnv: false, reject: false } as const;
-  const result = await execa('git', [...GIT_OPTIONS, 'rev-parse', '--show-cdup', 'HEAD'], options);
-  const [up, commit] = result.stdout.split('\n');
-  return !result.failed && up === '' ? commit : undefined;
-}
-
-/** The tree may be another user's. */
-const GIT_OPTIONS = ['-c', 'safe.directory=*'];
-
-const BUILD_PRODUCTS = ['.git', '*.o', '*.a', '*.ko', '*.mod', '*.mod.c', '*.cmd', '*.order', '.config', '.config.old'];
-
-interface ListedFile {
-  readonly file: string;
-  /** Name, size and time: a second's work for the whole tree, where hashing its 1.5 GB would take ten. */
-  readonly identity: string;
-}
-
-/** All source files. What make left in the tree is not one: git knows, and elsewhere the usual names tell. */
-async function listTree(tree: string, isGit: boolean): Promise<ListedFile[]> {
-  const pruned = BUILD_PRODUCTS.map((pattern) => `-name '${pattern}'`).join(' -o ');
-  const names = isGit
-    ? `git ${GIT_OPTIONS.map((word) => `'${word}'`).join(' ')} ls-files -z --cached --others --exclude-standard`
-    : `find . \\( ${pruned} \\) -prune -o \\( -type f -o -type l \\) -printf '%P\\0'`;
-  // A file that git lists may have been deleted: stat complains, and it is not listed.
-  const script = `${names} | xargs -0 stat --printf '%n\\t%s %f %.Y\\0' --`;
-  const options = { cwd: tree, env: buildEnvironment(), extendEnv: false, reject: false } as const;
-  const { stdout } = await execa('sh', ['-c', script], { ...options, maxBuffer: 1 << 30 });
-  const records = stdout.split('\0').filter((record) => record !== '');
-  return records.map((identity) => ({ identity, file: identity.slice(0, identity.lastIndexOf('\t')) }));
-}
-
-interface Copy {
-  readonly tree: string;
-  readonly files: readonly string[];
-  readonly target: string;
-  readonly except: readonly string[];
-  readonly into: 'nothing' | 'an older copy';
-}
-
-/**
- * Makes `target` hold just `files`, but for those in `except`, on which it puts no hand. By content, not by time: what is
- * written gets the present time, so that make sees the change even when the tree went back to an older file.
- */
-async function copyFiles({ tree, files, target, except, into }: Copy, { log, signal, step }: Work): Promise<void> {
-  step.progress(`copying ${tree}`);
-  // Beside the tree, which is renamed after its first copy.
-  const listFile = path.join(path.dirname(target), 'source-files');
-  const before = (await readFile(listFile, 'utf8').catch(() => '')).split('\n').filter((file) => file !== '');
-  const kept = new Set([...files, ...except]);
-  for (const file of before) if (!kept.has(file)) await rm(path.join(target, file), { force: true });
-  const hands = new Set(except);
-  await writeFile(listFile, files.filter((file) => !hands.has(file)).join('\n'));
-  // Reading all of it twice only pays when most of it is there already.
-  const compare = into === 'nothing' ? [] : ['--checksum'];
-  const options = ['-rlp', ...compare, `--files-from=${listFile}`, '--ignore-missing-args'];
-  const argv = ['rsync', ...options, `${tree}/`, target] as const;
-  await runBuildCommand({ what: `Copying ${tree}`, argv, cwd: path.dirname(target), log, signal });
-}
+const LINUX: TreeKind = {
+  marker: 'mm/shmem.c',
+  what: 'a Linux source tree',
+  remedy: 'Give --kernel-src a folder with the sources of Linux 7.3 in it.',
+  products: ['.git', '*.o', '*.a', '*.ko', '*.mod', '*.mod.c', '*.cmd', '*.order', '.config', '.config.old'],
+};

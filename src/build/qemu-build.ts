@@ -1,6 +1,6 @@
-/** Builds QEMU from Debian's source with the edgpu device in it. */
+/** Builds QEMU with the edgpu device in it: from Debian's source, or from a tree of the user's own. */
 
-import { access, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
+import { access, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 
@@ -12,9 +12,11 @@ import { obtainEntry } from './cache-entry.ts';
 import type { EntryWork } from './cache-entry.ts';
 import { contentKey } from './content-key.ts';
 import { extractDeb } from './debian-packages.ts';
-import type { DebianPackages } from './debian-packages.ts';
+import type { DebianPackage, DebianPackages } from './debian-packages.ts';
 import { overlayKey } from './source-overlay.ts';
 import type { OverlaySpec } from './source-overlay.ts';
+import { openUserTree } from './user-tree.ts';
+import type { SourceTree, TreeKind } from './user-tree.ts';
 import { prepareWorkTree } from './work-tree.ts';
 import type { WorkTree } from './work-tree.ts';
 
@@ -36,13 +38,22 @@ const CONFIGURE: readonly string[] = [
 
 const PROGRAMS = ['qemu-system-x86_64', 'qemu-img'] as const;
 
+/** Of the sources, and beside the programs in the cache. */
+const VERSION = 'VERSION';
+
 const DEVICE: OverlaySpec = {
   patchFolder: repositoryPath('rig/qemu'),
   graft: { folder: repositoryPath('rig/edgpu'), to: 'hw/edgpu' },
 };
 
-/** Where the tree keeps the meson that it is configured with: the host's may be too old. */
-const MESON = '.rig-meson';
+/** What of it is undefined behaviour or an access out of bounds ends it, with a report. */
+const SANITIZERS: readonly string[] = ['--enable-asan', '--enable-ubsan'];
+
+/** The Python packages that it is configured with: the host's meson may be too old. */
+const PYTHON_PACKAGES = ['meson', 'python3-pycotap'] as const;
+
+/** Where the build keeps them. */
+const PYTHON = 'rig-python';
 
 export interface QemuBuild {
   readonly binary: string;
@@ -50,51 +61,90 @@ export interface QemuBuild {
   readonly version: string;
 }
 
-export async function buildQemu(packages: DebianPackages, emit: Emit, signal: AbortSignal): Promise<QemuBuild> {
-  const { qemu } = packages.sources;
-  const base = contentKey({
-    qemu: qemu.identity,
-    meson: packages.binaries.meson.identity,
-    configure: CONFIGURE,
-    toolchain: await toolchainIdentity(),
-  });
-  const key = contentKey({ base, overlay: await overlayKey(DEVICE) });
-  const build = async (work: EntryWork): Promise<void> => compileQemu(packages, base, work);
-  const folder = await obtainEntry({ stage: 'qemu', title: 'Build QEMU with edgpu', key, build }, emit, signal);
-  const [binary, img] = PROGRAMS.map((program) => path.join(folder, program));
-  return { binary: binary ?? '', img: img ?? '', version: qemu.version.replace(/[^\d.].*$/, '') };
+/** Which QEMU to build. */
+export interface QemuVariant {
+  /** Another tree than Debian's package; it is not written to. */
+  readonly source?: string;
+  /** With AddressSanitizer and UndefinedBehaviorSanitizer. */
+  readonly sanitize?: boolean;
 }
 
-async function compileQemu(packages: DebianPackages, base: string, work: EntryWork): Promise<void> {
+export async function buildQemu(
+  { packages, variant }: { packages: DebianPackages; variant: QemuVariant },
+  emit: Emit,
+  signal: AbortSignal,
+): Promise<QemuBuild> {
+  const source = await openQemuSource(variant.source, packages);
+  const configure = [...CONFIGURE, ...(variant.sanitize ? SANITIZERS : [])];
+  const how = contentKey({
+    python: PYTHON_PACKAGES.map((name) => packages.binaries[name].identity),
+    configure,
+    toolchain: await toolchainIdentity(),
+  });
+  const key = contentKey({ qemu: source.identity, how, overlay: await overlayKey(DEVICE) });
+  const request = { packages, source, configure, treeName: contentKey({ tree: source.treeName, how }) };
+  const build = async (work: EntryWork): Promise<void> => compileQemu(request, work);
+  const folder = await obtainEntry({ stage: 'qemu', title: 'Build QEMU with edgpu', key, build }, emit, signal);
+  const [binary, img] = PROGRAMS.map((program) => path.join(folder, program));
+  return { binary: binary ?? '', img: img ?? '', version: await readFile(path.join(folder, VERSION), 'utf8') };
+}
+
+const QEMU: TreeKind = {
+  marker: 'system/physmem.c',
+  what: 'a QEMU source tree',
+  remedy: 'Give --qemu-src a folder with the sources of QEMU 10.0 or later in it.',
+  products: ['.git', '*.o', '*.a', 'build', 'pyvenv'],
+};
+
+async function openQemuSource(folder: string | undefined, { sources }: DebianPackages): Promise<SourceTree> {
+  return folder === undefined ? debianQemuSource(sources.qemu) : openUserTree(folder, QEMU);
+}
+
+function debianQemuSource({ version, identity, file }: DebianPackage): SourceTree {
+  return {
+    version,
+    misfit: 'infrastructure',
+    identity,
+    treeName: contentKey({ identity }),
+    fill: ({ log, signal, step }) => ({
+      unpack: async (folder) => {
+        step.progress('unpacking');
+        await rm(folder, { recursive: true });
+        const argv = ['dpkg-source', '--no-copy', '-x', file, folder] as const;
+        await runBuildCommand({ what: 'Unpacking the source of QEMU', argv, cwd: path.dirname(folder), log, signal });
+      },
+    }),
+  };
+}
+
+interface QemuRequest {
+  readonly packages: DebianPackages;
+  readonly source: SourceTree;
+  readonly configure: readonly string[];
+  readonly treeName: string;
+}
+
+async function compileQemu(request: QemuRequest, work: EntryWork): Promise<void> {
+  const { source, treeName } = request;
   const tree = await prepareWorkTree(
     {
       kind: 'qemu',
-      identity: base,
-      title: `QEMU ${packages.sources.qemu.version}`,
-      misfit: 'infrastructure',
-      neededGiB: 2,
-      unpack: async (folder) => unpackQemu(packages, folder, work),
+      identity: treeName,
+      title: `QEMU ${source.version}`,
+      misfit: source.misfit,
+      neededGiB: 3,
+      ...source.fill(work),
     },
     DEVICE,
   );
-  await configureQemu(tree, work);
+  await configureQemu(tree, request, work);
   const jobs = `-j${availableParallelism()}`;
   await inTree(tree, work, { what: 'Building QEMU', argv: ['ninja', jobs, ...PROGRAMS], onLine: ninjaProgress(work) });
   for (const program of PROGRAMS) await copyFile(path.join(tree.output, program), path.join(work.folder, program));
+  await writeFile(path.join(work.folder, VERSION), (await readFile(path.join(tree.source, VERSION), 'utf8')).trim());
 }
 
-async function unpackQemu(packages: DebianPackages, folder: string, work: EntryWork): Promise<void> {
-  const { log, signal, step } = work;
-  step.progress('unpacking');
-  await rm(folder, { recursive: true });
-  const argv = ['dpkg-source', '--no-copy', '-x', packages.sources.qemu.file, folder] as const;
-  await runBuildCommand({ what: 'Unpacking the source of QEMU', argv, cwd: path.dirname(folder), log, signal });
-  const meson = path.join(folder, MESON);
-  await mkdir(meson);
-  await extractDeb(packages.binaries.meson.file, meson, work);
-}
-
-async function configureQemu(tree: WorkTree, work: EntryWork): Promise<void> {
+async function configureQemu(tree: WorkTree, request: QemuRequest, work: EntryWork): Promise<void> {
   const configured = path.join(tree.output, '.configured');
   const alreadyDone = await access(configured).then(
     () => true,
@@ -103,8 +153,11 @@ async function configureQemu(tree: WorkTree, work: EntryWork): Promise<void> {
   if (alreadyDone) return;
   work.step.progress('configuring');
   await rm(tree.output, { recursive: true, force: true });
-  await mkdir(tree.output);
-  const argv = [path.join(tree.source, 'configure'), '--python=/usr/bin/python3', ...CONFIGURE] as const;
+  await mkdir(path.join(tree.output, PYTHON), { recursive: true });
+  for (const name of PYTHON_PACKAGES) {
+    await extractDeb(request.packages.binaries[name].file, path.join(tree.output, PYTHON), work);
+  }
+  const argv = [path.join(tree.source, 'configure'), '--python=/usr/bin/python3', ...request.configure] as const;
   await inTree(tree, work, { what: 'Configuring QEMU', argv, onLine: () => undefined });
   await writeFile(configured, '');
 }
@@ -116,10 +169,10 @@ interface TreeCommand {
 }
 
 async function inTree(tree: WorkTree, { log, signal }: EntryWork, command: TreeCommand): Promise<void> {
-  const meson = path.join(tree.source, MESON, 'usr');
+  const python = path.join(tree.output, PYTHON, 'usr');
   const env = {
-    PATH: `${path.join(meson, 'bin')}:${process.env['PATH'] ?? '/usr/bin:/bin'}`,
-    PYTHONPATH: path.join(meson, 'lib/python3/dist-packages'),
+    PATH: `${path.join(python, 'bin')}:${process.env['PATH'] ?? '/usr/bin:/bin'}`,
+    PYTHONPATH: path.join(python, 'lib/python3/dist-packages'),
     PYTHONDONTWRITEBYTECODE: '1',
   };
   await runBuildCommand({ ...command, cwd: tree.output, env, dirtyMarker: tree.dirtyMarker, log, signal });

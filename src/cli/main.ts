@@ -3,16 +3,18 @@ import { Command, CommanderError } from 'commander';
 import type { ReportFiles } from '../report/report-files.ts';
 import { EXIT_CODES, RigError } from '../util/rig-error.ts';
 import { benchVerb } from './bench-verb.ts';
-import { buildVerb } from './build-verb.ts';
+import { buildVerb, type BuildVerbOptions } from './build-verb.ts';
 import { doctorVerb } from './doctor-verb.ts';
 import { kernelCheckVerb } from './kernel-verb.ts';
 import {
   addBenchOptions,
   addMachineOptions,
   addRunOptions,
+  addTestOptions,
   type BenchOptions,
   type MachineOptions,
   type RunOptions,
+  type TestOptions,
 } from './run-options.ts';
 import { reportVerb } from './report-verb.ts';
 import { runVerb } from './run-verb.ts';
@@ -34,7 +36,9 @@ function program(session: Session, exit: SetExitCode): Command {
     .command('build')
     .description('build everything that run needs')
     .option('--kernel-src <dir>', 'build this kernel tree instead of the pinned one')
-    .action(async (options: { kernelSrc?: string }) => exit(await buildVerb(options, session)));
+    .option('--qemu-src <dir>', 'build this QEMU tree instead of the pinned one')
+    .option('--sanitize', 'build QEMU with AddressSanitizer and UndefinedBehaviorSanitizer')
+    .action(async (options: BuildVerbOptions) => exit(await buildVerb(options, session)));
   addMachineOptions(root.command('shell').description('open a shell in a fresh VM')).action(
     async (options: MachineOptions) => exit(await shellVerb(options, session)),
   );
@@ -59,9 +63,9 @@ function program(session: Session, exit: SetExitCode): Command {
     .command('doctor')
     .description('say what this machine lacks, and how to get it')
     .action(async () => exit(await doctorVerb(session)));
-  addRunOptions(root.command('test').description('run the tests of the rig itself, then the suites'))
+  addTestOptions(root.command('test').description('run the tests of the rig itself, then the suites'))
     .argument('[project...]', 'unit, device, vm, suites; all of them by default')
-    .action(async (projects: string[], options: RunOptions) => exit(await testVerb(projects, options, session)));
+    .action(async (projects: string[], options: TestOptions) => exit(await testVerb(projects, options, session)));
   return root;
 }
 

@@ -2,6 +2,7 @@
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { QemuVariant } from '../build/qemu-build.ts';
 import { REPORT_FORMATS, type ReportFiles } from '../report/report-files.ts';
 import { RigError } from '../util/rig-error.ts';
 import { BACKENDS, DEFAULT_SELECTION, type Backend, type Selection } from '../suite/rig-context.ts';
@@ -20,6 +21,8 @@ export interface MachineOptions {
   readonly accel: AcceleratorChoice;
   readonly keep: boolean;
   readonly kernelSrc?: string;
+  readonly qemuSrc?: string;
+  readonly sanitize?: boolean;
 }
 
 /** For every verb that tests or measures. */
@@ -40,6 +43,10 @@ export interface RunOptions extends ResultOptions {
   readonly repeat?: number;
 }
 
+export interface TestOptions extends RunOptions {
+  readonly effort: number;
+}
+
 export interface BenchOptions extends ResultOptions {
   readonly rounds: number;
 }
@@ -58,6 +65,8 @@ export function addMachineOptions(command: Command): Command {
       new Option('--accel <how>', 'how QEMU runs the guest').choices(ACCELERATOR_CHOICES).default('auto' as const),
     )
     .option('--kernel-src <dir>', 'build and test this kernel tree instead of the pinned one')
+    .option('--qemu-src <dir>', 'build and use this QEMU tree instead of the pinned one')
+    .option('--sanitize', 'build and use QEMU with AddressSanitizer and UndefinedBehaviorSanitizer (slow)')
     .option('--keep', 'keep the artifacts of VMs where nothing failed, too', false);
 }
 
@@ -87,6 +96,14 @@ export function addRunOptions(command: Command): Command {
     .addOption(new Option('--max-vms <n>', 'most VMs at the same time').default(defaultMaxVms()).argParser(parseCount));
 }
 
+export function addTestOptions(command: Command): Command {
+  return addRunOptions(command).addOption(
+    new Option('--effort <n>', 'so many times as many random runs of the device tests')
+      .default(1)
+      .argParser(parseCount),
+  );
+}
+
 export function addBenchOptions(command: Command): Command {
   return addResultOptions(command).addOption(
     new Option('--rounds <n>', 'how often each thing is measured')
@@ -98,13 +115,19 @@ export function addBenchOptions(command: Command): Command {
 /** What to build and boot, by these options. */
 export function runRequest(options: ChosenOptions, { progress, signal }: Session): RunRequest {
   const { accel, kernelSrc } = options;
-  return { selection: selectionOf(options), accelerator: accel, kernelSource: kernelSrc, emit: progress.emit, signal };
+  const sources = { kernelSource: kernelSrc, qemu: qemuVariant(options) };
+  return { selection: selectionOf(options), accelerator: accel, ...sources, emit: progress.emit, signal };
 }
 
 function selectionOf(options: ChosenOptions): Selection {
   const { machine, dmaBits, keep, seed = randomSeed() } = options;
   const { backend = DEFAULT_SELECTION.backend, rounds = DEFAULT_SELECTION.rounds } = options;
   return { machine, dmaBits, backend, rounds, keep, seed };
+}
+
+/** Which QEMU to build, by these options. */
+export function qemuVariant({ qemuSrc, sanitize = false }: Pick<MachineOptions, 'qemuSrc' | 'sanitize'>): QemuVariant {
+  return { ...(qemuSrc === undefined ? {} : { source: qemuSrc }), sanitize };
 }
 
 /** Before minutes of work, not after. */

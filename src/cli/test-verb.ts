@@ -8,12 +8,13 @@ import { verdictTable } from '../report/verdict-table.ts';
 import { prepareRun } from '../suite/run-context.ts';
 import { PROJECT_NAMES, vitestProject, type ProjectName } from '../suite/vitest-projects.ts';
 import { RigError } from '../util/rig-error.ts';
-import { runRequest, type RunOptions } from './run-options.ts';
+import { runRequest, type TestOptions } from './run-options.ts';
 import type { Session } from './session.ts';
 import { runVitest } from './vitest-run.ts';
 
-export async function testVerb(names: readonly string[], options: RunOptions, session: Session): Promise<number> {
+export async function testVerb(names: readonly string[], options: TestOptions, session: Session): Promise<number> {
   const { progress } = session;
+  setSearchEffort(options);
   const projects = names.length === 0 ? PROJECT_NAMES : names.map(projectName);
   const [rig, checked] = await Promise.all([prepareRun(runRequest(options, session)), runCheck(session)]);
   const { filter, maxVms } = options;
@@ -26,6 +27,16 @@ export async function testVerb(names: readonly string[], options: RunOptions, se
   if (watched.length > 0) process.stdout.write(`\n${verdictTable(watched)}\n`);
   process.stdout.write(`\n${summaryLine(pass + Number(checked), fail + error + Number(!checked))}\n`);
   return runExitCode([...reporter.failures, ...(checked ? [] : ['test' as const])]);
+}
+
+/** For the property tests of the device, which run in other processes. */
+function setSearchEffort({ effort, seed, sanitize }: TestOptions): void {
+  process.env['DGPU_RIG_EFFORT'] = String(effort);
+  if (seed !== undefined) process.env['DGPU_RIG_SEED'] = String(seed);
+  if (sanitize !== true) return;
+  // What QEMU leaves allocated at its end is not the question; undefined behaviour must not go on after a remark.
+  process.env['ASAN_OPTIONS'] ??= 'detect_leaks=0';
+  process.env['UBSAN_OPTIONS'] ??= 'halt_on_error=1:print_stacktrace=1';
 }
 
 /** Format, lint, types and import order count as one test. */

@@ -1,6 +1,7 @@
 /** Builds what a run needs and decides, once, what every test of it gets. */
 import path from 'node:path';
 import { buildRig } from '../build/build-rig.ts';
+import type { QemuVariant } from '../build/qemu-build.ts';
 import { loadMachineProfile } from '../config/machine-profile.ts';
 import { repositoryPath } from '../config/paths.ts';
 import type { Emit } from '../util/rig-event.ts';
@@ -11,6 +12,7 @@ export interface RunRequest {
   readonly selection: Selection;
   readonly accelerator: AcceleratorChoice;
   readonly kernelSource: string | undefined;
+  readonly qemu?: QemuVariant;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -19,12 +21,13 @@ export async function prepareRun({
   selection,
   accelerator,
   kernelSource,
+  qemu = {},
   emit,
   signal,
 }: RunRequest): Promise<RigContext> {
   const startedAt = new Date();
   const profile = await loadMachineProfile(selection.machine);
-  const build = await buildRig({ ...(kernelSource === undefined ? {} : { kernelSource }), emit, signal });
+  const build = await buildRig({ ...(kernelSource === undefined ? {} : { kernelSource }), qemu, emit, signal });
   return {
     build,
     accelerator: await chooseAccelerator(accelerator, { software: build, profile, emit, signal }),

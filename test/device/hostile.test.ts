@@ -5,7 +5,7 @@ import { edgpu } from './edgpu-constants.ts';
 import { OP } from './edgpu-command.ts';
 import { APERTURE_SIZE, DATA, DATA_END, ringBase, test, VRAM_SIZE, type EdgpuMachine } from './edgpu-machine.ts';
 import { RigError } from '../../src/util/rig-error.ts';
-import { propertyRuns, propertyTimeoutMs } from './property-runs.ts';
+import { propertyRuns, propertyTimeoutMs, tellVolume } from './property-runs.ts';
 
 const PM = 0x01;
 const MAX_SLICES = 64;
@@ -239,7 +239,9 @@ test('a hostile guest gets faults, and nothing else', { timeout: propertyTimeout
   const machine = await startMachine();
   const pm = (await machine.pci.findCapability(PM)) ?? 0;
   const { numRuns, ...parameters } = propertyRuns(60);
+  let actionCount = 0;
   const property = fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 20 }), async (actions) => {
+    actionCount += actions.length;
     for (const one of actions) await act(machine, pm, one);
     // Whatever state that left: back to D0, a reset of the engine, and it must work.
     await machine.set('dma-bits', 40);
@@ -256,5 +258,8 @@ test('a hostile guest gets faults, and nothing else', { timeout: propertyTimeout
     await machine.writeEngine(1, 'CONTROL', 1n);
   });
   await fc.assert(property, { numRuns, ...parameters });
+  const [commands, faults] = [await machine.statistic('commands'), await machine.statistic('faults')];
+  const injected = await machine.statistic('injected');
+  tellVolume({ runs: numRuns, actions: actionCount, 'commands done': commands, faults, injections: injected });
   expect((await machine.faultEvents()).length).toBe(await machine.statistic('faults'));
 });

@@ -6,7 +6,7 @@ import { edgpu } from './edgpu-constants.ts';
 import { encodeScatterList, FLAG, OP, pattern, type Command, type ScatterEntry } from './edgpu-command.ts';
 import { EdgpuModel, type Program } from './edgpu-model.ts';
 import { DATA, DATA_END, RAM, test, type EdgpuMachine } from './edgpu-machine.ts';
-import { propertyRuns, propertyTimeoutMs } from './property-runs.ts';
+import { propertyRuns, propertyTimeoutMs, tellVolume } from './property-runs.ts';
 
 const VRAM = 1 << 20;
 const WINDOW = 256 << 10;
@@ -173,6 +173,7 @@ test('random commands do what the model does', { timeout: propertyTimeoutMs() },
     }
   });
   await fc.assert(property, { numRuns, ...parameters });
+  tellVolume({ runs: numRuns, commands, faults });
   // The generator must reach both: all good, or all bad, would prove little.
   expect(faults).toBeGreaterThan(commands / 100);
   expect(faults).toBeLessThan(commands / 2);
