@@ -1,5 +1,6 @@
 /** From a fresh machine to a built rig: everything that a VM needs, built once and then found in the cache. */
 
+import type { Flavour } from '../config/flavour.ts';
 import { allOrAbort } from '../util/all-or-abort.ts';
 import type { Emit } from '../util/rig-event.ts';
 import { fetchDebianPackages } from './debian-packages.ts';
@@ -8,9 +9,8 @@ import { buildFirmware } from './firmware-build.ts';
 import { buildGuestImage } from './guest-image.ts';
 import { ensureHostPackages } from './host-packages.ts';
 import { buildKernel } from './kernel-build.ts';
-import type { KernelBuild } from './kernel-build.ts';
+import type { KernelBuild, KernelRequest } from './kernel-build.ts';
 import { openKernelSource } from './kernel-source.ts';
-import type { KernelSource } from './kernel-source.ts';
 import { buildQemu } from './qemu-build.ts';
 import type { QemuBuild, QemuVariant } from './qemu-build.ts';
 
@@ -28,12 +28,14 @@ export interface BuildOptions {
   /** Another tree than Debian's package; it is not written to. */
   readonly kernelSource?: string;
   readonly qemu?: QemuVariant;
+  readonly flavour: Flavour;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
 
 export async function buildRig({
   kernelSource,
+  flavour,
   qemu: qemuVariant = {},
   emit,
   signal,
@@ -43,20 +45,19 @@ export async function buildRig({
   const source = await openKernelSource(kernelSource, packages);
   // Each of them keeps all CPUs busy for most of its time; together they also fill the other's pauses.
   const [{ kernel, initrd }, qemu, firmware] = await allOrAbort(signal, [
-    async (shared) => buildGuest({ packages, source }, emit, shared),
+    async (shared) => buildGuest({ packages, source, flavour }, emit, shared),
     async (shared) => buildQemu({ packages, variant: qemuVariant }, emit, shared),
     async (shared) => buildFirmware(packages, emit, shared),
   ]);
   return { qemu: { ...qemu, firmware }, kernel, initrd };
 }
 
-interface GuestInput {
+interface GuestInput extends KernelRequest {
   readonly packages: DebianPackages;
-  readonly source: KernelSource;
 }
 
-async function buildGuest({ packages, source }: GuestInput, emit: Emit, signal: AbortSignal): Promise<Guest> {
-  const kernel = await buildKernel(source, emit, signal);
+async function buildGuest({ packages, ...request }: GuestInput, emit: Emit, signal: AbortSignal): Promise<Guest> {
+  const kernel = await buildKernel(request, emit, signal);
   return { kernel, initrd: await buildGuestImage({ packages, kernel }, emit, signal) };
 }
 

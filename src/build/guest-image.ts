@@ -62,7 +62,7 @@ const DRIVER = repositoryPath('guest-kernel/edgpu');
 
 export interface GuestImageInput {
   readonly packages: DebianPackages;
-  readonly kernel: Pick<KernelBuild, 'folder' | 'modules'>;
+  readonly kernel: Pick<KernelBuild, 'folder' | 'modules' | 'selftests'>;
 }
 
 /** The image as a file: gzip, padded with zeros so that a further cpio archive can be appended to it. */
@@ -93,6 +93,7 @@ async function composeImage({ packages, kernel }: GuestImageInput, work: EntryWo
     ...(await Promise.all(USERLAND_FILES.map((file) => fileEntry(file, path.join(scratch, file))))),
     ...(await treeEntries(repositoryPath('images/guest'), '')),
     ...(await treeEntries(path.join(kernel.modules, 'lib'), 'usr/lib')),
+    ...(await treeEntries(kernel.selftests, 'usr/bin')),
     ...(await stressEntries(scratch, kernel.folder, work)),
   ]);
   await rm(scratch, { recursive: true });

@@ -4,6 +4,7 @@ import { appendFile, copyFile, mkdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 
+import { flavourFragments, type Flavour } from '../config/flavour.ts';
 import { repositoryPath } from '../config/paths.ts';
 import type { Emit } from '../util/rig-event.ts';
 import { runBuildCommand } from './build-command.ts';
@@ -15,22 +16,24 @@ import { checkConfig } from './kernel-config.ts';
 import type { KernelSource } from './kernel-source.ts';
 import { readSeries } from './patch-series.ts';
 import { overlayKey } from './source-overlay.ts';
-import type { OverlaySpec } from './source-overlay.ts';
+import type { Graft, OverlaySpec } from './source-overlay.ts';
 import { prepareWorkTree } from './work-tree.ts';
 import type { WorkTree } from './work-tree.ts';
 
 export const PATCH_FOLDER = repositoryPath('guest-kernel/patches');
 
-const OVERLAY: OverlaySpec = {
-  patchFolder: PATCH_FOLDER,
-  graft: {
-    folder: repositoryPath('guest-kernel/edgpu'),
-    to: 'drivers/gpu/drm/edgpu',
-    alsoCopy: [repositoryPath('rig/edgpu/edgpu_regs.h')],
-  },
+export const DRIVER_GRAFT: Graft = {
+  folder: repositoryPath('guest-kernel/edgpu'),
+  to: 'drivers/gpu/drm/edgpu',
+  alsoCopy: [repositoryPath('rig/edgpu/edgpu_regs.h')],
 };
 
-const FRAGMENTS: readonly string[] = [repositoryPath('guest-kernel/config/base.config')];
+const OVERLAY: OverlaySpec = { patchFolder: PATCH_FOLDER, graft: DRIVER_GRAFT };
+
+/** Of the kernel's own tests those of mm that the guest can run: what becomes an executable of the guest, and its sources. */
+const SELFTESTS: Readonly<Record<string, readonly string[]>> = {
+  'hmm-tests': ['hmm-tests.c', 'vm_util.c', 'hugepage_settings.c'],
+};
 
 /** What a program needs to talk to a DRM driver; the host's may be older. */
 const ABI_HEADERS = ['drm/drm.h', 'drm/drm_mode.h', 'linux/bits.h'].map((header) => `include/uapi/${header}`);
@@ -52,15 +55,27 @@ export interface KernelBuild {
   readonly config: string;
   /** A folder with lib/modules/RELEASE in it. */
   readonly modules: string;
+  /** Executables for the guest; some may be missing from a tree of the user's. */
+  readonly selftests: string;
   /** As `uname -r` says it. */
   readonly release: string;
   /** Which sources these are. */
   readonly version: string;
+  readonly flavour: Flavour;
   readonly patches: readonly string[];
 }
 
-export async function buildKernel(source: KernelSource, emit: Emit, signal: AbortSignal): Promise<KernelBuild> {
-  const fragment = await readFragments();
+export interface KernelRequest {
+  readonly source: KernelSource;
+  readonly flavour: Flavour;
+}
+
+export async function buildKernel(
+  { source, flavour }: KernelRequest,
+  emit: Emit,
+  signal: AbortSignal,
+): Promise<KernelBuild> {
+  const fragment = await readFragments(flavour);
   const toolchain = await toolchainIdentity();
   const key = contentKey({
     source: source.identity,
@@ -68,22 +83,27 @@ export async function buildKernel(source: KernelSource, emit: Emit, signal: Abor
     fragment,
     toolchain,
     environment: JSON.stringify(MAKE_ENVIRONMENT),
+    selftests: JSON.stringify(SELFTESTS),
   });
   const build = async (work: EntryWork): Promise<void> => {
-    const tree = await prepareKernelTree(source, { kind: 'linux', overlay: OVERLAY }, work);
+    const tree = await prepareKernelTree(source, { kind: `linux-${flavour}`, overlay: OVERLAY }, work);
     await configureKernel(tree, { fragment, title: titleOf(source) }, work);
     await compileKernel(tree, work);
     await collectKernel(tree, work);
+    await compileSelftests(tree, work);
   };
-  const folder = await obtainEntry({ stage: 'kernel', title: 'Build Linux with the series', key, build }, emit, signal);
+  const title = `Build Linux with the series${flavour === 'plain' ? '' : ` (${flavour})`}`;
+  const folder = await obtainEntry({ stage: 'kernel', title, key, build }, emit, signal);
   return {
     folder,
     image: path.join(folder, 'bzImage'),
     vmlinux: path.join(folder, 'vmlinux'),
     config: path.join(folder, 'config'),
     modules: path.join(folder, 'modules'),
+    selftests: path.join(folder, 'selftests'),
     release: (await readFile(path.join(folder, 'release'), 'utf8')).trim(),
     version: source.version,
+    flavour,
     patches: (await readSeries(PATCH_FOLDER)).map(({ name }) => name),
   };
 }
@@ -94,7 +114,7 @@ export function titleOf({ version }: KernelSource): string {
 
 export interface TreeUse {
   /** Builds with very different configurations had better not take turns in one tree. */
-  readonly kind: 'linux' | 'series';
+  readonly kind: 'series' | `linux-${Flavour}`;
   readonly overlay: OverlaySpec;
 }
 
@@ -120,9 +140,13 @@ export async function prepareKernelTree(
 }
 
 /** The configuration that the rig asks for. */
-export async function readFragments(): Promise<string> {
-  return (await Promise.all(FRAGMENTS.map((file) => readFile(file, 'utf8')))).join('\n');
+export async function readFragments(flavour: Flavour): Promise<string> {
+  const files = flavourFragments(flavour).map((name) => repositoryPath('guest-kernel/config', name));
+  return (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n');
 }
+
+/** One of the rig's own, or one that a person works in. */
+type BuildTree = Pick<WorkTree, 'source'> & Partial<Pick<WorkTree, 'dirtyMarker'>>;
 
 interface Configuration {
   /** Has to be granted. */
@@ -134,7 +158,7 @@ interface Configuration {
 
 /** Everything is off but what the fragment asks for, what that needs, and what is on by default where that opens a choice. */
 export async function configureKernel(
-  tree: WorkTree,
+  tree: BuildTree,
   { fragment, optional = '', title }: Configuration,
   work: MakeWork,
 ): Promise<void> {
@@ -156,7 +180,7 @@ export interface MakeWork extends Pick<EntryWork, 'log' | 'signal' | 'step'> {
 }
 
 async function make(
-  tree: WorkTree,
+  tree: BuildTree,
   { log, signal, onLine = () => undefined }: MakeWork,
   what: string,
   args: readonly string[],
@@ -166,7 +190,7 @@ async function make(
     argv: ['make', `-j${availableParallelism()}`, ...args],
     cwd: tree.source,
     env: MAKE_ENVIRONMENT,
-    dirtyMarker: tree.dirtyMarker,
+    ...(tree.dirtyMarker === undefined ? {} : { dirtyMarker: tree.dirtyMarker }),
     log,
     signal,
     onLine,
@@ -204,4 +228,30 @@ async function collectKernel(tree: WorkTree, work: EntryWork): Promise<void> {
   // A link into the work tree, which other builds will change.
   const release = (await readFile(path.join(folder, 'release'), 'utf8')).trim();
   await rm(path.join(modules, 'lib/modules', release, 'build'), { force: true });
+}
+
+/** Static, since the guest's libraries are not the compiler's; with the headers of this very kernel. */
+async function compileSelftests(tree: WorkTree, work: EntryWork): Promise<void> {
+  const { log, signal, step } = work;
+  step.progress('compiling self-tests');
+  await make(tree, work, 'Installing the headers', ['headers']);
+  const tests = path.join(tree.source, 'tools/testing/selftests');
+  const include = [`-isystem${path.join(tree.source, 'usr/include')}`, `-I${tests}`, `-I${tree.source}`];
+  await mkdir(path.join(work.folder, 'selftests'));
+  for (const [name, sources] of Object.entries(SELFTESTS)) {
+    const output = path.join(work.folder, 'selftests', name);
+    const argv = [
+      'gcc',
+      '-O2',
+      '-w',
+      '-static',
+      '-D_GNU_SOURCE=',
+      ...include,
+      '-o',
+      output,
+      ...sources,
+      '-lpthread',
+    ] as const;
+    await runBuildCommand({ what: `Building ${name}`, argv, cwd: path.join(tests, 'mm'), log, signal });
+  }
 }

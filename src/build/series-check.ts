@@ -84,7 +84,7 @@ async function checkPatch(
   const tree = await prepareKernelTree(source, { kind: 'series', overlay }, work);
   const complaints = await runCheckpatch(tree.source, patch);
   try {
-    const fragment = withoutDriver(await readFragments());
+    const fragment = withoutDriver(await readFragments('plain'));
     await configureKernel(tree, { fragment, optional: await readFile(KUNIT, 'utf8'), title: titleOf(source) }, work);
     await compileKernel(tree, work);
     return { patch: patch.name, complaints };

@@ -81,12 +81,17 @@ async function applySeries(series: readonly Patch[], scratch: string, tree: Scra
   }
 }
 
+/** Our own files by their place in the tree. */
+export async function graftedFiles({ folder, to, alsoCopy = [] }: Graft): Promise<Map<string, string>> {
+  const own = (await listFiles(folder)).filter((file) => isSource(file) && file !== HOOKS);
+  return new Map([
+    ...own.map((file) => [path.join(to, file), path.join(folder, file)] as const),
+    ...alsoCopy.map((file) => [path.join(to, path.basename(file)), file] as const),
+  ]);
+}
+
 async function applyGraft(graft: Graft, scratch: string, tree: ScratchTree): Promise<void> {
-  const own = (await listFiles(graft.folder)).filter((file) => isSource(file) && file !== HOOKS);
-  const sources = [...own.map((file) => path.join(graft.folder, file)), ...(graft.alsoCopy ?? [])];
-  const targets = [...own, ...(graft.alsoCopy ?? []).map((file) => path.basename(file))];
-  for (const [index, source] of sources.entries()) {
-    const target = path.join(graft.to, targets[index] ?? '');
+  for (const [target, source] of await graftedFiles(graft)) {
     await tree.bring(target);
     await copyInto(source, path.join(scratch, target));
   }

@@ -18,7 +18,7 @@ export async function benchVerb(names: readonly string[], options: BenchOptions,
   const rig = await prepareRun(runRequest(options, session));
   const { filter } = options;
   // What is measured has the host to itself, as far as that is up to us.
-  const projects = [vitestProject('benches', { include, maxVms: 1 })];
+  const projects = [vitestProject('benches', { include, maxVms: 1, flavour: options.flavour })];
   const reporter = await runVitest({ projects, rig, filter }, session);
 
   const results = reporter.results.filter(({ status }) => status !== 'skip' || filter === undefined);

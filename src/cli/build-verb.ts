@@ -3,12 +3,18 @@ import { buildRig } from '../build/build-rig.ts';
 import { qemuVariant, type MachineOptions } from './run-options.ts';
 import type { Session } from './session.ts';
 
-export type BuildVerbOptions = Pick<MachineOptions, 'kernelSrc' | 'qemuSrc' | 'sanitize'>;
+export type BuildVerbOptions = Pick<MachineOptions, 'kernelSrc' | 'flavour' | 'qemuSrc' | 'sanitize'>;
 
 export async function buildVerb(options: BuildVerbOptions, { progress, signal }: Session): Promise<number> {
-  const { kernelSrc } = options;
+  const { kernelSrc, flavour } = options;
   const source = kernelSrc === undefined ? {} : { kernelSource: kernelSrc };
-  const { kernel, qemu } = await buildRig({ ...source, qemu: qemuVariant(options), emit: progress.emit, signal });
+  const { kernel, qemu } = await buildRig({
+    ...source,
+    flavour,
+    qemu: qemuVariant(options),
+    emit: progress.emit,
+    signal,
+  });
   progress.print(`Linux ${kernel.version} with ${String(kernel.patches.length)} patches, QEMU ${qemu.version}.`);
   return 0;
 }

@@ -1,8 +1,33 @@
-/** `dgpu-rig kernel check`: is every patch of the series one that could be sent? */
+/** `dgpu-rig kernel`: lay the series out for work, write it back, and check that every patch is one that could be sent. */
+import path from 'node:path';
+import { editKernel } from '../build/editable-kernel.ts';
+import { PATCH_FOLDER } from '../build/kernel-build.ts';
+import { refreshSeries } from '../build/series-refresh.ts';
 import { checkSeries } from '../build/series-check.ts';
 import { summaryLine } from '../report/summary-line.ts';
 import { EXIT_CODES } from '../util/rig-error.ts';
 import type { Session } from './session.ts';
+
+export async function kernelEditVerb(
+  dir: string,
+  { kernelSrc }: { kernelSrc?: string },
+  { progress, signal }: Session,
+): Promise<number> {
+  const folder = path.resolve(dir);
+  const source = kernelSrc === undefined ? {} : { kernelSource: kernelSrc };
+  await editKernel({ ...source, folder, emit: progress.emit, signal });
+  progress.print(`${folder}: branch "rig" has the series; configured for "make -j bzImage modules".
+Commit there, then: ./dgpu-rig kernel refresh ${dir}`);
+  return 0;
+}
+
+export async function kernelRefreshVerb(dir: string, { progress }: Session): Promise<number> {
+  const { written, removed, unchanged } = await refreshSeries(path.resolve(dir), PATCH_FOLDER);
+  for (const name of written) progress.print(`written  ${name}`);
+  for (const name of removed) progress.print(`removed  ${name}`);
+  progress.print(`${written.length} written, ${removed.length} removed, ${unchanged.length} unchanged.`);
+  return 0;
+}
 
 export async function kernelCheckVerb(
   { kernelSrc }: { kernelSrc?: string },

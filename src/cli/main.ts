@@ -1,16 +1,18 @@
 /** The command line: verbs, options, and what becomes of every error. */
 import { Command, CommanderError } from 'commander';
 import type { ReportFiles } from '../report/report-files.ts';
+import { EDITABLE_FOLDER } from '../build/editable-kernel.ts';
 import { EXIT_CODES, RigError } from '../util/rig-error.ts';
 import { benchVerb } from './bench-verb.ts';
 import { buildVerb, type BuildVerbOptions } from './build-verb.ts';
 import { doctorVerb } from './doctor-verb.ts';
-import { kernelCheckVerb } from './kernel-verb.ts';
+import { kernelCheckVerb, kernelEditVerb, kernelRefreshVerb } from './kernel-verb.ts';
 import {
   addBenchOptions,
   addMachineOptions,
   addRunOptions,
   addTestOptions,
+  flavourOption,
   type BenchOptions,
   type MachineOptions,
   type RunOptions,
@@ -35,6 +37,7 @@ function program(session: Session, exit: SetExitCode): Command {
   root
     .command('build')
     .description('build everything that run needs')
+    .addOption(flavourOption())
     .option('--kernel-src <dir>', 'build this kernel tree instead of the pinned one')
     .option('--qemu-src <dir>', 'build this QEMU tree instead of the pinned one')
     .option('--sanitize', 'build QEMU with AddressSanitizer and UndefinedBehaviorSanitizer')
@@ -45,9 +48,19 @@ function program(session: Session, exit: SetExitCode): Command {
   addBenchOptions(root.command('bench').description('measure, and compare with what upstream has'))
     .argument('[bench...]', 'benches to run; all of them by default')
     .action(async (benches: string[], options: BenchOptions) => exit(await benchVerb(benches, options, session)));
-  root
-    .command('kernel')
-    .description('work with the patch series')
+  const kernel = root.command('kernel').description('work with the patch series');
+  kernel
+    .command('edit')
+    .description('lay the kernel out as a git repository with each patch as a commit, and the driver linked into it')
+    .argument('[dir]', 'where to; a new folder', EDITABLE_FOLDER)
+    .option('--kernel-src <dir>', 'on top of this kernel tree instead of the pinned one')
+    .action(async (dir: string, options: { kernelSrc?: string }) => exit(await kernelEditVerb(dir, options, session)));
+  kernel
+    .command('refresh')
+    .description('write the commits of such a repository back to guest-kernel/patches')
+    .argument('[dir]', 'what kernel edit made', EDITABLE_FOLDER)
+    .action(async (dir: string) => exit(await kernelRefreshVerb(dir, session)));
+  kernel
     .command('check')
     .description('apply, style-check and build every patch of the series, one by one')
     .option('--kernel-src <dir>', 'against this kernel tree instead of the pinned one')

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { QemuVariant } from '../build/qemu-build.ts';
 import { REPORT_FORMATS, type ReportFiles } from '../report/report-files.ts';
+import { FLAVOURS, type Flavour } from '../config/flavour.ts';
 import { RigError } from '../util/rig-error.ts';
 import { BACKENDS, DEFAULT_SELECTION, type Backend, type Selection } from '../suite/rig-context.ts';
 import { randomSeed, type RunRequest } from '../suite/run-context.ts';
@@ -20,6 +21,7 @@ export interface MachineOptions {
   readonly dmaBits: readonly number[];
   readonly accel: AcceleratorChoice;
   readonly keep: boolean;
+  readonly flavour: Flavour;
   readonly kernelSrc?: string;
   readonly qemuSrc?: string;
   readonly sanitize?: boolean;
@@ -64,10 +66,17 @@ export function addMachineOptions(command: Command): Command {
     .addOption(
       new Option('--accel <how>', 'how QEMU runs the guest').choices(ACCELERATOR_CHOICES).default('auto' as const),
     )
+    .addOption(flavourOption())
     .option('--kernel-src <dir>', 'build and test this kernel tree instead of the pinned one')
     .option('--qemu-src <dir>', 'build and use this QEMU tree instead of the pinned one')
     .option('--sanitize', 'build and use QEMU with AddressSanitizer and UndefinedBehaviorSanitizer (slow)')
     .option('--keep', 'keep the artifacts of VMs where nothing failed, too', false);
+}
+
+export function flavourOption(): Option {
+  return new Option('--flavour <name>', "what the guest's kernel watches for")
+    .choices(FLAVOURS)
+    .default(DEFAULT_SELECTION.flavour);
 }
 
 function addResultOptions(command: Command): Command {
@@ -120,9 +129,9 @@ export function runRequest(options: ChosenOptions, { progress, signal }: Session
 }
 
 function selectionOf(options: ChosenOptions): Selection {
-  const { machine, dmaBits, keep, seed = randomSeed() } = options;
+  const { machine, dmaBits, flavour, keep, seed = randomSeed() } = options;
   const { backend = DEFAULT_SELECTION.backend, rounds = DEFAULT_SELECTION.rounds } = options;
-  return { machine, dmaBits, backend, rounds, keep, seed };
+  return { machine, dmaBits, backend, flavour, rounds, keep, seed };
 }
 
 /** Which QEMU to build, by these options. */

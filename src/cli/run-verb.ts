@@ -24,12 +24,13 @@ export async function runVerb(names: readonly string[], options: RunOptions, qui
   const rig = await prepareRun(runRequest(options, session));
   log({ type: 'run-start', ...runFacts(rig) });
   const { build, accelerator, selection } = rig;
+  const { flavour } = selection;
   progress.print(
-    `Linux ${build.kernel.version}, QEMU ${build.qemu.version}, ${accelerator}, seed ${String(selection.seed)}`,
+    `Linux ${build.kernel.version} (${flavour}), QEMU ${build.qemu.version}, ${accelerator}, seed ${String(selection.seed)}`,
   );
   const { filter, maxVms } = options;
   const request: VitestRequest = {
-    projects: [vitestProject('suites', { include: files, maxVms })],
+    projects: [vitestProject('suites', { include: files, maxVms, flavour })],
     rig,
     filter,
     onResult: (result) => log({ type: 'test-end', result }),

@@ -17,8 +17,8 @@ export async function testVerb(names: readonly string[], options: TestOptions, s
   setSearchEffort(options);
   const projects = names.length === 0 ? PROJECT_NAMES : names.map(projectName);
   const [rig, checked] = await Promise.all([prepareRun(runRequest(options, session)), runCheck(session)]);
-  const { filter, maxVms } = options;
-  const configured = projects.map((name) => vitestProject(name, { maxVms }));
+  const { filter, maxVms, flavour } = options;
+  const configured = projects.map((name) => vitestProject(name, { maxVms, flavour }));
   const reporter = await runVitest({ projects: configured, rig, filter }, session);
 
   progress.stop();

@@ -44,7 +44,7 @@ const measurement = z.object({
 export const testResult = z.object({
   suite: z.string().describe('smoke, for src/suites/smoke.suite.ts'),
   test: z.string().describe('full name, with its groups'),
-  params: z.record(z.string(), z.union([z.string(), z.number()])).describe('machine, dmaBits, backend, seed'),
+  params: z.record(z.string(), z.union([z.string(), z.number()])).describe('machine, dmaBits, backend, flavour, seed'),
   status: z
     .enum(['pass', 'fail', 'skip', 'error', 'xfail'])
     .describe('fail: the claim is wrong; error: it could not be judged; xfail: it failed as it is known to'),

@@ -26,7 +26,8 @@ export const test = base
   .extend('provokes', (): readonly KernelReportKind[] => [])
   .extend('seed', () => inject('rig').selection.seed)
   .extend('record', ({ task, machine, dmaBits, backend, seed }): TestRecord => {
-    const record: TestRecord = { params: { machine, dmaBits, backend, seed }, metrics: {}, kernelReports: [] };
+    const { flavour } = inject('rig').selection;
+    const record: TestRecord = { params: { machine, dmaBits, backend, flavour, seed }, metrics: {}, kernelReports: [] };
     task.meta.rig = record;
     return record;
   })

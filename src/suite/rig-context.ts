@@ -1,5 +1,6 @@
 /** What a run decides once and every test of it gets: `inject('rig')` in the tests, `provide` in the process that starts them. */
 import type { RigBuild } from '../build/build-rig.ts';
+import type { Flavour } from '../config/flavour.ts';
 import type { DistinctReport } from '../vm/distinct-reports.ts';
 import type { Accelerator } from '../vm/time-limits.ts';
 
@@ -11,6 +12,8 @@ export interface Selection {
   readonly machine: string;
   readonly dmaBits: readonly number[];
   readonly backend: Backend;
+  /** Of the guest's kernel. */
+  readonly flavour: Flavour;
   /** All that is random in a test derives from it. */
   readonly seed: number;
   /** How often a bench measures each thing it compares. */
@@ -23,6 +26,7 @@ export const DEFAULT_SELECTION: Omit<Selection, 'seed'> = {
   machine: 'tiers',
   dmaBits: [32, 40, 48],
   backend: 'shmem',
+  flavour: 'plain',
   rounds: 3,
   keep: false,
 };

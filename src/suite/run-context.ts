@@ -27,7 +27,14 @@ export async function prepareRun({
 }: RunRequest): Promise<RigContext> {
   const startedAt = new Date();
   const profile = await loadMachineProfile(selection.machine);
-  const build = await buildRig({ ...(kernelSource === undefined ? {} : { kernelSource }), qemu, emit, signal });
+  const { flavour } = selection;
+  const build = await buildRig({
+    ...(kernelSource === undefined ? {} : { kernelSource }),
+    flavour,
+    qemu,
+    emit,
+    signal,
+  });
   return {
     build,
     accelerator: await chooseAccelerator(accelerator, { software: build, profile, emit, signal }),

@@ -1,6 +1,7 @@
 /** The kinds of tests there are, as vitest projects: the rig's own (unit, device, vm), and the suites. */
 import { availableParallelism, freemem } from 'node:os';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
+import { slowdownOf, type Flavour } from '../config/flavour.ts';
 import { repositoryPath } from '../config/paths.ts';
 
 export const PROJECT_NAMES = ['unit', 'device', 'vm', 'suites'] as const;
@@ -25,11 +26,18 @@ export function defaultMaxVms(): number {
   return Math.max(1, Math.min(Math.floor(availableParallelism() / 2), Math.floor(freemem() / MEMORY_PER_VM)));
 }
 
+export interface ProjectOptions {
+  readonly include?: readonly string[];
+  readonly maxVms?: number;
+  readonly flavour?: Flavour;
+}
+
 export function vitestProject(
   name: ProjectName | 'benches',
-  { include, maxVms = defaultMaxVms() }: { include?: readonly string[]; maxVms?: number } = {},
+  { include, maxVms = defaultMaxVms(), flavour = 'plain' }: ProjectOptions = {},
 ): TestProjectInlineConfiguration {
   const bootsVms = name !== 'unit';
+  const lastResort = LAST_RESORT_MS * slowdownOf(flavour);
   return {
     root: repositoryPath(),
     test: {
@@ -45,8 +53,8 @@ export function vitestProject(
             maxConcurrency: maxVms,
             globalSetup: [repositoryPath('src/suite/global-setup.ts')],
             setupFiles: [repositoryPath('src/suite/worker-setup.ts')],
-            testTimeout: LAST_RESORT_MS,
-            hookTimeout: LAST_RESORT_MS,
+            testTimeout: lastResort,
+            hookTimeout: lastResort,
           }
         : { testTimeout: 60_000 }),
     },

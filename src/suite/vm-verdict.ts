@@ -55,7 +55,10 @@ async function hiddenFailure(
   }
   // A kernel that was made to report is tainted by that.
   if (vm.state.kind !== 'ready' || provokes.length > 0) return undefined;
-  const complaints = await examineKernel(new Guest(vm)).catch((error: unknown) => vm.explain(error));
+  const guest = new Guest(vm);
+  // What a driver holds on to for ever is no leak before the driver is gone.
+  if (inject('rig').selection.flavour === 'kmemleak') await guest.exec('test ! -d /sys/module/edgpu || rmmod edgpu');
+  const complaints = await examineKernel(guest).catch((error: unknown) => vm.explain(error));
   if (complaints instanceof Error) return new RigError('infrastructure', complaints.message, { cause: complaints });
   return complaints.length === 0 ? undefined : new RigError('kernel', complaints.join('\n'));
 }

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { access, constants, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { slowdownOf } from '../config/flavour.ts';
 import { cacheDirectory } from '../config/paths.ts';
 import type { MachineProfile } from '../config/machine-profile.ts';
 import { RigError } from '../util/rig-error.ts';
@@ -23,7 +24,7 @@ export interface ProofSubject {
 const proof = z.object({ works: z.boolean(), reason: z.string() });
 type Proof = z.infer<typeof proof>;
 
-/** A kernel under working KVM is up in one second; a broken KVM hangs for ever. */
+/** A plain kernel under working KVM is up in one second; a broken KVM hangs for ever. */
 const PROOF_MS = 8000;
 
 export async function chooseAccelerator(choice: AcceleratorChoice, subject: ProofSubject): Promise<Accelerator> {
@@ -58,7 +59,7 @@ async function prove({ software, profile, emit, signal }: ProofSubject, folder: 
   const start = performance.now();
   const step = { id: 'kvm-proof' };
   emit({ type: 'step-start', ...step, title: 'Does KVM boot this kernel?' });
-  const late = AbortSignal.timeout(PROOF_MS);
+  const late = AbortSignal.timeout(PROOF_MS * slowdownOf(software.kernel.flavour));
   const end = (outcome: Proof): Proof => {
     const detail = outcome.works ? 'yes' : 'no: TCG it is';
     emit({ type: 'step-progress', ...step, detail });

@@ -1,4 +1,5 @@
-/** How long anything in the life of a VM may take: one table, for a quiet host with KVM, scaled by accelerator. */
+/** How long anything in the life of a VM may take: one table, for a quiet host with KVM, scaled by accelerator and kernel. */
+import { slowdownOf, type Flavour } from '../config/flavour.ts';
 
 export type Accelerator = 'kvm' | 'tcg';
 
@@ -29,13 +30,8 @@ export type TimeLimits = Readonly<Record<keyof typeof LIMITS_MS, number>>;
 /** TCG costs about 10 times in the CPU, but most waits here are for devices and the host. */
 const SCALE: Readonly<Record<Accelerator, number>> = { kvm: 1, tcg: 5 };
 
-export function timeLimits(accelerator: Accelerator): TimeLimits {
-  return scaleLimits(LIMITS_MS, SCALE[accelerator]);
-}
-
-/** For a caller who counts in KVM time: how long the same work may take. */
-export function scaleDuration(milliseconds: number, accelerator: Accelerator): number {
-  return milliseconds * SCALE[accelerator];
+export function timeLimits(accelerator: Accelerator, flavour: Flavour): TimeLimits {
+  return scaleLimits(LIMITS_MS, SCALE[accelerator] * slowdownOf(flavour));
 }
 
 function scaleLimits(limits: TimeLimits, factor: number): TimeLimits {

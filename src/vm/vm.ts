@@ -11,6 +11,7 @@ import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { writeCpio } from '../build/cpio.ts';
+import { flavourKernelArgs, slowdownOf, type Flavour } from '../config/flavour.ts';
 import type { MachineProfile } from '../config/machine-profile.ts';
 import { RigError } from '../util/rig-error.ts';
 import { boundedWait, type WaitBounds } from './bounded-wait.ts';
@@ -26,7 +27,7 @@ import { replayScript, VmFolder } from './vm-folder.ts';
 /** The part of a build that a VM boots. */
 export interface VmSoftware {
   readonly qemu: { readonly binary: string; readonly firmware: readonly string[] };
-  readonly kernel: { readonly image: string };
+  readonly kernel: { readonly image: string; readonly flavour: Flavour };
   readonly initrd: string;
 }
 
@@ -62,6 +63,7 @@ export class Vm {
   readonly limits: TimeLimits;
   readonly folder: VmFolder;
   readonly console: SerialConsole;
+  readonly #slowdown: number;
   readonly #process: QemuProcess;
   readonly #scanner = new KernelReportScanner();
   readonly #death = new AbortController();
@@ -72,7 +74,9 @@ export class Vm {
   private constructor(spec: VmSpec, folder: VmFolder, qemu: QemuProcess) {
     // One listener for each wait under way: many are no leak.
     setMaxListeners(0, this.signal);
-    this.limits = timeLimits(spec.accelerator);
+    const { flavour } = spec.software.kernel;
+    this.limits = timeLimits(spec.accelerator, flavour);
+    this.#slowdown = slowdownOf(flavour);
     this.folder = folder;
     this.#process = qemu;
     this.console = new SerialConsole(channel(qemu, CONSOLE), folder.serialLog);
@@ -120,9 +124,10 @@ export class Vm {
     return this.kernelReports.find(({ severity }) => severity === 'bug');
   }
 
-  /** Runs a shell command in the guest to its end, whatever its exit code. */
+  /** Runs a shell command in the guest to its end, whatever its exit code; its time is what the plain kernel may take. */
   async exec(command: string, options: { deadlineMs?: number; stdin?: string } = {}): Promise<CommandResult> {
-    const bounds = this.#bounds(options.deadlineMs ?? this.limits.command);
+    const { deadlineMs } = options;
+    const bounds = this.#bounds(deadlineMs === undefined ? this.limits.command : deadlineMs * this.#slowdown);
     try {
       return await this.#session().exec(command, bounds, options.stdin);
     } catch (error) {
@@ -150,7 +155,7 @@ export class Vm {
   }
 
   async waitForEvent(name: string, deadlineMs: number): Promise<QmpEvent> {
-    return this.#monitor().waitFor(name, this.#bounds(deadlineMs));
+    return this.#monitor().waitFor(name, this.#bounds(deadlineMs * this.#slowdown));
   }
 
   /** The failure to report for `error`: a kernel report explains a lost session or a late command, never the reverse. */
@@ -277,7 +282,7 @@ async function spawnQemu(spec: VmSpec, folder: VmFolder, key: SshKeyPair): Promi
     accelerator: spec.accelerator,
     countsInstructions: spec.countsInstructions ?? false,
     gpu: spec.gpu,
-    kernelArgs: spec.kernelArgs ?? [],
+    kernelArgs: [...flavourKernelArgs(software.kernel.flavour), ...(spec.kernelArgs ?? [])],
     files: {
       kernel: software.kernel.image,
       initrd: await writeInitrd(software.initrd, folder, key),
