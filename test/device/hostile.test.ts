@@ -3,74 +3,16 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import { edgpu } from './edgpu-constants.ts';
 import { OP } from './edgpu-command.ts';
-import { APERTURE_SIZE, DATA, DATA_END, ringBase, test, VRAM_SIZE, type EdgpuMachine } from './edgpu-machine.ts';
+import { hostileSlot, interesting, type HostileSlot } from './hostile-commands.ts';
+import { APERTURE_SIZE, DATA, ringBase, test, VRAM_SIZE, type EdgpuMachine } from './edgpu-machine.ts';
 import { RigError } from '../../src/util/rig-error.ts';
 import { propertyRuns, propertyTimeoutMs, tellVolume } from './property-runs.ts';
 
 const PM = 0x01;
 const MAX_SLICES = 64;
 
-const interesting = fc.oneof(
-  fc.constantFrom(
-    0n,
-    ringBase(0),
-    DATA,
-    DATA_END - 1n,
-    DATA_END,
-    BigInt(VRAM_SIZE),
-    BigInt(VRAM_SIZE) - 1n,
-    // BAR 2, BAR 0 and the interrupt window: DMA to itself, and to what is no memory.
-    0xd000_0000n,
-    0xe000_0000n,
-    0xfee0_0000n,
-    1n << 40n,
-    (1n << 40n) - 1n,
-    1n << 63n,
-    (1n << 64n) - 1n,
-  ),
-  fc.bigInt({ min: 0n, max: DATA_END }),
-  fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
-);
-
-const length = fc.oneof(
-  fc.constantFrom(0n, 1n, 8n, 4096n, BigInt(VRAM_SIZE), BigInt(edgpu('MAX_LEN')), (1n << 64n) - 1n),
-  fc.bigInt({ min: 0n, max: 1n << 21n }),
-  interesting,
-);
-
-const entries = fc.oneof(fc.constantFrom(0, 1, 2, edgpu('MAX_SG_ENTRIES'), 0xffff_ffff), fc.nat(100));
-
-/** A slot whose fields are each likely to be legal: pure noise rarely gets past the opcode. */
-const slot = fc
-  .record({
-    opcode: fc.oneof({ weight: 9, arbitrary: fc.nat(edgpu('OPS')) }, { weight: 1, arbitrary: fc.nat(0xffff_ffff) }),
-    flags: fc.oneof({ weight: 9, arbitrary: fc.nat(0x3f) }, { weight: 1, arbitrary: fc.nat(0xffff_ffff) }),
-    src: interesting,
-    dst: interesting,
-    len: length,
-    srcEntries: fc.oneof(fc.constant(0), entries),
-    dstEntries: fc.oneof(fc.constant(0), entries),
-    value: interesting,
-    reserved: fc.oneof({ weight: 9, arbitrary: fc.constant(0n) }, { weight: 1, arbitrary: interesting }),
-  })
-  .map((fields) => {
-    const bytes = Buffer.alloc(edgpu('CMD_SIZE'));
-    bytes.writeUInt32LE(fields.opcode, edgpu('CMD_OPCODE'));
-    bytes.writeUInt32LE(fields.flags, edgpu('CMD_FLAGS'));
-    bytes.writeBigUInt64LE(fields.src, edgpu('CMD_SRC'));
-    bytes.writeBigUInt64LE(fields.dst, edgpu('CMD_DST'));
-    bytes.writeBigUInt64LE(fields.len, edgpu('CMD_LEN'));
-    bytes.writeUInt32LE(fields.srcEntries, edgpu('CMD_SRC_NENTS'));
-    bytes.writeUInt32LE(fields.dstEntries, edgpu('CMD_DST_NENTS'));
-    bytes.writeBigUInt64LE(fields.value, edgpu('CMD_VALUE'));
-    bytes.writeBigUInt64LE(fields.reserved, edgpu('CMD_RESERVED'));
-    return new Uint8Array(bytes);
-  });
-
-const noise = fc.uint8Array({ minLength: edgpu('CMD_SIZE'), maxLength: edgpu('CMD_SIZE') });
-
 type Action =
-  | { readonly kind: 'slots'; readonly engine: number; readonly slots: readonly Uint8Array[] }
+  | { readonly kind: 'slots'; readonly engine: number; readonly slots: readonly HostileSlot[]; readonly steps: number }
   | { readonly kind: 'memory'; readonly address: bigint; readonly bytes: Uint8Array }
   | { readonly kind: 'register'; readonly offset: number; readonly size: 1 | 2 | 4 | 8; readonly value: bigint }
   | { readonly kind: 'step' }
@@ -116,10 +58,9 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant('slots' as const),
       engine,
-      slots: fc.array(fc.oneof({ weight: 5, arbitrary: slot }, { weight: 1, arbitrary: noise }), {
-        minLength: 1,
-        maxLength: 8,
-      }),
+      slots: fc.array(hostileSlot, { minLength: 1, maxLength: 12, size: 'max' }),
+      // Sometimes none: what comes next finds the engine at work.
+      steps: fc.nat(16),
     }),
   },
   {
@@ -130,7 +71,10 @@ const action: fc.Arbitrary<Action> = fc.oneof(
         fc.constantFrom(ringBase(0), ringBase(1), DATA),
         fc.bigInt({ min: 0x10_0000n, max: 1n << 24n }),
       ),
-      bytes: fc.oneof(fc.uint8Array({ minLength: 1, maxLength: 512 }), slot),
+      bytes: fc.oneof(
+        fc.uint8Array({ minLength: 1, maxLength: 512 }),
+        hostileSlot.map(({ bytes }) => bytes),
+      ),
     }),
   },
   {
@@ -187,6 +131,11 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   },
 );
 
+/** The clock stops at each timer, so this ends after as many slices. */
+async function stepSlices(machine: EdgpuMachine, slices: number): Promise<void> {
+  await Promise.all(Array.from({ length: slices }, () => machine.qtest.stepClock(1000)));
+}
+
 /** Whatever the host asks for that may be refused. */
 async function setIfAllowed(machine: EdgpuMachine, property: string, value: unknown): Promise<void> {
   await machine.set(property, value).catch((error: unknown) => {
@@ -198,7 +147,14 @@ async function act(machine: EdgpuMachine, pm: number, one: Action): Promise<void
   switch (one.kind) {
     case 'slots':
       await machine.setUpRing(one.engine);
-      return machine.submitRaw(one.engine, one.slots);
+      for (const { address, bytes } of one.slots.flatMap(({ lists }) => lists)) {
+        await machine.qtest.writeBytes(address, bytes);
+      }
+      await machine.submitRaw(
+        one.engine,
+        one.slots.map(({ bytes }) => bytes),
+      );
+      return stepSlices(machine, one.steps);
     case 'memory':
       return machine.qtest.writeBytes(one.address, one.bytes);
     case 'register':
@@ -206,9 +162,7 @@ async function act(machine: EdgpuMachine, pm: number, one: Action): Promise<void
       await machine.readRegsBar(one.offset, one.size);
       return;
     case 'step':
-      // The clock stops at each timer, so this ends after as many slices.
-      for (let i = 0; i < MAX_SLICES; i++) await machine.qtest.stepClock(1000);
-      return;
+      return stepSlices(machine, MAX_SLICES);
     case 'reset':
       return machine.writeEngine(one.engine, 'CONTROL', BigInt(edgpu('CONTROL_RESET')));
     case 'command':
@@ -240,7 +194,7 @@ test('a hostile guest gets faults, and nothing else', { timeout: propertyTimeout
   const pm = (await machine.pci.findCapability(PM)) ?? 0;
   const { numRuns, ...parameters } = propertyRuns(60);
   let actionCount = 0;
-  const property = fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 20 }), async (actions) => {
+  const property = fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 30, size: 'max' }), async (actions) => {
     actionCount += actions.length;
     for (const one of actions) await act(machine, pm, one);
     // Whatever state that left: back to D0, a reset of the engine, and it must work.
@@ -261,5 +215,8 @@ test('a hostile guest gets faults, and nothing else', { timeout: propertyTimeout
   const [commands, faults] = [await machine.statistic('commands'), await machine.statistic('faults')];
   const injected = await machine.statistic('injected');
   tellVolume({ runs: numRuns, actions: actionCount, 'commands done': commands, faults, injections: injected });
+  // Both must happen: an engine that stops at its first command has seen nothing.
+  expect(commands).toBeGreaterThan(numRuns * 1.5);
+  expect(faults).toBeGreaterThan(numRuns / 10);
   expect((await machine.faultEvents()).length).toBe(await machine.statistic('faults'));
 });
