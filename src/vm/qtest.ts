@@ -152,13 +152,20 @@ export class PciFunction {
 
   /** The offset of a capability; undefined if the function has none such. */
   async findCapability(id: number): Promise<number | undefined> {
+    const [first] = await this.findCapabilities(id);
+    return first;
+  }
+
+  /** The offsets of all capabilities of this kind. */
+  async findCapabilities(id: number): Promise<number[]> {
+    const found: number[] = [];
     let offset = await this.read(CAPABILITIES, 1);
     // The standard configuration space has room for 48.
     for (let i = 0; i < 48 && offset !== 0; i++) {
-      if ((await this.read(offset, 1)) === id) return offset;
+      if ((await this.read(offset, 1)) === id) found.push(offset);
       offset = await this.read(offset + 1, 1);
     }
-    return undefined;
+    return found;
   }
 
   #select(offset: number): Promise<void> {

@@ -95,6 +95,92 @@ test.for([0, 1, 3, 6, 9, 12])('saved after %i slices', async (slices, { startMac
   expect(await outcome(target)).toEqual(expected);
 });
 
+test.for([3, 9, 30])(
+  'throttled and with failures to come, saved after %i steps',
+  async (steps, { startMachine, spawnMachine, folder }) => {
+    const start = async (): Promise<EdgpuMachine> => {
+      const machine = await startWithWork(startMachine);
+      await machine.set('bandwidth', 1 << 30);
+      await machine.set('latency-ns', 12_345);
+      await machine.set(
+        'inject',
+        'delay engine=0 at=1 ns=777777; flip engine=0 at=4 offset=9 bit=2; error engine=1 at=2',
+      );
+      return machine;
+    };
+    const end = async (machine: EdgpuMachine): Promise<unknown> => {
+      await machine.drain();
+      const { data } = machine.qmp.seen('EDGPU_FAULT').at(-1) ?? {};
+      return { ...((await outcome(machine)) as object), pending: await machine.get('inject'), kind: data?.['kind'] };
+    };
+    const undisturbed = await start();
+    const expected = await end(undisturbed);
+    expect(expected).toMatchObject({ fences: [42n, 0n], pending: '', kind: 'hardware' });
+
+    const source = await start();
+    for (let i = 0; i < steps; i++) await source.qtest.stepClock();
+    await save(source, `${folder}/state`);
+    const target = await spawnMachine({ extra: ['-incoming', 'defer'] });
+    await load(target, `${folder}/state`);
+    expect(await end(target)).toEqual(expected);
+    expect([await target.get('bandwidth'), await target.get('latency-ns')]).toEqual([1 << 30, 12_345]);
+    // Both clocks end at the same moment: no wait was lost or served twice.
+    expect(await now(target)).toBe(await now(undisturbed));
+  },
+);
+
+/** The virtual clock goes with the machine; the target's client learns it with its next step. */
+async function now(machine: EdgpuMachine): Promise<number> {
+  await machine.qtest.stepClock(1);
+  return machine.qtest.clock;
+}
+
+test.for([
+  ['hang', (machine: EdgpuMachine) => machine.isBusy(0), true],
+  ['dead', async (machine: EdgpuMachine) => machine.readRegister('ID'), 0xffff_ffffn],
+] as const)('%s lasts through a migration', async ([what, look, expected], { startMachine, spawnMachine, folder }) => {
+  const source = await startWithWork(startMachine);
+  await source.set('inject', what);
+  await source.qtest.stepClock(1_000_000);
+  await save(source, `${folder}/state`);
+  const target = await spawnMachine({ extra: ['-incoming', 'defer'] });
+  await load(target, `${folder}/state`);
+  await target.qtest.stepClock(1_000_000_000);
+  expect(await look(target)).toBe(expected);
+});
+
+test('clones of a template go on with its work', async ({ spawnMachine, folder }) => {
+  const undisturbed = await spawnMachine({});
+  await undisturbed.placeBars();
+  await undisturbed.set('dma-bits', 45);
+  await queueWork(undisturbed);
+  await undisturbed.drain();
+  const expected = await outcome(undisturbed);
+
+  const file = (share: string) => ({ memoryFile: `${folder}/ram,${share}` });
+  const template = await spawnMachine(file('share=on'));
+  await template.placeBars();
+  await template.set('dma-bits', 45);
+  await queueWork(template);
+  for (let i = 0; i < 5; i++) await template.qtest.stepClock();
+  await ignoreShared(template);
+  await save(template, `${folder}/state`);
+  await template.end();
+  for (const _ of [1, 2]) {
+    const clone = await spawnMachine({ ...file('share=off,readonly=on,rom=off'), extra: ['-incoming', 'defer'] });
+    await ignoreShared(clone);
+    await load(clone, `${folder}/state`);
+    await clone.drain();
+    expect(await outcome(clone)).toEqual(expected);
+  }
+});
+
+/** RAM stays in the template's file; VRAM, which no file holds, must come with the state. */
+async function ignoreShared(machine: EdgpuMachine): Promise<void> {
+  const capabilities = [{ capability: 'x-ignore-shared', state: true }];
+  await machine.execute('migrate-set-capabilities', { capabilities });
+}
+
 test('a different device refuses the state', async ({ startMachine, spawnMachine, folder }) => {
   const source = await startMachine();
   await save(source, `${folder}/state`);

@@ -1,7 +1,7 @@
 /** Resets and power states: what each keeps, what each loses. */
 import { describe, expect } from 'vitest';
 import { FAULT, OP, pattern } from './edgpu-command.ts';
-import { PciFunction } from '../../src/vm/qtest.ts';
+import { PCI_COMMAND_MEMORY, PciFunction } from '../../src/vm/qtest.ts';
 import { DATA, test, type EdgpuMachine } from './edgpu-machine.ts';
 
 const PM = 0x01;
@@ -95,6 +95,49 @@ test('an FLR loses everything', async ({ startMachine }) => {
   await expectLost(machine, 2n);
   await expectWorks(machine);
 });
+
+test.for([
+  ['a reset of the machine', async (machine: EdgpuMachine) => resetMachine(machine)],
+  ['an FLR', async (machine: EdgpuMachine) => machine.pci.write((await capability(machine, PCIE)) + DEVCTL, 2, FLR)],
+] as const)('%s drops pending commands: not a byte moves after it', async ([, happen], { startMachine }) => {
+  const machine = await startMachine();
+  await leaveTraces(machine);
+  const written = await machine.statistic('dma-write-bytes');
+  expect(written).toBeGreaterThan(0);
+  expect(written).toBeLessThan(0x80_0000);
+  await happen(machine);
+  await machine.qtest.stepClock(10_000_000);
+  expect(await machine.statistic('dma-write-bytes')).toBe(written);
+  expect(await machine.statistic('commands')).toBe(1);
+  expect(await machine.faultEvents()).toEqual([]);
+});
+
+test('a stopped VM keeps pending commands, and they go on with it', async ({ startMachine }) => {
+  const machine = await startMachine();
+  await leaveTraces(machine);
+  await machine.execute('stop');
+  await machine.execute('cont');
+  await machine.drain();
+  expect(await machine.statistic('dma-write-bytes')).toBe(0x80_0000);
+});
+
+test('bus mastering that is taken away faults at the next access, with what was done before', async ({
+  startMachine,
+}) => {
+  const machine = await startMachine();
+  await leaveTraces(machine);
+  const written = await machine.statistic('dma-write-bytes');
+  await machine.pci.setCommand(PCI_COMMAND_MEMORY);
+  await machine.qtest.stepClock(10_000_000);
+  const fault = { kind: FAULT.busMaster, slot: 1, address: DATA + BigInt(written) };
+  expect(await machine.fault(0)).toEqual(fault);
+  expect(await machine.statistic('dma-write-bytes')).toBe(written);
+});
+
+async function resetMachine(machine: EdgpuMachine): Promise<void> {
+  await machine.execute('system_reset');
+  await machine.waitForEvent('RESET');
+}
 
 describe('D3hot', () => {
   test('and back loses everything', async ({ startMachine }) => {
