@@ -4,8 +4,10 @@
  */
 
 #include <linux/delay.h>
+#include <linux/module.h>
 #include <linux/workqueue.h>
 
+#include <drm/drm_gem.h>
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 #include <drm/ttm/ttm_bo.h>
@@ -24,6 +26,10 @@
 /* Half a second in all; who locks an object does not wait with it. */
 #define EDGPU_DISCONNECT_TRIES		50
 #define EDGPU_DISCONNECT_PAUSE_MS	10
+
+static bool edgpu_huge;
+module_param_named(huge, edgpu_huge, bool, 0444);
+MODULE_PARM_DESC(huge, "Large folios for objects, backend=shmem only (default: no)");
 
 static void edgpu_ttm_evict_flags(struct ttm_buffer_object *bo,
 				  struct ttm_placement *placement)
@@ -85,6 +91,12 @@ int edgpu_ttm_init(struct edgpu_device *edgpu)
 {
 	struct drm_device *drm = &edgpu->drm;
 	int ret;
+
+	if (edgpu_huge && edgpu->backend == EDGPU_BACKEND_SHMEM) {
+		ret = drm_gem_huge_mnt_create(drm, "within_size");
+		if (ret)
+			return ret;
+	}
 
 	ret = ttm_device_init(&edgpu->ttm, &edgpu_ttm_funcs, &edgpu->pdev->dev,
 			      drm->anon_inode->i_mapping, drm->vma_offset_manager,
