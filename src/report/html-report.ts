@@ -38,8 +38,8 @@ export function htmlReport(report: RunReport, folder: string): string {
       <body>
         <header>
           <p class="name">dgpu-rig</p>
-          <h1 class="${good ? 'pass' : 'fail'}">${headline(summary)}</h1>
-          ${facts(report)}
+          <h1 class="${good ? 'pass' : 'fail'}">${good ? 'Passed' : 'Failed'}</h1>
+          ${counts(summary)} ${facts(report)}
         </header>
         <main>
           ${matrix(results)}
@@ -56,12 +56,16 @@ export function htmlReport(report: RunReport, folder: string): string {
   return markupOf(page);
 }
 
-function headline(summary: RunReport['summary']): string {
-  const order: readonly Status[] = ['fail', 'error', 'pass', 'xfail', 'skip'];
-  const counted = order.filter((status) => summary[status] > 0);
-  return counted.length === 0
-    ? 'nothing was run'
-    : counted.map((status) => `${String(summary[status])} ${WORDS[status]}`).join(', ');
+const WORST_FIRST: readonly Status[] = ['fail', 'error', 'xfail', 'pass', 'skip'];
+
+function counts(summary: RunReport['summary']): Html {
+  const present = WORST_FIRST.filter((status) => summary[status] > 0);
+  const chips = present.map(
+    (status) => html`<li><span class="mark ${status}">${MARKS[status]}</span> ${summary[status]} ${WORDS[status]}</li>`,
+  );
+  return html`<ul class="counts">
+    ${chips}
+  </ul>`;
 }
 
 function facts({ kernel, qemu, host, seed, startedAt, results }: RunReport): Html {
@@ -134,12 +138,12 @@ function withoutParams({ test }: TestResult): string {
     .join(' › ');
 }
 
-const WORST_FIRST: readonly Status[] = ['fail', 'error', 'xfail', 'pass', 'skip'];
-
 function cell(results: readonly TestResult[]): Html {
   const worst = WORST_FIRST.find((status) => results.some((result) => result.status === status));
   if (worst === undefined) return html`<td></td>`;
-  return html`<td><span class="mark ${worst}" title="${WORDS[worst]}">${MARKS[worst]}</span></td>`;
+  const shown = results.find((result) => result.status === worst);
+  const mark = html`<span class="mark ${worst}" title="${WORDS[worst]}">${MARKS[worst]}</span>`;
+  return html`<td><a href="#${anchor(shown)}">${mark}</a></td>`;
 }
 
 function suite(name: string, results: readonly TestResult[], folder: string): Html {
@@ -160,6 +164,11 @@ function test(result: TestResult, folder: string): Html {
       <span class="title">${result.test.replaceAll(' > ', ' › ')}</span>
       <span class="time">${elapsed(durationMs)}</span>
     </summary>
-    ${resultDetails(result, link)}
+    <div class="details" id="${anchor(result)}">${resultDetails(result, link)}</div>
   </details>`;
+}
+
+/** Inside what is folded up: following a link to it unfolds it. */
+function anchor(result: TestResult | undefined): string {
+  return result === undefined ? '' : `${result.suite}-${result.test}`.replaceAll(/\W+/g, '-');
 }

@@ -16,8 +16,7 @@ export function resultDetails(result: TestResult, artifactsLink: string | undefi
     memory = [],
     deviceStatistics = {},
   } = result;
-  return html`<div class="details">
-    ${message === undefined ? undefined : html`<pre class="message">${message}</pre>`}
+  return html` ${message === undefined ? undefined : html`<pre class="message">${message}</pre>`}
     ${rate && html`<p>Repeated to learn how often: it failed ${rate.failures} of ${rate.runs} times.</p>`}
     ${kernelReports.map(kernelReport)} ${measurements.map(measured)}
     <div class="charts">${memoryCharts(memory)} ${tierChart(deviceStatistics)}</div>
@@ -37,8 +36,7 @@ export function resultDetails(result: TestResult, artifactsLink: string | undefi
           .map(([name, value]) => [name, metric(name, value)]),
       )}
     </div>
-    ${artifactsLink === undefined ? undefined : artifacts(artifactsLink)}
-  </div>`;
+    ${artifactsLink === undefined ? undefined : artifacts(artifactsLink)}`;
 }
 
 const ARTIFACTS = ['serial.log', 'qmp.log', 'device-stats.json', 'result.json', 'replay.sh'] as const;

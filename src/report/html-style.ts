@@ -17,10 +17,12 @@ body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 sys
 header, main { max-width: 68rem; margin: 0 auto; padding: 0 1rem; }
 header { padding-top: 1.5rem; }
 .name { margin: 0; color: var(--faint); font-weight: 600; letter-spacing: .02em; }
-h1 { margin: .1rem 0 1rem; font-size: clamp(1.5rem, 5vw, 2.2rem); line-height: 1.2; }
+h1 { margin: .1rem 0 .4rem; font-size: clamp(1.5rem, 5vw, 2.2rem); line-height: 1.2; }
 h1.pass { color: var(--pass); } h1.fail { color: var(--fail); }
 h2 { font-size: 1.15rem; margin: 1.8rem 0 .6rem; }
 a { color: var(--link); }
+ul.counts { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; list-style: none; margin: 0 0 1.2rem; padding: 0; }
+ul.counts li { white-space: nowrap; }
 dl.facts { display: flex; flex-wrap: wrap; gap: .5rem 1.8rem; margin: 0; }
 dl.facts dt { color: var(--faint); font-size: .8rem; } dl.facts dd { margin: 0; }
 .scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--rule); border-radius: .5rem; }
@@ -29,6 +31,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 .matrix th, .matrix td { padding: .4rem .7rem; text-align: center; border-bottom: 1px solid var(--rule); font-weight: 400; }
 .matrix th[scope=row] { text-align: left; min-width: 12rem; } .matrix thead th { color: var(--faint); vertical-align: bottom; }
 .matrix tbody tr:last-child > * { border-bottom: 0; }
+.matrix a { text-decoration: none; }
 .mark { display: inline-grid; place-items: center; flex: none; width: 1.5rem; height: 1.5rem; border-radius: .4rem; font-weight: 700; line-height: 1; }
 ${(['pass', 'fail', 'error', 'xfail', 'skip'] as const).map((status) => `.mark.${status} { color: var(--${status}); background: var(--${status}-back); }`).join('\n')}
 .filter { margin: 1.8rem 0 -.6rem; padding: 0; border: 0; color: var(--faint); }
@@ -48,7 +51,7 @@ pre.message { white-space: pre-wrap; overflow-wrap: anywhere; border-left: 3px s
 .kernel.bug { border-color: var(--fail); }
 .kernel > summary { padding: .5rem .7rem; cursor: pointer; overflow-wrap: anywhere; }
 .kernel > pre { margin: 0; border-radius: 0 0 .4rem .4rem; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 0 1.5rem; }
+.charts { display: grid; align-items: end; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: 0 1.5rem; }
 .chart { margin: .9rem 0 .3rem; min-width: 0; }
 figcaption { font-weight: 600; font-size: .9rem; } .legend { display: block; font-weight: 400; color: var(--faint); font-size: .8rem; }
 .key { margin-right: .9rem; white-space: nowrap; }
