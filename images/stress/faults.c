@@ -58,17 +58,24 @@ static void set(uint64_t nth)
 	char text[24];
 	int len = snprintf(text, sizeof(text), "%" PRIu64, nth);
 
-	if (pwrite(self.fd, text, (size_t)len, 0) != len)
-		gpu_fail("write %s: %s", FAIL_NTH, strerror(errno));
+	/* The refusal may hit this very write; it is over then. */
+	while (pwrite(self.fd, text, (size_t)len, 0) != len)
+		if (errno != EFAULT) {
+			gpu_fail("write %s: %s", FAIL_NTH, strerror(errno));
+			return;
+		}
 }
 
-static uint64_t remaining(void)
+static bool is_over(void)
 {
 	char text[24] = "";
 
-	if (pread(self.fd, text, sizeof(text) - 1, 0) < 0)
+	if (pread(self.fd, text, sizeof(text) - 1, 0) >= 0)
+		return !strtoull(text, NULL, 10);
+	/* It hit this very read, and not what went before. */
+	if (errno != EFAULT)
 		gpu_fail("read %s: %s", FAIL_NTH, strerror(errno));
-	return strtoull(text, NULL, 10);
+	return false;
 }
 
 static bool open_self(void)
@@ -102,7 +109,7 @@ bool faults_disarm(void)
 		self.hits = 0;
 		return false;
 	}
-	hit = !remaining();
+	hit = is_over();
 	set(0);
 	self.armed = false;
 	self.hits = hit ? self.hits + 1 : 0;

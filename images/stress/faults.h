@@ -1,8 +1,9 @@
 /*
  * Allocations that fail: with EDGPU_STRESS_FAULTS=<seed> in the environment,
- * every other ioctl has one of its allocations, drawn from the seed, refused by
- * the kernel (/proc/thread-self/fail-nth). It may then fail with ENOMEM, once
- * or a few times in a row, and must work when tried again.
+ * every other ioctl has one of its allocations, or of its accesses to user memory,
+ * drawn from the seed, refused by the kernel (/proc/thread-self/fail-nth). It
+ * may then fail with ENOMEM or EFAULT, a few times in a row at most, and must
+ * work when tried again.
  */
 #ifndef FAULTS_H
 #define FAULTS_H

@@ -47,7 +47,7 @@ static bool call(struct gpu *gpu, unsigned long request, void *args, const char 
 		faults_arm();
 		error = ioctl(gpu->fd, request, args) ? errno : 0;
 		again = error == EINTR || error == EAGAIN;
-		if (faults_disarm() && error == ENOMEM)
+		if (faults_disarm() && (error == ENOMEM || error == EFAULT))
 			again = true;
 	} while (again);
 	return !error || gpu_fail("%s: %s (%s)", name, strerrorname_np(error), strerror(error));

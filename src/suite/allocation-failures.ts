@@ -17,6 +17,11 @@ const SETTINGS: Readonly<Record<(typeof KINDS)[number], Readonly<Record<string, 
   fail_page_alloc: { 'ignore-gfp-wait': 'N', 'ignore-gfp-highmem': 'N', 'min-order': 0, verbose: 0, times: COUNTDOWN },
 };
 
+/** Only a kernel of that flavour can. */
+export async function canFailAllocations(guest: Guest): Promise<boolean> {
+  return (await guest.exec(`test -e ${DEBUGFS}/failslab`)).exitCode === 0;
+}
+
 /** Environment of a program whose allocations fail, by this seed. */
 export function failingEnvironment(seed: number): Record<string, number> {
   return { EDGPU_STRESS_FAULTS: seed };

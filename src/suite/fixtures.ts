@@ -8,6 +8,7 @@ import type { z } from 'zod';
 import { loadMachineProfile } from '../config/machine-profile.ts';
 import type { KernelReportKind } from '../vm/kernel-report-kinds.ts';
 import { Vm } from '../vm/vm.ts';
+import { canFailAllocations } from './allocation-failures.ts';
 import { Gpu, GPU_MEMORY } from './gpu.ts';
 import { Guest } from './guest.ts';
 import { sampleMemory } from './memory-sampler.ts';
@@ -70,8 +71,8 @@ export const test = base
   )
   .extend('guest', ({ vm }) => new Guest(vm))
   .extend('gpu', ({ vm, guest }) => new Gpu(vm, guest))
-  .extend('stressFixtures', ({ guest, gpu, seed, record, annotate }): StressFixtures => {
-    return { guest, gpu, seed, failAllocations: false, record, annotate };
+  .extend('stressFixtures', async ({ guest, gpu, seed, record, annotate }): Promise<StressFixtures> => {
+    return { guest, gpu, seed, failAllocations: await canFailAllocations(guest), record, annotate };
   })
   /** Runs a test program of the guest, and hears the witnesses. */
   .extend('run', ({ stressFixtures }) => {
