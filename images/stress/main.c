@@ -11,6 +11,7 @@
 #include "hog.h"
 #include "hold.h"
 #include "objects.h"
+#include "programs.h"
 #include "recovery.h"
 #include "share.h"
 #include "smoke.h"
@@ -60,6 +61,9 @@ static const struct subcommand {
 	{ "cycle", cycle_main,
 	  "--bytes N --object-size S --seed K [--caching cached|wc|uc] [--evict no|yes]" },
 	{ "objects", objects_main, "--count N --object-size S --seed K [--hold no|yes]" },
+	{ "dma", dma_main, "--bytes N --object-size S --seed K [--caching C] [--neighbour BYTES]" },
+	{ "cache", cache_main, "--objects N --object-size S --caching C --seed K" },
+	{ "mmap", mmap_main, "--objects N --object-size S --rounds R --seed K [--caching C] [--lose WRITES]" },
 	{ "uapi", uapi_main, "" },
 	{ "fuzz", fuzz_main, "--seconds S --seed K [--processes P]" },
 	{ "hold", hold_main, "--expect enodev|eio" },

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "bus_error.h"
+#include "checksum.h"
 #include "gpu.h"
 #include "options.h"
 #include "pattern.h"
@@ -55,8 +56,7 @@ struct smoke {
 	uint64_t count;
 	uint64_t round;
 	struct object staging;		/* in VRAM */
-	struct object results;		/* of checksums */
-	uint64_t *result;
+	struct checksum device;
 	struct swap_counts swap;
 	uint64_t bytes_verified;
 	uint64_t checksums_verified;
@@ -84,14 +84,6 @@ static unsigned int engine_of(const struct smoke *smoke, uint64_t index)
 	return (unsigned int)(index % smoke->gpu.engines);
 }
 
-/* Checksums of longer objects are of their start; the CPU checks it all. */
-static uint64_t checksum_len(const struct smoke *smoke)
-{
-	uint64_t size = smoke->options.object_size;
-
-	return size < EDGPU_MAX_CHECKSUM_LEN ? size : EDGPU_MAX_CHECKSUM_LEN;
-}
-
 /* ---- By the engines ---- */
 
 static bool run(struct smoke *smoke, uint64_t index, struct drm_edgpu_cmd *cmds,
@@ -104,20 +96,10 @@ static bool run(struct smoke *smoke, uint64_t index, struct drm_edgpu_cmd *cmds,
 static bool checksum(struct smoke *smoke, uint64_t index, const char *what)
 {
 	const struct item *item = &smoke->items[index];
-	struct drm_edgpu_cmd cmd = {
-		.op = EDGPU_CMD_CHECKSUM,
-		.src_handle = item->object.handle,
-		.dst_handle = smoke->results.handle,
-		.len = checksum_len(smoke),
-		.value = smoke->options.seed,
-	};
 	uint64_t found;
 
-	*smoke->result = 0;
-	if (!run(smoke, index, &cmd, 1, &smoke->results))
+	if (!checksum_of(&smoke->device, engine_of(smoke, index), &item->object, &found))
 		return false;
-
-	found = *(volatile uint64_t *)smoke->result;
 	if (found == item->checksum)
 		smoke->checksums_verified++;
 	else
@@ -172,7 +154,7 @@ static bool write_object(struct smoke *smoke, uint64_t index)
 {
 	struct item *item = &smoke->items[index];
 	uint64_t key = key_of(smoke, index);
-	size_t hashed = checksum_len(smoke);
+	size_t hashed = checksum_len(&item->object);
 	char *data;
 
 	if (!gpu_map(&smoke->gpu, &item->object, (void **)&data))
@@ -312,7 +294,6 @@ static bool run_phase(struct smoke *smoke, enum phase phase)
 static bool set_up(struct smoke *smoke)
 {
 	size_t size = smoke->options.object_size;
-	void *data;
 
 	smoke->items = calloc(smoke->count, sizeof(*smoke->items));
 	if (!smoke->items)
@@ -321,11 +302,8 @@ static bool set_up(struct smoke *smoke)
 		return false;
 	if (!gpu_create(&smoke->gpu, &smoke->staging, size, EDGPU_PLACEMENT_VRAM,
 			EDGPU_CACHING_CACHED) ||
-	    !gpu_create(&smoke->gpu, &smoke->results, PAGE, EDGPU_PLACEMENT_SYSTEM,
-			EDGPU_CACHING_CACHED) ||
-	    !gpu_map(&smoke->gpu, &smoke->results, &data))
+	    !checksum_init(&smoke->device, &smoke->gpu, smoke->options.seed))
 		return false;
-	smoke->result = data;
 	return true;
 }
 

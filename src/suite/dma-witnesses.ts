@@ -3,6 +3,9 @@ import type { Gpu } from './gpu.ts';
 import type { Guest } from './guest.ts';
 import type { SmokeReport } from './stress-program.ts';
 
+/** What every program that verifies content says of it. */
+export type ContentReport = Pick<SmokeReport, 'ok' | 'mismatches' | 'bytesVerified' | 'checksumsVerified'>;
+
 export interface DmaWitnesses {
   /** The guest: what its kernel counted since `before`. */
   readonly swiotlbBounces: number;
@@ -50,7 +53,7 @@ export type Complaint =
 /** What is wrong with the way the device reached memory; empty is good. */
 export function dmaComplaints(witnesses: DmaWitnesses, dmaBits: number): Complaint[] {
   const { deviceFaults, maxDmaAddress, faultEvents, swiotlbBounces } = witnesses;
-  return only({
+  return only<Complaint>({
     'device-fault': deviceFaults > 0,
     'address-above-limit': maxDmaAddress >= 2 ** dmaBits,
     // Nothing above the limit means little if there was nothing at all.
@@ -62,16 +65,17 @@ export function dmaComplaints(witnesses: DmaWitnesses, dmaBits: number): Complai
 
 /** What is wrong with the swapping that the test is about. */
 export function swapComplaints({ pswpout, pswpin }: DmaWitnesses): Complaint[] {
-  return only({ 'not-swapped': pswpout === 0 || pswpin === 0 });
+  return only<Complaint>({ 'not-swapped': pswpout === 0 || pswpin === 0 });
 }
 
 /** What is wrong with the content that came back, by CPU and by the device's own checksum. */
-export function contentComplaints(report: SmokeReport, bytes: number): Complaint[] {
+export function contentComplaints(report: ContentReport, bytes: number): Complaint[] {
   const complete =
     report.ok && report.mismatches === 0 && report.bytesVerified >= bytes && report.checksumsVerified > 0;
-  return only({ 'wrong-content': !complete });
+  return only<Complaint>({ 'wrong-content': !complete });
 }
 
-function only(findings: Partial<Record<Complaint, boolean>>): Complaint[] {
-  return (Object.keys(findings) as Complaint[]).filter((name) => findings[name]);
+/** The names of what was found. */
+export function only<Name extends string>(findings: Partial<Record<Name, boolean>>): Name[] {
+  return (Object.keys(findings) as Name[]).filter((name) => findings[name]);
 }

@@ -2,7 +2,7 @@
 import { RigError } from '../util/rig-error.ts';
 import type { CommandResult } from '../vm/ssh-session.ts';
 import type { Vm } from '../vm/vm.ts';
-import { parseMeminfo, parseVmstat, parseZoneInfo, type Zone } from './proc-files.ts';
+import { parseMeminfo, parseRamRanges, parseVmstat, parseZoneInfo, type RamRange, type Zone } from './proc-files.ts';
 
 const BACKGROUND_DEADLINE_MS = 300_000;
 
@@ -55,6 +55,10 @@ export class Guest {
 
   async zones(): Promise<Zone[]> {
     return parseZoneInfo(await this.read('/proc/zoneinfo'));
+  }
+
+  async ram(): Promise<RamRange[]> {
+    return parseRamRanges(await this.read('/proc/iomem'));
   }
 
   /** Most bounce buffer slots ever in use since boot: 0 if and only if nothing was ever bounced. */

@@ -50,10 +50,35 @@ function parseZone(text: string): Zone | undefined {
   };
 }
 
-/** Free memory in zones that lie wholly below the device's limit. */
-export function reachableFreeBytes(zones: readonly Zone[], dmaBits: number): number {
-  const reachable = zones.filter((zone) => zone.endAddress <= 2 ** dmaBits);
-  return reachable.reduce((sum, zone) => sum + zone.freeBytes, 0);
+/** System RAM, as /proc/iomem has it. */
+export interface RamRange {
+  readonly start: number;
+  /** First address behind it. */
+  readonly end: number;
+}
+
+export function parseRamRanges(iomem: string): RamRange[] {
+  const rows = iomem.matchAll(/^([0-9a-f]+)-([0-9a-f]+) : System RAM/gm);
+  return Array.from(rows, ([, start = '', last = '']) => ({
+    start: Number.parseInt(start, 16),
+    end: Number.parseInt(last, 16) + 1,
+  }));
+}
+
+/** Free memory that a device with such addresses reaches: all in zones below the limit; at the least, in one that straddles it. */
+export function reachableFreeBytes(zones: readonly Zone[], dmaBits: number, ram: readonly RamRange[] = []): number {
+  const limit = 2 ** dmaBits;
+  return zones.reduce((sum, zone) => {
+    if (zone.endAddress <= limit) return sum + zone.freeBytes;
+    if (ram.length === 0 || zone.startAddress >= limit) return sum;
+    // All that is above the limit may be free.
+    return sum + Math.max(0, zone.freeBytes - bytesBetween(ram, limit, zone.endAddress));
+  }, 0);
+}
+
+function bytesBetween(ram: readonly RamRange[], start: number, end: number): number {
+  const overlaps = ram.map((range) => Math.min(range.end, end) - Math.max(range.start, start));
+  return overlaps.reduce((sum, bytes) => sum + Math.max(0, bytes), 0);
 }
 
 /** Free memory in zones that do not. */

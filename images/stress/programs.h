@@ -1,0 +1,9 @@
+/* The test programs of edgpu-stress that have nothing else to show. */
+#ifndef PROGRAMS_H
+#define PROGRAMS_H
+
+int cache_main(int argc, char **argv);
+int dma_main(int argc, char **argv);
+int mmap_main(int argc, char **argv);
+
+#endif

@@ -1,0 +1,49 @@
+/** How much of the memory that a device reaches can be had, all of it at once: the program `dma`, and the oracle on what it says. */
+import { z } from 'zod';
+import { only, type DmaWitnesses } from './dma-witnesses.ts';
+import type { Zone } from './proc-files.ts';
+import { programReport } from './stress-program.ts';
+
+export const dmaReport = programReport.extend({
+  objects: z.number(),
+  /** Of those, in memory at the same time. */
+  resident: z.number(),
+  bytesVerified: z.number(),
+  checksumsVerified: z.number(),
+  /** By node, what its shmem memory grew by: the guest kernel's own account of where objects are. */
+  shmemOnNode: z.record(z.string(), z.number()),
+});
+
+export type DmaReport = z.infer<typeof dmaReport>;
+
+export interface Reach {
+  readonly report: DmaReport;
+  readonly witnesses: DmaWitnesses;
+}
+
+export type ReachComplaint = 'wrong-content' | 'not-all-resident' | 'swapped' | 'memory-above-limit';
+
+/** What is wrong with memory that was free and within reach; empty is good. */
+export function reachComplaints(
+  { report, witnesses }: Reach,
+  zones: readonly Zone[],
+  limitBits: number,
+): ReachComplaint[] {
+  return only<ReachComplaint>({
+    'wrong-content': !report.ok || report.checksumsVerified !== report.objects,
+    'not-all-resident': report.resident !== report.objects,
+    swapped: witnesses.pswpout > 0,
+    'memory-above-limit': memoryAbove(report, zones, limitBits) > 0,
+  });
+}
+
+/** How much of the objects lies on nodes that have no memory within the limit. */
+export function memoryAbove(report: DmaReport, zones: readonly Zone[], limitBits: number): number {
+  return nodesAbove(zones, limitBits).reduce((sum, node) => sum + (report.shmemOnNode[node] ?? 0), 0);
+}
+
+/** Nodes that have no memory within the limit. */
+function nodesAbove(zones: readonly Zone[], limitBits: number): number[] {
+  const nodes = [...new Set(zones.map(({ node }) => node))];
+  return nodes.filter((node) => zones.every((zone) => zone.node !== node || zone.startAddress >= 2 ** limitBits));
+}

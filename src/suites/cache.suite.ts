@@ -1,0 +1,49 @@
+/**
+ * One page, one memory type: while an object is write-combined or uncached, the kernel's own mapping of its pages is so, too, and
+ * write-back again before anybody else gets them, wherever the object went in between.
+ */
+import { describe, expect } from 'vitest';
+import { cacheComplaints, cacheReport, readCacheTypes } from '../suite/cache-witnesses.ts';
+import { dmaComplaints, swapComplaints } from '../suite/dma-witnesses.ts';
+import { test } from '../suite/fixtures.ts';
+import type { MemoryType } from '../suite/page-tables.ts';
+
+const MIB = 2 ** 20;
+/** Not large, for each page is a line; larger than what the kernel maps with one entry, so that it has to split those. */
+const SHAPE = { objects: 3, 'object-size': 5 * MIB };
+const BYTES = SHAPE.objects * SHAPE['object-size'];
+
+const CACHINGS: [string, MemoryType][] = [
+  ['cached', 'WB'],
+  ['wc', 'WC'],
+  ['uc', 'UC-'],
+];
+
+describe('page attributes', { concurrent: true }, () => {
+  test.override({ dmaBits: 40 });
+
+  test.for(CACHINGS)(
+    '%s: both mappings agree, and nothing stays behind',
+    async ([caching, type], { guest, gpu, run }) => {
+      await gpu.load({ backend: 'shmem' });
+      const { report, witnesses } = await run('cache', { ...SHAPE, caching }, cacheReport);
+      expect(report.firstError).toBeUndefined();
+      expect(report.bytesVerified).toBe(4 * BYTES);
+      expect(cacheComplaints(await readCacheTypes(guest), type, BYTES)).toEqual([]);
+      expect(dmaComplaints(witnesses, 40)).toEqual([]);
+      expect(swapComplaints(witnesses)).toEqual([]);
+    },
+  );
+
+  test('control: pages that stay write-combined, in the pool that TTM has upstream, are seen', async ({
+    guest,
+    gpu,
+    run,
+  }) => {
+    await gpu.load({ backend: 'legacy' });
+    await run('cache', { ...SHAPE, caching: 'wc' }, cacheReport);
+    const complaints = cacheComplaints(await readCacheTypes(guest), 'WC', BYTES);
+    expect(complaints).toContain('freed: not-restored');
+    expect(complaints).toContain('evicted: not-restored');
+  });
+});

@@ -1,0 +1,120 @@
+/**
+ * Memory within the device's reach, and all of it: objects fill what is free below the limit, without one page being swapped out or
+ * bounced, without the device ever asking for an address above it, and in use by others only as long as those can't be moved.
+ */
+import { describe, expect } from 'vitest';
+import { contentComplaints, dmaComplaints } from '../suite/dma-witnesses.ts';
+import { test } from '../suite/fixtures.ts';
+import { hasUnreachableRam, reachableFreeBytes } from '../suite/proc-files.ts';
+import { dmaReport, memoryAbove, reachComplaints } from '../suite/reach.ts';
+
+const MIB = 2 ** 20;
+const OBJECT = 4 * MIB;
+
+/**
+ * Of what is free and within reach when the test begins. The rest is what objects need beside their pages (the arrays of those, page
+ * tables), and what the kernel keeps free in each zone before it reclaims (its low watermark, 0.4 %).
+ */
+const SHARE = 0.95;
+
+const wholeObjects = (bytes: number): number => Math.floor(bytes / OBJECT) * OBJECT;
+
+const MASKS = [32, 40, 48] as const;
+const CACHINGS = ['cached', 'wc', 'uc'] as const;
+const everyPair = MASKS.flatMap((dmaBits) => CACHINGS.map((caching) => [dmaBits, caching] as const));
+
+describe.for(everyPair)('tiers, dma-bits %i, %s', { concurrent: true }, ([dmaBits, caching]) => {
+  test.override({ machine: 'tiers', dmaBits });
+
+  test('all that is within reach can be had at once', async ({ guest, gpu, run }) => {
+    await gpu.load({ backend: 'shmem' });
+    const zones = await guest.zones();
+    const bytes = wholeObjects(reachableFreeBytes(zones, dmaBits) * SHARE);
+    const reach = await run('dma', { bytes, 'object-size': OBJECT, caching }, dmaReport);
+    expect(reachComplaints(reach, zones, dmaBits), JSON.stringify(reach)).toEqual([]);
+    expect(dmaComplaints(reach.witnesses, dmaBits)).toEqual([]);
+  });
+});
+
+describe('straddle, dma-bits 40', { concurrent: true }, () => {
+  test.override({ machine: 'straddle', dmaBits: 40 });
+
+  test('on a node that lies on both sides, too', async ({ guest, gpu, run }) => {
+    await gpu.load({ backend: 'shmem' });
+    const zones = await guest.zones();
+    const bytes = wholeObjects(reachableFreeBytes(zones, 40) * SHARE);
+    const reach = await run('dma', { bytes, 'object-size': OBJECT, caching: 'wc' }, dmaReport);
+    expect(reachComplaints(reach, zones, 40), JSON.stringify(reach)).toEqual([]);
+    expect(dmaComplaints(reach.witnesses, 40)).toEqual([]);
+  });
+});
+
+const iommus = [
+  ['iommu-intel', 'cached'],
+  ['iommu-amd', 'wc'],
+  ['iommu-virtio', 'uc'],
+] as const;
+
+describe.for(iommus)('%s, dma-bits 40, %s', { concurrent: true }, ([machine, caching]) => {
+  test.override({ machine, dmaBits: 40 });
+
+  test('an IOMMU brings the memory above the limit within reach', async ({ guest, gpu, run }) => {
+    await gpu.load({ backend: 'shmem' });
+    const zones = await guest.zones();
+    const bytes = wholeObjects(reachableFreeBytes(zones, 40) + 128 * MIB);
+    const { report, witnesses } = await run('dma', { bytes, 'object-size': OBJECT, caching }, dmaReport);
+    // Some is swapped all the same: without a limit it is the kernel's own placement, which reclaims on each node that gets full.
+    expect(contentComplaints(report, bytes), report.firstError).toEqual([]);
+    expect(memoryAbove(report, zones, 40)).toBeGreaterThan(0);
+    expect(dmaComplaints(witnesses, 40)).toEqual([]);
+  });
+});
+
+describe('the limit', { concurrent: true }, () => {
+  test.override({ machine: 'tiers', dmaBits: 40 });
+
+  test('may change from one load of the driver to the next', async ({ gpu, run }) => {
+    const loads = [{}, { device: 32 }, { device: 48 }, { driver: 32 }] as { device?: number; driver?: number }[];
+    for (const { device, driver } of loads) {
+      if (device !== undefined) await gpu.setDmaBits(device);
+      await gpu.resetStatistics();
+      await gpu.load({ backend: 'shmem', ...(driver === undefined ? {} : { dmaBits: driver }) });
+      const { report, witnesses } = await run('dma', { bytes: 16 * OBJECT, 'object-size': OBJECT }, dmaReport);
+      expect(report.ok, report.firstError).toBe(true);
+      expect(dmaComplaints(witnesses, driver ?? device ?? 40)).toEqual([]);
+      await gpu.unload();
+    }
+  });
+
+  test("others' memory moves up before anything is swapped", async ({ guest, gpu, run, record }) => {
+    await gpu.setDmaBits(32);
+    await gpu.load({ backend: 'shmem' });
+    const zones = await guest.zones();
+    const bytes = wholeObjects(reachableFreeBytes(zones, 32) * SHARE);
+    const before = await guest.vmstat();
+    const reach = await run('dma', { bytes, 'object-size': OBJECT, neighbour: wholeObjects(bytes / 2) }, dmaReport);
+    const movedUp =
+      ((await guest.vmstat()).get('shmem_limit_migrate_up') ?? 0) - (before.get('shmem_limit_migrate_up') ?? 0);
+    record.metrics['movedUp'] = movedUp;
+    expect(reachComplaints(reach, zones, 32), JSON.stringify(reach)).toEqual([]);
+    expect(movedUp).toBeGreaterThan(0);
+  });
+
+  test('control: with none in the driver, the device faults', async ({ guest, gpu, run }) => {
+    await gpu.load({ backend: 'shmem', dmaBits: 64 });
+    const zones = await guest.zones();
+    expect(hasUnreachableRam(zones, 40)).toBe(true);
+    const bytes = wholeObjects(reachableFreeBytes(zones, 64) * 0.9);
+    const reach = await run('dma', { bytes, 'object-size': OBJECT }, dmaReport);
+    expect(dmaComplaints(reach.witnesses, 40).sort()).toEqual(['address-above-limit', 'device-fault']);
+    expect(reachComplaints(reach, zones, 40)).toEqual(expect.arrayContaining(['wrong-content', 'memory-above-limit']));
+  });
+
+  test('control: what TTM has upstream swaps, for it gets no memory above 4 GiB', async ({ guest, gpu, run }) => {
+    await gpu.load({ backend: 'legacy' });
+    const zones = await guest.zones();
+    const bytes = wholeObjects(reachableFreeBytes(zones, 40) * SHARE);
+    const reach = await run('dma', { bytes, 'object-size': OBJECT }, dmaReport);
+    expect(reachComplaints(reach, zones, 40)).toEqual(expect.arrayContaining(['not-all-resident', 'swapped']));
+  });
+});

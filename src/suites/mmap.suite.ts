@@ -1,0 +1,46 @@
+/**
+ * Four threads write through mappings while the objects move between VRAM, system memory and swap: every write is found again, by
+ * the thread that made it through a second mapping, and by the device at the end.
+ */
+import { describe, expect } from 'vitest';
+import { z } from 'zod';
+import { dmaComplaints, swapComplaints } from '../suite/dma-witnesses.ts';
+import { test } from '../suite/fixtures.ts';
+import { programReport } from '../suite/stress-program.ts';
+
+const SHAPE = { objects: 8, 'object-size': 2 ** 20 };
+const BYTES = SHAPE.objects * SHAPE['object-size'];
+
+const mmapReport = programReport.extend({
+  writes: z.number(),
+  bytesVerified: z.number(),
+  checksumsVerified: z.number(),
+  moves: z.record(z.string(), z.number()),
+});
+
+describe.for([['cached'], ['wc'], ['uc']])('%s', { concurrent: true }, ([caching = '']) => {
+  test.override({ dmaBits: 40 });
+
+  test('no write is lost while objects move', async ({ gpu, run, record }) => {
+    await gpu.load({ backend: 'shmem' });
+    const { report, witnesses } = await run('mmap', { ...SHAPE, rounds: 40, caching }, mmapReport);
+    record.metrics['writes'] = report.writes;
+    expect(report.ok, report.firstError).toBe(true);
+    expect([report.bytesVerified, report.checksumsVerified]).toEqual([BYTES, SHAPE.objects]);
+    for (const count of Object.values(report.moves)) expect(count).toBeGreaterThan(0);
+    expect(dmaComplaints(witnesses, 40)).toEqual([]);
+    expect(swapComplaints(witnesses)).toEqual([]);
+  });
+});
+
+describe('lost writes', { concurrent: true }, () => {
+  test.override({ dmaBits: 40 });
+
+  test('control: one is seen by the CPU and by the device', async ({ gpu, run }) => {
+    await gpu.load({ backend: 'shmem' });
+    const { report } = await run('mmap', { ...SHAPE, rounds: 5, lose: 1 }, mmapReport);
+    // The object's checksum, and the word.
+    expect(report.mismatches).toBe(2);
+    expect(report.checksumsVerified).toBe(SHAPE.objects - 1);
+  });
+});
