@@ -166,7 +166,7 @@ test('clones of a template go on with its work', async ({ spawnMachine, folder }
   await ignoreShared(template);
   await save(template, `${folder}/state`);
   await template.end();
-  for (const _ of [1, 2]) {
+  for (let clones = 0; clones < 2; clones++) {
     const clone = await spawnMachine({ ...file('share=off,readonly=on,rom=off'), extra: ['-incoming', 'defer'] });
     await ignoreShared(clone);
     await load(clone, `${folder}/state`);
