@@ -17,6 +17,7 @@ import {
   readFragments,
   compileKernel,
   configureKernel,
+  DRIVER_GRAFT,
   PATCH_FOLDER,
   prepareKernelTree,
   titleOf,
@@ -24,7 +25,9 @@ import {
 import type { MakeWork } from './kernel-build.ts';
 import { openKernelSource } from './kernel-source.ts';
 import type { KernelSource } from './kernel-source.ts';
-import { readSeries } from './patch-series.ts';
+import { readSeries, touchedFiles } from './patch-series.ts';
+import { documentedNames, exportedSymbols } from './source-warnings.ts';
+import { graftedFiles } from './source-overlay.ts';
 import type { Patch } from './patch-series.ts';
 
 /** So that the tests that a patch brings are compiled with it. */
@@ -61,9 +64,23 @@ export async function checkSeries({ kernelSource, emit, signal }: SeriesCheckOpt
       return { outcome: 'done', value };
     });
     verdicts.push(verdict);
-    if (verdict.buildFailure !== undefined) break;
+    if (verdict.buildFailure !== undefined) return verdicts;
   }
-  return verdicts;
+  return [...verdicts, await checkDriver(source, emit, signal)];
+}
+
+/** It is built with the guest's kernel; here it is only read. */
+async function checkDriver(source: KernelSource, emit: Emit, signal: AbortSignal): Promise<PatchVerdict> {
+  return runStep(emit, { id: 'series-driver', title: 'Check the driver' }, async (step) => {
+    const log = path.join(cacheDirectory(), 'logs/series.log');
+    const overlay = { patchFolder: PATCH_FOLDER };
+    const onWait = (): void => step.progress('waiting for another rig that is checking a series');
+    const complaints = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) => {
+      const tree = await prepareKernelTree(source, { kind: 'series', overlay }, { step, signal: lockedSignal, log });
+      return checkDriverStyle(tree.source);
+    });
+    return { outcome: 'done', value: { patch: 'guest-kernel/edgpu', complaints } };
+  });
 }
 
 interface PatchInSeries {
@@ -82,7 +99,10 @@ async function checkPatch(
   const work: MakeWork = { step, signal, log };
   const overlay = { patchFolder: PATCH_FOLDER, patchCount: count };
   const tree = await prepareKernelTree(source, { kind: 'series', overlay }, work);
-  const complaints = await runCheckpatch(tree.source, patch);
+  const complaints = [
+    ...(await checkPatchStyle(tree.source, patch)),
+    ...(await undocumentedExports(tree.source, patch)),
+  ];
   try {
     const fragment = withoutDriver(await readFragments('plain'));
     await configureKernel(tree, { fragment, optional: await readFile(KUNIT, 'utf8'), title: titleOf(source) }, work);
@@ -100,8 +120,31 @@ function withoutDriver(fragment: string): string {
   return fragment.replace(/^CONFIG_DRM_EDGPU=.*$/m, 'CONFIG_DRM_QXL=m');
 }
 
+/** Whoever can call a function has to find out what it does. */
+export async function undocumentedExports(tree: string, patch: Patch): Promise<string[]> {
+  const symbols = exportedSymbols(patch.text);
+  if (symbols.length === 0) return [];
+  const sources = touchedFiles(patch).filter((file) => file.endsWith('.c'));
+  const texts = await Promise.all(sources.map(async (file) => readFile(path.join(tree, file), 'utf8').catch(() => '')));
+  const documented = new Set(texts.flatMap((text) => [...documentedNames(text)]));
+  return symbols.filter((name) => !documented.has(name)).map((name) => `${name}() is exported and has no kernel-doc`);
+}
+
+/** The driver is no patch, and has to be as clean; the register header it shares with the device is QEMU's, and a table. */
+export async function checkDriverStyle(tree: string): Promise<string[]> {
+  const { folder } = DRIVER_GRAFT;
+  const own = [...(await graftedFiles(DRIVER_GRAFT)).values()].filter((file) => file.startsWith(`${folder}/`));
+  const complaints = await runCheckpatch(tree, ['--file', ...own.filter((file) => /\.[ch]$/.test(file))]);
+  return complaints.map((line) => line.replaceAll(`${folder}/`, ''));
+}
+
+async function checkPatchStyle(tree: string, patch: Patch): Promise<string[]> {
+  const complaints = await runCheckpatch(tree, [patch.file]);
+  return complaints.map((line) => line.replace(`${patch.file}:`, ''));
+}
+
 /** One complaint to a line, as `file:line: TYPE: text`. */
-async function runCheckpatch(tree: string, patch: Patch): Promise<string[]> {
+async function runCheckpatch(tree: string, what: readonly string[]): Promise<string[]> {
   const script = path.join(tree, 'scripts/checkpatch.pl');
   const exists = await access(script).then(
     () => true,
@@ -111,7 +154,7 @@ async function runCheckpatch(tree: string, patch: Patch): Promise<string[]> {
   // Whoever sends the series signs it off. And checkpatch asks for MAINTAINERS at every new file, even where an entry for
   // the folder covers it.
   const options = ['--strict', '--terse', '--color=never', '--no-signoff', '--ignore', 'FILE_PATH_CHANGES'];
-  const result = await execa(script, [...options, patch.file], {
+  const result = await execa(script, [...options, ...what], {
     cwd: tree,
     env: buildEnvironment(),
     extendEnv: false,
@@ -121,14 +164,11 @@ async function runCheckpatch(tree: string, patch: Patch): Promise<string[]> {
   if (result.exitCode !== 0 && !/^total: \d+ errors/m.test(result.stdout)) {
     throw new RigError(
       'infrastructure',
-      `checkpatch.pl does not run on ${patch.name}: ${result.stderr || result.stdout}`,
+      `checkpatch.pl does not run on ${what.join(' ')}: ${result.stderr || result.stdout}`,
       {
-        remedy: `Run it by hand: cd ${tree} && ${script} --strict ${patch.file}`,
+        remedy: `Run it by hand: cd ${tree} && ${script} --strict ${what.join(' ')}`,
       },
     );
   }
-  return result.stdout
-    .split('\n')
-    .filter((line) => /: (ERROR|WARNING|CHECK): /.test(line))
-    .map((line) => line.replace(`${patch.file}:`, ''));
+  return result.stdout.split('\n').filter((line) => /: (ERROR|WARNING|CHECK): /.test(line));
 }
