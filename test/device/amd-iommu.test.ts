@@ -6,7 +6,11 @@ import { DATA, ringBase, test, type EdgpuMachine } from './edgpu-machine.ts';
 /** Registers and tables, as the AMD I/O Virtualization Technology specification has them. */
 const REGISTERS = 0xfed8_0000n;
 const CONTROL = REGISTERS + 0x18n;
+const COMMAND_BASE = REGISTERS + 0x8n;
+const COMMAND_TAIL = REGISTERS + 0x2008n;
 const ENABLE = 1n;
+const RUN_COMMANDS = 1n << 12n;
+const INVALIDATE_DEVICE_ENTRY = 2n << 60n;
 const VALID = 1n;
 const TRANSLATED = 1n << 1n;
 const PRESENT = 1n;
@@ -16,6 +20,7 @@ const level = (next: number): bigint => BigInt(next) << 9n;
 const DEVFN = 4n << 3n;
 
 const DEVICES = 0x40_0000n;
+const COMMANDS = 0x41_0000n;
 const TABLES = [0x40_2000n, 0x40_3000n, 0x40_4000n] as const;
 const IOVA = 0x12_3460_0000n;
 const PAGE = 4096n;
@@ -39,7 +44,12 @@ async function startBehindAmd(start: (options?: object) => Promise<EdgpuMachine>
   ];
   for (const [i, page] of pages.entries()) await put(last + 8n * BigInt(i), PRESENT | page);
   await put(REGISTERS, DEVICES);
-  await put(CONTROL, ENABLE);
+  // Told that the entry changed, as the specification wants it: later series look at it only then.
+  await put(COMMAND_BASE, COMMANDS | (8n << 56n));
+  await put(COMMANDS, INVALIDATE_DEVICE_ENTRY | DEVFN);
+  await put(COMMANDS + 8n, 0n);
+  await put(CONTROL, ENABLE | RUN_COMMANDS);
+  await put(COMMAND_TAIL, 16n);
   await machine.setUpRing(0, 64, RING);
   await machine.qtest.writeBytes(SOURCE, pattern(8192));
   return machine;
