@@ -1,6 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { cacheComplaints, CACHE_STAGES, type CacheStage, type CacheTypes } from '../../../src/suite/cache-witnesses.ts';
-import { parsePageTables, parsePatConfiguration } from '../../../src/suite/page-tables.ts';
+import { bytesByType, parsePageTables, parsePatConfiguration } from '../../../src/suite/page-tables.ts';
 
 const BOOT_LINE = '[    0.002879] x86/PAT: Configuration [0-7]: WB  WC  UC- UC  WB  WP  UC- WT  ';
 const PAT = parsePatConfiguration(BOOT_LINE);
@@ -13,6 +14,30 @@ describe('memory types of the PAT', () => {
 
   test.for(['', 'x86/PAT: Configuration [0-7]: WB WC', BOOT_LINE.replace('WP', 'XX')])('nonsense: "%s"', (text) => {
     expect(() => parsePatConfiguration(text)).toThrow('memory types');
+  });
+});
+
+describe('a dump of a process with a write-combined object', async () => {
+  const dump = await readFile(new URL('page-tables/write-combined.txt', import.meta.url), 'utf8');
+  const tables = parsePageTables(dump, PAT);
+
+  test('shows where user space has it, and the kernel itself', () => {
+    expect(bytesByType(tables.user).WC).toBe(64 * KIB);
+    expect(bytesByType(tables.direct).WC).toBe(64 * KIB);
+    expect(bytesByType(tables.direct)['UC-']).toBeUndefined();
+  });
+
+  test("leaves out the kernel's other mappings, and what is not mapped", () => {
+    const ends = tables.direct.map(({ end }) => end);
+    expect(ends.every((end) => end <= 0xffa0000000000000n)).toBe(true);
+    expect(tables.user.every(({ end }) => end <= 0x0000800000000000n)).toBe(true);
+  });
+
+  test('can be asked about a part', () => {
+    const first = tables.user.find(({ type }) => type === 'WC');
+    if (!first) throw new Error('nothing write-combined');
+    const page = { start: first.start, end: first.start + 4096n };
+    expect(bytesByType(tables.user, [page])).toEqual({ WC: 4096 });
   });
 });
 
