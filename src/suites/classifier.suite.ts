@@ -1,0 +1,60 @@
+/**
+ * What the rig says about a kernel in trouble, against a kernel that really is: the kernel's own crash test module, the
+ * magic SysRq keys, and memory that runs out. Each has to be found, for what it is; a test that provokes nothing has to be silent.
+ */
+import { describe, expect } from 'vitest';
+import { test } from '../suite/fixtures.ts';
+
+const TRIGGER = '/sys/kernel/debug/provoke-crash/DIRECT';
+
+/** Crash points of lkdtm that this kernel can survive, and what they are. */
+const SURVIVED = [
+  ['WARNING', 'warning'],
+  ['WARNING_MESSAGE', 'warning'],
+  ['BUG', 'bug'],
+  ['EXCEPTION', 'oops'],
+  ['ACCESS_NULL', 'oops'],
+  ['WRITE_RO', 'oops'],
+  ['EXEC_DATA', 'oops'],
+  ['STACK_GUARD_PAGE_LEADING', 'oops'],
+  ['CORRUPT_LIST_ADD', 'list-corruption'],
+  ['CORRUPT_LIST_DEL', 'list-corruption'],
+  ['REFCOUNT_INC_OVERFLOW', 'refcount'],
+  ['REFCOUNT_INC_ZERO', 'refcount'],
+] as const;
+
+test.override({ machine: 'noswap' });
+
+describe('lkdtm', { concurrent: true }, () => {
+  test.override({ provokes: [...new Set(SURVIVED.map(([, kind]) => kind))] });
+
+  test('each crash point that a kernel survives is told for what it is', async ({ vm, guest, skip }) => {
+    const { exitCode } = await guest.exec('modprobe lkdtm');
+    skip(exitCode !== 0, 'this kernel has no lkdtm');
+    for (const [point, kind] of SURVIVED) {
+      const before = vm.kernelReports.length;
+      // Whoever writes there may not survive it.
+      await guest.exec(`sh -c 'echo ${point} > ${TRIGGER}' & wait`);
+      const told = (): string[] => vm.kernelReports.slice(before).map((report) => report.kind);
+      await expect.poll(told, { timeout: 10_000, message: point }).toEqual([kind]);
+    }
+  });
+});
+
+describe('panic', { concurrent: true }, () => {
+  test.override({ provokes: ['panic'] });
+
+  test('by SysRq is what is told, and not the lost session that is all a command sees of it', async ({ vm, guest }) => {
+    const failure = await guest.exec('echo c > /proc/sysrq-trigger; sleep 100').catch((error: unknown) => error);
+    expect(failure).toMatchObject({ failureClass: 'kernel' });
+    expect(vm.kernelReports).toMatchObject([{ kind: 'panic', fatal: true }]);
+  });
+});
+
+describe('silence', { concurrent: true }, () => {
+  test('control: what a program says on the console is no report', async ({ vm, guest }) => {
+    await guest.run("printf 'Kernel panic - not syncing: no\\nBUG: KASAN: no in f+0x1/0x2\\n' > /dev/ttyS0");
+    await guest.run('sleep 1');
+    expect(vm.kernelReports).toEqual([]);
+  });
+});
