@@ -1,6 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * debugfs: what the driver counts, and eviction on request.
+ *
+ * Programs read these files: lines and fields are only ever added at the end.
+ *
+ * stats	"name: value" lines. backend, dma_bits; pinned_pages: pages of
+ *		system memory that objects hold now; engineN_*: the last fence
+ *		given out and the last one done, faults, hangs, and how often
+ *		the watchdog saw work done before an interrupt told of it;
+ *		wedged; vram_generation; pins: by dma-buf importers and kernel
+ *		mappings; reclaimed_pages and evicted_pages: taken from objects
+ *		by the shrinker and by "evict"; to_vram_bytes and
+ *		from_vram_bytes: moved, both for a move within VRAM.
+ * lru		One line for each object on the lists, the next one to be
+ *		evicted first: manager (system, vram, or unevictable: pinned,
+ *		swapped out or without pages), priority, bytes, pins.
+ * vram		What TTM and the buddy allocator say about VRAM.
+ * evict	Any write: take system memory from all objects that are not in
+ *		use, once.
  */
 
 #include <linux/debugfs.h>
@@ -9,6 +26,7 @@
 #include <drm/drm_debugfs.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
+#include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_resource.h>
 
@@ -29,6 +47,7 @@ static void edgpu_stats_ring(struct seq_file *m, struct edgpu_ring *ring)
 static int edgpu_stats_show(struct seq_file *m, void *data)
 {
 	struct edgpu_device *edgpu = m->private;
+	struct edgpu_counters *counters = &edgpu->counters;
 	unsigned int i;
 
 	seq_printf(m, "backend: %s\n", edgpu_backend_names[edgpu->backend]);
@@ -36,9 +55,53 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 	seq_printf(m, "pinned_pages: %lu\n", edgpu_tt_pages(edgpu));
 	for (i = 0; i < edgpu->num_engines; i++)
 		edgpu_stats_ring(m, &edgpu->rings[i]);
+	seq_printf(m, "wedged: %d\n", READ_ONCE(edgpu->wedged));
+	seq_printf(m, "vram_generation: %u\n", READ_ONCE(edgpu->vram_generation));
+	seq_printf(m, "pins: %d\n", atomic_read(&edgpu->pins));
+	seq_printf(m, "reclaimed_pages: %ld\n", atomic_long_read(&counters->reclaimed_pages));
+	seq_printf(m, "evicted_pages: %ld\n", atomic_long_read(&counters->evicted_pages));
+	seq_printf(m, "to_vram_bytes: %lld\n", atomic64_read(&counters->to_vram));
+	seq_printf(m, "from_vram_bytes: %lld\n", atomic64_read(&counters->from_vram));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(edgpu_stats);
+
+static void lru_show_list(struct seq_file *m, struct edgpu_device *edgpu,
+			  const char *manager, struct list_head *list)
+{
+	struct ttm_lru_item *item;
+
+	lockdep_assert_held(&edgpu->ttm.lru_lock);
+
+	list_for_each_entry(item, list, link) {
+		struct ttm_resource *res;
+
+		if (!ttm_lru_item_is_res(item))
+			continue;
+		res = ttm_lru_item_to_res(item);
+		seq_printf(m, "%s %u %zu %u\n", manager, res->bo->priority, res->size,
+			   res->bo->pin_count);
+	}
+}
+
+static int edgpu_lru_show(struct seq_file *m, void *data)
+{
+	struct edgpu_device *edgpu = m->private;
+	static const char * const names[] = { [TTM_PL_SYSTEM] = "system", [TTM_PL_VRAM] = "vram" };
+	unsigned int type, priority;
+
+	spin_lock(&edgpu->ttm.lru_lock);
+	for (type = 0; type < ARRAY_SIZE(names); type++) {
+		struct ttm_resource_manager *man = ttm_manager_type(&edgpu->ttm, type);
+
+		for (priority = 0; man && names[type] && priority < TTM_MAX_BO_PRIORITY; priority++)
+			lru_show_list(m, edgpu, names[type], &man->lru[priority]);
+	}
+	lru_show_list(m, edgpu, "unevictable", &edgpu->ttm.unevictable);
+	spin_unlock(&edgpu->ttm.lru_lock);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(edgpu_lru);
 
 static ssize_t edgpu_evict_write(struct file *file, const char __user *buf,
 				 size_t len, loff_t *pos)
@@ -69,6 +132,7 @@ void edgpu_debugfs_init(struct drm_minor *minor)
 	struct dentry *root = minor->debugfs_root;
 
 	debugfs_create_file("stats", 0444, root, edgpu, &edgpu_stats_fops);
+	debugfs_create_file("lru", 0444, root, edgpu, &edgpu_lru_fops);
 	debugfs_create_file("evict", 0200, root, edgpu, &edgpu_evict_fops);
 	ttm_resource_manager_create_debugfs(ttm_manager_type(&edgpu->ttm, TTM_PL_VRAM),
 					    root, "vram");

@@ -4,6 +4,13 @@
  *
  * Every reserved or padding field must be zero and is checked. Structures only
  * grow at their end. All sizes and offsets are in bytes.
+ *
+ * When the device is gone, every ioctl fails with ENODEV, and mappings show
+ * zeroes. When it does not answer any more, until a reset brings it back, all
+ * that creates, moves or uses objects fails with EIO, as do jobs under way, and
+ * access by mmap to what was in VRAM is a SIGBUS.
+ * A reset of the device by sysfs keeps the content of objects, in system
+ * memory; if it could not, the next wait for an object fails with EIO.
  */
 #ifndef _EDGPU_DRM_H_
 #define _EDGPU_DRM_H_

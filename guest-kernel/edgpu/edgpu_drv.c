@@ -283,7 +283,6 @@ static int edgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		return ret;
 
-	pci_set_master(pdev);
 	edgpu_engines_start(edgpu);
 
 	ret = drm_dev_register(&edgpu->drm, 0);

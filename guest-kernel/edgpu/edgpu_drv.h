@@ -18,6 +18,16 @@
 struct drm_minor;
 struct shrinker;
 
+/* struct edgpu_counters - what the driver did, since it was bound; for debugfs. */
+struct edgpu_counters {
+	/* Pages that the shrinker got from objects, and that debugfs did. */
+	atomic_long_t reclaimed_pages;
+	atomic_long_t evicted_pages;
+	/* Bytes of objects that were moved into and out of VRAM. */
+	atomic64_t to_vram;
+	atomic64_t from_vram;
+};
+
 /**
  * struct edgpu_device - one emulated GPU
  */
@@ -66,6 +76,8 @@ struct edgpu_device {
 	atomic_long_t pool_pages;
 	/** @pins: of objects that other devices use */
 	atomic_t pins;
+	/** @counters: for debugfs */
+	struct edgpu_counters counters;
 	/** @shrinker: takes pages of idle objects under memory pressure */
 	struct shrinker *shrinker;
 };

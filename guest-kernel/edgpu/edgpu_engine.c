@@ -206,6 +206,8 @@ static void engines_wedge(struct edgpu_device *edgpu)
 		return;
 
 	WRITE_ONCE(edgpu->wedged, true);
+	/* Whatever it still does, not to memory that is about to be let go of. */
+	pci_clear_master(edgpu->pdev);
 	for (i = 0; i < edgpu->num_engines; i++) {
 		struct edgpu_ring *ring = &edgpu->rings[i];
 
@@ -263,19 +265,22 @@ static void ring_recover_hang(struct edgpu_ring *ring)
 	LIST_HEAD(lost);
 
 	spin_lock_irq(&ring->lock);
+	if (!ring->running) {
+		spin_unlock_irq(&ring->lock);
+		return;
+	}
 	slot = ring->head;
 	ring->timeouts++;
 	ring_reset(ring, &lost);
 	ring_program(ring);
+	/* In case that the device was reset behind our back. */
+	edgpu_write(edgpu, EDGPU_REG_IRQ_ENABLE, engines_irqs(edgpu));
 	count = list_count_nodes(&lost);
 	spin_unlock_irq(&ring->lock);
 
 	drm_err_ratelimited(&edgpu->drm, "engine %u hung in slot %u: reset, %u jobs lost\n",
 			    ring->engine, slot, count);
 	edgpu_fences_signal(&lost, -EIO);
-
-	/* In case that the device was reset behind our back. */
-	edgpu_write(edgpu, EDGPU_REG_IRQ_ENABLE, engines_irqs(edgpu));
 }
 
 /* Runs while there is work: finds lost interrupts, hangs, and a dead device. */
@@ -401,7 +406,7 @@ int edgpu_engines_init(struct edgpu_device *edgpu)
 
 /**
  * edgpu_engines_start() - let the engines run
- * @edgpu: the device, in D0, with bus mastering on
+ * @edgpu: the device, in D0
  *
  * Also after a reset, which may have brought a wedged device back to life.
  */
@@ -415,6 +420,7 @@ void edgpu_engines_start(struct edgpu_device *edgpu)
 		engines_wedge(edgpu);
 		return;
 	}
+	pci_set_master(edgpu->pdev);
 	WRITE_ONCE(edgpu->vram_generation, edgpu_read(edgpu, EDGPU_REG_VRAM_GENERATION));
 	WRITE_ONCE(edgpu->wedged, false);
 

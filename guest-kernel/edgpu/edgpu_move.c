@@ -109,6 +109,7 @@ int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
 		  struct ttm_operation_ctx *ctx, struct ttm_resource *new_mem,
 		  struct ttm_place *hop)
 {
+	struct edgpu_counters *counters = &ttm_to_edgpu(bo->bdev)->counters;
 	bool was_system = !bo->resource || bo->resource->mem_type == TTM_PL_SYSTEM;
 	int ret, idx;
 
@@ -127,6 +128,11 @@ int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
 	drm_dev_exit(idx);
 	if (ret)
 		return ret;
+
+	if (new_mem->mem_type == TTM_PL_VRAM)
+		atomic64_add(bo->base.size, &counters->to_vram);
+	if (!was_system)
+		atomic64_add(bo->base.size, &counters->from_vram);
 
 	if (bo->resource)
 		ttm_bo_move_sync_cleanup(bo, new_mem);

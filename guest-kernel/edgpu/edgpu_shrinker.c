@@ -137,6 +137,7 @@ static unsigned long edgpu_shrinker_scan(struct shrinker *shrinker,
 		return SHRINK_STOP;
 
 	shrink(edgpu, &ctx, sc->gfp_mask, &progress);
+	atomic_long_add(progress.freed, &edgpu->counters.reclaimed_pages);
 	sc->nr_scanned = progress.scanned;
 	return progress.scanned ? progress.freed : SHRINK_STOP;
 }
@@ -184,6 +185,7 @@ void edgpu_evict_system(struct edgpu_device *edgpu)
 	int ret;
 
 	ret = shrink(edgpu, &ctx, GFP_KERNEL, &progress);
+	atomic_long_add(progress.freed, &edgpu->counters.evicted_pages);
 	if (ret < 0)
 		drm_warn(&edgpu->drm, "objects stay in system memory: %d\n", ret);
 }
