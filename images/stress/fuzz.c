@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/udmabuf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 #include "options.h"
 #include "pattern.h"
 #include "report.h"
+#include "udmabuf.h"
 
 #define PAGE 4096
 #define MAX_PROCESSES 64
@@ -324,20 +324,10 @@ static void do_import(struct fuzz *fuzz)
 /* Memory of this process, to be imported. */
 static void do_udmabuf(struct fuzz *fuzz)
 {
-	struct udmabuf_create create = { .size = PAGE << below(fuzz, 4) };
-	int device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), fd;
+	int fd = udmabuf_create(PAGE << below(fuzz, 4), NULL);
 
-	if (device < 0)
-		return;
-	create.memfd = (uint32_t)memfd_create("fuzz", MFD_ALLOW_SEALING | MFD_CLOEXEC);
-	if (!ftruncate((int)create.memfd, (off_t)create.size) &&
-	    !fcntl((int)create.memfd, F_ADD_SEALS, F_SEAL_SHRINK)) {
-		fd = ioctl(device, UDMABUF_CREATE, &create);
-		if (fd >= 0)
-			keep_file(fuzz, fd);
-	}
-	close((int)create.memfd);
-	close(device);
+	if (fd >= 0)
+		keep_file(fuzz, fd);
 }
 
 static void do_map_file(struct fuzz *fuzz)
@@ -489,6 +479,7 @@ int fuzz_main(int argc, char **argv)
 	};
 	struct tally sum = { 0 };
 
+	udmabuf_stay_low();
 	if (!options_parse("fuzz", specs, sizeof(specs) / sizeof(*specs), argc, argv))
 		return EXIT_USAGE;
 	if (!processes || processes > MAX_PROCESSES) {

@@ -17,7 +17,6 @@ const PCI_DEVICE = '/sys/class/drm/renderD128/device';
 const RENDER_NODE = '/dev/dri/renderD128';
 
 const fuzzReport = programReport.extend({ calls: z.number(), accepted: z.number() });
-const shareReport = programReport.extend({ reached: z.number() });
 
 /** One of the programs that end with a verdict of their own. */
 function program(
@@ -170,12 +169,7 @@ describe('driver', { concurrent: true }, () => {
 
   test('objects are shared by PRIME, both ways', async ({ guest, gpu, backend }) => {
     await gpu.load({ backend });
-    const report = await runProgram(guest, {
-      name: 'share',
-      options: {},
-      report: shareReport,
-      deadlineMs: DEADLINE_MS,
-    });
+    const report = await program(guest, 'share');
     expect(report.ok, report.firstError).toBe(true);
   });
 });
