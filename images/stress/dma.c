@@ -145,6 +145,16 @@ static void tell_node(const struct dma *dma, unsigned int node)
 	report_number(name, after > before ? after - before : 0);
 }
 
+/* What others had there, and may have been moved to make room. */
+static uint64_t others_shmem(const struct dma *dma)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int node = 0; node < dma->before.nodes; node++)
+		sum += dma->before.bytes[node];
+	return sum;
+}
+
 static enum exit_code tell(const struct dma *dma)
 {
 	report_open();
@@ -152,6 +162,7 @@ static enum exit_code tell(const struct dma *dma)
 	report_number("resident", dma->resident);
 	report_number("bytesVerified", dma->bytes_verified);
 	report_number("checksumsVerified", dma->checksums_verified);
+	report_number("othersShmem", others_shmem(dma));
 	report_open_group("shmemOnNode");
 	for (unsigned int node = 0; node < dma->after.nodes; node++)
 		tell_node(dma, node);

@@ -19,6 +19,7 @@ const REPORT = {
   resident: 2,
   bytesVerified: 100,
   checksumsVerified: 2,
+  othersShmem: 10,
   shmemOnNode: { '0': 50, '1': 50, '2': 0 },
 };
 const WITNESSES = { swiotlbBounces: 0, pswpout: 0, pswpin: 0, deviceFaults: 0, maxDmaAddress: 1, faultEvents: 0 };
@@ -46,6 +47,11 @@ describe('reach', () => {
   test('memory above depends on the limit', () => {
     expect([32, 40, 41].map((bits) => memoryAbove(REPORT, ZONES, bits))).toEqual([50, 0, 0]);
   });
+});
+
+test("others' memory that was moved up is not ours", () => {
+  const moved = { ...REPORT, shmemOnNode: { '2': 10 } };
+  expect(reachComplaints({ report: moved, witnesses: WITNESSES }, ZONES, 40)).toEqual([]);
 });
 
 describe('a zone across the limit', () => {
