@@ -42,7 +42,7 @@ describe('straddle, dma-bits 40', { concurrent: true }, () => {
   test('on a node that lies on both sides, too', async ({ guest, gpu, run }) => {
     await gpu.load({ backend: 'shmem' });
     const zones = await guest.zones();
-    const bytes = wholeObjects(reachableFreeBytes(zones, 40) * SHARE);
+    const bytes = wholeObjects(reachableFreeBytes(zones, 40, await guest.ram()) * SHARE);
     const reach = await run('dma', { bytes, 'object-size': OBJECT, caching: 'wc' }, dmaReport);
     expect(reachComplaints(reach, zones, 40), JSON.stringify(reach)).toEqual([]);
     expect(dmaComplaints(reach.witnesses, 40)).toEqual([]);
