@@ -175,6 +175,16 @@ export async function compileKernel(tree: WorkTree, work: MakeWork): Promise<voi
   await make(tree, { ...work, onLine: progress }, 'Building the kernel', ['bzImage', 'modules']);
 }
 
+/** What the compiler says about these sources when it is asked to say more (`W=1`), line by line; without objects nothing. */
+export async function compileVerbosely(tree: BuildTree, sources: readonly string[], work: MakeWork): Promise<string[]> {
+  const lines: string[] = [];
+  const objects = sources.map((file) => file.replace(/\.c$/, '.o'));
+  if (objects.length > 0) {
+    await make(tree, { ...work, onLine: (line) => lines.push(line) }, 'Compiling with W=1', ['W=1', ...objects]);
+  }
+  return lines;
+}
+
 export interface MakeWork extends Pick<EntryWork, 'log' | 'signal' | 'step'> {
   readonly onLine?: (line: string) => void;
 }

@@ -1,5 +1,6 @@
-/** Checks that a series can be taken patch by patch: each applies, passes checkpatch and leaves a tree that builds. */
+/** Checks that a series can be taken patch by patch: each applies, passes checkpatch, leaves a tree that builds, and adds no warning. */
 
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { access, readFile, rm } from 'node:fs/promises';
 import { execa } from 'execa';
@@ -14,8 +15,8 @@ import { withBuildLock } from './build-lock.ts';
 import { fetchDebianPackages } from './debian-packages.ts';
 import { ensureHostPackages } from './host-packages.ts';
 import {
-  readFragments,
   compileKernel,
+  compileVerbosely,
   configureKernel,
   DRIVER_GRAFT,
   PATCH_FOLDER,
@@ -26,16 +27,20 @@ import type { MakeWork } from './kernel-build.ts';
 import { openKernelSource } from './kernel-source.ts';
 import type { KernelSource } from './kernel-source.ts';
 import { readSeries, touchedFiles } from './patch-series.ts';
-import { documentedNames, exportedSymbols } from './source-warnings.ts';
+import { documentedNames, exportedSymbols, newWarnings, warningIn } from './source-warnings.ts';
+import type { Warning } from './source-warnings.ts';
 import { graftedFiles } from './source-overlay.ts';
 import type { Patch } from './patch-series.ts';
+import type { WorkTree } from './work-tree.ts';
 
-/** So that the tests that a patch brings are compiled with it. */
-const KUNIT = repositoryPath('guest-kernel/config/kunit.config');
+const BASE_CONFIG = repositoryPath('guest-kernel/config/base.config');
+
+/** So that the tests that a patch brings are compiled with it; those of later patches are not known yet. */
+const TESTS_CONFIG = repositoryPath('guest-kernel/config/tests.config');
 
 export interface PatchVerdict {
   readonly patch: string;
-  /** What checkpatch complains about; empty when it is content or the tree has none. */
+  /** Of checkpatch (if the tree has it), of the compiler with W=1, and about exports without kernel-doc. */
   readonly complaints: readonly string[];
   /** Why the tree does not build with the series up to this patch. */
   readonly buildFailure?: string;
@@ -53,13 +58,14 @@ export async function checkSeries({ kernelSource, emit, signal }: SeriesCheckOpt
   await ensureHostPackages(emit, signal);
   const source = await openKernelSource(kernelSource, await fetchDebianPackages(emit, signal));
   const series = await readSeries(PATCH_FOLDER);
+  const known = await unpatchedWarnings({ source, series }, emit, signal);
   const verdicts: PatchVerdict[] = [];
   for (const [index, patch] of series.entries()) {
     const id = `series-${patch.name}`;
     const verdict = await runStep(emit, { id, title: `Check ${patch.name}` }, async (step) => {
       const onWait = (): void => step.progress('waiting for another rig that is checking a series');
       const value = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) =>
-        checkPatch({ patch, count: index + 1, source }, step, lockedSignal),
+        checkPatch({ patch, count: index + 1, source, known }, step, lockedSignal),
       );
       return { outcome: 'done', value };
     });
@@ -87,10 +93,49 @@ interface PatchInSeries {
   readonly patch: Patch;
   readonly count: number;
   readonly source: KernelSource;
+  /** Warnings about files that the series changes, from before it does. */
+  readonly known: readonly Warning[];
+}
+
+/** What the compiler has to say about the files that the series is going to change. */
+async function unpatchedWarnings(
+  { source, series }: { readonly source: KernelSource; readonly series: readonly Patch[] },
+  emit: Emit,
+  signal: AbortSignal,
+): Promise<Warning[]> {
+  return runStep(emit, { id: 'series-unpatched', title: 'Build without the series' }, async (step) => {
+    const work = { step, log: path.join(cacheDirectory(), 'logs/series.log') };
+    const onWait = (): void => step.progress('waiting for another rig that is checking a series');
+    const value = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) => {
+      const overlay = { patchFolder: PATCH_FOLDER, patchCount: 0 };
+      const locked = { ...work, signal: lockedSignal };
+      const tree = await prepareKernelTree(source, { kind: 'series', overlay }, locked);
+      return buildWithWarnings(tree, series.flatMap(touchedFiles), titleOf(source), locked);
+    });
+    return { outcome: 'done', value };
+  });
+}
+
+/** Builds all of the tree, and says what W=1 finds in those of the files that were compiled. */
+async function buildWithWarnings(
+  tree: WorkTree,
+  files: readonly string[],
+  title: string,
+  work: MakeWork,
+): Promise<Warning[]> {
+  const fragment = withoutDriver(await readFile(BASE_CONFIG, 'utf8'));
+  await configureKernel(tree, { fragment, optional: await readFile(TESTS_CONFIG, 'utf8'), title }, work);
+  await compileKernel(tree, work);
+  const interesting = new Set(files);
+  const compiled = [...interesting].filter(
+    (file) => file.endsWith('.c') && existsSync(path.join(tree.source, file.replace(/\.c$/, '.o'))),
+  );
+  const lines = await compileVerbosely(tree, compiled, work);
+  return lines.flatMap((line) => warningIn(line, interesting) ?? []);
 }
 
 async function checkPatch(
-  { patch, count, source }: PatchInSeries,
+  { patch, count, source, known }: PatchInSeries,
   step: Step,
   signal: AbortSignal,
 ): Promise<PatchVerdict> {
@@ -104,10 +149,8 @@ async function checkPatch(
     ...(await undocumentedExports(tree.source, patch)),
   ];
   try {
-    const fragment = withoutDriver(await readFragments('plain'));
-    await configureKernel(tree, { fragment, optional: await readFile(KUNIT, 'utf8'), title: titleOf(source) }, work);
-    await compileKernel(tree, work);
-    return { patch: patch.name, complaints };
+    const warnings = newWarnings(await buildWithWarnings(tree, touchedFiles(patch), titleOf(source), work), known);
+    return { patch: patch.name, complaints: [...complaints, ...warnings] };
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof RigError)) throw error;

@@ -40,5 +40,5 @@ export function flavourKernelArgs(flavour: Flavour): string[] {
 
 /** Files of guest-kernel/config, in the order in which they are put together: the last word counts. */
 export function flavourFragments(flavour: Flavour): string[] {
-  return flavour === 'plain' ? ['base.config'] : ['base.config', `${flavour}.config`];
+  return ['base.config', 'tests.config', ...(flavour === 'plain' ? [] : [`${flavour}.config`])];
 }

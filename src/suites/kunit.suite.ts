@@ -12,6 +12,7 @@ import type { TestRecord } from '../suite/rig-context.ts';
 const TTM = ['device', 'pool', 'resource', 'tt', 'tt_shmem', 'bo', 'bo_validate'].map((name) => `ttm_${name}_test`);
 
 const OTHERS = [
+  'shmem_folio_ops_kunit',
   'shmem_limit_kunit',
   'drm_mm_test',
   'drm_exec_test',
