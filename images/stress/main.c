@@ -64,6 +64,7 @@ static const struct subcommand {
 	{ "dma", dma_main, "--bytes N --object-size S --seed K [--caching C] [--neighbour BYTES]" },
 	{ "cache", cache_main, "--objects N --object-size S --caching C --seed K" },
 	{ "mmap", mmap_main, "--objects N --object-size S --rounds R --seed K [--caching C] [--lose WRITES]" },
+	{ "mmio", mmio_main, "--reads N (without the driver)" },
 	{ "uapi", uapi_main, "" },
 	{ "fuzz", fuzz_main, "--seconds S --seed K [--processes P]" },
 	{ "hold", hold_main, "--expect enodev|eio" },

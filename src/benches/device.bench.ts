@@ -1,10 +1,11 @@
 /**
  * How fast the device moves bytes, against the host's own memcpy() in the same run: it must not be the device that a figure is
- * about. No guest runs; QEMU has nothing else to do.
+ * about. And what a guest pays for reading a register.
  */
 import { FLAG, OP, type Command } from '../../test/device/edgpu-command.ts';
 import { DATA, EdgpuMachine, RAM } from '../../test/device/edgpu-machine.ts';
 import { test } from '../suite/fixtures.ts';
+import { mmioReport, runProgram } from '../suite/stress-program.ts';
 
 const MIB = 2 ** 20;
 const LENGTH = 32 * MIB;
@@ -57,4 +58,17 @@ test('copies', async ({ rounds, report }) => {
   } finally {
     await machine.end();
   }
+});
+
+const READS = 200_000;
+
+test('registers', async ({ guest, rounds, report }) => {
+  const samples = { edgpu: [] as number[], memory: [] as number[] };
+  for (let round = 0; round < 3 * rounds; round++) {
+    const run = { name: 'mmio', options: { reads: READS }, report: mmioReport, deadlineMs: 60_000 };
+    const { registerNs, memoryNs } = await runProgram(guest, run);
+    samples.edgpu.push(registerNs / READS);
+    samples.memory.push(memoryNs / READS);
+  }
+  report({ quantity: 'a read', unit: 'ns', better: 'less', samples });
 });

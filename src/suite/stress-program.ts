@@ -22,6 +22,8 @@ export const smokeReport = programReport.extend({
 
 export const hogReport = programReport.extend({ bytesVerified: z.number(), rounds: z.number() });
 
+export const mmioReport = programReport.extend({ registerNs: z.number(), memoryNs: z.number() });
+
 const cost = z.object({ createNs: z.number(), useNs: z.number(), destroyNs: z.number() });
 
 export const objectsReport = programReport.extend({ objectsVerified: z.number(), amongFew: cost, amongAll: cost });
