@@ -95,19 +95,6 @@ describe('swap into compressed RAM', { concurrent: true }, () => {
   });
 });
 
-describe('no swap', { concurrent: true }, () => {
-  test.override({ machine: 'noswap', dmaBits });
-
-  test('more than there is: an error for who asked, and nobody is killed', async ({ guest, gpu, backend, run }) => {
-    await gpu.load({ backend });
-    const before = await takeStock(guest);
-    const { report, witnesses } = await run('smoke', { ...kept, bytes: 2 * RAM }, smokeReport);
-    expect(report).toMatchObject({ ok: false, mismatches: 0 });
-    expect(dmaComplaints(witnesses, dmaBits)).toEqual([]);
-    expect(stockComplaints(before, await takeStock(guest), report.objects)).toEqual([]);
-  });
-});
-
 /** A bit in each part of VRAM that an object can be in, while the second object is there and nowhere else. */
 function flipsInStaging(): string {
   // Of that engine, the first commands are: checksum, fence, two for a copy to VRAM, two for a fill of where it came from.
