@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -89,13 +90,26 @@ static bool open_minor(struct gpu *gpu, unsigned int minor)
 	return true;
 }
 
-bool gpu_open(struct gpu *gpu)
+static bool open_unit(struct gpu *gpu, unsigned int unit)
 {
-	unsigned int minor = RENDER_MINOR_FIRST;
+	unsigned int minor, found = 0;
 
-	while (!open_minor(gpu, minor))
-		if (++minor > RENDER_MINOR_LAST)
-			return gpu_fail("no render node in /dev/dri belongs to edgpu: is the driver loaded?");
+	for (minor = RENDER_MINOR_FIRST; minor <= RENDER_MINOR_LAST; minor++) {
+		if (!open_minor(gpu, minor))
+			continue;
+		if (found++ == unit)
+			return true;
+		close(gpu->fd);
+	}
+	if (found)
+		return gpu_fail("there are %u devices, so none with number %u", found, unit);
+	return gpu_fail("no render node in /dev/dri belongs to edgpu: is the driver loaded?");
+}
+
+bool gpu_open_unit(struct gpu *gpu, unsigned int unit)
+{
+	if (!open_unit(gpu, unit))
+		return false;
 
 	return get_param(gpu, EDGPU_PARAM_VRAM_SIZE, &gpu->vram_size) &&
 	       get_param(gpu, EDGPU_PARAM_APERTURE_SIZE, &gpu->aperture_size) &&
@@ -103,6 +117,13 @@ bool gpu_open(struct gpu *gpu)
 	       get_param(gpu, EDGPU_PARAM_DMA_BITS, &gpu->dma_bits) &&
 	       get_param(gpu, EDGPU_PARAM_VRAM_GENERATION, &gpu->vram_generation) &&
 	       get_param(gpu, EDGPU_PARAM_BACKEND, &gpu->backend);
+}
+
+bool gpu_open(struct gpu *gpu)
+{
+	const char *unit = getenv("EDGPU_UNIT");
+
+	return gpu_open_unit(gpu, unit ? (unsigned int)strtoul(unit, NULL, 10) : 0);
 }
 
 bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t placement,

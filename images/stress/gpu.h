@@ -25,7 +25,9 @@ struct object {
 };
 
 /* All return false on failure, and then gpu_failure() says what failed. */
+/* The device that EDGPU_UNIT in the environment says, or the first. */
 bool gpu_open(struct gpu *gpu);
+bool gpu_open_unit(struct gpu *gpu, unsigned int unit);
 bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t placement,
 		uint32_t caching);
 bool gpu_destroy(struct gpu *gpu, const struct object *object);

@@ -37,6 +37,8 @@ const machineProfile = z
     memory,
     iommu: z.enum(['intel', 'amd', 'virtio']).optional(),
     swap: swap.optional(),
+    /** How many GPUs; those in the guest have the same order. */
+    devices: z.int().min(1).max(4).default(1),
     kernelArgs: z.array(z.string().regex(/^\S+$/)),
   })
   .superRefine((profile, context) => {

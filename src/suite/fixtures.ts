@@ -71,6 +71,8 @@ export const test = base
   )
   .extend('guest', ({ vm }) => new Guest(vm))
   .extend('gpu', ({ vm, guest }) => new Gpu(vm, guest))
+  /** The second device, on a machine that has one. */
+  .extend('gpu1', ({ vm, guest }) => new Gpu(vm, guest, 1))
   .extend('stressFixtures', async ({ guest, gpu, seed, record, annotate }): Promise<StressFixtures> => {
     return { guest, gpu, seed, failAllocations: await canFailAllocations(guest), record, annotate };
   })

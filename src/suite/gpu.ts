@@ -1,6 +1,6 @@
 /** The emulated GPU as a test sees it: its driver in the guest, its own counters, and what the host heard of its faults. */
 import { z } from 'zod';
-import { GPU_QOM_PATH } from '../vm/command-line.ts';
+import { gpuQomPath } from '../vm/command-line.ts';
 import type { Vm } from '../vm/vm.ts';
 import type { Guest } from './guest.ts';
 import type { Backend } from './rig-context.ts';
@@ -8,7 +8,7 @@ import type { Backend } from './rig-context.ts';
 /** Of the device, where a suite does not say otherwise. */
 export const GPU_MEMORY = { vramMiB: 256, apertureMiB: 256 } as const;
 
-const RENDER_NODE = '/dev/dri/renderD128';
+const FIRST_RENDER_MINOR = 128;
 
 const properties = z.array(z.object({ name: z.string(), type: z.string() }));
 
@@ -31,16 +31,26 @@ export interface DriverOptions {
 export class Gpu {
   readonly #vm: Vm;
   readonly #guest: Guest;
+  /** Which of the machine's devices, from 0. */
+  readonly unit: number;
+  readonly #qomPath: string;
 
-  constructor(vm: Vm, guest: Guest) {
+  constructor(vm: Vm, guest: Guest, unit = 0) {
     this.#vm = vm;
     this.#guest = guest;
+    this.unit = unit;
+    this.#qomPath = gpuQomPath(unit);
   }
 
-  /** Loads the driver; returns when user space can open the device. */
+  /** Where user space opens the device; the guest finds devices in the order in which they are plugged in. */
+  get renderNode(): string {
+    return `/dev/dri/renderD${String(FIRST_RENDER_MINOR + this.unit)}`;
+  }
+
+  /** Loads the driver, for all devices of the machine; returns when user space can open this one. */
   async load({ backend, dmaBits }: DriverOptions): Promise<void> {
     const limit = dmaBits === undefined ? '' : ` dma_bits=${String(dmaBits)}`;
-    await this.#guest.run(`modprobe edgpu backend=${backend}${limit} && test -c ${RENDER_NODE}`);
+    await this.#guest.run(`modprobe edgpu backend=${backend}${limit} && test -c ${this.renderNode}`);
   }
 
   async unload(): Promise<void> {
@@ -58,7 +68,7 @@ export class Gpu {
 
   /** Every counter of the device, by its property name without "stat-". */
   async statistics(): Promise<Readonly<Record<string, number>>> {
-    const found = await this.#vm.qmp('qom-list', { path: GPU_QOM_PATH }, properties);
+    const found = await this.#vm.qmp('qom-list', { path: this.#qomPath }, properties);
     const names = found.map(({ name }) => name).filter((name) => name.startsWith('stat-'));
     const values = await Promise.all(
       names.map(async (name) => [name.slice('stat-'.length), await this.#counter(name)]),
@@ -76,7 +86,7 @@ export class Gpu {
 
   /** What was injected and has not happened yet. */
   pendingInjections(): Promise<string> {
-    return this.#vm.qmp('qom-get', { path: GPU_QOM_PATH, property: 'inject' }, z.string());
+    return this.#vm.qmp('qom-get', { path: this.#qomPath, property: 'inject' }, z.string());
   }
 
   /** Slows every engine down, on the virtual clock; 0 is no limit. */
@@ -85,16 +95,17 @@ export class Gpu {
     await this.#set('latency-ns', latencyNs);
   }
 
-  /** Every fault the host was told of. */
+  /** Every fault of this device that the host was told of. */
   faultEvents(): FaultEvent[] {
-    return this.#vm.events('EDGPU_FAULT').map(({ data }) => faultEvent.parse(data));
+    const faults = this.#vm.events('EDGPU_FAULT').map(({ data }) => faultEvent.parse(data));
+    return faults.filter(({ path }) => path === this.#qomPath);
   }
 
   async #set(property: string, value: string | number | boolean): Promise<void> {
-    await this.#vm.qmp('qom-set', { path: GPU_QOM_PATH, property, value }, z.unknown());
+    await this.#vm.qmp('qom-set', { path: this.#qomPath, property, value }, z.unknown());
   }
 
   #counter(property: string): Promise<number> {
-    return this.#vm.qmp('qom-get', { path: GPU_QOM_PATH, property }, z.number());
+    return this.#vm.qmp('qom-get', { path: this.#qomPath, property }, z.number());
   }
 }

@@ -34,8 +34,14 @@ export interface VmHardware {
   readonly kernelArgs: readonly string[];
 }
 
-/** The device's id in QEMU; its statistics are at the QOM path below. */
-export const GPU_QOM_PATH = '/machine/peripheral/gpu0';
+/** Where in QEMU's object tree a device's properties and statistics are. */
+export function gpuQomPath(unit: number): string {
+  return `/machine/peripheral/${gpuId(unit)}`;
+}
+
+function gpuId(unit: number): string {
+  return `gpu${String(unit)}`;
+}
 
 export function qemuArguments(hardware: VmHardware): string[] {
   const { profile, gpu, files, channels } = hardware;
@@ -49,7 +55,7 @@ export function qemuArguments(hardware: VmHardware): string[] {
     ...swapDisk(profile, files),
     ...network(),
     ...['-device', 'virtio-rng-pci', '-device', 'pvpanic-pci'],
-    ...(gpu ? graphics(gpu) : []),
+    ...(gpu ? graphics(gpu, profile.devices) : []),
     ...reactions(),
     ...monitorAndConsole(channels),
     ...['-kernel', files.kernel, '-initrd', files.initrd, '-append', kernelCommandLine(hardware)],
@@ -128,9 +134,12 @@ function network(): string[] {
   ];
 }
 
-function graphics({ dmaBits, vramMiB, apertureMiB }: GpuHardware): string[] {
+function graphics({ dmaBits, vramMiB, apertureMiB }: GpuHardware, devices: number): string[] {
   const sizes = `vram-size=${String(vramMiB)}M,aperture-size=${String(apertureMiB)}M`;
-  return ['-device', `edgpu,id=gpu0,dma-bits=${String(dmaBits)},${sizes}`];
+  return Array.from({ length: devices }, (_, unit) => [
+    '-device',
+    `edgpu,id=${gpuId(unit)},dma-bits=${String(dmaBits)},${sizes}`,
+  ]).flat();
 }
 
 /** A panicked guest stays as it is until its report is complete; a reset (triple fault) is an end, not a second boot. */
