@@ -10,6 +10,7 @@ import type { Result } from 'execa';
 
 import { RigError } from '../util/rig-error.ts';
 import { buildEnvironment } from './build-environment.ts';
+import { heldLock } from './build-lock.ts';
 
 export interface BuildCommand {
   /** What the command is for, as the sentence "… failed" names it. */
@@ -59,12 +60,14 @@ interface Ending {
 async function superviseProcess(command: BuildCommand, onLine: (line: string) => void): Promise<Ending> {
   // The parent-death signal ends the command even when the rig dies by SIGKILL. A group of its own (detached) keeps the
   // terminal's Ctrl-C from it, and lets us end make together with its compilers.
+  const lock = heldLock();
   const child = execa('setpriv', ['--pdeathsig', 'TERM', '--', ...command.argv], {
     cwd: command.cwd,
     env: buildEnvironment(command.env),
     extendEnv: false,
     detached: true,
-    stdin: 'ignore',
+    // Nobody else is to touch the tree before the last compiler of a rig that was killed has let go of it.
+    stdio: ['ignore', 'pipe', 'pipe', ...(lock === undefined ? [] : [lock])],
     all: true,
     buffer: false,
     reject: false,

@@ -1,6 +1,7 @@
 import { appendFile, cp, mkdir, readdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
 import { describe, expect } from 'vitest';
 
 import { obtainEntry } from '../../../src/build/cache-entry.ts';
@@ -92,6 +93,24 @@ describe('an entry', () => {
   });
 });
 
+/** Asks as any other process would. */
+async function heldLocks(folder: string): Promise<string[]> {
+  const names = await readdir(folder);
+  const asked = names.map((name) => execa('flock', ['-n', path.join(folder, name), 'true'], { reject: false }));
+  return (await Promise.all(asked)).flatMap(({ failed }, index) => (failed ? (names[index] ?? []) : []));
+}
+
+test('while a stage is built, nobody else can have its lock', async ({ cache, recorder }) => {
+  let during: string[] = [];
+  const { spec } = countingStage();
+  const build = async (work: EntryWork): Promise<void> => {
+    during = await heldLocks(path.join(cache, 'locks'));
+    await spec.build(work);
+  };
+  await obtainEntry({ ...spec, build }, recorder.emit, NEVER);
+  expect(during).toEqual([spec.stage]);
+});
+
 describe('a build that does not come to its end', () => {
   const failing = (fail: (work: EntryWork) => Promise<void>): EntrySpec => ({
     stage: 'stage',
@@ -106,7 +125,7 @@ describe('a build that does not come to its end', () => {
   const leavesNothing = async (cache: string, spec: EntrySpec, emit: Emit, signal = NEVER): Promise<unknown> => {
     const failure = await obtainEntry(spec, emit, signal).catch((error: unknown) => error);
     expect(await readdir(path.join(cache, 'stage'))).toEqual([]);
-    expect((await readdir(path.join(cache, 'locks'))).filter((name) => name.endsWith('.lock'))).toEqual([]);
+    expect(await heldLocks(path.join(cache, 'locks'))).toEqual([]);
     return failure;
   };
 
