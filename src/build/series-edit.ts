@@ -1,12 +1,12 @@
 /** A kernel tree to work on the series in: a git repository with each patch as a commit, and the driver linked into it. */
 
-import { copyFile, mkdir, readdir, rm, symlink } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { RigError } from '../util/rig-error.ts';
 import type { EntryWork } from './cache-entry.ts';
 import { git, tryGit } from './git.ts';
-import { readSeries } from './patch-series.ts';
+import { readSeries, type Patch } from './patch-series.ts';
 import { composeOverlay, graftedFiles } from './source-overlay.ts';
 import type { Graft } from './source-overlay.ts';
 
@@ -14,6 +14,8 @@ import type { Graft } from './source-overlay.ts';
 export const SERIES_BASE = 'refs/tags/dgpu-rig-base';
 /** The pristine sources themselves. */
 export const PRISTINE = 'refs/tags/dgpu-rig-pristine';
+/** The series as it was laid out, or last written back from here. */
+export const SERIES_LAID_OUT = 'refs/tags/dgpu-rig-series';
 
 export interface EditableTree {
   readonly folder: string;
@@ -86,13 +88,27 @@ async function linkDriver({ folder, title, graft }: EditableTree, { step, signal
 async function commitSeries({ folder, patchFolder, title }: EditableTree, { step, signal }: Work): Promise<void> {
   const series = await readSeries(patchFolder);
   step.progress(`applying ${series.length} patches`);
-  if (series.length === 0) return;
+  if (series.length === 0) return rememberSeries(folder, series);
   const files = series.map(({ file }) => file);
   const { ok, stderr, stdout } = await tryGit(folder, ['am', '--quiet', '--committer-date-is-author-date', ...files], {
     signal,
   });
-  if (ok) return;
+  if (ok) return rememberSeries(folder, series);
   throw new RigError('usage', `The series does not apply to ${title}:\n${(stderr || stdout).trim()}`, {
     remedy: 'Use a tree of the kernel series that the patches are for.',
   });
+}
+
+/** What tells a change made here from one that others made to the series meanwhile. */
+export async function rememberSeries(folder: string, series: readonly Patch[]): Promise<void> {
+  await git(folder, ['update-ref', SERIES_LAID_OUT, 'HEAD']);
+  const memory = await seriesMemory(folder);
+  await rm(memory, { recursive: true, force: true });
+  await mkdir(memory);
+  for (const { name, text } of series) await writeFile(path.join(memory, name), text);
+}
+
+/** The folder with the patches as they were then. */
+export async function seriesMemory(folder: string): Promise<string> {
+  return path.resolve(folder, (await git(folder, ['rev-parse', '--git-dir'])).trim(), 'dgpu-rig-series');
 }

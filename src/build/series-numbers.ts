@@ -30,9 +30,17 @@ const RANGES: readonly Range[] = [
   {
     name: 'drm/ttm',
     first: 10,
-    last: 29,
+    last: 39,
     home: 'drivers/gpu/drm/',
-    allowed: ['drivers/gpu/drm/', 'include/drm/', 'include/uapi/drm/', 'Documentation/', 'MAINTAINERS'],
+    allowed: [
+      'drivers/gpu/',
+      'include/drm/',
+      'include/uapi/drm/',
+      'include/linux/',
+      'kernel/power/',
+      'Documentation/',
+      'MAINTAINERS',
+    ],
   },
 ];
 
@@ -48,9 +56,13 @@ export type Numbering = { readonly numbers: readonly number[] } | { readonly fau
 
 /**
  * A number for each commit, increasing: the one that its subject has now where that is possible, otherwise the next free one, at the
- * expense of those behind it.
+ * expense of those behind it. Numbers that are taken by patches that are none of these commits stay with them.
  */
-export function numberSeries(commits: readonly SeriesCommit[], present: ReadonlyMap<string, number>): Numbering {
+export function numberSeries(
+  commits: readonly SeriesCommit[],
+  present: ReadonlyMap<string, number>,
+  taken: ReadonlySet<number> = new Set(),
+): Numbering {
   const numbers: number[] = [];
   let reached = 0;
   for (const commit of commits) {
@@ -60,13 +72,17 @@ export function numberSeries(commits: readonly SeriesCommit[], present: Readonly
       return { fault: `"${commit.subject}" (${range.name}) has to come before the commits of later ranges` };
     }
     const least = Math.max(reached + 1, range.first);
-    reached = Math.max(least, present.get(commit.subject) ?? least);
+    reached = firstFree(Math.max(least, present.get(commit.subject) ?? least), taken);
     if (reached > range.last) {
       return { fault: `"${commit.subject}" finds no number left in ${range.first} to ${range.last} (${range.name})` };
     }
     numbers.push(reached);
   }
   return { numbers };
+}
+
+function firstFree(number: number, taken: ReadonlySet<number>): number {
+  return taken.has(number) ? firstFree(number + 1, taken) : number;
 }
 
 function rangeOf({ files }: SeriesCommit): Range | { readonly fault: string } {

@@ -29,6 +29,10 @@ describe('numbers of a series', () => {
     expect(numberSeries([ttm('first')], new Map())).toEqual({ numbers: [10] });
   });
 
+  test('of others are not taken', () => {
+    expect(numberSeries([ttm('t'), ttm('x')], PRESENT, new Set([11, 12]))).toEqual({ numbers: [10, 13] });
+  });
+
   test('move up where there is no room', () => {
     const commits = [ttm('t'), ttm('x'), ttm('y'), ttm('u')];
     expect(numberSeries(commits, PRESENT)).toEqual({ numbers: [10, 11, 12, 13] });

@@ -116,6 +116,67 @@ describe('an editable tree', () => {
   });
 });
 
+describe('what others do to the series meanwhile', () => {
+  beforeEach(async () => {
+    await commit('mm: one', { 'mm/shmem.c': 3 });
+    await commit('drm/ttm: two', { 'drivers/gpu/drm/ttm/ttm_tt.c': 3 });
+    await refreshSeries(tree, patches);
+  });
+
+  /** As in a second tree, of somebody else. */
+  async function elsewhere(work: () => Promise<void>): Promise<void> {
+    const mine = tree;
+    tree = path.join(root, 'elsewhere');
+    await edit();
+    await work();
+    await refreshSeries(tree, patches);
+    tree = mine;
+  }
+
+  test('stays: their new patch, with its number', async () => {
+    await elsewhere(() => commit('drm/ttm: theirs', { 'drivers/gpu/drm/ttm/ttm_tt.c': 9 }));
+    await commit('drm/ttm: three', { 'drivers/gpu/drm/ttm/ttm_tt.c': 15 });
+    expect((await refreshSeries(tree, patches)).written).toEqual(['0012-drm-ttm-three.patch']);
+    const all = [
+      '0001-mm-one.patch',
+      '0010-drm-ttm-two.patch',
+      '0011-drm-ttm-theirs.patch',
+      '0012-drm-ttm-three.patch',
+    ];
+    expect(Object.keys(await series())).toEqual(all);
+    await git(tree, ['reset', '--quiet', '--hard', 'HEAD~1']);
+    expect((await refreshSeries(tree, patches)).removed).toEqual(['0012-drm-ttm-three.patch']);
+  });
+
+  test('stays: their change of a patch that was not changed here', async () => {
+    await elsewhere(async () => {
+      await git(tree, ['commit', '--quiet', '--amend', '--message', 'drm/ttm: two', '--message', 'Better said.']);
+    });
+    const before = await series();
+    await git(tree, ['reset', '--quiet', '--hard', 'HEAD~1']);
+    await commit('mm: again', { 'mm/shmem.c': 9 });
+    await git(tree, ['cherry-pick', 'dgpu-rig-series']);
+    expect((await refreshSeries(tree, patches)).written).toEqual(['0002-mm-again.patch']);
+    expect(await series()).toMatchObject(before);
+  });
+
+  test('is not overwritten: a patch that changed on both sides', async () => {
+    const amend = async (text: string): Promise<void> => {
+      await git(tree, ['commit', '--quiet', '--amend', '--message', 'drm/ttm: two', '--message', text]);
+    };
+    await elsewhere(() => amend('Theirs.'));
+    await amend('Ours.');
+    await expect(refreshSeries(tree, patches)).rejects.toThrow(/"drm\/ttm: two" was changed here, and in the series/);
+    expect((await series())['0010-drm-ttm-two.patch']).toContain('Theirs.');
+  });
+
+  test('is refused where it no longer fits', async () => {
+    await elsewhere(() => commit('drm/ttm: theirs', { 'drivers/gpu/drm/ttm/ttm_tt.c': 3 }));
+    await git(tree, ['reset', '--quiet', '--hard', 'HEAD~1']);
+    await expect(refreshSeries(tree, patches)).rejects.toThrow(/0011-drm-ttm-theirs\.patch needs what is not/);
+  });
+});
+
 describe('refresh refuses, and leaves the series alone,', () => {
   const refused = async (reason: RegExp): Promise<void> => {
     await expect(refreshSeries(tree, patches)).rejects.toThrow(reason);
