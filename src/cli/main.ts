@@ -10,6 +10,7 @@ import { kernelCheckVerb, kernelEditVerb, kernelRefreshVerb } from './kernel-ver
 import {
   addBenchOptions,
   addMachineOptions,
+  addPlanOptions,
   addRunOptions,
   addTestOptions,
   flavourOption,
@@ -31,7 +32,7 @@ function program(session: Session, exit: SetExitCode): Command {
     .description('A test rig for the memory management of discrete GPUs in the Linux kernel.')
     .exitOverride()
     .showHelpAfterError();
-  addRunOptions(root.command('run').description('build what is missing, boot, run suites, judge'))
+  addPlanOptions(addRunOptions(root.command('run').description('build what is missing, boot, run suites, judge')))
     .argument('[suite...]', 'suites to run; all of them by default')
     .action(async (suites: string[], options: RunOptions) => exit(await runVerb(suites, options, session)));
   root

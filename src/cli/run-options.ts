@@ -4,16 +4,16 @@ import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { QemuVariant } from '../build/qemu-build.ts';
 import { REPORT_FORMATS, type ReportFiles } from '../report/report-files.ts';
+import { DMA_MASKS } from '../config/combination.ts';
+import { parseDuration } from '../config/duration.ts';
 import { FLAVOURS, type Flavour } from '../config/flavour.ts';
+import { COVERS, type Cover } from '../config/plan.ts';
 import { RigError } from '../util/rig-error.ts';
 import { BACKENDS, DEFAULT_SELECTION, type Backend, type Selection } from '../suite/rig-context.ts';
 import { randomSeed, type RunRequest } from '../suite/run-context.ts';
 import { defaultMaxVms } from '../suite/vitest-projects.ts';
 import { ACCELERATOR_CHOICES, type AcceleratorChoice } from '../vm/kvm-proof.ts';
 import type { Session } from './session.ts';
-
-/** Those the machines have a memory tier for. */
-const DMA_MASKS = [32, 40, 48] as const;
 
 /** What machine to boot: for every verb that boots one. */
 export interface MachineOptions {
@@ -43,6 +43,10 @@ export interface RunOptions extends ResultOptions {
   readonly backend: Backend;
   readonly maxVms: number;
   readonly repeat?: number;
+  readonly plan?: string;
+  readonly matrix?: Cover;
+  /** Milliseconds. */
+  readonly for?: number;
 }
 
 export interface TestOptions extends RunOptions {
@@ -102,7 +106,25 @@ export function addRunOptions(command: Command): Command {
         parseCount,
       ),
     )
+    .addOption(
+      new Option(
+        '--matrix <cover>',
+        'what the suite "matrix" tests: every pair of values, or every combination',
+      ).choices(COVERS),
+    )
     .addOption(new Option('--max-vms <n>', 'most VMs at the same time').default(defaultMaxVms()).argParser(parseCount));
+}
+
+/** Only for "run": what "test" runs is what has to hold. */
+export function addPlanOptions(command: Command): Command {
+  return command
+    .option('--plan <name>', 'run this plan of rig/plans.yaml: smoke, ci, nightly, soak')
+    .addOption(
+      new Option(
+        '--for <duration>',
+        'go on with other seeds for so long (30 min, 8 h), or until something fails',
+      ).argParser(parseTime),
+    );
 }
 
 export function addTestOptions(command: Command): Command {
@@ -131,7 +153,7 @@ export function runRequest(options: ChosenOptions, { progress, signal }: Session
 function selectionOf(options: ChosenOptions): Selection {
   const { machine, dmaBits, flavour, keep, seed = randomSeed() } = options;
   const { backend = DEFAULT_SELECTION.backend, rounds = DEFAULT_SELECTION.rounds } = options;
-  return { machine, dmaBits, backend, flavour, rounds, keep, seed };
+  return { machine, dmaBits, backend, flavour, combinations: [], rounds, keep, seed };
 }
 
 /** Which QEMU to build, by these options. */
@@ -156,6 +178,12 @@ function parseMasks(text: string): number[] {
   const valid: readonly number[] = DMA_MASKS;
   if (masks.every((mask) => valid.includes(mask))) return [...new Set(masks)];
   throw new InvalidArgumentError(`Give one or more of ${DMA_MASKS.join(', ')}, separated by commas.`);
+}
+
+function parseTime(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds !== undefined) return milliseconds;
+  throw new InvalidArgumentError('Give a duration such as 90 s, 30 min or 8 h.');
 }
 
 function parseRegex(text: string): RegExp {

@@ -6,39 +6,43 @@ import { writeReports } from '../report/report-files.ts';
 import { summarize } from '../report/run-report.ts';
 import { summaryLine } from '../report/summary-line.ts';
 import { verdictTable } from '../report/verdict-table.ts';
-import { prepareRun } from '../suite/run-context.ts';
-import { suiteFiles } from '../suite/suite-files.ts';
-import { vitestProject } from '../suite/vitest-projects.ts';
+import { loadPlans, planNamed, type Plan, type Plans } from '../config/plan.ts';
+import { planOf, planParts } from '../suite/plan-parts.ts';
+import { randomSeed } from '../suite/run-context.ts';
+import { suiteFiles, suiteNames } from '../suite/suite-files.ts';
 import { RigError } from '../util/rig-error.ts';
+import { Rigs, runParts, type PlanOutcome } from './plan-run.ts';
 import { checkReportFiles, runRequest, type RunOptions } from './run-options.ts';
-import { measureRates } from './failure-rates.ts';
 import { loggedSession, type Session } from './session.ts';
-import { runVitest, type VitestRequest } from './vitest-run.ts';
 
 export async function runVerb(names: readonly string[], options: RunOptions, quiet: Session): Promise<number> {
-  const files = await suiteFiles(names);
+  await suiteFiles(names);
   await checkReportFiles(options);
+  const plans = await loadPlans();
+  const plan = choosePlan(names, options, plans);
+  const parts = planParts(plan, plans, await suiteNames());
   const log = openEventLog(options.jsonl);
   const session = loggedSession(quiet, log);
   const { progress } = session;
-  const rig = await prepareRun(runRequest(options, session));
+  const request = runRequest(options, session);
+  const rigs = new Rigs(request);
+  const rig = await rigs.of(parts[0]?.flavour ?? options.flavour);
   log({ type: 'run-start', ...runFacts(rig) });
   const { build, accelerator, selection } = rig;
-  const { flavour } = selection;
+  const kernels = parts.map(({ flavour }) => flavour).join(', ');
   progress.print(
-    `Linux ${build.kernel.version} (${flavour}), QEMU ${build.qemu.version}, ${accelerator}, seed ${String(selection.seed)}`,
+    `Linux ${build.kernel.version} (${kernels}), QEMU ${build.qemu.version}, ${accelerator}, seed ${String(selection.seed)}`,
   );
-  const { filter, maxVms } = options;
-  const request: VitestRequest = {
-    projects: [vitestProject('suites', { include: files, maxVms, flavour })],
-    rig,
-    filter,
-    onResult: (result) => log({ type: 'test-end', result }),
-  };
-  const reporter = await runVitest(request, session);
-
-  const ran = reporter.results.filter(({ status }) => status !== 'skip' || filter === undefined);
-  const results = await measureRates(ran, options.repeat ?? 0, request, session);
+  const { filter, maxVms, repeat = 0 } = options;
+  const onResult = (result: PlanOutcome['results'][number]): void => log({ type: 'test-end', result });
+  const common = { space: plans, filter, maxVms, repeat, onResult };
+  const { results, failures } = await untilOver(options.for ?? plan.forMs, async (first) => {
+    if (first) return runParts(parts, rigs, common, session);
+    const seed = randomSeed();
+    progress.print(`Once more, with seed ${String(seed)}`);
+    const again = new Rigs({ ...request, selection: { ...request.selection, seed } });
+    return runParts(parts, again, common, session);
+  });
   if (results.length === 0) throw new RigError('usage', `No test's name matches ${String(filter)}.`);
   await writeReports(options, composeReport(rig, results));
   if (options.keep) progress.print(`Artifacts: ${rig.artifacts}`);
@@ -46,7 +50,40 @@ export async function runVerb(names: readonly string[], options: RunOptions, qui
   const summary = summarize(results);
   const { pass, fail, error, xfail } = summary;
   process.stdout.write(`\n${verdictTable(results)}\n\n${summaryLine(pass + xfail, fail + error)}\n`);
-  const exitCode = runExitCode(reporter.failures);
+  const exitCode = runExitCode(failures);
   log({ type: 'run-end', summary, exitCode });
   return exitCode;
+}
+
+function choosePlan(names: readonly string[], options: RunOptions, plans: Plans): Plan {
+  const { plan: name, matrix: cover, flavour } = options;
+  if (name === undefined) return planOf(names, { flavour, cover }, plans);
+  if (names.length > 0) {
+    throw new RigError(
+      'usage',
+      `The plan ${name} says which suites to run; ${names.join(', ')} can't be run with it.`,
+      {
+        remedy: 'Name suites, or a plan.',
+      },
+    );
+  }
+  const plan = planNamed(plans, name);
+  return cover && plan.matrix ? { ...plan, matrix: { ...plan.matrix, cover } } : plan;
+}
+
+/** Once; or again and again, until the time is over or something failed. */
+async function untilOver(
+  milliseconds: number | undefined,
+  round: (first: boolean) => Promise<PlanOutcome>,
+): Promise<PlanOutcome> {
+  const end = performance.now() + (milliseconds ?? 0);
+  const outcome = await round(true);
+  const results = [...outcome.results];
+  let { failures } = outcome;
+  while (performance.now() < end && failures.length === 0) {
+    const next = await round(false);
+    results.push(...next.results);
+    failures = next.failures;
+  }
+  return { results, failures };
 }

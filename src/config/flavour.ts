@@ -1,6 +1,6 @@
 /** The guest kernel's flavours: what each adds to the configuration and to the command line, and what it costs in time. */
 
-export const FLAVOURS = ['plain', 'kasan', 'lockdep', 'kmemleak', 'failslab'] as const;
+export const FLAVOURS = ['plain', 'kasan', 'lockdep', 'kmemleak', 'failslab', 'hostfs'] as const;
 export type Flavour = (typeof FLAVOURS)[number];
 
 interface FlavourTraits {
@@ -17,6 +17,8 @@ const TRAITS: Readonly<Record<Flavour, FlavourTraits>> = {
   lockdep: { slowdown: 3, kernelArgs: [] },
   kmemleak: { slowdown: 3, kernelArgs: ['kmemleak=on'] },
   failslab: { slowdown: 2, kernelArgs: [] },
+  // No detector, but the host's files: for comparisons with tools that boot from those.
+  hostfs: { slowdown: 1, kernelArgs: [] },
 };
 
 /** By how much longer anything in the guest may take than with the plain kernel. */

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { elapsed } from './elapsed.ts';
 import { html, markupOf, trusted, type Html } from './html.ts';
+import { combinationMatrix, isCombination } from './html-matrix.ts';
 import { resultDetails } from './html-result.ts';
 import { STYLE } from './html-style.ts';
 import { bytes } from './quantity-text.ts';
@@ -42,7 +43,7 @@ export function htmlReport(report: RunReport, folder: string): string {
           ${counts(summary)} ${facts(report)}
         </header>
         <main>
-          ${matrix(results)}
+          ${combinationMatrix(results, { mark })} ${matrix(results)}
           <fieldset class="filter">
             <legend>Show</legend>
             <label><input type="radio" name="show" checked /> all</label>
@@ -94,7 +95,7 @@ const MATRIX_PARAMS = ['machine', 'dmaBits', 'backend', 'caching', 'flavour'] as
 
 /** Tests by what they were run with: shown where there is more than one column. */
 function matrix(results: readonly TestResult[]): Html | undefined {
-  const judged = results.filter(({ params }) => Object.keys(params).length > 0);
+  const judged = results.filter((result) => Object.keys(result.params).length > 0 && !isCombination(result));
   const varying = MATRIX_PARAMS.filter((name) => new Set(judged.map(({ params }) => params[name])).size > 1);
   const columnOf = ({ params }: TestResult): string =>
     varying.map((name) => `${name} ${String(params[name] ?? '–')}`).join(', ');
@@ -142,8 +143,13 @@ function cell(results: readonly TestResult[]): Html {
   const worst = WORST_FIRST.find((status) => results.some((result) => result.status === status));
   if (worst === undefined) return html`<td></td>`;
   const shown = results.find((result) => result.status === worst);
-  const mark = html`<span class="mark ${worst}" title="${WORDS[worst]}">${MARKS[worst]}</span>`;
-  return html`<td><a href="#${anchor(shown)}">${mark}</a></td>`;
+  return html`<td>${shown && mark(shown, WORDS[worst])}</td>`;
+}
+
+/** Of one result, which it links to. */
+function mark(result: TestResult, title: string): Html {
+  const { status } = result;
+  return html`<a href="#${anchor(result)}"><span class="mark ${status}" title="${title}">${MARKS[status]}</span></a>`;
 }
 
 function suite(name: string, results: readonly TestResult[], folder: string): Html {

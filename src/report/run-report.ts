@@ -45,6 +45,7 @@ export const testResult = z.object({
   suite: z.string().describe('smoke, for src/suites/smoke.suite.ts'),
   test: z.string().describe('full name, with its groups'),
   params: z.record(z.string(), z.union([z.string(), z.number()])).describe('machine, dmaBits, backend, flavour, seed'),
+  smallest: z.string().optional().describe('of a combination that failed, what of it is enough to fail'),
   status: z
     .enum(['pass', 'fail', 'skip', 'error', 'xfail'])
     .describe('fail: the claim is wrong; error: it could not be judged; xfail: it failed as it is known to'),

@@ -1,11 +1,11 @@
 /** What a run decides once and every test of it gets: `inject('rig')` in the tests, `provide` in the process that starts them. */
 import type { RigBuild } from '../build/build-rig.ts';
+import { BACKENDS, type Backend, type Combination } from '../config/combination.ts';
 import type { Flavour } from '../config/flavour.ts';
 import type { DistinctReport } from '../vm/distinct-reports.ts';
 import type { Accelerator } from '../vm/time-limits.ts';
 
-export const BACKENDS = ['shmem', 'backup', 'legacy'] as const;
-export type Backend = (typeof BACKENDS)[number];
+export { BACKENDS, type Backend };
 
 /** What a person may choose for a run; a suite that takes no notice of one of these says so. */
 export interface Selection {
@@ -14,6 +14,8 @@ export interface Selection {
   readonly backend: Backend;
   /** Of the guest's kernel. */
   readonly flavour: Flavour;
+  /** What the suite "matrix" tests; the choices above are not for it. */
+  readonly combinations: readonly Combination[];
   /** All that is random in a test derives from it. */
   readonly seed: number;
   /** How often a bench measures each thing it compares. */
@@ -27,6 +29,7 @@ export const DEFAULT_SELECTION: Omit<Selection, 'seed'> = {
   dmaBits: [32, 40, 48],
   backend: 'shmem',
   flavour: 'plain',
+  combinations: [],
   rounds: 3,
   keep: false,
 };

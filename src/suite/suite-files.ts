@@ -23,11 +23,19 @@ export async function benchFiles(names: readonly string[]): Promise<string[]> {
   return filesOf(BENCHES, names);
 }
 
-async function filesOf({ folder, suffix, one, many }: FileKind, names: readonly string[]): Promise<string[]> {
-  const known = (await readdir(repositoryPath(folder)))
-    .filter((file) => file.endsWith(suffix))
-    .map((file) => file.slice(0, -suffix.length))
-    .sort();
+/** Names of all suites there are. */
+export async function suiteNames(): Promise<string[]> {
+  return namesOf(SUITES);
+}
+
+async function namesOf({ folder, suffix }: FileKind): Promise<string[]> {
+  const files = (await readdir(repositoryPath(folder))).filter((file) => file.endsWith(suffix));
+  return files.map((file) => file.slice(0, -suffix.length)).sort();
+}
+
+async function filesOf(kind: FileKind, names: readonly string[]): Promise<string[]> {
+  const { folder, suffix, one, many } = kind;
+  const known = await namesOf(kind);
   for (const name of names) {
     if (known.includes(name)) continue;
     throw new RigError('usage', `There is no ${one} named ${name}.`, {

@@ -1,0 +1,61 @@
+/** What can vary between two runs of the same test, and one choice of it all. */
+import type { Flavour } from './flavour.ts';
+
+/** Address widths of the device that the machines have a memory tier for. */
+export const DMA_MASKS = [32, 40, 48] as const;
+export type DmaMask = (typeof DMA_MASKS)[number];
+
+/** What the driver's objects live in. */
+export const BACKENDS = ['shmem', 'backup', 'legacy'] as const;
+export type Backend = (typeof BACKENDS)[number];
+
+/** How the pages of an object are mapped. */
+export const CACHINGS = ['cached', 'wc', 'uc'] as const;
+export type Caching = (typeof CACHINGS)[number];
+
+export interface Combination {
+  readonly machine: string;
+  readonly dmaBits: DmaMask;
+  readonly backend: Backend;
+  readonly caching: Caching;
+  /** Of the guest's kernel. */
+  readonly flavour: Flavour;
+}
+
+export type Factor = keyof Combination;
+export const FACTORS = ['machine', 'dmaBits', 'backend', 'caching', 'flavour'] as const satisfies readonly Factor[];
+
+/** The values each factor can have, the usual one first: that is what a failing combination is reduced to. */
+export type Factors = { readonly [Name in Factor]: readonly [Combination[Name], ...Combination[Name][]] };
+
+/** Combinations that can't be had: those that have one of the values for each factor that is named. */
+export interface Impossible {
+  readonly values: { readonly [Name in Factor]?: readonly Combination[Name][] | undefined };
+  readonly because: string;
+}
+
+export function isPossible(combination: Combination, impossible: readonly Impossible[]): boolean {
+  return !impossible.some(({ values }) =>
+    FACTORS.every((name) => {
+      const excluded: readonly unknown[] | undefined = values[name];
+      return excluded === undefined || excluded.includes(combination[name]);
+    }),
+  );
+}
+
+/** Equal for equal combinations, and short enough to be a test's name. */
+export function combinationName(combination: Combination): string {
+  return FACTORS.map((name) => valueName(name, combination)).join(' ');
+}
+
+/** What of it is unusual, in words; everything else is as always. */
+export function unusualPart(combination: Combination, factors: Factors): string {
+  const unusual = FACTORS.filter((name) => combination[name] !== factors[name][0]);
+  return unusual.length === 0
+    ? 'nothing unusual about it'
+    : unusual.map((name) => `${name} ${String(combination[name])}`).join(', ');
+}
+
+function valueName(name: Factor, combination: Combination): string {
+  return name === 'dmaBits' ? `${String(combination.dmaBits)}-bit` : combination[name];
+}

@@ -1,0 +1,112 @@
+/** Plans: which suites, kernels and combinations make up a smoke test, a CI run, a night. The data is rig/plans.yaml. */
+import { readFile } from 'node:fs/promises';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { RigError } from '../util/rig-error.ts';
+import { BACKENDS, CACHINGS, DMA_MASKS, type Factors, type Impossible } from './combination.ts';
+import { parseDuration } from './duration.ts';
+import { FLAVOURS } from './flavour.ts';
+import { repositoryPath } from './paths.ts';
+
+const FILE = 'rig/plans.yaml';
+
+/** How much of all that is possible: every pair of values, or every combination. */
+export const COVERS = ['pairs', 'full'] as const;
+export type Cover = (typeof COVERS)[number];
+
+const oneOrMore = <T extends z.ZodType>(value: T): z.ZodTuple<[T], T> => z.tuple([value], value);
+const flavours = oneOrMore(z.enum(FLAVOURS));
+
+const factors = z.strictObject({
+  machine: oneOrMore(z.string()),
+  dmaBits: oneOrMore(z.literal(DMA_MASKS)),
+  backend: oneOrMore(z.enum(BACKENDS)),
+  caching: oneOrMore(z.enum(CACHINGS)),
+  flavour: flavours,
+});
+const someFactors = factors.partial();
+
+const impossible = someFactors
+  .extend({ because: z.string().min(1) })
+  .transform(({ because, ...values }): Impossible => ({ values, because }));
+
+const duration = z.string().transform((text, context) => {
+  const milliseconds = parseDuration(text);
+  if (milliseconds !== undefined) return milliseconds;
+  context.addIssue({ code: 'custom', message: `"${text}" is not a duration: write it as 90 s, 30 min or 8 h` });
+  return z.NEVER;
+});
+
+const plan = z.strictObject({
+  description: z.string().min(1),
+  suites: z.union([z.literal('all'), oneOrMore(z.string())]),
+  flavours: flavours.default(['plain']),
+  matrix: z.strictObject({ cover: z.enum(COVERS), only: someFactors.default({}) }).optional(),
+  for: duration.optional(),
+});
+
+const plansFile = z.strictObject({
+  factors,
+  impossible: z.array(impossible),
+  plans: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/), plan),
+});
+
+export interface Plan {
+  readonly name: string;
+  readonly description: string;
+  readonly suites: 'all' | readonly string[];
+  readonly flavours: Factors['flavour'];
+  /** What the suite "matrix" tests; without it that suite is left out. */
+  readonly matrix: { readonly cover: Cover; readonly factors: Factors } | undefined;
+  /** Repeated with other seeds for so long. */
+  readonly forMs: number | undefined;
+}
+
+export interface Plans {
+  readonly factors: Factors;
+  readonly impossible: readonly Impossible[];
+  readonly plans: readonly Plan[];
+}
+
+export function parsePlans(text: string): Plans {
+  const result = plansFile.safeParse(parseYaml(text));
+  if (!result.success) {
+    const remedy = `Correct ${FILE}.`;
+    throw new RigError('usage', `${FILE} is not valid:\n${z.prettifyError(result.error)}`, { remedy });
+  }
+  const { factors, impossible } = result.data;
+  const plans = Object.entries(result.data.plans).map(([name, { matrix, for: forMs, ...plan }]): Plan => ({
+    name,
+    ...plan,
+    forMs,
+    matrix: matrix && { cover: matrix.cover, factors: narrowed(factors, matrix.only) },
+  }));
+  return { factors, impossible, plans };
+}
+
+export async function loadPlans(): Promise<Plans> {
+  return parsePlans(await readFile(repositoryPath(FILE), 'utf8'));
+}
+
+export function planNamed({ plans }: Plans, name: string): Plan {
+  const found = plans.find((plan) => plan.name === name);
+  if (found) return found;
+  throw new RigError('usage', `There is no plan named ${name}.`, {
+    remedy: `The plans of ${FILE} are: ${plans.map((plan) => plan.name).join(', ')}.`,
+  });
+}
+
+/** Some of the values, in the order of all of them. */
+export function narrowed(all: Factors, only: z.output<typeof someFactors>): Factors {
+  const narrow = <T>(values: readonly [T, ...T[]], wanted: readonly T[] | undefined): [T, ...T[]] => {
+    const [first = values[0], ...rest] = values.filter((value) => wanted?.includes(value) ?? true);
+    return [first, ...rest];
+  };
+  return {
+    machine: narrow(all.machine, only.machine),
+    dmaBits: narrow(all.dmaBits, only.dmaBits),
+    backend: narrow(all.backend, only.backend),
+    caching: narrow(all.caching, only.caching),
+    flavour: narrow(all.flavour, only.flavour),
+  };
+}
