@@ -84,6 +84,23 @@ export class QmpClient {
     return () => void this.#listeners.delete(listener);
   }
 
+  /** All events so far. */
+  get history(): readonly QmpEvent[] {
+    return this.#history;
+  }
+
+  /** Resolves at the next event of this name; whoever waits has another way to learn that it won't come. */
+  next(name: string): Promise<void> {
+    return new Promise((resolve) => {
+      const listener = (candidate: QmpEvent): void => {
+        if (candidate.event !== name) return;
+        this.#listeners.delete(listener);
+        resolve();
+      };
+      this.#listeners.add(listener);
+    });
+  }
+
   /** All events of this name so far. */
   seen(name: string): QmpEvent[] {
     return this.#history.filter((past) => past.event === name);

@@ -1,5 +1,5 @@
 /** The guest's serial console: every byte to a log file, every line to subscribers, from the first byte on. */
-import type { Readable, Writable } from 'node:stream';
+import type { Duplex, Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { boundedWait, type WaitBounds } from './bounded-wait.ts';
 
@@ -7,15 +7,36 @@ export class SerialConsole {
   readonly #decoder = new StringDecoder('utf8');
   readonly #listeners = new Set<(line: string) => void>();
   readonly #lines: string[] = [];
+  readonly #log: Writable;
+  #stream: Duplex;
   #partial = '';
   #lastByteAt = performance.now();
 
-  constructor(stream: Readable, log: Writable) {
+  constructor(stream: Duplex, log: Writable) {
+    this.#log = log;
+    this.#stream = stream;
+    this.attach(stream);
+  }
+
+  /** Goes on with the port of another process: of the same machine, switched on again. */
+  attach(stream: Duplex): void {
+    this.#stream = stream;
     stream.on('data', (chunk: Buffer) => {
-      log.write(chunk);
+      this.#log.write(chunk);
       this.#feed(chunk);
     });
     stream.on('error', () => undefined); // The process's exit is what counts.
+  }
+
+  /** To the guest. */
+  type(text: string): void {
+    this.#stream.write(text);
+  }
+
+  /** Calls `listener` for every complete line from now on. */
+  follow(listener: (line: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Calls `listener` for every complete line since the start, those already seen included. */

@@ -14,6 +14,8 @@ const LIMITS_MS = {
   sshConnect: 10 * SECOND,
   /** An SSH command whose caller names no limit of its own. */
   command: 30 * SECOND,
+  /** One stage of a suspend or a resume, by default. */
+  sleepStage: 10 * SECOND,
   /** A QMP command. */
   monitor: 10 * SECOND,
   /** How long a broken SSH session waits for the console to say why. */

@@ -1,6 +1,6 @@
 /** What one VM leaves behind: enough to see what happened, and to boot the same VM again by hand. */
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { finished } from 'node:stream/promises';
 import { shellQuote } from './shell-quote.ts';
@@ -42,6 +42,14 @@ export class VmFolder {
     const file = await this.write('swap.img', '');
     await truncate(file, sizeMiB * 2 ** 20);
     return file;
+  }
+
+  /** For a control: what the guest wrote to its disk is gone. */
+  async wipeSwapImage(): Promise<void> {
+    const file = this.file('swap.img');
+    const { size } = await stat(file);
+    await truncate(file, 0);
+    await truncate(file, size);
   }
 
   /** What only a running VM needs goes at once; the rest stays if `keep`. */

@@ -2,10 +2,12 @@
  * A virtual machine, from spawn to end.
  *
  *     booting ──> ready ──> gone     ended by its owner
- *        │          │
- *        └──────────┴─────> dead     QEMU exited, the kernel panicked, SSH was lost, the run was aborted
+ *        │         │ ↑ │
+ *        │         ↓ │ ├───> dead     QEMU exited, the kernel panicked, SSH was lost, the run was aborted
+ *        │    suspended┤
+ *        └─────────────┘
  *
- * A dead VM still has to be ended by its owner: that is what frees the process and writes the verdict.
+ * From S4 it comes back in another QEMU process, on the same disk. A dead VM still has to be ended by its owner: that is what frees the process and writes the verdict.
  */
 import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -15,6 +17,9 @@ import { flavourKernelArgs, slowdownOf, type Flavour } from '../config/flavour.t
 import type { MachineProfile } from '../config/machine-profile.ts';
 import { RigError } from '../util/rig-error.ts';
 import { boundedWait, type WaitBounds } from './bounded-wait.ts';
+import { sleepThrough, type SleepOptions } from './sleep.ts';
+import type { SleepRecord, SleepState } from './sleep-stages.ts';
+import type { SleepingMachine } from './sleep-watch.ts';
 import { qemuArguments, type Channels, type GpuHardware, type VmHardware } from './command-line.ts';
 import { KernelReportScanner, type KernelReport } from './kernel-report.ts';
 import { channelFd, QemuProcess, type QemuExit, type RungTime } from './qemu-process.ts';
@@ -48,6 +53,7 @@ export interface VmSpec {
 export type VmState =
   | { readonly kind: 'booting' }
   | { readonly kind: 'ready'; readonly ssh: SshSession; readonly bootMs: number }
+  | { readonly kind: 'suspended'; readonly ssh: SshSession; readonly bootMs: number; readonly state: SleepState }
   | { readonly kind: 'gone'; readonly ladder: readonly RungTime[] }
   | { readonly kind: 'dead'; readonly failure: Error };
 
@@ -64,24 +70,35 @@ export class Vm {
   readonly folder: VmFolder;
   readonly console: SerialConsole;
   readonly #slowdown: number;
-  readonly #process: QemuProcess;
+  readonly #hardware: Hardware;
+  readonly #key: SshKeyPair;
   readonly #scanner = new KernelReportScanner();
   readonly #death = new AbortController();
   readonly #spawnedAt = performance.now();
+  readonly #binary: string;
+  #process: QemuProcess;
+  /** Of processes that are gone. */
+  #pastEvents: readonly QmpEvent[] = [];
+  #powerOffs = 0;
+  #onPowerOff: () => void = () => undefined;
+  #hostKey = '';
   #qmp: QmpClient | undefined;
   #state: VmState = { kind: 'booting' };
 
-  private constructor(spec: VmSpec, folder: VmFolder, qemu: QemuProcess) {
+  private constructor(spec: VmSpec, folder: VmFolder, qemu: QemuProcess, hardware: Hardware, key: SshKeyPair) {
     // One listener for each wait under way: many are no leak.
     setMaxListeners(0, this.signal);
     const { flavour } = spec.software.kernel;
     this.limits = timeLimits(spec.accelerator, flavour);
     this.#slowdown = slowdownOf(flavour);
     this.folder = folder;
+    this.#binary = spec.software.qemu.binary;
+    this.#hardware = hardware;
+    this.#key = key;
     this.#process = qemu;
     this.console = new SerialConsole(channel(qemu, CONSOLE), folder.serialLog);
     this.console.subscribe((line) => this.#judgeLine(line));
-    void qemu.exited.then((exit) => this.#die(exitFailure(exit)));
+    void qemu.exited.then((exit) => this.#exited(exit));
     spec.signal.addEventListener('abort', () => this.#die(toError(spec.signal.reason)), { once: true });
   }
 
@@ -90,10 +107,11 @@ export class Vm {
     spec.signal.throwIfAborted();
     const folder = await VmFolder.create(spec.folder);
     const key = generateSshKey();
-    const qemu = await spawnQemu(spec, folder, key);
-    const vm = new Vm(spec, folder, qemu);
+    const hardware = await assemble(spec, folder, key);
+    const qemu = await spawnQemu(spec.software.qemu.binary, hardware);
+    const vm = new Vm(spec, folder, qemu, hardware, key);
     try {
-      await vm.#comeUp(key);
+      await vm.#comeUp();
       return vm;
     } catch (error) {
       const failure = await vm.#explainLate(error);
@@ -143,6 +161,24 @@ export class Vm {
     return this.#session();
   }
 
+  /**
+   * Puts the guest to sleep and wakes it up. That the kernel refuses is a result; that nobody can bear witness to a sleep, or that it
+   * hangs on the way, is a failure.
+   */
+  async suspend(state: SleepState, options: SleepOptions = {}): Promise<SleepRecord> {
+    const ssh = this.#session();
+    const { bootMs } = this.#state as Extract<VmState, { kind: 'ready' }>;
+    this.#state = { kind: 'suspended', ssh, bootMs, state };
+    try {
+      return await sleepThrough(this.#sleepingMachine(ssh), state, options);
+    } catch (error) {
+      const failure = await this.#explainLate(error);
+      // Still asleep, or somewhere in between: nobody can use it any more.
+      if (this.#isSuspended()) this.#die(failure);
+      throw failure;
+    }
+  }
+
   /** A QMP command; the reply is parsed by `schema`. */
   async qmp<T>(command: string, args: Record<string, unknown>, schema: z.ZodType<T>): Promise<T> {
     const reply = await this.#monitor().execute(command, args, this.#bounds(this.limits.monitor));
@@ -151,7 +187,7 @@ export class Vm {
 
   /** Every event of this name since QEMU started. */
   events(name: string): QmpEvent[] {
-    return this.#monitor().seen(name);
+    return [...this.#pastEvents.filter(({ event }) => event === name), ...this.#monitor().seen(name)];
   }
 
   async waitForEvent(name: string, deadlineMs: number): Promise<QmpEvent> {
@@ -172,7 +208,7 @@ export class Vm {
     const ladder: RungTime[] = [];
     this.#state = { kind: 'gone', ladder };
     this.#death.abort(new RigError('infrastructure', 'The VM has been ended.'));
-    if (before.kind === 'ready') before.ssh.close();
+    if (before.kind === 'ready' || before.kind === 'suspended') before.ssh.close();
     ladder.push(...(await this.#process.end(() => this.#quit())));
     this.#qmp?.close();
     await this.folder.writeJson('result.json', {
@@ -184,17 +220,97 @@ export class Vm {
     return ladder;
   }
 
-  async #comeUp(key: SshKeyPair): Promise<void> {
-    const { limits } = this;
-    const stream = channel(this.#process, MONITOR);
-    this.#qmp = await QmpClient.open(stream, this.#bounds(limits.start), this.folder.qmpLog);
-    const port = await this.#forwardedPort();
+  async #comeUp(): Promise<void> {
+    await this.#openMonitor();
     // Not before sshd listens: a refused SYN through slirp is retried only seconds later.
-    const [, hostKey = ''] = await this.console.waitFor(READY_LINE, this.#bounds(limits.boot));
-    const address = { port, hostKey, privateKey: key.privateKey };
-    const ssh = await SshSession.connect(address, this.#bounds(limits.sshConnect));
-    this.#state = { kind: 'ready', ssh, bootMs: performance.now() - this.#spawnedAt };
-    void ssh.lost.then((reason) => this.#sessionLost(reason));
+    const [, hostKey = ''] = await this.console.waitFor(READY_LINE, this.#bounds(this.limits.boot));
+    this.#hostKey = hostKey;
+    await this.#connect(undefined);
+  }
+
+  async #openMonitor(): Promise<void> {
+    const stream = channel(this.#process, MONITOR);
+    this.#qmp = await QmpClient.open(stream, this.#bounds(this.limits.start), this.folder.qmpLog);
+  }
+
+  /** The guest is there, and listens. */
+  async #connect(bootMs: number | undefined): Promise<void> {
+    const port = await this.#forwardedPort();
+    const address = { port, hostKey: this.#hostKey, privateKey: this.#key.privateKey };
+    const ssh = await SshSession.connect(address, this.#bounds(this.limits.sshConnect));
+    this.#state = { kind: 'ready', ssh, bootMs: bootMs ?? performance.now() - this.#spawnedAt };
+    void ssh.lost.then((reason) => this.#sessionLost(ssh, reason));
+  }
+
+  #isSuspended(): boolean {
+    return this.#state.kind === 'suspended';
+  }
+
+  /** The one QEMU there is has exited: the guest switched itself off to sleep, or that was all. */
+  #exited(exit: QemuExit): void {
+    const shutdown = this.#qmp?.seen('SHUTDOWN').at(-1);
+    const byGuest = shutdown?.data['reason'] === 'guest-shutdown' && exit.code === 0;
+    if (this.#state.kind !== 'suspended' || this.#state.state !== 's4' || !byGuest) {
+      this.#die(exitFailure(exit));
+      return;
+    }
+    this.#powerOffs++;
+    this.#onPowerOff();
+  }
+
+  /** The same machine is switched on again. */
+  async #startAgain(): Promise<void> {
+    this.#pastEvents = [...this.#pastEvents, ...this.#monitor().history];
+    this.#qmp?.close();
+    const kernelArgs = [...this.#hardware.kernelArgs, 'rig.resume'];
+    this.#process = await spawnQemu(this.#binary, { ...this.#hardware, kernelArgs });
+    void this.#process.exited.then((exit) => this.#exited(exit));
+    this.console.attach(channel(this.#process, CONSOLE));
+    await this.#openMonitor();
+  }
+
+  #sleepingMachine(ssh: SshSession): SleepingMachine {
+    const poweredOffBefore = this.#powerOffs;
+    const ask = (command: string): Promise<string> =>
+      this.qmp('human-monitor-command', { 'command-line': command }, z.string());
+    const current = (): SshSession => (this.#state.kind === 'ready' ? this.#state.ssh : ssh);
+    const powerOffs = (): number => this.#powerOffs;
+    return {
+      stageLimitMs: this.limits.sleepStage,
+      signal: this.signal,
+      get powerOffs() {
+        return powerOffs();
+      },
+      run: (command) => current().exec(command, this.#bounds(this.limits.command)),
+      ask,
+      eventCount: (name) => this.events(name).length,
+      nextEvent: (name) => this.#monitor().next(name),
+      onLine: (listener) => this.console.follow(listener),
+      type: (text) => this.console.type(text),
+      sysrq: async (key) => {
+        await this.qmp('chardev-send-break', { id: 'console' }, z.unknown());
+        this.console.type(key);
+      },
+      wake: async () => {
+        await this.qmp('system_wakeup', {}, z.unknown());
+      },
+      poweredOff: () => new Promise((resolve) => (this.#onPowerOff = resolve)),
+      startAgain: async () => {
+        ssh.close();
+        await this.#startAgain();
+      },
+      ready: async () => {
+        const { bootMs } = this.#state as Extract<VmState, { kind: 'suspended' }>;
+        if (this.#powerOffs !== poweredOffBefore) return this.#connect(bootMs);
+        this.#state = { kind: 'ready', ssh, bootMs };
+        // It may have been lost in the meantime.
+        void ssh.lost.then((reason) => this.#sessionLost(ssh, reason));
+        return undefined;
+      },
+      saveText: async (name, text) => {
+        await this.folder.write(name, text);
+      },
+    };
   }
 
   async #forwardedPort(): Promise<number> {
@@ -213,7 +329,8 @@ export class Vm {
   }
 
   /** Whoever breaks the session often says so on the console, or by QEMU's exit, a moment later. */
-  #sessionLost(reason: Error): void {
+  #sessionLost(ssh: SshSession, reason: Error): void {
+    if (this.#state.kind !== 'ready' || this.#state.ssh !== ssh) return;
     setTimeout(() => this.#die(this.explain(reason)), this.limits.lostSession).unref();
   }
 
@@ -221,7 +338,7 @@ export class Vm {
     if (this.#state.kind === 'gone' || this.#state.kind === 'dead') return;
     const report = this.#firstBug;
     const reason = report ? kernelFailure(report, failure) : this.#withConsole(failure);
-    if (this.#state.kind === 'ready') this.#state.ssh.close();
+    if (this.#state.kind === 'ready' || this.#state.kind === 'suspended') this.#state.ssh.close();
     this.#state = { kind: 'dead', failure: reason };
     this.#death.abort(reason);
   }
@@ -255,6 +372,7 @@ export class Vm {
       case 'dead':
         throw this.#state.failure;
       case 'booting':
+      case 'suspended':
       case 'gone':
         throw new Error(`A command needs a VM that is ready, and this one is ${this.#state.kind}`);
     }
@@ -275,9 +393,12 @@ export class Vm {
   }
 }
 
-async function spawnQemu(spec: VmSpec, folder: VmFolder, key: SshKeyPair): Promise<QemuProcess> {
+type Hardware = Omit<VmHardware, 'channels'>;
+
+/** All of a machine but what it is connected to; and its files. */
+async function assemble(spec: VmSpec, folder: VmFolder, key: SshKeyPair): Promise<Hardware> {
   const { profile, software } = spec;
-  const hardware = {
+  const hardware: Hardware = {
     profile,
     accelerator: spec.accelerator,
     countsInstructions: spec.countsInstructions ?? false,
@@ -289,11 +410,15 @@ async function spawnQemu(spec: VmSpec, folder: VmFolder, key: SshKeyPair): Promi
       firmware: software.qemu.firmware,
       swapImage: profile.swap?.kind === 'disk' ? await folder.createSwapImage(profile.swap.sizeMiB) : '',
     },
-  } satisfies Omit<VmHardware, 'channels'>;
-  const channels: Channels = { kind: 'sockets', monitorFd: channelFd(MONITOR), consoleFd: channelFd(CONSOLE) };
+  };
   const replay = qemuArguments({ ...hardware, channels: { kind: 'terminal' } });
   await folder.write('replay.sh', replayScript(software.qemu.binary, replay, profile.swap?.sizeMiB), 0o755);
-  return QemuProcess.spawn(software.qemu.binary, qemuArguments({ ...hardware, channels }), 2);
+  return hardware;
+}
+
+function spawnQemu(binary: string, hardware: Hardware): Promise<QemuProcess> {
+  const channels: Channels = { kind: 'sockets', monitorFd: channelFd(MONITOR), consoleFd: channelFd(CONSOLE) };
+  return QemuProcess.spawn(binary, qemuArguments({ ...hardware, channels }), 2);
 }
 
 /** The guest's initrd, and behind it a segment of our own with the key that this run may log in with. */
