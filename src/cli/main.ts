@@ -78,7 +78,7 @@ function program(session: Session, exit: SetExitCode): Command {
     .description('say what this machine lacks, and how to get it')
     .action(async () => exit(await doctorVerb(session)));
   addTestOptions(root.command('test').description('run the tests of the rig itself, then the suites'))
-    .argument('[project...]', 'unit, device, vm, suites; all of them by default')
+    .argument('[project...]', 'unit, device, vm, reliability, suites; all of them by default')
     .action(async (projects: string[], options: TestOptions) => exit(await testVerb(projects, options, session)));
   return root;
 }

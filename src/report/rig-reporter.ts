@@ -74,7 +74,7 @@ export class RigReporter implements Reporter {
 }
 
 function isWatched(test: TestCase): boolean {
-  return ['vm', 'suites', 'benches'].includes(test.project.name);
+  return ['vm', 'reliability', 'suites', 'benches'].includes(test.project.name);
 }
 
 function titleOf(test: TestCase): string {

@@ -1,0 +1,63 @@
+/** Ctrl-C in every phase: the rig says so by its exit code, soon, and leaves nothing behind. */
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { NO_SANDBOX, readEvents, Sandbox, SMALL_RUN, until } from './sandbox.ts';
+
+interface Phase {
+  readonly name: string;
+  /** Stages that are not in the cache. */
+  readonly forget?: readonly string[];
+  /** True of the first event of the phase. */
+  readonly began: (event: Record<string, unknown>) => boolean;
+}
+
+const startsStep = (id: string) => (event: Record<string, unknown>) =>
+  event['type'] === 'step-start' && event['id'] === id;
+const says = (detail: string) => (event: Record<string, unknown>) => event['detail'] === detail;
+
+const PHASES: readonly Phase[] = [
+  { name: 'looking into the cache', began: startsStep('packages') },
+  { name: 'building firmware', forget: ['firmware'], began: startsStep('firmware') },
+  { name: 'compiling for the guest', forget: ['guest-image'], began: says('compiling edgpu-stress') },
+  { name: 'loading the tests', began: ({ type }) => type === 'run-start' },
+  { name: 'booting', began: says('booting') },
+  { name: 'running a program in the guest', began: says('running smoke') },
+  { name: 'ending the VM', began: ({ type }) => type === 'test-end' },
+];
+
+/** In order: VMs and builds down first. A busy host takes its time. */
+const SOON_MS = 30_000;
+
+describe.skipIf(NO_SANDBOX !== undefined)(`Ctrl-C${NO_SANDBOX === undefined ? '' : ` (${NO_SANDBOX})`}`, () => {
+  test.for(PHASES)('while $name', { timeout: 300_000 }, async ({ forget = [], began }) => {
+    const sandbox = await Sandbox.open();
+    for (const stage of forget) await sandbox.forget(stage);
+    const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    const events = path.join(folder, 'events');
+    const run = sandbox.start(...SMALL_RUN, '--jsonl', events);
+    await until(async () => run.hasEnded || (await readEvents(events)).some(began), 200_000);
+    expect((await readEvents(events)).some(began), `the phase is reached: ${run.output}`).toBe(true);
+    const start = performance.now();
+    run.signal('SIGINT');
+    expect(await run.ended, run.output).toEqual({ code: 130, signal: null });
+    expect(performance.now() - start).toBeLessThan(SOON_MS);
+    await sandbox.expectClean();
+    for (const stage of forget)
+      expect((await readdir(sandbox.cache(stage))).filter((name) => name.startsWith('tmp-'))).toEqual([]);
+  });
+
+  test('twice ends it at once, and leaves nothing either', { timeout: 300_000 }, async () => {
+    const sandbox = await Sandbox.open();
+    await sandbox.forget('firmware');
+    const run = sandbox.start('build');
+    expect(await run.hasSaid(/… Build SeaBIOS/)).toBe(true);
+    run.signal('SIGINT');
+    expect(await run.hasSaid(/press Ctrl-C again/)).toBe(true);
+    run.signal('SIGINT');
+    expect(await run.ended).toEqual({ code: 130, signal: null });
+    await sandbox.expectClean();
+  });
+});

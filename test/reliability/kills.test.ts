@@ -1,0 +1,33 @@
+/**
+ * kill -9 at random moments: of the rig that builds, boots, tests. Nothing of it goes on running, nothing stays locked, no
+ * entry of the cache is damaged, and the next run passes. 100 moments: ./dgpu-rig test reliability --filter kill --effort 20
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { EFFORT, randomNumbers, SEED } from './random-moments.ts';
+import { NO_SANDBOX, Sandbox, SMALL_RUN } from './sandbox.ts';
+
+const KILLS = 5 * EFFORT;
+/** About what the small run takes on a quiet machine. */
+const LONGEST_MS = 10_000;
+
+describe.skipIf(NO_SANDBOX !== undefined)(`kill -9${NO_SANDBOX === undefined ? '' : ` (${NO_SANDBOX})`}`, () => {
+  test(`at ${String(KILLS)} random moments (seed ${String(SEED)})`, { timeout: KILLS * 120_000 }, async () => {
+    const random = randomNumbers(SEED);
+    const sandbox = await Sandbox.open();
+    for (let kill = 1; kill <= KILLS; kill++) {
+      const [builds, when] = [random(), random() * LONGEST_MS];
+      if (builds < 0.5) await sandbox.forget('guest-image');
+      if (builds < 0.2) await sandbox.forget('firmware');
+      const run = sandbox.start(...SMALL_RUN);
+      await Promise.race([run.ended, sleep(when)]);
+      run.signal('SIGKILL');
+      await run.ended;
+      await sandbox.expectClean().catch((cause: unknown) => {
+        throw new Error(`After kill ${String(kill)}, ${when.toFixed(0)} ms into: ${run.output}`, { cause });
+      });
+    }
+    const last = sandbox.start(...SMALL_RUN);
+    expect((await last.ended).code, last.output).toBe(0);
+  });
+});
