@@ -3,13 +3,19 @@ import type { Duplex, Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { boundedWait, type WaitBounds } from './bounded-wait.ts';
 
+/** Of a console that is flooded: what is kept of it in memory, and in its log. */
+const KEPT_LINES = 20_000;
+const LONGEST_LINE = 64 * 1024;
+const LARGEST_LOG = 256 * 2 ** 20;
+
 export class SerialConsole {
   readonly #decoder = new StringDecoder('utf8');
   readonly #listeners = new Set<(line: string) => void>();
-  readonly #lines: string[] = [];
+  #lines: string[] = [];
   readonly #log: Writable;
   #stream: Duplex;
   #partial = '';
+  #logged = 0;
   #lastByteAt = performance.now();
 
   constructor(stream: Duplex, log: Writable) {
@@ -22,7 +28,7 @@ export class SerialConsole {
   attach(stream: Duplex): void {
     this.#stream = stream;
     stream.on('data', (chunk: Buffer) => {
-      this.#log.write(chunk);
+      this.#write(chunk);
       this.#feed(chunk);
     });
     stream.on('error', () => undefined); // The process's exit is what counts.
@@ -39,7 +45,7 @@ export class SerialConsole {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Calls `listener` for every complete line since the start, those already seen included. */
+  /** Calls `listener` for every complete line since the start, those already seen (of a flood: the last of them) included. */
   subscribe(listener: (line: string) => void): () => void {
     for (const line of this.#lines) listener(line);
     this.#listeners.add(listener);
@@ -71,10 +77,24 @@ export class SerialConsole {
     return performance.now() - this.#lastByteAt;
   }
 
+  #write(chunk: Buffer): void {
+    if (this.#logged > LARGEST_LOG) return;
+    this.#logged += chunk.length;
+    this.#log.write(chunk);
+    if (this.#logged > LARGEST_LOG)
+      this.#log.write('\n[dgpu-rig: the guest floods its console; the rest is not logged]\n');
+  }
+
   #feed(chunk: Buffer): void {
     this.#lastByteAt = performance.now();
     const lines = (this.#partial + this.#decoder.write(chunk)).split('\n');
     this.#partial = lines.pop() ?? '';
+    if (this.#partial.length > LONGEST_LINE) {
+      lines.push(this.#partial);
+      this.#partial = '';
+    }
+    // Now and then, not with every line: moving them all costs as much as keeping them saves.
+    if (this.#lines.length > 2 * KEPT_LINES) this.#lines = this.#lines.slice(-KEPT_LINES);
     for (const raw of lines) {
       const line = raw.replaceAll('\r', '');
       this.#lines.push(line);

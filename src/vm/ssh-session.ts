@@ -145,12 +145,21 @@ export class SshSession {
   }
 }
 
+/** Far more than any program of ours says; without a bound a loop in the guest would take the host's memory. */
+const MOST_OUTPUT = 32 * 2 ** 20;
+
 function collectOutput(channel: ClientChannel): Promise<Omit<CommandResult, 'durationMs'>> {
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
-  channel.on('data', (chunk: Buffer) => stdout.push(chunk));
-  channel.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
+  let size = 0;
   return new Promise((resolve, reject) => {
+    const keep = (part: Buffer[]) => (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= MOST_OUTPUT) part.push(chunk);
+      else reject(new RigError('infrastructure', 'The guest command did not stop to print: its output is too long.'));
+    };
+    channel.on('data', keep(stdout));
+    channel.stderr.on('data', keep(stderr));
     let exit: { exitCode: number | null; signal: string | undefined } | undefined;
     channel.once('exit', (exitCode: number | null, signal?: string) => (exit = { exitCode, signal }));
     channel.once('error', reject);

@@ -32,8 +32,8 @@ export type TimeLimits = Readonly<Record<keyof typeof LIMITS_MS, number>>;
 /** TCG costs about 10 times in the CPU, but most waits here are for devices and the host. */
 const SCALE: Readonly<Record<Accelerator, number>> = { kvm: 1, tcg: 5 };
 
-export function timeLimits(accelerator: Accelerator, flavour: Flavour): TimeLimits {
-  return scaleLimits(LIMITS_MS, SCALE[accelerator] * slowdownOf(flavour));
+export function timeLimits(accelerator: Accelerator, flavour: Flavour, patience = 1): TimeLimits {
+  return scaleLimits(LIMITS_MS, SCALE[accelerator] * slowdownOf(flavour) * patience);
 }
 
 function scaleLimits(limits: TimeLimits, factor: number): TimeLimits {

@@ -3,6 +3,7 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { mkdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { finished } from 'node:stream/promises';
+import { RigError } from '../util/rig-error.ts';
 import { shellQuote } from './shell-quote.ts';
 
 export class VmFolder {
@@ -12,8 +13,8 @@ export class VmFolder {
 
   private constructor(folder: string) {
     this.path = folder;
-    this.serialLog = createWriteStream(this.file('serial.log'));
-    this.qmpLog = createWriteStream(this.file('qmp.log'));
+    this.serialLog = openLog(this.file('serial.log'));
+    this.qmpLog = openLog(this.file('qmp.log'));
   }
 
   /** Says "failed" on disk until the opposite is proven, whatever kills the rig in between. */
@@ -29,7 +30,9 @@ export class VmFolder {
   }
 
   async write(name: string, content: string | Buffer, mode = 0o644): Promise<string> {
-    await writeFile(this.file(name), content, { mode });
+    await writeFile(this.file(name), content, { mode }).catch((cause: unknown) => {
+      throw unwritable(this.file(name), cause);
+    });
     return this.file(name);
   }
 
@@ -54,9 +57,23 @@ export class VmFolder {
 
   /** What only a running VM needs goes at once; the rest stays if `keep`. */
   async close(keep: boolean): Promise<void> {
-    await Promise.all([this.serialLog, this.qmpLog].map((log) => finished(log.end())));
+    await Promise.all([this.serialLog, this.qmpLog].map((log) => finished(log.end()).catch(() => undefined)));
     await rm(keep ? this.file('swap.img') : this.path, { recursive: true, force: true });
   }
+}
+
+function unwritable(file: string, cause: unknown): RigError {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const why = code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full' : String(cause);
+  return new RigError('infrastructure', `${file} can't be written: ${why}.`, {
+    remedy: 'Free some space where the artifacts are.',
+    cause,
+  });
+}
+
+/** On a full disk the log ends; the VM, and with it the verdict, goes on as long as it can. */
+function openLog(file: string): WriteStream {
+  return createWriteStream(file).on('error', () => undefined);
 }
 
 /** A script that boots the same machine on the terminal it is run from. */

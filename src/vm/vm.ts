@@ -44,6 +44,8 @@ export interface VmSpec {
   readonly software: VmSoftware;
   readonly gpu?: GpuHardware;
   readonly kernelArgs?: readonly string[];
+  /** Of every time limit, for tests of what happens at its end; 1 by default. */
+  readonly patience?: number;
   /** Where its logs and its verdict go; made by boot, and gone after `end({ keep: false })`. */
   readonly folder: string;
   /** Abort it to abandon the VM: its reason is what every wait then throws. */
@@ -89,7 +91,7 @@ export class Vm {
     // One listener for each wait under way: many are no leak.
     setMaxListeners(0, this.signal);
     const { flavour } = spec.software.kernel;
-    this.limits = timeLimits(spec.accelerator, flavour);
+    this.limits = timeLimits(spec.accelerator, flavour, spec.patience);
     this.#slowdown = slowdownOf(flavour);
     this.folder = folder;
     this.#binary = spec.software.qemu.binary;
@@ -211,11 +213,9 @@ export class Vm {
     if (before.kind === 'ready' || before.kind === 'suspended') before.ssh.close();
     ladder.push(...(await this.#process.end(() => this.#quit())));
     this.#qmp?.close();
-    await this.folder.writeJson('result.json', {
-      ...options.verdict,
-      kernelReports: this.kernelReports,
-      ending: ladder,
-    });
+    const verdict = { ...options.verdict, kernelReports: this.kernelReports, ending: ladder };
+    // Where there is no room for it, what stands there is still "failed".
+    await this.folder.writeJson('result.json', verdict).catch(() => undefined);
     await this.folder.close(options.keep);
     return ladder;
   }
@@ -231,6 +231,10 @@ export class Vm {
   async #openMonitor(): Promise<void> {
     const stream = channel(this.#process, MONITOR);
     this.#qmp = await QmpClient.open(stream, this.#bounds(this.limits.start), this.folder.qmpLog);
+    this.#qmp.subscribe((event) => {
+      // QEMU stops the guest when the host has no room for what it swaps out: it would never answer again.
+      if (event.event === 'BLOCK_IO_ERROR') this.#die(hostDiskFailure(event));
+    });
   }
 
   /** The guest is there, and listens. */
@@ -450,6 +454,14 @@ function exitFailure({ code, signal, stderr }: QemuExit): RigError {
   const how = signal === null ? `exited with code ${String(code)}` : `was killed by ${signal}`;
   const said = stderr.trim() === '' ? '' : `\nIt said: ${stderr.trim()}`;
   return new RigError('infrastructure', `QEMU ${how} while its VM was in use.${said}`);
+}
+
+function hostDiskFailure({ data }: QmpEvent): RigError {
+  const full = data['nospace'] === true;
+  const what = full ? "The host's disk is full" : `The host's disk failed (${String(data['reason'])})`;
+  return new RigError('infrastructure', `${what}: what the guest swaps out can't be written.`, {
+    remedy: 'Free some space where the artifacts are.',
+  });
 }
 
 function toError(reason: unknown): Error {
