@@ -23,7 +23,7 @@ describe('user mistakes', { concurrent: true }, () => {
     [['bench', 'nosuch'], 'The benches are: '],
     [['bench', '--rounds', '0'], 'positive'],
     [['nosuch'], 'doctor'],
-    [['test', 'nosuch'], 'unit, device, vm, suites'],
+    [['test', 'nosuch'], 'unit, device, vm, reliability, suites'],
     [[], 'Usage'],
   ] as const)('%o is told what is valid', { timeout: 60_000 }, async ([args, valid]) => {
     const { exitCode, stderr } = await rig(...args);
