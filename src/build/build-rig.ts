@@ -1,6 +1,6 @@
 /** From a fresh machine to a built rig: everything that a VM needs, built once and then found in the cache. */
 
-import type { Flavour } from '../config/flavour.ts';
+import type { Flavour, KernelVariant } from '../config/flavour.ts';
 import { allOrAbort } from '../util/all-or-abort.ts';
 import type { Emit } from '../util/rig-event.ts';
 import { fetchDebianPackages } from './debian-packages.ts';
@@ -29,6 +29,7 @@ export interface BuildOptions {
   readonly kernelSource?: string;
   readonly qemu?: QemuVariant;
   readonly flavour: Flavour;
+  readonly variant?: KernelVariant;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
@@ -36,6 +37,7 @@ export interface BuildOptions {
 export async function buildRig({
   kernelSource,
   flavour,
+  variant = {},
   qemu: qemuVariant = {},
   emit,
   signal,
@@ -45,7 +47,7 @@ export async function buildRig({
   const source = await openKernelSource(kernelSource, packages);
   // Each of them keeps all CPUs busy for most of its time; together they also fill the other's pauses.
   const [{ kernel, initrd }, qemu, firmware] = await allOrAbort(signal, [
-    async (shared) => buildGuest({ packages, source, flavour }, emit, shared),
+    async (shared) => buildGuest({ packages, source, flavour, variant }, emit, shared),
     async (shared) => buildQemu({ packages, variant: qemuVariant }, emit, shared),
     async (shared) => buildFirmware(packages, emit, shared),
   ]);

@@ -1,10 +1,10 @@
 /** Builds the guest's kernel: a Linux tree, our patch series, the edgpu driver, our configuration. */
 
-import { appendFile, copyFile, mkdir, readFile, rm } from 'node:fs/promises';
+import { appendFile, copyFile, cp, mkdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 
-import { flavourFragments, type Flavour } from '../config/flavour.ts';
+import { configFragments, type Flavour, type KernelVariant } from '../config/flavour.ts';
 import { repositoryPath } from '../config/paths.ts';
 import type { Emit } from '../util/rig-event.ts';
 import { runBuildCommand } from './build-command.ts';
@@ -63,36 +63,45 @@ export interface KernelBuild {
   readonly version: string;
   readonly flavour: Flavour;
   readonly patches: readonly string[];
+  /** With debug information only: what `modules` has, not stripped, */
+  readonly debugModules?: string;
+  /** and what gdb is to source: the kernel's own commands (lx-…). */
+  readonly gdbScript?: string;
 }
 
 export interface KernelRequest {
   readonly source: KernelSource;
   readonly flavour: Flavour;
+  readonly variant?: KernelVariant;
 }
 
 export async function buildKernel(
-  { source, flavour }: KernelRequest,
+  { source, flavour, variant = {} }: KernelRequest,
   emit: Emit,
   signal: AbortSignal,
 ): Promise<KernelBuild> {
-  const fragment = await readFragments(flavour);
+  const { unpatched = false, debugInfo = false } = variant;
+  const fragment = await readFragments(flavour, variant);
+  const overlay = unpatched ? {} : OVERLAY;
   const toolchain = await toolchainIdentity();
   const key = contentKey({
     source: source.identity,
-    overlay: await overlayKey(OVERLAY),
+    overlay: await overlayKey(overlay),
     fragment,
     toolchain,
     environment: JSON.stringify(MAKE_ENVIRONMENT),
     selftests: JSON.stringify(SELFTESTS),
   });
   const build = async (work: EntryWork): Promise<void> => {
-    const tree = await prepareKernelTree(source, { kind: `linux-${flavour}`, overlay: OVERLAY }, work);
+    const tree = await prepareKernelTree(source, { kind: treeKind(flavour, variant), overlay }, work);
     await configureKernel(tree, { fragment, title: titleOf(source) }, work);
     await compileKernel(tree, work);
     await collectKernel(tree, work);
+    if (debugInfo) await collectDebugInfo(tree, work);
     await compileSelftests(tree, work);
   };
-  const title = `Build Linux with the series${flavour === 'plain' ? '' : ` (${flavour})`}`;
+  const traits = [...(flavour === 'plain' ? [] : [flavour]), ...(debugInfo ? ['debug information'] : [])];
+  const title = `Build Linux with${unpatched ? 'out' : ''} the series${traits.length === 0 ? '' : ` (${traits.join(', ')})`}`;
   const folder = await obtainEntry({ stage: 'kernel', title, key, build }, emit, signal);
   return {
     folder,
@@ -104,17 +113,26 @@ export async function buildKernel(
     release: (await readFile(path.join(folder, 'release'), 'utf8')).trim(),
     version: source.version,
     flavour,
-    patches: (await readSeries(PATCH_FOLDER)).map(({ name }) => name),
+    patches: unpatched ? [] : (await readSeries(PATCH_FOLDER)).map(({ name }) => name),
+    ...(debugInfo
+      ? { debugModules: path.join(folder, DEBUG_MODULES), gdbScript: path.join(folder, 'vmlinux-gdb.py') }
+      : {}),
   };
+}
+
+function treeKind(flavour: Flavour, { unpatched = false, debugInfo = false }: KernelVariant): LinuxTreeKind {
+  return `linux-${flavour}${unpatched ? '-unpatched' : ''}${debugInfo ? '-debug' : ''}`;
 }
 
 export function titleOf({ version }: KernelSource): string {
   return `Linux ${version}`;
 }
 
+type LinuxTreeKind = `linux-${Flavour}${'' | '-unpatched'}${'' | '-debug'}`;
+
 export interface TreeUse {
   /** Builds with very different configurations had better not take turns in one tree. */
-  readonly kind: 'series' | `linux-${Flavour}`;
+  readonly kind: 'series' | LinuxTreeKind;
   readonly overlay: OverlaySpec;
 }
 
@@ -140,8 +158,8 @@ export async function prepareKernelTree(
 }
 
 /** The configuration that the rig asks for. */
-export async function readFragments(flavour: Flavour): Promise<string> {
-  const files = flavourFragments(flavour).map((name) => repositoryPath('guest-kernel/config', name));
+export async function readFragments(flavour: Flavour, variant: KernelVariant = {}): Promise<string> {
+  const files = configFragments(flavour, variant).map((name) => repositoryPath('guest-kernel/config', name));
   return (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n');
 }
 
@@ -231,13 +249,33 @@ async function collectKernel(tree: WorkTree, work: EntryWork): Promise<void> {
     await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
     await copyFile(path.join(tree.source, file), path.join(folder, name));
   }
-  const modules = path.join(folder, 'modules');
+  await installModules(tree, path.join(folder, 'modules'), ['INSTALL_MOD_STRIP=1'], work);
+}
+
+async function installModules(
+  tree: WorkTree,
+  modules: string,
+  variables: readonly string[],
+  work: EntryWork,
+): Promise<void> {
   await mkdir(modules);
-  const variables = [`INSTALL_MOD_PATH=${modules}`, 'INSTALL_MOD_STRIP=1'];
-  await make(tree, work, 'Installing the modules', ['modules_install', ...variables]);
+  const argv = ['modules_install', `INSTALL_MOD_PATH=${modules}`, ...variables];
+  await make(tree, work, 'Installing the modules', argv);
   // A link into the work tree, which other builds will change.
-  const release = (await readFile(path.join(folder, 'release'), 'utf8')).trim();
+  const release = (await readFile(path.join(work.folder, 'release'), 'utf8')).trim();
   await rm(path.join(modules, 'lib/modules', release, 'build'), { force: true });
+}
+
+const DEBUG_MODULES = 'modules-debug';
+
+/** vmlinux has its debug information in any case where there is some; gdb looks for its script beside it. */
+async function collectDebugInfo(tree: WorkTree, work: EntryWork): Promise<void> {
+  const { folder } = work;
+  await installModules(tree, path.join(folder, DEBUG_MODULES), [], work);
+  await make(tree, work, "Generating the kernel's commands for gdb", ['scripts_gdb']);
+  const scripts = 'scripts/gdb';
+  await cp(path.join(tree.source, scripts), path.join(folder, scripts), { recursive: true, dereference: true });
+  await copyFile(path.join(tree.source, scripts, 'vmlinux-gdb.py'), path.join(folder, 'vmlinux-gdb.py'));
 }
 
 /** Static, since the guest's libraries are not the compiler's; with the headers of this very kernel. */

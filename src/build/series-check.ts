@@ -36,7 +36,10 @@ import type { WorkTree } from './work-tree.ts';
 const BASE_CONFIG = repositoryPath('guest-kernel/config/base.config');
 
 /** So that the tests that a patch brings are compiled with it; those of later patches are not known yet. */
-const TESTS_CONFIG = repositoryPath('guest-kernel/config/tests.config');
+const OPTIONAL_CONFIGS = ['tests.config', 'series.config'].map((name) => repositoryPath('guest-kernel/config', name));
+
+/** Of upstream's, for the driver needs the whole series. */
+const SOME_TTM_DRIVER = 'CONFIG_DRM_QXL=m';
 
 export interface PatchVerdict {
   readonly patch: string;
@@ -123,8 +126,9 @@ async function buildWithWarnings(
   title: string,
   work: MakeWork,
 ): Promise<Warning[]> {
-  const fragment = withoutDriver(await readFile(BASE_CONFIG, 'utf8'));
-  await configureKernel(tree, { fragment, optional: await readFile(TESTS_CONFIG, 'utf8'), title }, work);
+  const fragment = `${await readFile(BASE_CONFIG, 'utf8')}\n${SOME_TTM_DRIVER}\n`;
+  const optional = await Promise.all(OPTIONAL_CONFIGS.map((file) => readFile(file, 'utf8')));
+  await configureKernel(tree, { fragment, optional: optional.join('\n'), title }, work);
   await compileKernel(tree, work);
   const interesting = new Set(files);
   const compiled = [...interesting].filter(
@@ -156,11 +160,6 @@ async function checkPatch(
     if (!(error instanceof RigError)) throw error;
     return { patch: patch.name, complaints, buildFailure: error.message };
   }
-}
-
-/** The driver needs the whole series. */
-function withoutDriver(fragment: string): string {
-  return fragment.replace(/^CONFIG_DRM_EDGPU=.*$/m, 'CONFIG_DRM_QXL=m');
 }
 
 /** Whoever can call a function has to find out what it does. */

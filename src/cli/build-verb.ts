@@ -1,9 +1,12 @@
 /** `dgpu-rig build`: everything `run` needs, without running anything. */
 import { buildRig } from '../build/build-rig.ts';
-import { qemuVariant, type MachineOptions } from './run-options.ts';
+import { kernelVariant, qemuVariant, type MachineOptions } from './run-options.ts';
 import type { Session } from './session.ts';
 
-export type BuildVerbOptions = Pick<MachineOptions, 'kernelSrc' | 'flavour' | 'qemuSrc' | 'sanitize'>;
+export type BuildVerbOptions = Pick<
+  MachineOptions,
+  'kernelSrc' | 'flavour' | 'unpatched' | 'debugInfo' | 'qemuSrc' | 'sanitize'
+>;
 
 export async function buildVerb(options: BuildVerbOptions, { progress, signal }: Session): Promise<number> {
   const { kernelSrc, flavour } = options;
@@ -11,6 +14,7 @@ export async function buildVerb(options: BuildVerbOptions, { progress, signal }:
   const { kernel, qemu } = await buildRig({
     ...source,
     flavour,
+    variant: kernelVariant(options),
     qemu: qemuVariant(options),
     emit: progress.emit,
     signal,

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import type { ReportFiles } from '../report/report-files.ts';
 import { EDITABLE_FOLDER } from '../build/editable-kernel.ts';
 import { EXIT_CODES, RigError } from '../util/rig-error.ts';
+import { kernelBaselineVerb } from './baseline-verb.ts';
 import { benchVerb } from './bench-verb.ts';
 import { buildVerb, type BuildVerbOptions } from './build-verb.ts';
 import { doctorVerb } from './doctor-verb.ts';
@@ -13,7 +14,11 @@ import {
   addPlanOptions,
   addRunOptions,
   addTestOptions,
+  debugInfoOption,
   flavourOption,
+  maxVmsOption,
+  unpatchedOption,
+  type BaselineOptions,
   type BenchOptions,
   type MachineOptions,
   type RunOptions,
@@ -40,6 +45,8 @@ function program(session: Session, exit: SetExitCode): Command {
     .description('build everything that run needs')
     .addOption(flavourOption())
     .option('--kernel-src <dir>', 'build this kernel tree instead of the pinned one')
+    .addOption(unpatchedOption())
+    .addOption(debugInfoOption())
     .option('--qemu-src <dir>', 'build this QEMU tree instead of the pinned one')
     .option('--sanitize', 'build QEMU with AddressSanitizer and UndefinedBehaviorSanitizer')
     .action(async (options: BuildVerbOptions) => exit(await buildVerb(options, session)));
@@ -49,7 +56,25 @@ function program(session: Session, exit: SetExitCode): Command {
   addBenchOptions(root.command('bench').description('measure, and compare with what upstream has'))
     .argument('[bench...]', 'benches to run; all of them by default')
     .action(async (benches: string[], options: BenchOptions) => exit(await benchVerb(benches, options, session)));
-  const kernel = root.command('kernel').description('work with the patch series');
+  addKernelVerbs(root.command('kernel').description('work with the patch series'), session, exit);
+  root
+    .command('report <file>')
+    .description('render what "run --json FILE" wrote; as a table unless told otherwise')
+    .option('--html <file>', 'a report to look at: one file, no network')
+    .option('--junit <file>', 'JUnit XML')
+    .option('--ktap <file>', "KTAP, as the kernel's own tools write it")
+    .action(async (file: string, files: ReportFiles) => exit(await reportVerb(file, files)));
+  root
+    .command('doctor')
+    .description('say what this machine lacks, and how to get it')
+    .action(async () => exit(await doctorVerb(session)));
+  addTestOptions(root.command('test').description('run the tests of the rig itself, then the suites'))
+    .argument('[project...]', 'unit, device, vm, reliability, suites; all of them by default')
+    .action(async (projects: string[], options: TestOptions) => exit(await testVerb(projects, options, session)));
+  return root;
+}
+
+function addKernelVerbs(kernel: Command, session: Session, exit: SetExitCode): void {
   kernel
     .command('edit')
     .description('lay the kernel out as a git repository with each patch as a commit, and the driver linked into it')
@@ -66,21 +91,11 @@ function program(session: Session, exit: SetExitCode): Command {
     .description('apply, style-check and build every patch of the series, one by one')
     .option('--kernel-src <dir>', 'against this kernel tree instead of the pinned one')
     .action(async (options: { kernelSrc?: string }) => exit(await kernelCheckVerb(options, session)));
-  root
-    .command('report <file>')
-    .description('render what "run --json FILE" wrote; as a table unless told otherwise')
-    .option('--html <file>', 'a report to look at: one file, no network')
-    .option('--junit <file>', 'JUnit XML')
-    .option('--ktap <file>', "KTAP, as the kernel's own tools write it")
-    .action(async (file: string, files: ReportFiles) => exit(await reportVerb(file, files)));
-  root
-    .command('doctor')
-    .description('say what this machine lacks, and how to get it')
-    .action(async () => exit(await doctorVerb(session)));
-  addTestOptions(root.command('test').description('run the tests of the rig itself, then the suites'))
-    .argument('[project...]', 'unit, device, vm, reliability, suites; all of them by default')
-    .action(async (projects: string[], options: TestOptions) => exit(await testVerb(projects, options, session)));
-  return root;
+  addMachineOptions(
+    kernel.command('baseline').description("record what the kernel's own tests say on the unpatched kernel"),
+  )
+    .addOption(maxVmsOption())
+    .action(async (options: BaselineOptions) => exit(await kernelBaselineVerb(options, session)));
 }
 
 function exitCodeOf(error: unknown): number {

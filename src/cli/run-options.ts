@@ -6,7 +6,7 @@ import type { QemuVariant } from '../build/qemu-build.ts';
 import { REPORT_FORMATS, type ReportFiles } from '../report/report-files.ts';
 import { DMA_MASKS } from '../config/combination.ts';
 import { parseDuration } from '../config/duration.ts';
-import { FLAVOURS, type Flavour } from '../config/flavour.ts';
+import { FLAVOURS, type Flavour, type KernelVariant } from '../config/flavour.ts';
 import { COVERS, type Cover } from '../config/plan.ts';
 import { RigError } from '../util/rig-error.ts';
 import { BACKENDS, DEFAULT_SELECTION, type Backend, type Selection } from '../suite/rig-context.ts';
@@ -23,6 +23,8 @@ export interface MachineOptions {
   readonly keep: boolean;
   readonly flavour: Flavour;
   readonly kernelSrc?: string;
+  readonly unpatched?: boolean;
+  readonly debugInfo?: boolean;
   readonly qemuSrc?: string;
   readonly sanitize?: boolean;
 }
@@ -53,6 +55,10 @@ export interface TestOptions extends RunOptions {
   readonly effort: number;
 }
 
+export interface BaselineOptions extends MachineOptions {
+  readonly maxVms: number;
+}
+
 export interface BenchOptions extends ResultOptions {
   readonly rounds: number;
 }
@@ -72,6 +78,8 @@ export function addMachineOptions(command: Command): Command {
     )
     .addOption(flavourOption())
     .option('--kernel-src <dir>', 'build and test this kernel tree instead of the pinned one')
+    .addOption(unpatchedOption())
+    .addOption(debugInfoOption())
     .option('--qemu-src <dir>', 'build and use this QEMU tree instead of the pinned one')
     .option('--sanitize', 'build and use QEMU with AddressSanitizer and UndefinedBehaviorSanitizer (slow)')
     .option('--keep', 'keep the artifacts of VMs where nothing failed, too', false);
@@ -81,6 +89,14 @@ export function flavourOption(): Option {
   return new Option('--flavour <name>', "what the guest's kernel watches for")
     .choices(FLAVOURS)
     .default(DEFAULT_SELECTION.flavour);
+}
+
+export function unpatchedOption(): Option {
+  return new Option('--unpatched', 'the kernel without the series and the driver: what upstream does by itself');
+}
+
+export function debugInfoOption(): Option {
+  return new Option('--debug-info', 'the kernel with debug information: source lines in its reports, and gdb');
 }
 
 function addResultOptions(command: Command): Command {
@@ -112,7 +128,11 @@ export function addRunOptions(command: Command): Command {
         'what the suite "matrix" tests: every pair of values, or every combination',
       ).choices(COVERS),
     )
-    .addOption(new Option('--max-vms <n>', 'most VMs at the same time').default(defaultMaxVms()).argParser(parseCount));
+    .addOption(maxVmsOption());
+}
+
+export function maxVmsOption(): Option {
+  return new Option('--max-vms <n>', 'most VMs at the same time').default(defaultMaxVms()).argParser(parseCount);
 }
 
 /** Only for "run": what "test" runs is what has to hold. */
@@ -146,7 +166,7 @@ export function addBenchOptions(command: Command): Command {
 /** What to build and boot, by these options. */
 export function runRequest(options: ChosenOptions, { progress, signal }: Session): RunRequest {
   const { accel, kernelSrc } = options;
-  const sources = { kernelSource: kernelSrc, qemu: qemuVariant(options) };
+  const sources = { kernelSource: kernelSrc, variant: kernelVariant(options), qemu: qemuVariant(options) };
   return { selection: selectionOf(options), accelerator: accel, ...sources, emit: progress.emit, signal };
 }
 
@@ -154,6 +174,14 @@ function selectionOf(options: ChosenOptions): Selection {
   const { machine, dmaBits, flavour, keep, seed = randomSeed() } = options;
   const { backend = DEFAULT_SELECTION.backend, rounds = DEFAULT_SELECTION.rounds } = options;
   return { machine, dmaBits, backend, flavour, combinations: [], rounds, keep, seed };
+}
+
+/** Which kernel to build, beside its flavour. */
+export function kernelVariant({
+  unpatched = false,
+  debugInfo = false,
+}: Pick<MachineOptions, 'unpatched' | 'debugInfo'>): KernelVariant {
+  return { unpatched, debugInfo };
 }
 
 /** Which QEMU to build, by these options. */

@@ -6,24 +6,39 @@ export type Flavour = (typeof FLAVOURS)[number];
 interface FlavourTraits {
   /** Of the guest, by which every time limit grows. */
   readonly slowdown: number;
+  /** Share of the memory in use that its own bookkeeping takes, beside what the plain kernel needs. */
+  readonly bookkeeping: number;
   /** For the kernel's command line. */
   readonly kernelArgs: readonly string[];
 }
 
 const TRAITS: Readonly<Record<Flavour, FlavourTraits>> = {
-  plain: { slowdown: 1, kernelArgs: [] },
+  plain: { slowdown: 1, bookkeeping: 0, kernelArgs: [] },
   // All reports of a test, not only its first: the first is often an old acquaintance.
-  kasan: { slowdown: 4, kernelArgs: ['kasan_multi_shot'] },
-  lockdep: { slowdown: 3, kernelArgs: [] },
-  kmemleak: { slowdown: 3, kernelArgs: ['kmemleak=on'] },
-  failslab: { slowdown: 2, kernelArgs: [] },
+  // What was freed is kept for a while, as much as 1/32 of all memory.
+  kasan: { slowdown: 4, bookkeeping: 0.05, kernelArgs: ['kasan_multi_shot'] },
+  // The DMA API's debugging has an entry of 192 bytes for each page that is mapped.
+  lockdep: { slowdown: 3, bookkeeping: 0.06, kernelArgs: [] },
+  // A record of half a KiB for each allocation.
+  kmemleak: { slowdown: 3, bookkeeping: 0.04, kernelArgs: ['kmemleak=on'] },
+  failslab: { slowdown: 2, bookkeeping: 0, kernelArgs: [] },
   // No detector, but the host's files: for comparisons with tools that boot from those.
-  hostfs: { slowdown: 1, kernelArgs: [] },
+  hostfs: { slowdown: 1, bookkeeping: 0, kernelArgs: [] },
 };
 
 /** By how much longer anything in the guest may take than with the plain kernel. */
 export function slowdownOf(flavour: Flavour): number {
   return TRAITS[flavour].slowdown;
+}
+
+/** Of memory that tests may fill to the brim. */
+export function bookkeepingOf(flavour: Flavour): number {
+  return TRAITS[flavour].bookkeeping;
+}
+
+/** A number of repetitions that are no part of what is claimed, so that a slow kernel takes about as long as the plain one. */
+export function scaledCount(count: number, flavour: Flavour): number {
+  return Math.ceil(count / slowdownOf(flavour));
 }
 
 /** What the kernel takes for a hang has to be scaled, too, or a slow guest is reported as a broken one. */
@@ -40,7 +55,24 @@ export function flavourKernelArgs(flavour: Flavour): string[] {
   ];
 }
 
+/** What else may be asked of a kernel, whatever its flavour. */
+export interface KernelVariant {
+  /** Without the series and the driver: what upstream does by itself. */
+  readonly unpatched?: boolean;
+  /** For gdb, and for source lines in kernel reports; the build takes longer and needs more disk. */
+  readonly debugInfo?: boolean;
+}
+
 /** Files of guest-kernel/config, in the order in which they are put together: the last word counts. */
-export function flavourFragments(flavour: Flavour): string[] {
-  return ['base.config', 'tests.config', ...(flavour === 'plain' ? [] : [`${flavour}.config`])];
+export function configFragments(
+  flavour: Flavour,
+  { unpatched = false, debugInfo = false }: KernelVariant = {},
+): string[] {
+  return [
+    'base.config',
+    'tests.config',
+    ...(unpatched ? [] : ['series.config']),
+    ...(flavour === 'plain' ? [] : [`${flavour}.config`]),
+    ...(debugInfo ? ['debug-info.config'] : []),
+  ];
 }

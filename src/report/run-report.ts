@@ -56,6 +56,10 @@ export const testResult = z.object({
   durationMs: z.number(),
   metrics: z.record(z.string(), z.number()),
   kernelReports: z.array(kernelReport),
+  cases: z
+    .record(z.string(), z.enum(['pass', 'fail', 'skip']))
+    .optional()
+    .describe("of a test that runs some of the kernel's own: what each of those said"),
   memory: z.array(memorySample).optional().describe('of the guest, once a second'),
   deviceStatistics: z.record(z.string(), z.number()).optional().describe('what the device counted'),
   rate: rate.optional().describe('how often a test that failed does so'),

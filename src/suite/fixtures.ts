@@ -25,9 +25,11 @@ export const test = base
   .extend('kernelArgs', (): readonly string[] => [])
   /** Kinds of kernel reports that the test provokes: it fails if one does not come, and not because they do. */
   .extend('provokes', (): readonly KernelReportKind[] => [])
+  /** The kernel has neither the series nor the driver. */
+  .extend('unpatched', () => inject('rig').build.kernel.patches.length === 0)
+  .extend('flavour', () => inject('rig').selection.flavour)
   .extend('seed', () => inject('rig').selection.seed)
-  .extend('record', ({ task, machine, dmaBits, backend, seed }): TestRecord => {
-    const { flavour } = inject('rig').selection;
+  .extend('record', ({ task, machine, dmaBits, backend, flavour, seed }): TestRecord => {
     const record: TestRecord = { params: { machine, dmaBits, backend, flavour, seed }, metrics: {}, kernelReports: [] };
     task.meta.rig = record;
     return record;

@@ -32,19 +32,53 @@ export function taints(value: number): string[] {
   return TAINTS.filter((_, bit) => Math.floor(value / 2 ** bit) % 2 === 1);
 }
 
+interface KnownLeak {
+  readonly why: string;
+  /** The function that allocates, and its caller, as they follow each other in the trace. */
+  readonly allocatedBy: readonly [RegExp, RegExp];
+}
+
+/** Leaks of upstream's that the series doesn't cure. Only what is told by both functions is excused. */
+const KNOWN_LEAKS: readonly KnownLeak[] = [
+  {
+    // With it, upstream's KUnit tests of the pool would use lists that are gone: they look into them after ttm_pool_fini(), and
+    // free into the global pools that ttm_global_release() has finished.
+    why: 'ttm_pool_type_fini() does not call list_lru_destroy()',
+    allocatedBy: [/\b__list_lru_init\+/, /\bttm_pool_(?:type_init|mgr_init|init)\b.*\+/],
+  },
+];
+
+/** Each leak with its trace, as kmemleak tells it; without those that are known. */
+export function unknownLeaks(report: string): string[] {
+  return report
+    .split(/^(?=unreferenced object)/m)
+    .filter((leak) => leak.startsWith('unreferenced object') && !KNOWN_LEAKS.some((known) => isLeak(leak, known)));
+}
+
+function isLeak(leak: string, { allocatedBy: [allocator, caller] }: KnownLeak): boolean {
+  const frames = leak.split('\n');
+  return frames.some((frame, index) => allocator.test(frame) && caller.test(frames[index + 1] ?? ''));
+}
+
+/** Enough to see what it is about. */
+const SHOWN_LEAKS = 10;
+
 /** What is wrong; empty is good. */
 export function healthComplaints(state: string): string[] {
   const field = (name: string): string | undefined => new RegExp(`^ *${name} *(.*)$`, 'm').exec(state)?.[1];
   const tainted = taints(Number(field('tainted'))).filter((name) => !HARMLESS.includes(name));
-  const leaks = Number(field('leaks') ?? 0);
+  const leaks = unknownLeaks(state);
   return [
     ...(tainted.length > 0 ? [`the kernel is tainted: ${tainted.join(', ')}`] : []),
     ...(field('debug_locks:') === '0' ? ['the lock validator has turned itself off, and said nothing'] : []),
-    ...(leaks > 0
-      ? [`kmemleak suspects ${String(leaks)} leaks:\n${state.slice(state.indexOf('unreferenced object'))}`]
+    ...(leaks.length > 0
+      ? [`kmemleak suspects ${String(leaks.length)} leaks:\n${leaks.slice(0, SHOWN_LEAKS).join('')}`]
       : []),
   ];
 }
+
+/** Two scans of all memory, by one CPU. */
+const SCAN_DEADLINE_MS = 180_000;
 
 const KMEMLEAK = '/sys/kernel/debug/kmemleak';
 
@@ -52,11 +86,23 @@ const KMEMLEAK = '/sys/kernel/debug/kmemleak';
 const ASK = [
   'echo tainted $(cat /proc/sys/kernel/tainted)',
   'grep -s debug_locks: /proc/lockdep_stats',
-  `test ! -e ${KMEMLEAK} || { echo scan > ${KMEMLEAK}; sleep 6; echo scan > ${KMEMLEAK}; `,
-  `  echo leaks $(grep -c ^unreferenced ${KMEMLEAK}); head -c 20000 ${KMEMLEAK}; }`,
+  `test ! -e ${KMEMLEAK} || { echo scan > ${KMEMLEAK}; sleep 6; echo scan > ${KMEMLEAK}; cat ${KMEMLEAK}; }`,
   'true',
 ].join('\n');
 
 export async function examineKernel(guest: Guest): Promise<string[]> {
-  return healthComplaints(await guest.run(ASK));
+  return healthComplaints(await guest.run(ASK, { deadlineMs: SCAN_DEADLINE_MS }));
+}
+
+/** For a test that has provoked leaks, and seen them. */
+export async function forgetLeaks(guest: Guest): Promise<void> {
+  await guest.run(`echo clear > ${KMEMLEAK}`);
+}
+
+export async function canFindLeaks(guest: Guest): Promise<boolean> {
+  return (await guest.exec(`test -e ${KMEMLEAK}`)).exitCode === 0;
+}
+
+export async function hasLockValidator(guest: Guest): Promise<boolean> {
+  return (await guest.exec('grep -q debug_locks: /proc/lockdep_stats')).exitCode === 0;
 }

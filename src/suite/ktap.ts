@@ -70,6 +70,13 @@ export function ktapCases(results: readonly KtapResult[], above = ''): (KtapResu
   });
 }
 
+/** By the path of the case. */
+export type CaseVerdicts = Readonly<Record<string, KtapResult['status']>>;
+
+export function caseVerdicts(results: readonly KtapResult[]): CaseVerdicts {
+  return Object.fromEntries(ktapCases(results).map(({ path, status }) => [path, status]));
+}
+
 export function countCases(results: readonly KtapResult[]): CaseCounts {
   const counts = { pass: 0, fail: 0, skip: 0 };
   for (const { status } of ktapCases(results)) counts[status]++;

@@ -3,6 +3,7 @@ import type { RigBuild } from '../build/build-rig.ts';
 import { BACKENDS, type Backend, type Combination } from '../config/combination.ts';
 import type { Flavour } from '../config/flavour.ts';
 import type { DistinctReport } from '../vm/distinct-reports.ts';
+import type { CaseVerdicts } from './ktap.ts';
 import type { Accelerator } from '../vm/time-limits.ts';
 
 export { BACKENDS, type Backend };
@@ -86,6 +87,8 @@ export interface TestRecord {
   params: Record<string, string | number>;
   metrics: Record<string, number>;
   kernelReports: JudgedReport[];
+  /** What the kernel's own tests said, case by case. */
+  cases?: CaseVerdicts;
   /** Once a second, over the life of the VM. */
   memory?: MemorySample[];
   /** What the device counted, by the end. */

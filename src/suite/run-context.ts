@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { buildRig } from '../build/build-rig.ts';
 import type { QemuVariant } from '../build/qemu-build.ts';
+import type { KernelVariant } from '../config/flavour.ts';
 import { loadMachineProfile } from '../config/machine-profile.ts';
 import { repositoryPath } from '../config/paths.ts';
 import type { Emit } from '../util/rig-event.ts';
@@ -12,6 +13,7 @@ export interface RunRequest {
   readonly selection: Selection;
   readonly accelerator: AcceleratorChoice;
   readonly kernelSource: string | undefined;
+  readonly variant?: KernelVariant;
   readonly qemu?: QemuVariant;
   readonly emit: Emit;
   readonly signal: AbortSignal;
@@ -21,6 +23,7 @@ export async function prepareRun({
   selection,
   accelerator,
   kernelSource,
+  variant = {},
   qemu = {},
   emit,
   signal,
@@ -31,6 +34,7 @@ export async function prepareRun({
   const build = await buildRig({
     ...(kernelSource === undefined ? {} : { kernelSource }),
     flavour,
+    variant,
     qemu,
     emit,
     signal,

@@ -4,6 +4,7 @@
  */
 import { describe, expect } from 'vitest';
 import { test } from '../suite/fixtures.ts';
+import { canFindLeaks, examineKernel, forgetLeaks, hasLockValidator } from '../suite/kernel-health.ts';
 
 const TRIGGER = '/sys/kernel/debug/provoke-crash/DIRECT';
 
@@ -48,6 +49,34 @@ describe('panic', { concurrent: true }, () => {
     const failure = await guest.exec('echo c > /proc/sysrq-trigger; sleep 100').catch((error: unknown) => error);
     expect(failure).toMatchObject({ failureClass: 'kernel' });
     expect(vm.kernelReports).toMatchObject([{ kind: 'panic', fatal: true }]);
+  });
+});
+
+describe('after a test', { concurrent: true }, () => {
+  test('control: memory that a module leaks is found, where the kernel looks for leaks', async ({ guest, skip }) => {
+    skip(!(await canFindLeaks(guest)), 'only the flavour kmemleak does');
+    expect(await examineKernel(guest)).toEqual([]);
+    await guest.run('modprobe kmemleak-test && rmmod kmemleak-test');
+    const [complaint, ...others] = await examineKernel(guest);
+    expect(complaint).toMatch(/^kmemleak suspects \d+ leaks:/);
+    expect(complaint).toContain('kmemleak_test_init');
+    expect(others).toEqual([]);
+    await forgetLeaks(guest);
+  });
+});
+
+describe('after a test', { concurrent: true }, () => {
+  test.override({ provokes: ['bug'] });
+
+  test('control: a taint is told, and that the lock validator has given up', async ({ guest, skip }) => {
+    expect(await examineKernel(guest)).toEqual([]);
+    skip((await guest.exec('modprobe lkdtm')).exitCode !== 0, 'this kernel has no lkdtm');
+    const validates = await hasLockValidator(guest);
+    await guest.exec(`sh -c 'echo BUG > ${TRIGGER}' & wait`);
+    expect(await examineKernel(guest)).toEqual([
+      'the kernel is tainted: oops or BUG',
+      ...(validates ? ['the lock validator has turned itself off, and said nothing'] : []),
+    ]);
   });
 });
 

@@ -5,6 +5,7 @@
 import { describe, expect } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../suite/dma-witnesses.ts';
 import { test } from '../suite/fixtures.ts';
+import { fillable } from '../suite/flavour-scale.ts';
 import { hasUnreachableRam, reachableFreeBytes } from '../suite/proc-files.ts';
 import { dmaReport, memoryAbove, reachComplaints } from '../suite/reach.ts';
 
@@ -15,7 +16,7 @@ const OBJECT = 4 * MIB;
  * Of what is free and within reach when the test begins. The rest is what objects need beside their pages (the arrays of those, page
  * tables), and what the kernel keeps free in each zone before it reclaims (its low watermark, 0.4 %).
  */
-const SHARE = 0.95;
+const share = fillable(0.95);
 
 const wholeObjects = (bytes: number): number => Math.floor(bytes / OBJECT) * OBJECT;
 
@@ -29,7 +30,7 @@ describe.for(everyPair)('tiers, dma-bits %i, %s', { concurrent: true }, ([dmaBit
   test('all that is within reach can be had at once', async ({ guest, gpu, run }) => {
     await gpu.load({ backend: 'shmem' });
     const zones = await guest.zones();
-    const bytes = wholeObjects(reachableFreeBytes(zones, dmaBits) * SHARE);
+    const bytes = wholeObjects(reachableFreeBytes(zones, dmaBits) * share);
     const reach = await run('dma', { bytes, 'object-size': OBJECT, caching }, dmaReport);
     expect(reachComplaints(reach, zones, dmaBits), JSON.stringify(reach)).toEqual([]);
     expect(dmaComplaints(reach.witnesses, dmaBits)).toEqual([]);
@@ -42,7 +43,7 @@ describe('straddle, dma-bits 40', { concurrent: true }, () => {
   test('on a node that lies on both sides, too', async ({ guest, gpu, run }) => {
     await gpu.load({ backend: 'shmem' });
     const zones = await guest.zones();
-    const bytes = wholeObjects(reachableFreeBytes(zones, 40, await guest.ram()) * SHARE);
+    const bytes = wholeObjects(reachableFreeBytes(zones, 40, await guest.ram()) * share);
     const reach = await run('dma', { bytes, 'object-size': OBJECT, caching: 'wc' }, dmaReport);
     expect(reachComplaints(reach, zones, 40), JSON.stringify(reach)).toEqual([]);
     expect(dmaComplaints(reach.witnesses, 40)).toEqual([]);
@@ -90,7 +91,7 @@ describe('the limit', { concurrent: true }, () => {
     await gpu.setDmaBits(32);
     await gpu.load({ backend: 'shmem' });
     const zones = await guest.zones();
-    const bytes = wholeObjects(reachableFreeBytes(zones, 32) * SHARE);
+    const bytes = wholeObjects(reachableFreeBytes(zones, 32) * share);
     const before = await guest.vmstat();
     const reach = await run('dma', { bytes, 'object-size': OBJECT, neighbour: wholeObjects(bytes / 2) }, dmaReport);
     const movedUp =
@@ -113,7 +114,7 @@ describe('the limit', { concurrent: true }, () => {
   test('control: what TTM has upstream swaps, for it gets no memory above 4 GiB', async ({ guest, gpu, run }) => {
     await gpu.load({ backend: 'legacy' });
     const zones = await guest.zones();
-    const bytes = wholeObjects(reachableFreeBytes(zones, 40) * SHARE);
+    const bytes = wholeObjects(reachableFreeBytes(zones, 40) * share);
     const reach = await run('dma', { bytes, 'object-size': OBJECT }, dmaReport);
     expect(reachComplaints(reach, zones, 40)).toEqual(expect.arrayContaining(['not-all-resident', 'swapped']));
   });

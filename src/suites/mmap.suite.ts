@@ -6,9 +6,12 @@ import { describe, expect } from 'vitest';
 import { z } from 'zod';
 import { dmaComplaints } from '../suite/dma-witnesses.ts';
 import { test } from '../suite/fixtures.ts';
+import { scaled } from '../suite/flavour-scale.ts';
 import { programReport } from '../suite/stress-program.ts';
 
 const SHAPE = { objects: 8, 'object-size': 2 ** 20 };
+/** Enough for every kind of move to happen; on a slow kernel more writes fall into each. */
+const ROUNDS = Math.max(40, scaled(80));
 const BYTES = SHAPE.objects * SHAPE['object-size'];
 
 const mmapReport = programReport.extend({
@@ -23,7 +26,7 @@ describe.for([['cached'], ['wc'], ['uc']])('%s', { concurrent: true }, ([caching
 
   test('no write is lost while objects move', async ({ gpu, run, record }) => {
     await gpu.load({ backend: 'shmem' });
-    const { report, witnesses } = await run('mmap', { ...SHAPE, rounds: 80, caching }, mmapReport);
+    const { report, witnesses } = await run('mmap', { ...SHAPE, rounds: ROUNDS, caching }, mmapReport);
     record.metrics['writes'] = report.writes;
     expect(report.ok, report.firstError).toBe(true);
     expect([report.bytesVerified, report.checksumsVerified]).toEqual([BYTES, SHAPE.objects]);

@@ -1,6 +1,20 @@
 import { expect, test } from 'vitest';
 import { healthComplaints, taints } from '../../../src/suite/kernel-health.ts';
 
+const leak = (functions: readonly string[]): string =>
+  [
+    'unreferenced object 0xff11000002a4bcc0 (size 64):',
+    '  comm "modprobe", pid 190, jiffies 4294903107',
+    '  hex dump (first 32 bytes):',
+    '    00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00  ................',
+    '  backtrace (crc 5d1e1a1):',
+    ...functions.map((name) => `    ${name}+0x10/0x20`),
+    '',
+  ].join('\n');
+const LEAK = leak(['__kmalloc_noprof', 'kmemleak_test_init', 'do_one_initcall']);
+const OTHER = leak(['__list_lru_init', 'alloc_super', 'sget_fc']);
+const UPSTREAMS = leak(['__kmalloc_noprof', '__list_lru_init', 'ttm_pool_mgr_init', 'ttm_global_init']);
+
 test('taint flags are named by their bits', () => {
   expect(taints(0)).toEqual([]);
   expect(taints(2 ** 9 + 2 ** 12)).toEqual(['warning', 'out-of-tree module']);
@@ -8,16 +22,22 @@ test('taint flags are named by their bits', () => {
 
 test('a healthy kernel gets no complaint: not where it has no lock validator, nor after an in-kernel test', () => {
   expect(healthComplaints('tainted 0\n')).toEqual([]);
-  expect(
-    healthComplaints(`tainted ${String(2 ** 18)}\n debug_locks:                             1\nleaks 0\n`),
-  ).toEqual([]);
+  expect(healthComplaints(`tainted ${String(2 ** 18)}\n debug_locks:                             1\n`)).toEqual([]);
 });
 
 test('taint, a lock validator that has given up, and leaks are each told', () => {
-  const text = `tainted 512\n debug_locks:                             0\nleaks 2\nunreferenced object 0xffff (size 8):\n`;
+  const text = `tainted 512\n debug_locks:                             0\n${LEAK}${OTHER}`;
   expect(healthComplaints(text)).toEqual([
     'the kernel is tainted: warning',
     'the lock validator has turned itself off, and said nothing',
-    'kmemleak suspects 2 leaks:\nunreferenced object 0xffff (size 8):\n',
+    `kmemleak suspects 2 leaks:\n${LEAK}${OTHER}`,
   ]);
+});
+
+test("upstream's own leak is known by the two functions that it takes, and by nothing less", () => {
+  const health = (leak: string): string[] => healthComplaints(`tainted 0\n${leak}`);
+  expect(health(UPSTREAMS)).toEqual([]);
+  expect(health(UPSTREAMS + LEAK)).toEqual([`kmemleak suspects 1 leaks:\n${LEAK}`]);
+  expect(health(UPSTREAMS.replace('ttm_pool_mgr_init', 'edgpu_init'))).toHaveLength(1);
+  expect(health(UPSTREAMS.replace('__list_lru_init', 'something_else'))).toHaveLength(1);
 });
