@@ -82,7 +82,7 @@ export async function buildKernel(
 ): Promise<KernelBuild> {
   const { unpatched = false, debugInfo = false } = variant;
   const fragment = await readFragments(flavour, variant);
-  const overlay = unpatched ? {} : OVERLAY;
+  const overlay = unpatched || source.complete ? {} : OVERLAY;
   const toolchain = await toolchainIdentity();
   const key = contentKey({
     source: source.identity,
@@ -113,7 +113,7 @@ export async function buildKernel(
     release: (await readFile(path.join(folder, 'release'), 'utf8')).trim(),
     version: source.version,
     flavour,
-    patches: unpatched ? [] : (await readSeries(PATCH_FOLDER)).map(({ name }) => name),
+    patches: unpatched || source.complete ? [] : (await readSeries(PATCH_FOLDER)).map(({ name }) => name),
     ...(debugInfo
       ? { debugModules: path.join(folder, DEBUG_MODULES), gdbScript: path.join(folder, 'vmlinux-gdb.py') }
       : {}),

@@ -1,21 +1,45 @@
 /** Where the kernel's sources come from: Debian's package, or a tree of the user's own, which is never written to. */
 
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+
 import { runBuildCommand } from './build-command.ts';
 import { contentKey } from './content-key.ts';
 import type { DebianPackage, DebianPackages } from './debian-packages.ts';
 import { openUserTree } from './user-tree.ts';
 import type { SourceTree, TreeKind } from './user-tree.ts';
 
-export type KernelSource = SourceTree;
+export interface KernelSource extends SourceTree {
+  /** It has the series and the driver in it, as `kernel edit` lays them out: it is built as it is. */
+  readonly complete: boolean;
+}
+
+const DRIVER_IN_TREE = 'drivers/gpu/drm/edgpu';
 
 /** `folder`, or without one what Debian packages. */
 export async function openKernelSource(folder: string | undefined, packages: DebianPackages): Promise<KernelSource> {
-  return folder === undefined ? debianKernelSource(packages.binaries['linux-source-7.3']) : openUserTree(folder, LINUX);
+  return folder === undefined ? debianKernelSource(packages.binaries['linux-source-7.3']) : userKernelSource(folder);
+}
+
+async function userKernelSource(folder: string): Promise<KernelSource> {
+  const tree = await openUserTree(folder, LINUX);
+  const driver = path.join(folder, DRIVER_IN_TREE);
+  const files = (await readdir(driver).catch(() => []))
+    .filter((name) => /\.[ch]$|^Kconfig$|^Makefile$/.test(name))
+    .sort();
+  if (!files.includes('Kconfig')) return { ...tree, complete: false };
+  // The driver's files may be links to where it is worked on: what counts is where they lead.
+  const contents = await Promise.all(
+    files.map(async (name) => [name, await readFile(path.join(driver, name))] as const),
+  );
+  const identity = contentKey({ tree: tree.identity, driver: contentKey(Object.fromEntries(contents)) });
+  return { ...tree, identity, complete: true };
 }
 
 function debianKernelSource({ version, identity, file }: DebianPackage): KernelSource {
   return {
     version,
+    complete: false,
     misfit: 'infrastructure',
     identity,
     treeName: contentKey({ identity }),

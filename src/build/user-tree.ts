@@ -121,7 +121,7 @@ async function copyFiles({ tree, files, target, except, into }: Copy, { log, sig
   await writeFile(listFile, files.filter((file) => !hands.has(file)).join('\n'));
   // Reading all of it twice only pays when most of it is there already.
   const compare = into === 'nothing' ? [] : ['--checksum'];
-  const options = ['-rlp', ...compare, `--files-from=${listFile}`, '--ignore-missing-args'];
+  const options = ['-rlp', '--copy-unsafe-links', ...compare, `--files-from=${listFile}`, '--ignore-missing-args'];
   const argv = ['rsync', ...options, `${tree}/`, target] as const;
   await runBuildCommand({ what: `Copying ${tree}`, argv, cwd: path.dirname(target), log, signal });
 }

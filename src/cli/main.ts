@@ -1,10 +1,11 @@
 /** The command line: verbs, options, and what becomes of every error. */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import type { ReportFiles } from '../report/report-files.ts';
 import { EDITABLE_FOLDER } from '../build/editable-kernel.ts';
 import { EXIT_CODES, RigError } from '../util/rig-error.ts';
 import { kernelBaselineVerb } from './baseline-verb.ts';
 import { benchVerb } from './bench-verb.ts';
+import { bisectStepVerb, bisectVerb, type BisectOptions } from './bisect-verb.ts';
 import { buildVerb, type BuildVerbOptions } from './build-verb.ts';
 import { doctorVerb } from './doctor-verb.ts';
 import { kernelCheckVerb, kernelEditVerb, kernelRefreshVerb } from './kernel-verb.ts';
@@ -19,6 +20,7 @@ import {
   maxVmsOption,
   unpatchedOption,
   type BaselineOptions,
+  parseRate,
   type BenchOptions,
   type MachineOptions,
   type RunOptions,
@@ -56,6 +58,7 @@ function program(session: Session, exit: SetExitCode): Command {
   addBenchOptions(root.command('bench').description('measure, and compare with what upstream has'))
     .argument('[bench...]', 'benches to run; all of them by default')
     .action(async (benches: string[], options: BenchOptions) => exit(await benchVerb(benches, options, session)));
+  addBisectCommands(root, session, exit);
   addKernelVerbs(root.command('kernel').description('work with the patch series'), session, exit);
   root
     .command('report <file>')
@@ -96,6 +99,32 @@ function addKernelVerbs(kernel: Command, session: Session, exit: SetExitCode): v
   )
     .addOption(maxVmsOption())
     .action(async (options: BaselineOptions) => exit(await kernelBaselineVerb(options, session)));
+}
+
+function addBisectCommands(root: Command, session: Session, exit: SetExitCode): void {
+  root
+    .command('bisect')
+    .description('find the commit of a kernel tree since which tests fail')
+    .argument('[suite...]', 'suites to run; all of them by default')
+    .requiredOption('--good <commit>', 'one with which they pass')
+    .requiredOption('--bad <commit>', 'a later one, with which they fail')
+    .option('--kernel-src <dir>', 'the tree; what "kernel edit" lays out by default')
+    .option('--filter <regex>', 'only tests whose full name matches')
+    .addOption(
+      new Option(
+        '--rate <k/n>',
+        'how often they fail with a bad kernel: by it a commit has to pass more than once',
+      ).argParser(parseRate),
+    )
+    .option('--machine <name>', 'machine profile')
+    .option('--dma-bits <list>', 'address widths of the device')
+    .option('--backend <name>', "what the driver's objects live in")
+    .option('--flavour <name>', "what the guest's kernel watches for")
+    .action(async (suites: string[], options: BisectOptions) => exit(await bisectVerb(suites, options, session)));
+  root
+    .command('bisect-step', { hidden: true })
+    .argument('<file>', 'what bisect wrote for it')
+    .action(async (file: string) => exit(await bisectStepVerb(file, session)));
 }
 
 function exitCodeOf(error: unknown): number {

@@ -227,3 +227,10 @@ function parseCount(text: string): number {
   if (Number.isSafeInteger(value) && value > 0) return value;
   throw new InvalidArgumentError('Give a positive whole number.');
 }
+
+/** "3/20": failures of runs. */
+export function parseRate(text: string): { failures: number; runs: number } {
+  const [, failures, runs] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
+  if (failures === undefined || runs === undefined) throw new InvalidArgumentError('Give it as failures/runs: 3/20.');
+  return { failures: Number(failures), runs: Number(runs) };
+}

@@ -39,12 +39,12 @@ export async function runVitest(request: VitestRequest, { progress, signal }: Se
       process.off(name, theirs);
     }
   }
-  const cancel = (): void => void vitest.cancelCurrentRun('keyboard-input');
-  signal.addEventListener('abort', cancel, { once: true });
+  const stop = cancelWhenAborted(signal, () => void vitest.cancelCurrentRun('keyboard-input'));
   try {
-    await vitest.start();
+    // It may have been aborted while vitest was loaded.
+    if (!signal.aborted) await vitest.start();
   } finally {
-    signal.removeEventListener('abort', cancel);
+    stop();
     await vitest.close();
     // A test that is cancelled while its VM boots does not wait for that VM's end.
     await untilQemusAreGone(request.rig.artifacts);
@@ -53,4 +53,20 @@ export async function runVitest(request: VitestRequest, { progress, signal }: Se
   }
   signal.throwIfAborted();
   return reporter;
+}
+
+const CANCEL_AGAIN_MS = 500;
+
+/** Again and again: vitest forgets what it is asked before it has workers. Returns the way to stop. */
+function cancelWhenAborted(signal: AbortSignal, cancel: () => void): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const start = (): void => {
+    cancel();
+    timer = setInterval(cancel, CANCEL_AGAIN_MS);
+  };
+  signal.addEventListener('abort', start, { once: true });
+  return () => {
+    signal.removeEventListener('abort', start);
+    clearInterval(timer);
+  };
 }

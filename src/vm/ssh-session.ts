@@ -146,7 +146,7 @@ export class SshSession {
 }
 
 /** Far more than any program of ours says; without a bound a loop in the guest would take the host's memory. */
-const MOST_OUTPUT = 32 * 2 ** 20;
+const MOST_OUTPUT = 16 * 2 ** 20;
 
 function collectOutput(channel: ClientChannel): Promise<Omit<CommandResult, 'durationMs'>> {
   const stdout: Buffer[] = [];

@@ -6,7 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -114,8 +114,8 @@ export class Sandbox {
   /** Fills the disk up to the last so many KiB; returns the way to give the space back. */
   async fill(leaveKiB: number): Promise<() => Promise<void>> {
     const filler = path.join(this.#root, this.#folder, 'filler');
-    const { stdout } = await execa('df', ['--output=avail', '-k', path.dirname(filler)]);
-    const available = Number(stdout.trim().split('\n').at(-1));
+    const { bavail, bsize } = await statfs(path.dirname(filler));
+    const available = (bavail * bsize) / 1024;
     await execa('fallocate', ['-l', `${String(available - leaveKiB)}K`, filler]);
     return () => rm(filler);
   }

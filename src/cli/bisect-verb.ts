@@ -1,0 +1,137 @@
+/** `dgpu-rig bisect`: the commit of a kernel tree since which tests fail, by `git bisect run` with builds from the cache. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { execa } from 'execa';
+import { z } from 'zod';
+import { bisect, openBisectTree } from '../build/bisect-tree.ts';
+import { EDITABLE_FOLDER } from '../build/editable-kernel.ts';
+import { git } from '../build/git.ts';
+import { repositoryPath } from '../config/paths.ts';
+import { elapsed } from '../report/elapsed.ts';
+import { suiteFiles } from '../suite/suite-files.ts';
+import { GIT_ANSWERS, judgeCommit, runsNeeded, type FailureRate, type Judgement } from './bisect-judgement.ts';
+import type { Session } from './session.ts';
+
+export interface BisectOptions {
+  readonly good: string;
+  readonly bad: string;
+  readonly kernelSrc?: string;
+  readonly filter?: string;
+  readonly rate?: FailureRate;
+  readonly machine?: string;
+  readonly dmaBits?: string;
+  readonly backend?: string;
+  readonly flavour?: string;
+}
+
+/** What a step has to know; it is a process of its own, started by git. */
+const stepFile = z.object({
+  tree: z.string(),
+  /** For `run`. */
+  arguments: z.array(z.string()),
+  runs: z.number(),
+  log: z.string(),
+});
+
+const loggedStep = z.object({
+  commit: z.string(),
+  subject: z.string(),
+  judgement: z.enum(['good', 'bad', 'skip', 'stop']),
+  exitCodes: z.array(z.number()),
+  durationMs: z.number(),
+});
+
+type LoggedStep = z.infer<typeof loggedStep>;
+
+export async function bisectVerb(suites: readonly string[], options: BisectOptions, session: Session): Promise<number> {
+  await suiteFiles(suites);
+  const { progress, signal } = session;
+  const runs = runsNeeded(options.rate);
+  const tree = await openBisectTree(options.kernelSrc ?? EDITABLE_FOLDER, options, signal);
+  const scratch = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-bisect-'));
+  const log = path.join(scratch, 'log');
+  try {
+    await writeFile(log, '');
+    const step = { tree: tree.folder, arguments: runArguments(suites, options), runs, log };
+    const file = path.join(scratch, 'step.json');
+    await writeFile(file, JSON.stringify(step));
+    progress.print(
+      `Bisecting in ${tree.folder}; a commit is good when it passes ${String(runs)} of ${String(runs)} runs.`,
+    );
+    const found = await bisect(tree, [repositoryPath('dgpu-rig'), 'bisect-step', file], signal);
+    progress.stop();
+    const steps = await readSteps(log);
+    process.stdout.write(`\n${steps.map(stepLine).join('\n')}\n\n`);
+    if ('commit' in found) {
+      process.stdout.write(`First bad commit: ${found.commit.slice(0, 12)} ${found.subject}\n`);
+      return 0;
+    }
+    const lines = found.candidates.map(({ commit, subject }) => `  ${commit.slice(0, 12)} ${subject}`);
+    process.stdout.write(
+      `The first bad commit is one of these; those between could not be judged:\n${lines.join('\n')}\n`,
+    );
+    return 0;
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** One commit, checked out by git: what `git bisect run` calls. */
+export async function bisectStepVerb(file: string, { signal }: Session): Promise<number> {
+  const step = stepFile.parse(JSON.parse(await readFile(file, 'utf8')));
+  const [commit = '', subject = ''] = (await git(step.tree, ['log', '-1', '--format=%H%n%s'])).trim().split('\n');
+  const start = performance.now();
+  const exitCodes: number[] = [];
+  const judgement = await judgeCommit(step.runs, async (index) => {
+    process.stdout.write(`\n${commit.slice(0, 12)} ${subject}: run ${String(index)} of at most ${String(step.runs)}\n`);
+    const code = await runOnce(step, signal);
+    exitCodes.push(code);
+    return code;
+  });
+  const durationMs = Math.round(performance.now() - start);
+  await writeFile(step.log, `${JSON.stringify({ commit, subject, judgement, exitCodes, durationMs })}\n`, {
+    flag: 'a',
+  });
+  return GIT_ANSWERS[judgement];
+}
+
+async function runOnce(step: z.infer<typeof stepFile>, signal: AbortSignal): Promise<number> {
+  const argv = ['run', ...step.arguments, '--kernel-src', step.tree];
+  const { exitCode } = await execa(repositoryPath('dgpu-rig'), argv, {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    reject: false,
+    cancelSignal: signal,
+    forceKillAfterDelay: 30_000,
+  });
+  signal.throwIfAborted();
+  // Without one it was killed.
+  return exitCode ?? -1;
+}
+
+function runArguments(suites: readonly string[], options: BisectOptions): string[] {
+  const passedOn = {
+    filter: '--filter',
+    machine: '--machine',
+    dmaBits: '--dma-bits',
+    backend: '--backend',
+    flavour: '--flavour',
+  } as const;
+  const given = Object.entries(passedOn).flatMap(([name, flag]) => {
+    const value = options[name as keyof typeof passedOn];
+    return value === undefined ? [] : [flag, value];
+  });
+  return [...suites, ...given];
+}
+
+async function readSteps(log: string): Promise<LoggedStep[]> {
+  const lines = (await readFile(log, 'utf8')).split('\n').filter((line) => line !== '');
+  return lines.map((line) => loggedStep.parse(JSON.parse(line)));
+}
+
+const WORDS: Readonly<Record<Judgement, string>> = { good: 'good', bad: 'BAD ', skip: 'skip', stop: 'stop' };
+
+function stepLine({ commit, subject, judgement, exitCodes, durationMs }: LoggedStep): string {
+  const exits = `exit ${exitCodes.join(', ')}`;
+  return `${WORDS[judgement]}  ${commit.slice(0, 12)}  ${subject}  (${exits}; ${elapsed(durationMs)})`;
+}

@@ -1,0 +1,107 @@
+/** Bisecting: how commits are judged, and `git bisect run` over a real little history with a step that is no rig. */
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { bisect, openBisectTree } from '../../../src/build/bisect-tree.ts';
+import { git } from '../../../src/build/git.ts';
+import { GIT_ANSWERS, judgeCommit, judgeExit, runsNeeded } from '../../../src/cli/bisect-judgement.ts';
+
+const NEVER = new AbortController().signal;
+
+describe('a commit is judged', () => {
+  test.for([
+    [0, 'good'],
+    [1, 'bad'],
+    [2, 'skip'],
+    [3, 'bad'],
+    [4, 'skip'],
+    [5, 'skip'],
+    [130, 'stop'],
+    [-1, 'stop'],
+  ] as const)('exit code %i: %s', ([code, judgement]) => expect(judgeExit(code)).toBe(judgement));
+
+  test('by its first failure, and good only when it passes every time', async () => {
+    const answers = (codes: readonly number[]): Promise<[string, number]> => {
+      let asked = 0;
+      const run = (): Promise<number> => Promise.resolve(codes[asked++] ?? 0);
+      return judgeCommit(5, run).then((judgement) => [judgement, asked]);
+    };
+    expect(await answers([0, 0, 1])).toEqual(['bad', 3]);
+    expect(await answers([0, 4])).toEqual(['skip', 2]);
+    expect(await answers([])).toEqual(['good', 5]);
+  });
+
+  test('as often as its failure rate makes necessary', () => {
+    expect(runsNeeded(undefined)).toBe(1);
+    expect(runsNeeded({ failures: 5, runs: 5 })).toBe(1);
+    expect(runsNeeded({ failures: 1, runs: 2 })).toBe(7);
+    expect(runsNeeded({ failures: 1, runs: 10 })).toBe(44);
+    for (const failures of [1, 3, 7, 19]) {
+      expect((1 - failures / 20) ** runsNeeded({ failures, runs: 20 })).toBeLessThan(0.01);
+    }
+    expect(() => runsNeeded({ failures: 0, runs: 10 })).toThrow(/can't be bisected/);
+  });
+
+  test('in words that git understands', () => expect(GIT_ANSWERS).toEqual({ good: 0, bad: 1, skip: 125, stop: 128 }));
+});
+
+describe('a history', () => {
+  let origin: string;
+  let commits: string[];
+  const before = process.env['DGPU_RIG_CACHE'];
+
+  beforeEach(async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
+    process.env['DGPU_RIG_CACHE'] = path.join(folder, 'cache');
+    origin = path.join(folder, 'origin');
+    await mkdir(origin);
+    await git(origin, ['init', '--quiet', '--initial-branch=rig']);
+    commits = [];
+    for (let version = 0; version < 16; version++) {
+      await writeFile(path.join(origin, 'version'), String(version));
+      await git(origin, ['add', 'version']);
+      await git(origin, ['commit', '--quiet', '-m', `version ${String(version)}`]);
+      commits.push((await git(origin, ['rev-parse', 'HEAD'])).trim());
+    }
+  });
+
+  afterEach(async () => {
+    await rm(path.dirname(origin), { recursive: true });
+    if (before === undefined) delete process.env['DGPU_RIG_CACHE'];
+    else process.env['DGPU_RIG_CACHE'] = before;
+  });
+
+  const search = async (script: string): ReturnType<typeof bisect> => {
+    const tree = await openBisectTree(origin, { good: 'HEAD~15', bad: 'HEAD' }, NEVER);
+    return bisect(tree, ['sh', '-c', `v=$(cat version); ${script}`], NEVER);
+  };
+
+  test('leads to the commit since which the step says bad, and leaves the tree alone', async () => {
+    await writeFile(path.join(origin, 'version'), 'edited, and not committed');
+    expect(await search('test $v -lt 11')).toEqual({ commit: commits[11], subject: 'version 11' });
+    expect(await readFile(path.join(origin, 'version'), 'utf8')).toBe('edited, and not committed');
+    // Again, with a clone that is there already.
+    expect(await search('test $v -lt 3')).toEqual({ commit: commits[3], subject: 'version 3' });
+  });
+
+  test('goes around commits that can not be judged', async () => {
+    expect(await search('test $v = 7 && exit 125; test $v -lt 11')).toMatchObject({ commit: commits[11] });
+  });
+
+  test('names all that may be it when those between can not be judged', async () => {
+    const found = await search('test $v -ge 9 && test $v -le 11 && exit 125; test $v -lt 10');
+    expect(found).toHaveProperty('candidates');
+    const subjects = 'candidates' in found ? found.candidates.map(({ subject }) => subject) : [];
+    expect(subjects.sort()).toEqual(['version 10', 'version 11', 'version 12', 'version 9']);
+  });
+
+  test('a step that asks to stop is heard', async () => {
+    await expect(search('exit 128')).rejects.toMatchObject({ failureClass: 'infrastructure' });
+  });
+
+  test('a range that is none is refused', async () => {
+    await expect(openBisectTree(origin, { good: 'HEAD', bad: 'HEAD~3' }, NEVER)).rejects.toThrow(/no ancestor/);
+    await expect(openBisectTree(origin, { good: 'nowhere', bad: 'HEAD' }, NEVER)).rejects.toThrow(/no commit named/);
+  });
+});
