@@ -11,7 +11,9 @@
  *		wedged; vram_generation; pins: by dma-buf importers and kernel
  *		mappings; reclaimed_pages and evicted_pages: taken from objects
  *		by the shrinker and by "evict"; to_vram_bytes and
- *		from_vram_bytes: moved, both for a move within VRAM.
+ *		from_vram_bytes: moved, both for a move within VRAM;
+ *		saved_bytes and restored_bytes: of VRAM, for a system sleep;
+ *		sleeps_refused and objects_lost: what should be 0.
  * lru		One line for each object on the lists, the next one to be
  *		evicted first: manager (system, vram, or unevictable: pinned,
  *		swapped out or without pages), priority, bytes, pins.
@@ -62,6 +64,10 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 	seq_printf(m, "evicted_pages: %ld\n", atomic_long_read(&counters->evicted_pages));
 	seq_printf(m, "to_vram_bytes: %lld\n", atomic64_read(&counters->to_vram));
 	seq_printf(m, "from_vram_bytes: %lld\n", atomic64_read(&counters->from_vram));
+	seq_printf(m, "saved_bytes: %llu\n", edgpu->pm.saved);
+	seq_printf(m, "restored_bytes: %llu\n", edgpu->pm.restored);
+	seq_printf(m, "sleeps_refused: %u\n", edgpu->pm.refused);
+	seq_printf(m, "objects_lost: %u\n", edgpu->pm.lost);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(edgpu_stats);

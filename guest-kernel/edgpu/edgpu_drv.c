@@ -37,28 +37,42 @@
  * drivers may be waited for, except for their fences: a reset or removal of the
  * device waits for the end.
  *
- * Return: 0, -ENODEV if it is gone, -EIO if it is wedged, -EINTR.
+ * Waits while the device sleeps.
+ *
+ * Return: 0, -ENODEV if it is gone, -EIO if it is wedged, -ERESTARTSYS.
  */
 int edgpu_enter(struct edgpu_device *edgpu, int *idx)
 {
 	int ret;
 
-	if (!drm_dev_enter(&edgpu->drm, idx))
-		return -ENODEV;
+	/*
+	 * Not within drm_dev_enter(), which a removal waits for. The freezer
+	 * interrupts it as well, and then nobody notices.
+	 */
+	for (;;) {
+		ret = wait_event_interruptible(edgpu->pm.awake, !edgpu_pm_is_asleep(&edgpu->pm));
+		if (!ret && down_read_interruptible(&edgpu->reset_sem))
+			ret = -ERESTARTSYS;
+		if (ret)
+			return ret;
+		if (!edgpu_pm_is_asleep(&edgpu->pm))
+			break;
+		up_read(&edgpu->reset_sem);
+	}
 
-	ret = down_read_interruptible(&edgpu->reset_sem);
-	if (ret)
-		goto err_exit;
+	ret = -ENODEV;
+	if (!drm_dev_enter(&edgpu->drm, idx))
+		goto err_up;
 
 	ret = -EIO;
 	if (READ_ONCE(edgpu->wedged))
-		goto err_up;
+		goto err_exit;
 	return 0;
 
-err_up:
-	up_read(&edgpu->reset_sem);
 err_exit:
 	drm_dev_exit(*idx);
+err_up:
+	up_read(&edgpu->reset_sem);
 	return ret;
 }
 
@@ -69,8 +83,8 @@ err_exit:
  */
 void edgpu_exit(struct edgpu_device *edgpu, int idx)
 {
-	up_read(&edgpu->reset_sem);
 	drm_dev_exit(idx);
+	up_read(&edgpu->reset_sem);
 }
 
 static char *edgpu_backend = "shmem";
@@ -256,6 +270,7 @@ static int edgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return PTR_ERR(edgpu);
 	edgpu->pdev = pdev;
 	init_rwsem(&edgpu->reset_sem);
+	init_waitqueue_head(&edgpu->pm.awake);
 	pci_set_drvdata(pdev, edgpu);
 
 	ret = edgpu_init_backend(edgpu);
@@ -285,8 +300,16 @@ static int edgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 	edgpu_engines_start(edgpu);
 
+	ret = edgpu_pm_init(edgpu);
+	if (ret) {
+		edgpu_engines_stop(edgpu);
+		edgpu_shrinker_fini(edgpu);
+		return ret;
+	}
+
 	ret = drm_dev_register(&edgpu->drm, 0);
 	if (ret) {
+		edgpu_pm_fini(edgpu);
 		edgpu_engines_stop(edgpu);
 		edgpu_shrinker_fini(edgpu);
 		return ret;
@@ -306,6 +329,7 @@ static void edgpu_remove(struct pci_dev *pdev)
 	struct edgpu_device *edgpu = pci_get_drvdata(pdev);
 
 	drm_dev_unplug(&edgpu->drm);
+	edgpu_pm_fini(edgpu);
 	edgpu_shrinker_fini(edgpu);
 	edgpu_engines_wait_idle(edgpu);
 	edgpu_engines_stop(edgpu);

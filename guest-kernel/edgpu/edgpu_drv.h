@@ -10,6 +10,7 @@
 #include <drm/drm_device.h>
 #include <drm/ttm/ttm_device.h>
 
+#include "edgpu_pm.h"
 #include "edgpu_regs.h"
 #include "edgpu_ring.h"
 #include "edgpu_tt.h"
@@ -78,6 +79,8 @@ struct edgpu_device {
 	atomic_t pins;
 	/** @counters: for debugfs */
 	struct edgpu_counters counters;
+	/** @pm: its sleep */
+	struct edgpu_pm pm;
 	/** @shrinker: takes pages of idle objects under memory pressure */
 	struct shrinker *shrinker;
 };
@@ -120,7 +123,6 @@ void edgpu_exit(struct edgpu_device *edgpu, int idx);
 void edgpu_debugfs_init(struct drm_minor *minor);
 #endif
 
-extern const struct dev_pm_ops edgpu_pm_ops;
 extern const struct pci_error_handlers edgpu_reset_handlers;
 
 #endif

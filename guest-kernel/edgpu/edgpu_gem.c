@@ -155,6 +155,8 @@ static int edgpu_gem_access(struct vm_area_struct *vma, unsigned long addr,
 	struct ttm_buffer_object *bo = vma->vm_private_data;
 	int ret, idx;
 
+	if (edgpu_pm_is_asleep(&to_edgpu(bo->base.dev)->pm))
+		return -EBUSY;
 	if (!drm_dev_enter(bo->base.dev, &idx))
 		return -ENODEV;
 	ret = ttm_bo_vm_access(vma, addr, buf, len, write);

@@ -60,6 +60,21 @@ out_free:
 	return ret;
 }
 
+/**
+ * edgpu_move_copy() - copy by the engine that moves objects, and wait for it
+ * @edgpu: the device, within drm_dev_enter()
+ * @src: from
+ * @dst: to
+ * @size: bytes
+ *
+ * Return: 0 or a negative error code.
+ */
+int edgpu_move_copy(struct edgpu_device *edgpu, const struct edgpu_span *src,
+		    const struct edgpu_span *dst, u64 size)
+{
+	return move_run(&edgpu->rings[EDGPU_MOVE_ENGINE], src, dst, size);
+}
+
 /* System memory that was never written to needs no copy. */
 static bool move_has_content(struct ttm_buffer_object *bo)
 {

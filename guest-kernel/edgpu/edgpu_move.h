@@ -4,6 +4,8 @@
 
 #include <linux/types.h>
 
+struct edgpu_device;
+struct edgpu_span;
 struct ttm_buffer_object;
 struct ttm_operation_ctx;
 struct ttm_place;
@@ -12,5 +14,8 @@ struct ttm_resource;
 int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
 		  struct ttm_operation_ctx *ctx, struct ttm_resource *new_mem,
 		  struct ttm_place *hop);
+
+int edgpu_move_copy(struct edgpu_device *edgpu, const struct edgpu_span *src,
+		    const struct edgpu_span *dst, u64 size);
 
 #endif

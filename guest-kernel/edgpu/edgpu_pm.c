@@ -1,24 +1,253 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * System sleep, at its simplest: VRAM goes to system memory before, and stays
- * there after. This can fail for lack of memory; no contract yet.
+ * System sleep, which costs VRAM its content.
+ *
+ * All that takes memory or time, or can fail, happens in the PM notifiers: VRAM
+ * is saved before anything is frozen, and brought back when everything runs
+ * again. In between ioctls and CPU faults wait. What is left for the callbacks
+ * of the device is to stop and start the engines.
  */
 
-#include <linux/pm.h>
+#include <linux/dma-mapping.h>
+#include <linux/highmem.h>
+#include <linux/module.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/suspend.h>
 
+#include <drm/drm_drv.h>
+#include <drm/drm_managed.h>
+#include <drm/drm_print.h>
+#include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_resource.h>
+#if __has_include(<drm/ttm/ttm_sleep.h>)
+#include <drm/ttm/ttm_sleep.h>
+#define EDGPU_PM_SAVES
+#endif
 
+#include "edgpu_access.h"
 #include "edgpu_drv.h"
 #include "edgpu_engine.h"
+#include "edgpu_gem.h"
+#include "edgpu_job.h"
+#include "edgpu_move.h"
+#include "edgpu_pm.h"
+#include "edgpu_shrinker.h"
 
-/* Before swapping is forbidden, unlike in suspend. */
-static int edgpu_pm_prepare(struct device *dev)
+/* More than TTM copies at once. */
+#define EDGPU_PM_MAX_PAGES	(SZ_4M / PAGE_SIZE)
+/* An engine that fails is reset, and may be better after. */
+#define EDGPU_PM_TRIES		3
+
+static bool edgpu_skip_vram_save;
+module_param_named(skip_vram_save, edgpu_skip_vram_save, bool, 0644);
+MODULE_PARM_DESC(skip_vram_save, "For tests of tests: lose what is in VRAM when the system sleeps (default: no)");
+
+#ifdef EDGPU_PM_SAVES
+
+static int pm_map_pages(struct edgpu_device *edgpu, struct page **pages, unsigned int count)
 {
-	struct edgpu_device *edgpu = dev_get_drvdata(dev);
+	struct device *dev = &edgpu->pdev->dev;
+	dma_addr_t *addrs = edgpu->pm.addrs;
+	unsigned int i;
 
+	for (i = 0; i < count; i++) {
+		addrs[i] = dma_map_page_attrs(dev, pages[i], 0, PAGE_SIZE, DMA_BIDIRECTIONAL,
+					      DMA_ATTR_REQUIRE_COHERENT);
+		if (dma_mapping_error(dev, addrs[i]))
+			break;
+	}
+	return i;
+}
+
+static void pm_unmap_pages(struct edgpu_device *edgpu, unsigned int count)
+{
+	struct device *dev = &edgpu->pdev->dev;
+
+	while (count--)
+		dma_unmap_page_attrs(dev, edgpu->pm.addrs[count], PAGE_SIZE, DMA_BIDIRECTIONAL,
+				     DMA_ATTR_REQUIRE_COHERENT);
+}
+
+static int pm_copy_by_engine(struct edgpu_device *edgpu, struct ttm_buffer_object *bo,
+			     u64 offset, u64 size, bool restore)
+{
+	struct edgpu_span vram = edgpu_span(bo->resource, NULL, offset);
+	struct edgpu_span pages = { .pages = edgpu->pm.addrs };
+	unsigned int tries;
+	int ret = -EIO;
+
+	for (tries = 0; ret == -EIO && tries < EDGPU_PM_TRIES; tries++) {
+		if (READ_ONCE(edgpu->wedged))
+			break;
+		ret = restore ? edgpu_move_copy(edgpu, &pages, &vram, size) :
+				edgpu_move_copy(edgpu, &vram, &pages, size);
+	}
+	return ret;
+}
+
+/* Without the engines, where the CPU sees it: slow, but they may be broken. */
+static int pm_copy_by_cpu(struct edgpu_device *edgpu, struct ttm_buffer_object *bo,
+			  u64 offset, struct page **pages, unsigned int count, bool restore)
+{
+	unsigned int i;
+	int len;
+
+	for (i = 0; i < count; i++) {
+		void *page = kmap_local_page(pages[i]);
+
+		len = edgpu_bo_access_memory(bo, offset + ((u64)i << PAGE_SHIFT), page,
+					     PAGE_SIZE, restore);
+		kunmap_local(page);
+		if (len < 0)
+			return len;
+		cond_resched();
+	}
+	/* Whatever was read from a device that has gone away means nothing. */
+	return edgpu_is_alive(edgpu) ? 0 : -EIO;
+}
+
+static int pm_copy(struct ttm_buffer_object *bo, u64 offset, struct page **pages,
+		   unsigned int count, bool restore)
+{
+	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
+	u64 size = (u64)count << PAGE_SHIFT;
+	unsigned int mapped;
+	int ret = -ENOMEM, idx;
+
+	if (WARN_ON_ONCE(count > EDGPU_PM_MAX_PAGES))
+		return -EINVAL;
+	if (!drm_dev_enter(&edgpu->drm, &idx))
+		return -ENODEV;
+
+	mapped = pm_map_pages(edgpu, pages, count);
+	if (mapped == count)
+		ret = pm_copy_by_engine(edgpu, bo, offset, size, restore);
+	pm_unmap_pages(edgpu, mapped);
+	if (ret && !READ_ONCE(edgpu->wedged))
+		ret = pm_copy_by_cpu(edgpu, bo, offset, pages, count, restore);
+	drm_dev_exit(idx);
+
+	if (!ret && restore)
+		edgpu->pm.restored += size;
+	else if (!ret)
+		edgpu->pm.saved += size;
+	return ret;
+}
+
+static bool pm_wanted(struct ttm_buffer_object *bo)
+{
+	return !edgpu_skip_vram_save;
+}
+
+static void pm_restored(struct ttm_buffer_object *bo, int error)
+{
+	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
+
+	/* The content is of this VRAM now, whatever was lost on the way. */
+	edgpu_vram_lost(edgpu, bo->resource);
+	if (!error)
+		return;
+
+	edgpu->pm.lost++;
+	if (edgpu_bo_is_ours(bo))
+		to_edgpu_bo(bo)->error = -EIO;
+}
+
+static const struct ttm_sleep_funcs edgpu_sleep_funcs = {
+	.copy = pm_copy,
+	.wanted = pm_wanted,
+	.restored = pm_restored,
+};
+
+static int pm_save(struct edgpu_device *edgpu)
+{
+	return ttm_device_save(&edgpu->ttm, ttm_manager_type(&edgpu->ttm, TTM_PL_VRAM),
+			       &edgpu_sleep_funcs);
+}
+
+static int pm_restore(struct edgpu_device *edgpu)
+{
+	return ttm_device_restore(&edgpu->ttm);
+}
+
+#else /* a kernel without it, for comparison: objects move out, and don't come back */
+
+static int pm_save(struct edgpu_device *edgpu)
+{
+	if (edgpu_skip_vram_save)
+		return 0;
 	return ttm_resource_manager_evict_all(&edgpu->ttm,
 					      ttm_manager_type(&edgpu->ttm, TTM_PL_VRAM));
+}
+
+static int pm_restore(struct edgpu_device *edgpu)
+{
+	return 0;
+}
+
+#endif
+
+/* Let in those who wait. */
+static void pm_wake_up(struct edgpu_device *edgpu)
+{
+	WRITE_ONCE(edgpu->pm.asleep, false);
+	wake_up_all(&edgpu->pm.awake);
+}
+
+static int pm_fall_asleep(struct edgpu_device *edgpu, bool hibernation)
+{
+	int ret = 0;
+
+	/* Whoever is in comes out, and nobody else gets in. */
+	WRITE_ONCE(edgpu->pm.asleep, true);
+	down_write(&edgpu->reset_sem);
+	edgpu_engines_wait_idle(edgpu);
+	up_write(&edgpu->reset_sem);
+
+	/* What is in a VRAM that does not answer any more is lost already. */
+	if (!READ_ONCE(edgpu->wedged))
+		ret = pm_save(edgpu);
+	/* So that it can be swapped out, and need not be part of the image. */
+	if (!ret && hibernation)
+		edgpu_evict_system(edgpu);
+	if (!ret)
+		return 0;
+
+	edgpu->pm.refused++;
+	drm_warn(&edgpu->drm, "no sleep: what is in VRAM can't be saved: %d\n", ret);
+	pm_wake_up(edgpu);
+	return ret;
+}
+
+static void pm_come_back(struct edgpu_device *edgpu)
+{
+	int ret = pm_restore(edgpu);
+
+	if (ret)
+		drm_err(&edgpu->drm, "objects in VRAM have lost their content: %d\n", ret);
+	pm_wake_up(edgpu);
+}
+
+static int edgpu_pm_notify(struct notifier_block *nb, unsigned long event, void *data)
+{
+	struct edgpu_device *edgpu = container_of(nb, struct edgpu_device, pm.notifier);
+
+	switch (event) {
+	case PM_SUSPEND_PREPARE:
+	case PM_RESTORE_PREPARE:
+		return notifier_from_errno(pm_fall_asleep(edgpu, false));
+	case PM_HIBERNATION_PREPARE:
+		return notifier_from_errno(pm_fall_asleep(edgpu, true));
+	case PM_POST_SUSPEND:
+	case PM_POST_HIBERNATION:
+	case PM_POST_RESTORE:
+		pm_come_back(edgpu);
+		return NOTIFY_OK;
+	default:
+		return NOTIFY_DONE;
+	}
 }
 
 static int edgpu_pm_suspend(struct device *dev)
@@ -30,6 +259,7 @@ static int edgpu_pm_suspend(struct device *dev)
 	return 0;
 }
 
+/* A device that does not come back is wedged then; the system comes back anyway. */
 static int edgpu_pm_resume(struct device *dev)
 {
 	edgpu_engines_start(dev_get_drvdata(dev));
@@ -37,6 +267,35 @@ static int edgpu_pm_resume(struct device *dev)
 }
 
 const struct dev_pm_ops edgpu_pm_ops = {
-	.prepare = edgpu_pm_prepare,
 	SYSTEM_SLEEP_PM_OPS(edgpu_pm_suspend, edgpu_pm_resume)
 };
+
+/**
+ * edgpu_pm_init() - have VRAM survive a system sleep
+ * @edgpu: the device, with its engines running
+ *
+ * Return: 0 or a negative error code.
+ */
+int edgpu_pm_init(struct edgpu_device *edgpu)
+{
+	struct edgpu_pm *pm = &edgpu->pm;
+
+	pm->addrs = drmm_kcalloc(&edgpu->drm, EDGPU_PM_MAX_PAGES, sizeof(*pm->addrs), GFP_KERNEL);
+	if (!pm->addrs)
+		return -ENOMEM;
+
+	pm->notifier.notifier_call = edgpu_pm_notify;
+	return register_pm_notifier(&pm->notifier);
+}
+
+/**
+ * edgpu_pm_fini() - the reverse
+ * @edgpu: the device, unplugged
+ */
+void edgpu_pm_fini(struct edgpu_device *edgpu)
+{
+	unregister_pm_notifier(&edgpu->pm.notifier);
+	/* It goes while the system falls asleep: nobody is to wait for that. */
+	if (edgpu_pm_is_asleep(&edgpu->pm))
+		pm_come_back(edgpu);
+}

@@ -50,6 +50,9 @@ int edgpu_gem_pin(struct drm_gem_object *gem)
 
 	if (!(bo->placement & EDGPU_PLACEMENT_SYSTEM))
 		return -EINVAL;
+	/* Locked as it is, nobody can wait until it is back in VRAM. */
+	if (edgpu_pm_is_asleep(&to_edgpu(gem->dev)->pm))
+		return -EBUSY;
 	if (!drm_dev_enter(gem->dev, &idx))
 		return -ENODEV;
 

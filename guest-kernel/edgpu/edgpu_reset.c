@@ -24,7 +24,10 @@ static void edgpu_reset_prepare(struct pci_dev *pdev)
 	int ret = -EIO;
 
 	down_write(&edgpu->reset_sem);
-	if (!READ_ONCE(edgpu->wedged))
+	/* While it sleeps the content is in safety, and not in VRAM. */
+	if (edgpu_pm_is_asleep(&edgpu->pm))
+		ret = 0;
+	else if (!READ_ONCE(edgpu->wedged))
 		ret = ttm_resource_manager_evict_all(&edgpu->ttm,
 						     ttm_manager_type(&edgpu->ttm, TTM_PL_VRAM));
 	if (ret)

@@ -14,6 +14,7 @@
 #include "programs.h"
 #include "recovery.h"
 #include "share.h"
+#include "sleeper.h"
 #include "smoke.h"
 #include "uapi.h"
 
@@ -71,6 +72,8 @@ static const struct subcommand {
 	{ "job", job_main, "--expect ok|eio" },
 	{ "reset", reset_main, "" },
 	{ "share", share_main, "" },
+	{ "sleeper", sleeper_main, "--vram N --system N --object-size S --seed K [--caching C] [--busy no|yes]\n"
+	  "    [--writers N] [--exported no|yes] (verifies at SIGUSR1, until SIGTERM)" },
 	{ "info", info_main, "" },
 };
 

@@ -49,6 +49,9 @@ export interface RunOptions extends ResultOptions {
   readonly matrix?: Cover;
   /** Milliseconds. */
   readonly for?: number;
+  readonly cycles?: number;
+  /** Milliseconds. */
+  readonly duration?: number;
 }
 
 export interface TestOptions extends RunOptions {
@@ -128,6 +131,12 @@ export function addRunOptions(command: Command): Command {
         'what the suite "matrix" tests: every pair of values, or every combination',
       ).choices(COVERS),
     )
+    .addOption(
+      new Option('--cycles <n>', 'suites suspend and hibernate: random cycles under load, so many').argParser(
+        parseCount,
+      ),
+    )
+    .addOption(new Option('--duration <time>', 'the same, for so long at most (30 min)').argParser(parseTime))
     .addOption(maxVmsOption());
 }
 
@@ -173,7 +182,12 @@ export function runRequest(options: ChosenOptions, { progress, signal }: Session
 function selectionOf(options: ChosenOptions): Selection {
   const { machine, dmaBits, flavour, keep, seed = randomSeed() } = options;
   const { backend = DEFAULT_SELECTION.backend, rounds = DEFAULT_SELECTION.rounds } = options;
-  return { machine, dmaBits, backend, flavour, combinations: [], rounds, keep, seed };
+  const { cycles, duration } = options;
+  return {
+    ...{ machine, dmaBits, backend, flavour, combinations: [], rounds, keep, seed },
+    ...(cycles === undefined ? {} : { cycles }),
+    ...(duration === undefined ? {} : { durationMs: duration }),
+  };
 }
 
 /** Which kernel to build, beside its flavour. */

@@ -41,6 +41,16 @@ const measurement = z.object({
   aim: z.string().optional(),
 });
 
+const sleep = z.object({
+  state: z.enum(['s2idle', 's3', 's4']),
+  pmTest: z.string().optional().describe("the stage at which the kernel's own test turned round"),
+  refusal: z.string().optional().describe('what the kernel said if it did not sleep'),
+  totalMs: z.number(),
+  stages: z
+    .array(z.object({ name: z.string(), durationMs: z.number() }))
+    .describe("in order, by the host's clock; their names are in src/vm/sleep-stages.ts"),
+});
+
 export const testResult = z.object({
   suite: z.string().describe('smoke, for src/suites/smoke.suite.ts'),
   test: z.string().describe('full name, with its groups'),
@@ -62,6 +72,7 @@ export const testResult = z.object({
     .describe("of a test that runs some of the kernel's own: what each of those said"),
   memory: z.array(memorySample).optional().describe('of the guest, once a second'),
   deviceStatistics: z.record(z.string(), z.number()).optional().describe('what the device counted'),
+  sleeps: z.array(sleep).optional().describe('each time the guest was put to sleep; of many, the last'),
   rate: rate.optional().describe('how often a test that failed does so'),
   measurements: z.array(measurement).optional().describe('of a bench'),
   message: z.string().optional().describe('why it did not pass'),

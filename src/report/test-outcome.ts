@@ -48,11 +48,16 @@ type RecordPart = Omit<TestResult, 'suite' | 'test' | 'status' | 'durationMs'>;
 
 /** What the test's own process left, in the form that the report has; what it did not leave is missing. */
 function recordOf(record: TestRecord | undefined): RecordPart {
-  const { kernelReports = [], measurements, memory, ...rest } = record ?? { params: {}, metrics: {} };
+  const { kernelReports = [], measurements, memory, sleeps, ...rest } = record ?? { params: {}, metrics: {} };
   return {
     ...rest,
     kernelReports: kernelReports.map(reportedBug),
     ...(memory === undefined || memory.length === 0 ? {} : { memory }),
+    ...(sleeps === undefined
+      ? {}
+      : {
+          sleeps: sleeps.map(({ stages, ...sleep }) => ({ ...sleep, stages: stages.map((stage) => ({ ...stage })) })),
+        }),
     ...(measurements === undefined ? {} : { measurements: measurements.map(withMedians) }),
   };
 }

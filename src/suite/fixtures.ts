@@ -7,6 +7,8 @@ import { inject, test as base } from 'vitest';
 import type { z } from 'zod';
 import { loadMachineProfile } from '../config/machine-profile.ts';
 import type { KernelReportKind } from '../vm/kernel-report-kinds.ts';
+import type { SleepOptions } from '../vm/sleep.ts';
+import type { SleepRecord, SleepState } from '../vm/sleep-stages.ts';
 import { Vm } from '../vm/vm.ts';
 import { canFailAllocations } from './allocation-failures.ts';
 import { Gpu, GPU_MEMORY } from './gpu.ts';
@@ -15,7 +17,11 @@ import { sampleMemory } from './memory-sampler.ts';
 import type { Measurement, TestRecord } from './rig-context.ts';
 import type { ProgramReport } from './stress-program.ts';
 import { endVm } from './vm-verdict.ts';
+import { Sleeper, type SleeperOptions } from './sleeper.ts';
 import { runWithWitnesses, stressWithWitnesses, USUAL_OBJECT_SIZE, type StressFixtures } from './witnessed-stress.ts';
+
+/** That the report keeps of each test. */
+const MOST_SLEEPS = 50;
 
 export const test = base
   .extend('machine', () => inject('rig').selection.machine)
@@ -77,6 +83,16 @@ export const test = base
   .extend('gpu1', ({ vm, guest }) => new Gpu(vm, guest, 1))
   .extend('stressFixtures', async ({ guest, gpu, seed, record, annotate }): Promise<StressFixtures> => {
     return { guest, gpu, seed, failAllocations: await canFailAllocations(guest), record, annotate };
+  })
+  /** Puts the guest to sleep and wakes it up; the times of its stages go into the report. */
+  .extend('suspend', ({ vm, record }) => async (state: SleepState, options?: SleepOptions): Promise<SleepRecord> => {
+    const sleep = await vm.suspend(state, options);
+    record.sleeps = [...(record.sleeps ?? []), sleep].slice(-MOST_SLEEPS);
+    return sleep;
+  })
+  /** Starts the program whose objects have to survive that. */
+  .extend('startSleeper', ({ guest, seed }) => (options: Omit<SleeperOptions, 'seed'>) => {
+    return Sleeper.start(guest, { ...options, seed });
   })
   /** Runs a test program of the guest, and hears the witnesses. */
   .extend('run', ({ stressFixtures }) => {

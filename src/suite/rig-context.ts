@@ -4,6 +4,7 @@ import { BACKENDS, type Backend, type Combination } from '../config/combination.
 import type { Flavour } from '../config/flavour.ts';
 import type { DistinctReport } from '../vm/distinct-reports.ts';
 import type { CaseVerdicts } from './ktap.ts';
+import type { SleepRecord } from '../vm/sleep-stages.ts';
 import type { Accelerator } from '../vm/time-limits.ts';
 
 export { BACKENDS, type Backend };
@@ -23,6 +24,9 @@ export interface Selection {
   readonly rounds: number;
   /** Keep the artifacts of tests that passed, too. */
   readonly keep: boolean;
+  /** Of the stress mode of the suites that have one: so many cycles, or as many as fit into this time. */
+  readonly cycles?: number;
+  readonly durationMs?: number;
 }
 
 export const DEFAULT_SELECTION: Omit<Selection, 'seed'> = {
@@ -93,6 +97,8 @@ export interface TestRecord {
   memory?: MemorySample[];
   /** What the device counted, by the end. */
   deviceStatistics?: Record<string, number>;
+  /** Each time the guest was put to sleep; of many, the last. */
+  sleeps?: SleepRecord[];
   /** Of a bench. */
   measurements?: Measurement[];
   /** Folder of the VM's artifacts, when they were kept. */

@@ -1,0 +1,344 @@
+/*
+ * sleeper: what a desktop has open when the lid is closed. Objects in VRAM and in system memory, perhaps engines at work on
+ * them and threads that write to them through mmap, over any number of suspends, until SIGTERM. At each SIGUSR1, and at the
+ * end, everything is verified: content by CPU and by device, and that each object is where it was.
+ */
+#define _GNU_SOURCE
+#include "sleeper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "bus_error.h"
+#include "checksum.h"
+#include "gpu.h"
+#include "options.h"
+#include "pattern.h"
+#include "report.h"
+
+#define PAGE 4096
+#define MAX_OBJECTS 4096
+#define MAX_WRITERS 8
+
+struct item {
+	struct object object;
+	uint64_t checksum;
+	uint32_t placement;
+};
+
+struct writer {
+	struct sleeper *sleeper;
+	pthread_t thread;
+	struct object object;
+	/* Reads and writes of whole words, as the hardware does them. */
+	volatile uint64_t *words;
+	uint64_t rounds;
+	unsigned int index;
+};
+
+struct sleeper {
+	uint64_t vram;
+	uint64_t system;
+	uint64_t object_size;
+	uint64_t seed;
+	uint64_t caching;
+	uint64_t busy;
+	uint64_t num_writers;
+	uint64_t exported;
+
+	struct gpu gpu;
+	struct checksum device;
+	struct item *items;
+	uint64_t count;
+	struct object scratch;
+	struct writer writers[MAX_WRITERS];
+	atomic_bool stop;
+	uint64_t jobs;
+	uint64_t verified;
+};
+
+static const char *const yes_words[] = { "no", "yes", NULL };
+
+static volatile sig_atomic_t told_to_end;
+static volatile sig_atomic_t told_to_verify;
+
+static void on_signal(int signal)
+{
+	if (signal == SIGTERM)
+		told_to_end = 1;
+	else
+		told_to_verify++;
+}
+
+static uint64_t key_of(const struct sleeper *sleeper, uint64_t index)
+{
+	return pattern_key(sleeper->seed, index, 0);
+}
+
+/* ---- Objects ---- */
+
+static bool export_object(struct sleeper *sleeper, const struct object *object)
+{
+	struct drm_prime_handle prime = { .handle = object->handle, .flags = DRM_CLOEXEC | DRM_RDWR };
+
+	/* Open until the end. */
+	return !ioctl(sleeper->gpu.fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime) ||
+	       gpu_fail("PRIME_HANDLE_TO_FD: %s", strerror(errno));
+}
+
+static bool make_item(struct sleeper *sleeper, uint64_t index)
+{
+	struct item *item = &sleeper->items[index];
+	bool vram = index < sleeper->vram;
+	struct drm_edgpu_gem_info info;
+	void *data;
+
+	if (!gpu_create(&sleeper->gpu, &item->object, sleeper->object_size,
+			EDGPU_PLACEMENT_VRAM | EDGPU_PLACEMENT_SYSTEM, (uint32_t)sleeper->caching) ||
+	    !gpu_map(&sleeper->gpu, &item->object, &data))
+		return false;
+	if (bus_error())
+		return gpu_fail("write to object %" PRIu64 ": SIGBUS", index);
+	item->checksum = pattern_write(data, item->object.size, key_of(sleeper, index), sleeper->seed);
+	gpu_unmap(&item->object, data);
+	if (!gpu_move(&sleeper->gpu, &item->object,
+		      vram ? EDGPU_PLACEMENT_VRAM : EDGPU_PLACEMENT_SYSTEM) ||
+	    (sleeper->exported && !export_object(sleeper, &item->object)) ||
+	    !gpu_info(&sleeper->gpu, &item->object, &info))
+		return false;
+	item->placement = info.placement;
+	return true;
+}
+
+static void verify_by_cpu(struct sleeper *sleeper, uint64_t index)
+{
+	struct item *item = &sleeper->items[index];
+	size_t offset;
+	void *data;
+
+	if (!gpu_map(&sleeper->gpu, &item->object, &data))
+		return;
+	if (bus_error())
+		report_mismatch("object %" PRIu64 ": SIGBUS", index);
+	else if (!pattern_matches(data, item->object.size, key_of(sleeper, index), &offset))
+		report_mismatch("object %" PRIu64 " at 0x%zx: 0x%016" PRIx64 " instead of 0x%016" PRIx64, index,
+				offset, *(uint64_t *)((char *)data + offset),
+				pattern_word(key_of(sleeper, index), offset));
+	gpu_unmap(&item->object, data);
+}
+
+static void verify_by_device(struct sleeper *sleeper, uint64_t index)
+{
+	struct item *item = &sleeper->items[index];
+	unsigned int engine = (unsigned int)(sleeper->jobs++ % sleeper->gpu.engines);
+	uint64_t found;
+
+	if (!checksum_of(&sleeper->device, engine, &item->object, &found))
+		report_mismatch("object %" PRIu64 ": %s", index, gpu_failure());
+	else if (found != item->checksum)
+		report_mismatch("object %" PRIu64 ": checksum 0x%016" PRIx64 " instead of 0x%016" PRIx64, index,
+				found, item->checksum);
+}
+
+static void verify_placement(struct sleeper *sleeper, uint64_t index)
+{
+	struct item *item = &sleeper->items[index];
+	struct drm_edgpu_gem_info info;
+
+	if (!gpu_info(&sleeper->gpu, &item->object, &info))
+		report_mismatch("object %" PRIu64 ": %s", index, gpu_failure());
+	else if (info.placement != item->placement)
+		report_mismatch("object %" PRIu64 " is in %s", index,
+				info.placement == EDGPU_PLACEMENT_VRAM ? "VRAM" : "system memory");
+}
+
+static void verify_all(struct sleeper *sleeper)
+{
+	/* First where it is: who uses an object may move it. */
+	for (uint64_t i = 0; i < sleeper->count; i++)
+		verify_placement(sleeper, i);
+	for (uint64_t i = 0; i < sleeper->count; i++) {
+		verify_by_cpu(sleeper, i);
+		verify_by_device(sleeper, i);
+	}
+	/* The device may use those that it can have in either place from VRAM: they go back. */
+	for (uint64_t i = sleeper->vram; i < sleeper->count; i++)
+		gpu_move(&sleeper->gpu, &sleeper->items[i].object, EDGPU_PLACEMENT_SYSTEM);
+	sleeper->verified++;
+	printf("verified %" PRIu64 " mismatches %" PRIu64 " jobs %" PRIu64 "\n", sleeper->verified,
+	       report_mismatches(), sleeper->jobs);
+	fflush(stdout);
+}
+
+/* ---- Engines and writers ---- */
+
+static void copy_and_checksum(struct sleeper *sleeper, uint64_t index)
+{
+	struct item *item = &sleeper->items[index];
+	unsigned int engine = (unsigned int)(sleeper->jobs++ % sleeper->gpu.engines);
+	struct drm_edgpu_cmd cmd = {
+		.op = EDGPU_CMD_COPY,
+		.src_handle = item->object.handle,
+		.dst_handle = sleeper->scratch.handle,
+		.len = item->object.size,
+	};
+	uint64_t found;
+
+	if (!gpu_submit(&sleeper->gpu, engine, &cmd, 1) ||
+	    !checksum_of(&sleeper->device, engine, &sleeper->scratch, &found))
+		report_mismatch("copy of object %" PRIu64 ": %s", index, gpu_failure());
+	else if (found != item->checksum)
+		report_mismatch("copy of object %" PRIu64 ": checksum 0x%016" PRIx64 " instead of 0x%016" PRIx64,
+				index, found, item->checksum);
+}
+
+/* Each round adds one to a word of each page, if it is still what the last round made of it. */
+static void *write_words(void *argument)
+{
+	struct writer *writer = argument;
+	size_t pages = writer->object.size / PAGE;
+
+	if (bus_error()) {
+		report_mismatch("writer %u: SIGBUS in round %" PRIu64, writer->index, writer->rounds);
+		return NULL;
+	}
+	while (!atomic_load(&writer->sleeper->stop)) {
+		for (size_t page = 0; page < pages; page++) {
+			volatile uint64_t *word = &writer->words[page * (PAGE / 8) + page % (PAGE / 8)];
+			uint64_t found = *word;
+
+			if (found != writer->rounds) {
+				report_mismatch("writer %u, page %zu: %" PRIu64 " instead of %" PRIu64,
+						writer->index, page, found, writer->rounds);
+				return NULL;
+			}
+			*word = found + 1;
+		}
+		writer->rounds++;
+	}
+	return NULL;
+}
+
+static bool start_writer(struct sleeper *sleeper, unsigned int index)
+{
+	struct writer *writer = &sleeper->writers[index];
+
+	writer->sleeper = sleeper;
+	writer->index = index;
+	if (!gpu_create(&sleeper->gpu, &writer->object, sleeper->object_size,
+			EDGPU_PLACEMENT_VRAM | EDGPU_PLACEMENT_SYSTEM, (uint32_t)sleeper->caching) ||
+	    !gpu_move(&sleeper->gpu, &writer->object, EDGPU_PLACEMENT_VRAM) ||
+	    !gpu_map(&sleeper->gpu, &writer->object, (void **)&writer->words))
+		return false;
+	return !pthread_create(&writer->thread, NULL, write_words, writer) ||
+	       gpu_fail("pthread_create: %s", strerror(errno));
+}
+
+/* ---- Life ---- */
+
+static bool catch_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	return (!sigaction(SIGTERM, &action, NULL) && !sigaction(SIGUSR1, &action, NULL)) ||
+	       gpu_fail("sigaction: %s", strerror(errno));
+}
+
+static bool set_up(struct sleeper *sleeper)
+{
+	sleeper->items = calloc(sleeper->count ? sleeper->count : 1, sizeof(*sleeper->items));
+	if (!sleeper->items)
+		return gpu_fail("calloc: %s", strerror(errno));
+	if (!bus_error_catch() || !catch_signals() || !gpu_open(&sleeper->gpu) ||
+	    !checksum_init(&sleeper->device, &sleeper->gpu, sleeper->seed))
+		return false;
+	if (sleeper->busy && !gpu_create(&sleeper->gpu, &sleeper->scratch, sleeper->object_size,
+					 EDGPU_PLACEMENT_VRAM, 0))
+		return false;
+	for (uint64_t i = 0; i < sleeper->count; i++)
+		if (!make_item(sleeper, i))
+			return false;
+	for (unsigned int i = 0; i < sleeper->num_writers; i++)
+		if (!start_writer(sleeper, i))
+			return false;
+	return true;
+}
+
+static void live(struct sleeper *sleeper)
+{
+	sig_atomic_t verified = 0;
+	uint64_t turn = 0;
+
+	printf("holding\n");
+	fflush(stdout);
+	while (!told_to_end) {
+		if (verified != told_to_verify) {
+			verified++;
+			verify_all(sleeper);
+		} else if (sleeper->busy && sleeper->vram) {
+			copy_and_checksum(sleeper, turn++ % sleeper->vram);
+		} else {
+			usleep(10000);
+		}
+	}
+}
+
+static uint64_t end_writers(struct sleeper *sleeper)
+{
+	uint64_t rounds = 0;
+
+	atomic_store(&sleeper->stop, true);
+	for (unsigned int i = 0; i < sleeper->num_writers; i++) {
+		if (!sleeper->writers[i].thread)
+			continue;
+		pthread_join(sleeper->writers[i].thread, NULL);
+		rounds += sleeper->writers[i].rounds;
+	}
+	return rounds;
+}
+
+int sleeper_main(int argc, char **argv)
+{
+	struct sleeper sleeper = { 0 };
+	const struct option_spec specs[] = {
+		{ .name = "vram", .value = &sleeper.vram },
+		{ .name = "system", .value = &sleeper.system },
+		{ .name = "object-size", .value = &sleeper.object_size },
+		{ .name = "seed", .value = &sleeper.seed },
+		{ .name = "caching", .value = &sleeper.caching, .words = caching_words, .optional = true },
+		{ .name = "busy", .value = &sleeper.busy, .words = yes_words, .optional = true },
+		{ .name = "writers", .value = &sleeper.num_writers, .optional = true },
+		{ .name = "exported", .value = &sleeper.exported, .words = yes_words, .optional = true },
+	};
+	uint64_t rounds;
+
+	if (!options_parse("sleeper", specs, sizeof(specs) / sizeof(*specs), argc, argv))
+		return EXIT_USAGE;
+	sleeper.count = sleeper.vram + sleeper.system;
+	if (!sleeper.object_size || sleeper.object_size % PAGE || sleeper.count > MAX_OBJECTS ||
+	    sleeper.num_writers > MAX_WRITERS) {
+		options_complain("sleeper", "--object-size is not in pages, or there are too many objects or writers");
+		return EXIT_USAGE;
+	}
+	prctl(PR_SET_NAME, "sleeper");
+	if (set_up(&sleeper)) {
+		live(&sleeper);
+		verify_all(&sleeper);
+	}
+	rounds = end_writers(&sleeper);
+	report_open();
+	report_number("verified", sleeper.verified);
+	report_number("jobs", sleeper.jobs);
+	report_number("writes", rounds);
+	return report_close();
+}

@@ -1,0 +1,250 @@
+/**
+ * Suspend as a contract: who uses the device when the lid is closed finds everything as it was when it is opened, whatever was
+ * going on; and where there really is no place for what is in VRAM, the suspend is refused at once and everything goes on.
+ * On machines of its own: `--machine` plays no part, and only the stress mode takes notice of `--dma-bits`.
+ */
+import { describe, expect, inject } from 'vitest';
+import { test } from '../suite/fixtures.ts';
+import type { Guest } from '../suite/guest.ts';
+import { suspendCycles } from '../suite/sleep-schedule.ts';
+import { stressSleep } from '../suite/sleep-stress.ts';
+import type { SleeperOptions } from '../suite/sleeper.ts';
+import { programReport, runProgram } from '../suite/stress-program.ts';
+
+const MIB = 2 ** 20;
+const OBJECT_SIZE = 2 * MIB;
+const DEADLINE_MS = 300_000;
+/** Of the stress mode; each cycle has limits of its own. */
+const LONGEST_MS = 24 * 3_600_000;
+
+const { cycles, durationMs } = inject('rig').selection;
+/** With --cycles or --duration there is nothing but stress. */
+const stressed = cycles !== undefined || durationMs !== undefined;
+const contract = describe.skipIf(stressed);
+
+/** A desktop with something of everything: half of VRAM in use, engines at work, programs that draw by CPU. */
+const DESKTOP: Omit<SleeperOptions, 'seed'> = { vram: 48, system: 16, objectSize: OBJECT_SIZE, busy: true, writers: 2 };
+/** The same in less time: many cycles find more than many bytes. */
+const SMALL_DESKTOP: Omit<SleeperOptions, 'seed'> = {
+  ...DESKTOP,
+  vram: 24,
+  system: 8,
+  objectSize: MIB / 4,
+  writers: 1,
+};
+const QUIET: Omit<SleeperOptions, 'seed'> = { vram: 16, system: 4, objectSize: OBJECT_SIZE };
+
+async function driverStat(guest: Guest, name: string): Promise<number> {
+  const stats = await guest.read('/sys/kernel/debug/dri/128/stats');
+  return Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(stats)?.[1]);
+}
+
+async function expectJob(guest: Guest, result: 'ok' | 'eio'): Promise<void> {
+  const options = { expect: result };
+  const report = await runProgram(guest, { name: 'job', options, report: programReport, deadlineMs: DEADLINE_MS });
+  expect(report.ok, report.firstError).toBe(true);
+}
+
+contract('suspend', { concurrent: true }, () => {
+  test.override({ machine: 'noswap', dmaBits: 40 });
+
+  test('idle: to RAM, to idle, and to every stage that the kernel can turn round at', async ({
+    gpu,
+    backend,
+    guest,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    const sleeper = await startSleeper(QUIET);
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    expect(await sleeper.verify()).toBeUndefined();
+    expect(await suspend('s2idle')).not.toHaveProperty('refusal');
+    expect(await sleeper.verify()).toBeUndefined();
+    for (const pmTest of ['freezer', 'devices', 'platform', 'processors', 'core'] as const) {
+      expect(await suspend('s3', { pmTest }), pmTest).not.toHaveProperty('refusal');
+    }
+    expect(await sleeper.end()).toMatchObject({ ok: true });
+    expect(await driverStat(guest, 'saved_bytes')).toBeGreaterThan(7 * 16 * OBJECT_SIZE);
+    expect(await driverStat(guest, 'pinned_pages')).toBe(0);
+  });
+
+  test('engines at work, threads that write by mmap; the driver unloaded in between', async ({
+    gpu,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    for (let load = 0; load < 2; load++) {
+      await gpu.load({ backend });
+      const sleeper = await startSleeper(DESKTOP);
+      for (let turn = 0; turn < 2; turn++) {
+        expect(await suspend('s3')).not.toHaveProperty('refusal');
+        expect(await sleeper.verify()).toBeUndefined();
+      }
+      expect(await sleeper.end()).toMatchObject({ ok: true, mismatches: 0 });
+      await gpu.unload();
+    }
+    expect(await gpu.statistics()).toMatchObject({ faults: 0 });
+  });
+
+  test('control: VRAM that is not saved is missed', async ({ gpu, guest, backend, startSleeper, suspend }) => {
+    await gpu.load({ backend });
+    const sleeper = await startSleeper(QUIET);
+    await guest.run('echo Y > /sys/module/edgpu/parameters/skip_vram_save');
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    expect(await sleeper.verify()).toMatch(/^\d+: object 0 at 0x0: /);
+  });
+});
+
+contract('suspend', { concurrent: true }, () => {
+  const machines = [
+    { machine: 'tiers', dmaBits: 32, caching: 'wc' },
+    { machine: 'tiers', dmaBits: 48, caching: 'cached' },
+    { machine: 'iommu-intel', dmaBits: 40, caching: 'uc' },
+  ] as const;
+
+  describe.for(machines)('$machine, dma-bits $dmaBits, $caching', ({ machine, dmaBits, caching }) => {
+    test.override({ machine, dmaBits });
+
+    test('objects that are dma-bufs, too, under memory pressure', async ({
+      gpu,
+      guest,
+      backend,
+      startSleeper,
+      suspend,
+    }) => {
+      await gpu.load({ backend });
+      const sleeper = await startSleeper({ ...DESKTOP, caching, exported: true });
+      await guest.runInBackground(`edgpu-stress hog --bytes ${String(1024 * MIB)} --seed 1 --use once & echo started`, {
+        until: 'started',
+      });
+      expect(await suspend('s3')).not.toHaveProperty('refusal');
+      expect(await sleeper.verify()).toBeUndefined();
+      expect(await sleeper.end()).toMatchObject({ ok: true });
+      expect(await gpu.statistics()).toMatchObject({ faults: 0 });
+    });
+  });
+});
+
+contract('suspend with swap', { concurrent: true }, () => {
+  test.override({ machine: 'tight', dmaBits: 40 });
+
+  test('more in VRAM than there is free memory: it goes to swap', async ({
+    gpu,
+    guest,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    const sleeper = await startSleeper({ vram: 100, system: 0, objectSize: OBJECT_SIZE });
+    const hog = `edgpu-stress hog --bytes ${String(320 * MIB)} --seed 1 --use once`;
+    await guest.run(`${hog} > /dev/null 2>&1 & sleep 5`);
+    const before = (await guest.vmstat()).get('pswpout') ?? NaN;
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    expect((await guest.vmstat()).get('pswpout')).toBeGreaterThan(before);
+    expect(await sleeper.verify()).toBeUndefined();
+    expect(await sleeper.end()).toMatchObject({ ok: true });
+  });
+
+  test('an alarm while VRAM is being saved ends the suspend, and nothing else', async ({
+    gpu,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    const sleeper = await startSleeper(QUIET);
+    // 32 MiB take two times as long as the alarm.
+    await gpu.throttle({ bandwidth: 8 * MIB });
+    const { refusal } = await suspend('s3', { alarmS: 2 });
+    expect(refusal).toMatch(/busy/i);
+    await gpu.throttle({});
+    expect(await sleeper.verify()).toBeUndefined();
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    expect(await sleeper.end()).toMatchObject({ ok: true });
+  });
+});
+
+contract('suspend of a device that fails', { concurrent: true }, () => {
+  test.override({ machine: 'noswap', dmaBits: 40 });
+
+  test('an engine that faults, or hangs, while VRAM is saved and restored costs nothing', async ({
+    gpu,
+    guest,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    const sleeper = await startSleeper(QUIET);
+    for (const failure of [
+      'error engine=0 at=5',
+      'hang engine=0 at=5',
+      'error engine=0 at=80',
+      'hang engine=0 at=80',
+    ]) {
+      await gpu.inject(failure);
+      expect(await suspend('s3'), failure).not.toHaveProperty('refusal');
+      expect(await gpu.pendingInjections()).toBe('');
+      expect(await sleeper.verify(), failure).toBeUndefined();
+    }
+    expect(await sleeper.end()).toMatchObject({ ok: true });
+    expect(await driverStat(guest, 'objects_lost')).toBe(0);
+  });
+
+  test('one that is dead when the system wakes up costs its content, and says so; the system goes on', async ({
+    gpu,
+    guest,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    const sleeper = await startSleeper(QUIET);
+    const die = async (stage: string): Promise<void> => {
+      if (stage === 'asleep') await gpu.inject('dead');
+    };
+    expect(await suspend('s3', { onStage: die })).not.toHaveProperty('refusal');
+    expect(await driverStat(guest, 'objects_lost')).toBe(16);
+    expect(await sleeper.verify()).toMatch(/SIGBUS|EIO/);
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    const address = (await guest.run('basename $(readlink -f /sys/class/drm/renderD128/device)')).trim();
+    await guest.run(`echo 1 > /sys/bus/pci/devices/${address}/remove`);
+    await gpu.inject('clear');
+    await guest.run('echo 1 > /sys/bus/pci/rescan && test -c /dev/dri/renderD128');
+    await expectJob(guest, 'ok');
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    await expectJob(guest, 'ok');
+  });
+});
+
+describe.runIf(stressed)('suspend stress', () => {
+  test.override({ machine: 'noswap' });
+
+  test(
+    'cycle after cycle under load',
+    { timeout: LONGEST_MS },
+    async ({ gpu, backend, seed, record, annotate, suspend, startSleeper }) => {
+      await stressSleep({
+        ...{
+          schedule: suspendCycles(seed),
+          cycles: cycles ?? Infinity,
+          durationMs: durationMs ?? Infinity,
+          record,
+          annotate,
+          suspend,
+        },
+        start: async () => {
+          await gpu.load({ backend });
+          return startSleeper(SMALL_DESKTOP);
+        },
+        stop: async (sleeper) => {
+          expect(await sleeper.end()).toMatchObject({ ok: true, mismatches: 0 });
+          await gpu.unload();
+        },
+      });
+    },
+  );
+});
