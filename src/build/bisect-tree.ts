@@ -62,18 +62,30 @@ export async function bisect(
   signal: AbortSignal,
 ): Promise<FirstBad | { readonly candidates: readonly FirstBad[] }> {
   await git(folder, ['bisect', 'start', bad, good], { signal });
-  const { exitCode } = await execa('git', ['bisect', 'run', ...step], {
-    cwd: folder,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    reject: false,
-    cancelSignal: signal,
-    // In order: what runs in it is a rig of its own, which ends its VMs first.
-    forceKillAfterDelay: 60_000,
-  });
+  const exitCode = await runInGroup(folder, ['bisect', 'run', ...step], signal);
   signal.throwIfAborted();
   const log = await git(folder, ['bisect', 'log'], { signal });
   await tryGit(folder, ['bisect', 'reset']);
   return verdictOf(folder, log, exitCode);
+}
+
+/** git starts helpers of its own, which go on without it: an abort is for all of them, and the step ends in order. */
+async function runInGroup(folder: string, args: readonly string[], signal: AbortSignal): Promise<number | undefined> {
+  const child = execa('git', args, {
+    cwd: folder,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    reject: false,
+    detached: true,
+  });
+  const stop = (): void => {
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGINT');
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    return (await child).exitCode;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 async function verdictOf(

@@ -7,6 +7,7 @@ import { prepareRun } from '../suite/run-context.ts';
 import { benchFiles } from '../suite/suite-files.ts';
 import { vitestProject } from '../suite/vitest-projects.ts';
 import { RigError } from '../util/rig-error.ts';
+import { recordRun } from './recorded-runs.ts';
 import { checkReportFiles, runRequest, type BenchOptions } from './run-options.ts';
 import type { Session } from './session.ts';
 import { runVitest } from './vitest-run.ts';
@@ -23,7 +24,9 @@ export async function benchVerb(names: readonly string[], options: BenchOptions,
 
   const results = reporter.results.filter(({ status }) => status !== 'skip' || filter === undefined);
   if (results.length === 0) throw new RigError('usage', `No bench's name matches ${String(filter)}.`);
-  await writeReports(options, composeReport(rig, results));
+  const report = composeReport(rig, results);
+  await writeReports(options, report);
+  recordRun(report, progress.print);
   if (options.keep) progress.print(`Artifacts: ${rig.artifacts}`);
   progress.stop();
   const { accelerator, selection } = rig;

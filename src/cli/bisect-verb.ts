@@ -5,6 +5,7 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { z } from 'zod';
 import { bisect, openBisectTree } from '../build/bisect-tree.ts';
+import { withBuildLock } from '../build/build-lock.ts';
 import { EDITABLE_FOLDER } from '../build/editable-kernel.ts';
 import { git } from '../build/git.ts';
 import { repositoryPath } from '../config/paths.ts';
@@ -47,6 +48,12 @@ type LoggedStep = z.infer<typeof loggedStep>;
 export async function bisectVerb(suites: readonly string[], options: BisectOptions, session: Session): Promise<number> {
   await suiteFiles(suites);
   const { progress, signal } = session;
+  const onWait = (): void => progress.print('Waiting for another bisection to end.');
+  return withBuildLock({ name: 'bisect', signal, onWait }, () => search(suites, options, session));
+}
+
+async function search(suites: readonly string[], options: BisectOptions, session: Session): Promise<number> {
+  const { progress, signal } = session;
   const runs = runsNeeded(options.rate);
   const tree = await openBisectTree(options.kernelSrc ?? EDITABLE_FOLDER, options, signal);
   const scratch = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-bisect-'));
@@ -77,8 +84,17 @@ export async function bisectVerb(suites: readonly string[], options: BisectOptio
   }
 }
 
-/** One commit, checked out by git: what `git bisect run` calls. */
-export async function bisectStepVerb(file: string, { signal }: Session): Promise<number> {
+/** One commit, checked out by git: what `git bisect run` calls. A bug of ours must not be taken for one of the commit. */
+export async function bisectStepVerb(file: string, session: Session): Promise<number> {
+  try {
+    return await judgeCheckout(file, session);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return GIT_ANSWERS.stop;
+  }
+}
+
+async function judgeCheckout(file: string, { signal }: Session): Promise<number> {
   const step = stepFile.parse(JSON.parse(await readFile(file, 'utf8')));
   const [commit = '', subject = ''] = (await git(step.tree, ['log', '-1', '--format=%H%n%s'])).trim().split('\n');
   const start = performance.now();

@@ -1,6 +1,5 @@
 /** The command line: verbs, options, and what becomes of every error. */
 import { Command, CommanderError, Option } from 'commander';
-import type { ReportFiles } from '../report/report-files.ts';
 import { EDITABLE_FOLDER } from '../build/editable-kernel.ts';
 import { EXIT_CODES, RigError } from '../util/rig-error.ts';
 import { kernelBaselineVerb } from './baseline-verb.ts';
@@ -26,7 +25,7 @@ import {
   type RunOptions,
   type TestOptions,
 } from './run-options.ts';
-import { reportVerb } from './report-verb.ts';
+import { reportVerb, type ReportOptions } from './report-verb.ts';
 import { runVerb } from './run-verb.ts';
 import { Interruption, INTERRUPTED_EXIT_CODE, openSession, type Session } from './session.ts';
 import { shellVerb } from './shell-verb.ts';
@@ -61,12 +60,13 @@ function program(session: Session, exit: SetExitCode): Command {
   addBisectCommands(root, session, exit);
   addKernelVerbs(root.command('kernel').description('work with the patch series'), session, exit);
   root
-    .command('report <file>')
-    .description('render what "run --json FILE" wrote; as a table unless told otherwise')
+    .command('report [file]')
+    .description('render the latest run, or what "run --json FILE" wrote; as a table unless told otherwise')
+    .option('--baseline <run>', 'say what is new, fixed, still failing or slower: "last", a number, a commit, a kernel')
     .option('--html <file>', 'a report to look at: one file, no network')
     .option('--junit <file>', 'JUnit XML')
     .option('--ktap <file>', "KTAP, as the kernel's own tools write it")
-    .action(async (file: string, files: ReportFiles) => exit(await reportVerb(file, files)));
+    .action(async (file: string | undefined, options: ReportOptions) => exit(await reportVerb(file, options)));
   root
     .command('doctor')
     .description('say what this machine lacks, and how to get it')

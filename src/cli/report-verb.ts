@@ -1,20 +1,50 @@
-/** `dgpu-rig report`: what a run wrote with --json, rendered otherwise. */
+/** `dgpu-rig report`: a run that was recorded, or what one wrote with --json, rendered otherwise or held against another. */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { baselineText } from '../report/baseline-text.ts';
+import { compareRuns } from '../report/baseline.ts';
+import { History, historyFile } from '../report/history.ts';
 import { REPORT_FORMATS, writeReports, type ReportFiles } from '../report/report-files.ts';
 import { runReport, type RunReport } from '../report/run-report.ts';
 import { verdictTable } from '../report/verdict-table.ts';
-import { RigError } from '../util/rig-error.ts';
+import { EXIT_CODES, RigError } from '../util/rig-error.ts';
+import { findRun } from './recorded-runs.ts';
 import { checkReportFiles } from './run-options.ts';
 
-export async function reportVerb(file: string, files: ReportFiles): Promise<number> {
-  await checkReportFiles(files);
-  const report = await readReport(file);
-  await writeReports(files, report);
-  if (REPORT_FORMATS.every((format) => files[format] === undefined)) {
-    process.stdout.write(`${verdictTable(report.results)}\n`);
+export interface ReportOptions extends ReportFiles {
+  readonly baseline?: string;
+}
+
+export async function reportVerb(file: string | undefined, options: ReportOptions): Promise<number> {
+  await checkReportFiles(options);
+  const history = History.open(historyFile());
+  const subject = file === undefined ? await newest(history) : { report: await readReport(file), id: undefined };
+  await writeReports(options, subject.report);
+  if (options.baseline === undefined) {
+    if (REPORT_FORMATS.every((format) => options[format] === undefined)) {
+      process.stdout.write(`${verdictTable(subject.report.results)}\n`);
+    }
+    return 0;
   }
-  return 0;
+  const before = subject.id ?? Number.MAX_SAFE_INTEGER;
+  const baseline = (await findRun(history, options.baseline, before)).report;
+  const earlier = history.runs(before).map(({ report }) => report);
+  const changes = compareRuns(
+    subject.report,
+    baseline,
+    earlier.filter((run) => startedBefore(run, subject.report)),
+  );
+  process.stdout.write(`${baselineText(changes, baseline)}\n`);
+  return changes.some(({ kind }) => kind === 'new') ? EXIT_CODES.test : 0;
+}
+
+/** Of a report in a file it is not known which recorded run it is. */
+function startedBefore(run: RunReport, subject: RunReport): boolean {
+  return subject.startedAt === undefined || run.startedAt === undefined || run.startedAt < subject.startedAt;
+}
+
+async function newest(history: History): Promise<{ report: RunReport; id: number }> {
+  return findRun(history, 'last', Number.MAX_SAFE_INTEGER);
 }
 
 async function readReport(file: string): Promise<RunReport> {

@@ -13,6 +13,7 @@ import { suiteFiles, suiteNames } from '../suite/suite-files.ts';
 import { RigError } from '../util/rig-error.ts';
 import { Rigs, runParts, type PlanOutcome } from './plan-run.ts';
 import { checkReportFiles, runRequest, type RunOptions } from './run-options.ts';
+import { recordRun } from './recorded-runs.ts';
 import { loggedSession, type Session } from './session.ts';
 
 export async function runVerb(names: readonly string[], options: RunOptions, quiet: Session): Promise<number> {
@@ -44,7 +45,9 @@ export async function runVerb(names: readonly string[], options: RunOptions, qui
     return runParts(parts, again, common, session);
   });
   if (results.length === 0) throw new RigError('usage', `No test's name matches ${String(filter)}.`);
-  await writeReports(options, composeReport(rig, results));
+  const report = composeReport(rig, results);
+  await writeReports(options, report);
+  recordRun(report, progress.print);
   if (options.keep) progress.print(`Artifacts: ${rig.artifacts}`);
   progress.stop();
   const summary = summarize(results);

@@ -4,12 +4,13 @@ import type { RigContext } from '../suite/rig-context.ts';
 import { runReport, summarize, type RunFacts, type RunReport, type TestResult } from './run-report.ts';
 
 /** What is the same for all results of a run. */
-export function runFacts({ build, accelerator, selection, startedAt }: RigContext): RunFacts {
+export function runFacts({ build, accelerator, selection, startedAt, commit }: RigContext): RunFacts {
   return {
     schema: 1,
     host: { cpus: cpus().length, memoryBytes: totalmem(), accelerator },
     kernel: { version: build.kernel.version, patches: [...build.kernel.patches] },
     qemu: build.qemu.version,
+    ...(commit === undefined ? {} : { rig: commit }),
     startedAt,
     seed: selection.seed,
   };

@@ -84,6 +84,10 @@ export const runReport = z.object({
   host: z.object({ cpus: z.number(), memoryBytes: z.number(), accelerator: z.enum(['kvm', 'tcg']) }),
   kernel: z.object({ version: z.string(), patches: z.array(z.string()) }),
   qemu: z.string().describe('version'),
+  rig: z
+    .string()
+    .optional()
+    .describe("commit of the rig's own repository, with the series in it; + where it was edited"),
   startedAt: z.string().optional().describe('ISO 8601'),
   seed: z.number().optional(),
   results: z.array(testResult),

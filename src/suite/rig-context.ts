@@ -45,6 +45,8 @@ export interface RigContext {
   readonly selection: Selection;
   /** ISO 8601. */
   readonly startedAt: string;
+  /** Of the rig's repository, with a + where it was edited; missing where it is none. */
+  readonly commit?: string;
   /** Folder of this run, with one folder per VM in it. */
   readonly artifacts: string;
 }

@@ -1,6 +1,7 @@
 /** Builds what a run needs and decides, once, what every test of it gets. */
 import path from 'node:path';
 import { buildRig } from '../build/build-rig.ts';
+import { tryGit } from '../build/git.ts';
 import type { QemuVariant } from '../build/qemu-build.ts';
 import type { KernelVariant } from '../config/flavour.ts';
 import { loadMachineProfile } from '../config/machine-profile.ts';
@@ -31,6 +32,7 @@ export async function prepareRun({
   const startedAt = new Date();
   const profile = await loadMachineProfile(selection.machine);
   const { flavour } = selection;
+  const commit = await repositoryCommit();
   const build = await buildRig({
     ...(kernelSource === undefined ? {} : { kernelSource }),
     flavour,
@@ -44,8 +46,18 @@ export async function prepareRun({
     accelerator: await chooseAccelerator(accelerator, { software: build, profile, emit, signal }),
     selection,
     startedAt: startedAt.toISOString(),
+    ...(commit === undefined ? {} : { commit }),
     artifacts: path.join(repositoryPath('artifacts'), runName(startedAt)),
   };
+}
+
+/** What the results are results of. */
+async function repositoryCommit(): Promise<string | undefined> {
+  const root = repositoryPath();
+  const head = await tryGit(root, ['rev-parse', 'HEAD']);
+  if (!head.ok) return undefined;
+  const edits = await tryGit(root, ['status', '--porcelain', '--untracked-files=no']);
+  return `${head.stdout.trim()}${edits.stdout === '' ? '' : '+'}`;
 }
 
 export function randomSeed(): number {

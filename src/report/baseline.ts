@@ -1,0 +1,119 @@
+/** A run held against an earlier one: what is new, fixed, still failing, slower; and since which kernel. */
+import { median } from './measurement.ts';
+import type { RunReport, TestResult } from './run-report.ts';
+
+export interface Change {
+  readonly kind: 'new' | 'fixed' | 'still-failing' | 'slower' | 'faster';
+  readonly suite: string;
+  readonly test: string;
+  readonly detail: string;
+  /** Of a failure: the kernel with which it was first seen in a row, and the last one without it. */
+  readonly since?: { readonly kernel: string; readonly lastGood?: string };
+}
+
+/** Beyond what two runs of one kernel differ by on a busy host. */
+const SLOWER = 1.5;
+const SLOWER_BY_MS = 5000;
+/** Figures of benches come from rounds in turn, and differ less. */
+const WORSE = 1.15;
+
+/** `earlier` are the runs before `current`, newest first. */
+export function compareRuns(current: RunReport, baseline: RunReport, earlier: readonly RunReport[]): Change[] {
+  const before = byIdentity(baseline);
+  const histories = earlier.map(byIdentity);
+  return current.results.flatMap((result) => {
+    const old = before.get(identityOf(result));
+    return [
+      ...verdictChange(result, old, () => sinceWhen(result, current, earlier, histories)),
+      ...paceChanges(result, old),
+    ];
+  });
+}
+
+/** The seed is chance, and no part of what a test is. */
+function identityOf({ suite, test, params }: TestResult): string {
+  const named = Object.entries(params).filter(([name]) => name !== 'seed');
+  return JSON.stringify([suite, test, ...named.sort(([a], [b]) => (a < b ? -1 : 1))]);
+}
+
+function byIdentity({ results }: RunReport): ReadonlyMap<string, TestResult> {
+  return new Map(results.map((result) => [identityOf(result), result]));
+}
+
+function isFailing({ status }: TestResult): boolean {
+  return status === 'fail' || status === 'error';
+}
+
+/** A skipped test says nothing, neither then nor now. */
+function verdictChange(result: TestResult, old: TestResult | undefined, since: () => Change['since']): Change[] {
+  const { suite, test, message = '' } = result;
+  const [reason = ''] = message.split('\n');
+  if (isFailing(result)) {
+    const found = since();
+    const failure = { suite, test, detail: reason, ...(found === undefined ? {} : { since: found }) };
+    return [{ kind: old !== undefined && isFailing(old) ? 'still-failing' : 'new', ...failure }];
+  }
+  if (old !== undefined && isFailing(old) && result.status === 'pass') {
+    return [{ kind: 'fixed', suite, test, detail: old.message?.split('\n')[0] ?? '' }];
+  }
+  return [];
+}
+
+/** Back through the runs that judged it, for as long as it failed. */
+function sinceWhen(
+  result: TestResult,
+  current: RunReport,
+  earlier: readonly RunReport[],
+  histories: readonly ReadonlyMap<string, TestResult>[],
+): Change['since'] {
+  let first = kernelName(current);
+  for (const [index, tests] of histories.entries()) {
+    const then = tests.get(identityOf(result));
+    const run = earlier[index];
+    if (!then || !run || then.status === 'skip') continue;
+    if (!isFailing(then)) return { kernel: first, lastGood: kernelName(run) };
+    first = kernelName(run);
+  }
+  return { kernel: first };
+}
+
+export function kernelName({ kernel, rig }: RunReport): string {
+  return rig === undefined ? kernel.version : `${kernel.version}, rig ${rig.slice(0, 12)}`;
+}
+
+function paceChanges(result: TestResult, old: TestResult | undefined): Change[] {
+  if (result.status !== 'pass' || old?.status !== 'pass') return [];
+  const { suite, test } = result;
+  const measured = measurementChanges(result, old);
+  if (result.measurements !== undefined) return measured;
+  const [then, now] = [old.durationMs, result.durationMs];
+  if (now > then * SLOWER && now - then > SLOWER_BY_MS) {
+    const detail = `${seconds(then)} → ${seconds(now)}`;
+    return [{ kind: 'slower', suite, test, detail }];
+  }
+  return [];
+}
+
+function measurementChanges(result: TestResult, old: TestResult): Change[] {
+  const { suite, test, measurements = [] } = result;
+  return measurements.flatMap(({ quantity, unit, better, samples }): Change[] => {
+    const [name, now] = Object.entries(samples)[0] ?? ['', []];
+    const then = old.measurements?.find((candidate) => candidate.quantity === quantity)?.samples[name] ?? [];
+    if (then.length === 0 || now.length === 0) return [];
+    const [was, is] = [median(then), median(now)];
+    const loss = better === 'less' ? is / was : was / is;
+    const detail = `${name}: ${quantity} ${was.toPrecision(3)} → ${is.toPrecision(3)} ${unit}`;
+    // Only where the rounds of then and now do not overlap: otherwise it may be chance.
+    if (loss > WORSE && apart(then, now, better === 'less')) return [{ kind: 'slower', suite, test, detail }];
+    if (loss < 1 / WORSE && apart(now, then, better === 'less')) return [{ kind: 'faster', suite, test, detail }];
+    return [];
+  });
+}
+
+function apart(good: readonly number[], bad: readonly number[], lessIsBetter: boolean): boolean {
+  return lessIsBetter ? Math.max(...good) < Math.min(...bad) : Math.min(...good) > Math.max(...bad);
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
+}
