@@ -74,6 +74,7 @@ static const struct subcommand {
 	{ "share", share_main, "" },
 	{ "sleeper", sleeper_main, "--vram N --system N --object-size S --seed K [--caching C] [--busy no|yes]\n"
 	  "    [--writers N] [--exported no|yes] (verifies at SIGUSR1, until SIGTERM)" },
+	{ "reseed", reseed_main, "(random bytes on standard input)" },
 	{ "info", info_main, "" },
 };
 

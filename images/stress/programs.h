@@ -6,5 +6,6 @@ int cache_main(int argc, char **argv);
 int dma_main(int argc, char **argv);
 int mmap_main(int argc, char **argv);
 int mmio_main(int argc, char **argv);
+int reseed_main(int argc, char **argv);
 
 #endif

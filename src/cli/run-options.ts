@@ -11,7 +11,7 @@ import { COVERS, type Cover } from '../config/plan.ts';
 import { RigError } from '../util/rig-error.ts';
 import { BACKENDS, DEFAULT_SELECTION, type Backend, type Selection } from '../suite/rig-context.ts';
 import { randomSeed, type RunRequest } from '../suite/run-context.ts';
-import { defaultMaxVms } from '../suite/vitest-projects.ts';
+import { defaultMaxVms } from '../suite/vm-admission.ts';
 import { ACCELERATOR_CHOICES, type AcceleratorChoice } from '../vm/kvm-proof.ts';
 import type { Session } from './session.ts';
 
@@ -141,7 +141,9 @@ export function addRunOptions(command: Command): Command {
 }
 
 export function maxVmsOption(): Option {
-  return new Option('--max-vms <n>', 'most VMs at the same time').default(defaultMaxVms()).argParser(parseCount);
+  return new Option('--max-vms <n>', 'most VMs at the same time, as long as there is memory for them')
+    .default(defaultMaxVms())
+    .argParser(parseCount);
 }
 
 /** Only for "run": what "test" runs is what has to hold. */

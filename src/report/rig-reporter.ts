@@ -30,6 +30,7 @@ export class RigReporter implements Reporter {
   }
 
   onTestCaseAnnotate(test: TestCase, annotation: { message: string; type: string }): void {
+    if (annotation.type === 'notice') this.#emit({ type: 'notice', text: annotation.message });
     if (annotation.type === 'step') this.#emit({ type: 'step-progress', id: test.id, detail: annotation.message });
   }
 

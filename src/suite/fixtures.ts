@@ -9,7 +9,7 @@ import { loadMachineProfile } from '../config/machine-profile.ts';
 import type { KernelReportKind } from '../vm/kernel-report-kinds.ts';
 import type { SleepOptions } from '../vm/sleep.ts';
 import type { SleepRecord, SleepState } from '../vm/sleep-stages.ts';
-import { Vm } from '../vm/vm.ts';
+import type { VmSpec } from '../vm/vm.ts';
 import { canFailAllocations } from './allocation-failures.ts';
 import { Gpu, GPU_MEMORY } from './gpu.ts';
 import { Guest } from './guest.ts';
@@ -18,6 +18,8 @@ import type { Measurement, TestRecord } from './rig-context.ts';
 import type { ProgramReport } from './stress-program.ts';
 import { endVm } from './vm-verdict.ts';
 import { Sleeper, type SleeperOptions } from './sleeper.ts';
+import { leaveRoom, takeRoom } from './vm-admission.ts';
+import { startVm } from './vm-start.ts';
 import { runWithWitnesses, stressWithWitnesses, USUAL_OBJECT_SIZE, type StressFixtures } from './witnessed-stress.ts';
 
 /** That the report keeps of each test. */
@@ -34,6 +36,8 @@ export const test = base
   /** The kernel has neither the series nor the driver. */
   .extend('unpatched', () => inject('rig').build.kernel.patches.length === 0)
   .extend('flavour', () => inject('rig').selection.flavour)
+  /** Says that it is all the same to the test whether its guest was booted or is a clone of one: then it is there in half a second. */
+  .extend('stateless', false)
   .extend('seed', () => inject('rig').selection.seed)
   .extend('record', ({ task, machine, dmaBits, backend, flavour, seed }): TestRecord => {
     const record: TestRecord = { params: { machine, dmaBits, backend, flavour, seed }, metrics: {}, kernelReports: [] };
@@ -52,15 +56,22 @@ export const test = base
   .extend('report', ({ record }) => (measurement: Measurement) => {
     (record.measurements ??= []).push(measurement);
   })
+  /** On the host, which may have to wait for the end of another VM. */
+  .extend('room', async ({ machine, signal, annotate }, { onCleanup }) => {
+    await annotate('waiting for memory', 'step');
+    const room = await takeRoom(await loadMachineProfile(machine), signal);
+    onCleanup(() => leaveRoom(room));
+    return room;
+  })
   .extend(
     'vm',
     async (
-      { task, signal, annotate, machine, dmaBits, kernelArgs, countsInstructions, provokes, record },
+      { task, signal, annotate, machine, dmaBits, kernelArgs, countsInstructions, stateless, room, provokes, record },
       { onCleanup },
     ) => {
       const rig = inject('rig');
       await annotate('booting', 'step');
-      const vm = await Vm.boot({
+      const spec: VmSpec = {
         profile: await loadMachineProfile(machine),
         accelerator: rig.accelerator,
         countsInstructions: countsInstructions && rig.accelerator === 'tcg',
@@ -69,7 +80,10 @@ export const test = base
         kernelArgs,
         folder: path.join(rig.artifacts, folderName(task.fullTestName)),
         signal,
-      });
+      };
+      const { vm, cloned } = await startVm(spec, { stateless, onFallback: (why) => annotate(why, 'notice') });
+      room.pid = vm.pid;
+      record.metrics['cloned'] = Number(cloned);
       onCleanup(() => endVm(vm, record, { failed: task.result?.state === 'fail', provokes }));
       // A bench has its guest to itself.
       if (task.file.projectName === 'suites') sampleMemory(vm, (record.memory = []));

@@ -1,8 +1,8 @@
 /** The kinds of tests there are, as vitest projects: the rig's own (unit, device, vm, reliability), and the suites. */
-import { availableParallelism, freemem } from 'node:os';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import { slowdownOf, type Flavour } from '../config/flavour.ts';
 import { repositoryPath } from '../config/paths.ts';
+import { defaultMaxVms } from './vm-admission.ts';
 
 export const PROJECT_NAMES = ['unit', 'device', 'vm', 'reliability', 'suites'] as const;
 export type ProjectName = (typeof PROJECT_NAMES)[number];
@@ -19,13 +19,6 @@ const INCLUDE: Readonly<Record<ProjectName | 'benches', string>> = {
 
 /** Every wait of the rig has a limit of its own; this one is for a test that waits for something else. */
 const LAST_RESORT_MS = 15 * 60_000;
-
-const MEMORY_PER_VM = 3 * 2 ** 30;
-
-/** A VM keeps about two host CPUs busy under TCG. */
-export function defaultMaxVms(): number {
-  return Math.max(1, Math.min(Math.floor(availableParallelism() / 2), Math.floor(freemem() / MEMORY_PER_VM)));
-}
 
 export interface ProjectOptions {
   readonly include?: readonly string[];

@@ -13,6 +13,8 @@ const MIB = 2 ** 20;
 /** Little, but more than one object for each of the engines, and large enough to be moved in parts. */
 const SHAPE = { bytes: 24 * MIB, 'object-size': 4 * MIB };
 
+test.override({ stateless: true });
+
 describe.for(testedCombinations())('%s', { concurrent: true }, ([, { machine, dmaBits, backend, caching }]) => {
   test.override({ machine, dmaBits, backend });
 

@@ -32,6 +32,14 @@ export interface VmHardware {
   readonly channels: Channels;
   /** For the kernel, after the profile's own. */
   readonly kernelArgs: readonly string[];
+  /** Memory in files, not of QEMU's own. */
+  readonly memory?: MemoryFiles | undefined;
+}
+
+/** A template writes its memory to files; a clone reads them, keeps what it writes to itself, and waits for the template's state. */
+export interface MemoryFiles {
+  readonly use: 'template' | 'clone';
+  readonly folder: string;
 }
 
 /** Where in QEMU's object tree a device's properties and statistics are. */
@@ -49,15 +57,16 @@ export function qemuArguments(hardware: VmHardware): string[] {
     ...['-nodefaults', '-no-user-config', '-display', 'none'],
     ...files.firmware.flatMap((folder) => ['-L', folder]),
     ...processor(hardware),
-    ...bootMemory(profile),
+    ...bootMemory(hardware),
     ...iommu(profile),
-    ...profile.memory.dimms.flatMap(pluggedMemory),
+    ...profile.memory.dimms.flatMap((dimm, index) => pluggedMemory(dimm, index, hardware.memory)),
     ...swapDisk(profile, files),
     ...network(),
     ...['-device', 'virtio-rng-pci', '-device', 'pvpanic-pci'],
     ...(gpu ? graphics(gpu, profile.devices) : []),
     ...reactions(),
     ...monitorAndConsole(channels),
+    ...(hardware.memory?.use === 'clone' ? ['-incoming', 'defer'] : []),
     ...['-kernel', files.kernel, '-initrd', files.initrd, '-append', kernelCommandLine(hardware)],
   ];
 }
@@ -77,13 +86,13 @@ function processor({ profile, accelerator, countsInstructions = false }: VmHardw
   ];
 }
 
-function bootMemory({ memory, cpuNodes }: MachineProfile): string[] {
+function bootMemory({ profile: { memory, cpuNodes }, memory: files }: VmHardware): string[] {
   const { boot, maxBytes, dimms } = memory;
   const size = `${String(boot.sizeMiB)}M`;
   const pluggable = dimms.length > 0 ? `,slots=${String(dimms.length)},maxmem=${String(maxBytes >> 20n)}M` : '';
   const nodes = [...new Set([boot.node, ...cpuNodes])].sort((a, b) => a - b);
   return [
-    ...['-m', `${size}${pluggable}`, '-object', `memory-backend-ram,id=ram,size=${size}`],
+    ...['-m', `${size}${pluggable}`, '-object', memoryBackend('ram', boot.sizeMiB, files)],
     ...nodes.flatMap((node) => ['-numa', numaNode(node, boot.node, cpuNodes)]),
   ];
 }
@@ -93,10 +102,21 @@ function numaNode(node: number, bootNode: number, cpuNodes: readonly number[]): 
   return [`node,nodeid=${String(node)}`, ...(node === bootNode ? ['memdev=ram'] : []), ...cpus].join(',');
 }
 
-function pluggedMemory(dimm: MachineProfile['memory']['dimms'][number], index: number): string[] {
+function memoryBackend(id: string, sizeMiB: number, files: MemoryFiles | undefined): string {
+  const size = `id=${id},size=${String(sizeMiB)}M`;
+  if (!files) return `memory-backend-ram,${size}`;
+  const access = files.use === 'template' ? 'share=on' : 'share=off,readonly=on,rom=off';
+  return `memory-backend-file,${size},mem-path=${escapeComma(`${files.folder}/${id}`)},${access}`;
+}
+
+function pluggedMemory(
+  dimm: MachineProfile['memory']['dimms'][number],
+  index: number,
+  files: MemoryFiles | undefined,
+): string[] {
   const id = String(index);
   return [
-    ...['-object', `memory-backend-ram,id=ram${id},size=${String(dimm.sizeMiB)}M`],
+    ...['-object', memoryBackend(`ram${id}`, dimm.sizeMiB, files)],
     ...[
       '-device',
       `pc-dimm,id=dimm${id},memdev=ram${id},node=${String(dimm.node)},addr=0x${dimm.address.toString(16)}`,

@@ -3,6 +3,7 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { mkdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { finished } from 'node:stream/promises';
+import { execa } from 'execa';
 import { RigError } from '../util/rig-error.ts';
 import { shellQuote } from './shell-quote.ts';
 
@@ -44,6 +45,13 @@ export class VmFolder {
   async createSwapImage(sizeMiB: number): Promise<string> {
     const file = await this.write('swap.img', '');
     await truncate(file, sizeMiB * 2 ** 20);
+    return file;
+  }
+
+  /** Of a template's, holes and all. */
+  async copySwapImage(from: string): Promise<string> {
+    const file = this.file('swap.img');
+    await execa('cp', ['--sparse=always', '--reflink=auto', from, file]);
     return file;
   }
 

@@ -10,47 +10,27 @@
  * From S4 it comes back in another QEMU process, on the same disk. A dead VM still has to be ended by its owner: that is what frees the process and writes the verdict.
  */
 import { setMaxListeners } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { writeCpio } from '../build/cpio.ts';
-import { flavourKernelArgs, slowdownOf, type Flavour } from '../config/flavour.ts';
-import type { MachineProfile } from '../config/machine-profile.ts';
+import { slowdownOf } from '../config/flavour.ts';
 import { RigError } from '../util/rig-error.ts';
 import { boundedWait, type WaitBounds } from './bounded-wait.ts';
 import { sleepThrough, type SleepOptions } from './sleep.ts';
 import type { SleepRecord, SleepState } from './sleep-stages.ts';
 import type { SleepingMachine } from './sleep-watch.ts';
-import { qemuArguments, type Channels, type GpuHardware, type VmHardware } from './command-line.ts';
+import { gpuQomPath } from './command-line.ts';
+import { takeIdentity } from './clone-identity.ts';
 import { KernelReportScanner, type KernelReport } from './kernel-report.ts';
-import { channelFd, QemuProcess, type QemuExit, type RungTime } from './qemu-process.ts';
+import { awaitState } from './migration.ts';
+import type { QemuExit, QemuProcess, RungTime } from './qemu-process.ts';
 import { QmpClient, type QmpEvent } from './qmp.ts';
 import { SerialConsole } from './serial-console.ts';
 import { generateSshKey, SshSession, type CommandResult, type SshKeyPair } from './ssh-session.ts';
-import { timeLimits, type Accelerator, type TimeLimits } from './time-limits.ts';
-import { replayScript, VmFolder } from './vm-folder.ts';
+import { timeLimits, type TimeLimits } from './time-limits.ts';
+import { VmFolder } from './vm-folder.ts';
+import { assemble, assembleClone, channel, CONSOLE, MONITOR, spawnQemu, type Hardware } from './vm-hardware.ts';
+import type { Template, VmSpec } from './vm-spec.ts';
 
-/** The part of a build that a VM boots. */
-export interface VmSoftware {
-  readonly qemu: { readonly binary: string; readonly firmware: readonly string[] };
-  readonly kernel: { readonly image: string; readonly flavour: Flavour };
-  readonly initrd: string;
-}
-
-export interface VmSpec {
-  readonly profile: MachineProfile;
-  readonly accelerator: Accelerator;
-  /** With TCG only: times in the guest are numbers of instructions. */
-  readonly countsInstructions?: boolean;
-  readonly software: VmSoftware;
-  readonly gpu?: GpuHardware;
-  readonly kernelArgs?: readonly string[];
-  /** Of every time limit, for tests of what happens at its end; 1 by default. */
-  readonly patience?: number;
-  /** Where its logs and its verdict go; made by boot, and gone after `end({ keep: false })`. */
-  readonly folder: string;
-  /** Abort it to abandon the VM: its reason is what every wait then throws. */
-  readonly signal: AbortSignal;
-}
+export type { VmSoftware, VmSpec } from './vm-spec.ts';
 
 export type VmState =
   | { readonly kind: 'booting' }
@@ -59,11 +39,8 @@ export type VmState =
   | { readonly kind: 'gone'; readonly ladder: readonly RungTime[] }
   | { readonly kind: 'dead'; readonly failure: Error };
 
-const MONITOR = 0;
-const CONSOLE = 1;
-
 /** Through the kernel's log, hence the time stamp; the key is base64. */
-const READY_LINE = /^(?:\[.*\] )?RIG-READY ([A-Za-z0-9+/]+=*)\s*$/;
+export const READY_LINE = /^(?:\[.*\] )?RIG-READY ([A-Za-z0-9+/]+=*)\s*$/;
 const FORWARDED_PORT = /TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b/;
 const END_OF_PANIC = /---\[ end Kernel panic/;
 
@@ -112,12 +89,27 @@ export class Vm {
     const hardware = await assemble(spec, folder, key);
     const qemu = await spawnQemu(spec.software.qemu.binary, hardware);
     const vm = new Vm(spec, folder, qemu, hardware, key);
+    return vm.#started(() => vm.#comeUp());
+  }
+
+  /** The same, from where a template was when it was saved; not for what is about power, which a clone has never had switched on. */
+  static async clone(spec: VmSpec, template: Template): Promise<Vm> {
+    spec.signal.throwIfAborted();
+    const folder = await VmFolder.create(spec.folder);
+    const hardware = await assembleClone(spec, folder, template);
+    const memory = { use: 'clone', folder: template.folder } as const;
+    const qemu = await spawnQemu(spec.software.qemu.binary, { ...hardware, memory });
+    const vm = new Vm(spec, folder, qemu, hardware, template.key);
+    return vm.#started(() => vm.#wakeUp(spec, template));
+  }
+
+  async #started(start: () => Promise<void>): Promise<this> {
     try {
-      await vm.#comeUp();
-      return vm;
+      await start();
+      return this;
     } catch (error) {
-      const failure = await vm.#explainLate(error);
-      await vm.end({ keep: true, verdict: { status: 'failed', reason: failure.message } });
+      const failure = await this.#explainLate(error);
+      await this.end({ keep: true, verdict: { status: 'failed', reason: failure.message } });
       throw failure;
     }
   }
@@ -226,6 +218,20 @@ export class Vm {
     const [, hostKey = ''] = await this.console.waitFor(READY_LINE, this.#bounds(this.limits.boot));
     this.#hostKey = hostKey;
     await this.#connect(undefined);
+  }
+
+  async #wakeUp({ gpu, profile }: VmSpec, template: Template): Promise<void> {
+    await this.#openMonitor();
+    await awaitState(this.#monitor(), template.state, this.#bounds(this.limits.start));
+    // It came with the template's.
+    for (let unit = 0; gpu && unit < profile.devices; unit++) {
+      const limit = { path: gpuQomPath(unit), property: 'dma-bits', value: gpu.dmaBits };
+      await this.qmp('qom-set', limit, z.unknown());
+    }
+    await this.qmp('cont', {}, z.unknown());
+    this.#hostKey = template.hostKey;
+    await this.#connect(undefined);
+    await takeIdentity(this, profile, this.#bounds(this.limits.sshConnect));
   }
 
   async #openMonitor(): Promise<void> {
@@ -395,55 +401,6 @@ export class Vm {
     const where = `Logs: ${this.folder.path}`;
     return new RigError(error.failureClass, `${error.message}\n${heard}\n${where}`, { cause: error });
   }
-}
-
-type Hardware = Omit<VmHardware, 'channels'>;
-
-/** All of a machine but what it is connected to; and its files. */
-async function assemble(spec: VmSpec, folder: VmFolder, key: SshKeyPair): Promise<Hardware> {
-  const { profile, software } = spec;
-  const hardware: Hardware = {
-    profile,
-    accelerator: spec.accelerator,
-    countsInstructions: spec.countsInstructions ?? false,
-    gpu: spec.gpu,
-    kernelArgs: [...flavourKernelArgs(software.kernel.flavour), ...(spec.kernelArgs ?? [])],
-    files: {
-      kernel: software.kernel.image,
-      initrd: await writeInitrd(software.initrd, folder, key),
-      firmware: software.qemu.firmware,
-      swapImage: profile.swap?.kind === 'disk' ? await folder.createSwapImage(profile.swap.sizeMiB) : '',
-    },
-  };
-  const replay = qemuArguments({ ...hardware, channels: { kind: 'terminal' } });
-  await folder.write('replay.sh', replayScript(software.qemu.binary, replay, profile.swap?.sizeMiB), 0o755);
-  return hardware;
-}
-
-function spawnQemu(binary: string, hardware: Hardware): Promise<QemuProcess> {
-  const channels: Channels = { kind: 'sockets', monitorFd: channelFd(MONITOR), consoleFd: channelFd(CONSOLE) };
-  return QemuProcess.spawn(binary, qemuArguments({ ...hardware, channels }), 2);
-}
-
-/** The guest's initrd, and behind it a segment of our own with the key that this run may log in with. */
-async function writeInitrd(base: string, folder: VmFolder, key: SshKeyPair): Promise<string> {
-  const image = await readFile(base);
-  const segment = writeCpio([
-    // The root of a tmpfs is writable by all, and then sshd trusts nothing below it.
-    { kind: 'dir', path: '.' },
-    { kind: 'dir', path: 'etc' },
-    { kind: 'dir', path: 'etc/rig', mode: 0o700 },
-    { kind: 'file', path: 'etc/rig/authorized_keys', data: Buffer.from(`${key.publicKey}\n`), mode: 0o600 },
-  ]);
-  // The kernel looks for the next segment at a multiple of four bytes.
-  const padding = Buffer.alloc((4 - (image.length % 4)) % 4);
-  return folder.write('initrd', Buffer.concat([image, padding, segment]), 0o600);
-}
-
-function channel(qemu: QemuProcess, index: number): QemuProcess['channels'][number] {
-  const stream = qemu.channels[index];
-  if (!stream) throw new Error(`QEMU was spawned without channel ${String(index)}`);
-  return stream;
 }
 
 function kernelFailure(report: KernelReport, cause: unknown): RigError {

@@ -1,0 +1,77 @@
+/** A VM's hardware and the files it is started with: from nothing, or from what a template left. */
+import { readFile } from 'node:fs/promises';
+import { writeCpio } from '../build/cpio.ts';
+import { flavourKernelArgs } from '../config/flavour.ts';
+import { qemuArguments, type Channels, type VmHardware } from './command-line.ts';
+import { channelFd, QemuProcess } from './qemu-process.ts';
+import type { SshKeyPair } from './ssh-session.ts';
+import { replayScript, type VmFolder } from './vm-folder.ts';
+import type { Template, VmSpec } from './vm-spec.ts';
+
+export const MONITOR = 0;
+export const CONSOLE = 1;
+
+export type Hardware = Omit<VmHardware, 'channels'>;
+
+/** All of a machine but what it is connected to; and its files. */
+export async function assemble(spec: VmSpec, folder: VmFolder, key: SshKeyPair): Promise<Hardware> {
+  const { profile, software } = spec;
+  const initrd = await writeInitrd(software.initrd, folder, key);
+  const swapImage = profile.swap?.kind === 'disk' ? await folder.createSwapImage(profile.swap.sizeMiB) : '';
+  return replayable(hardwareOf(spec, { initrd, swapImage }), spec, folder);
+}
+
+/** What a clone has of its own is its swap; to be replayed it is booted. */
+export async function assembleClone(spec: VmSpec, folder: VmFolder, template: Template): Promise<Hardware> {
+  const { swapImage: saved } = template;
+  const swapImage = saved === undefined ? '' : await folder.copySwapImage(saved);
+  return replayable(hardwareOf(spec, { initrd: template.initrd, swapImage }), spec, folder);
+}
+
+/** All of a machine but its channels and the files that are its own. */
+export function hardwareOf(
+  { profile, accelerator, software, gpu, kernelArgs = [], countsInstructions = false }: VmSpec,
+  own: { readonly initrd: string; readonly swapImage: string },
+): Hardware {
+  const { kernel, qemu } = software;
+  return {
+    profile,
+    accelerator,
+    countsInstructions,
+    gpu,
+    kernelArgs: [...flavourKernelArgs(kernel.flavour), ...kernelArgs],
+    files: { kernel: kernel.image, firmware: qemu.firmware, ...own },
+  };
+}
+
+async function replayable(hardware: Hardware, { profile, software }: VmSpec, folder: VmFolder): Promise<Hardware> {
+  const replay = qemuArguments({ ...hardware, channels: { kind: 'terminal' } });
+  await folder.write('replay.sh', replayScript(software.qemu.binary, replay, profile.swap?.sizeMiB), 0o755);
+  return hardware;
+}
+
+export function spawnQemu(binary: string, hardware: Hardware): Promise<QemuProcess> {
+  const channels: Channels = { kind: 'sockets', monitorFd: channelFd(MONITOR), consoleFd: channelFd(CONSOLE) };
+  return QemuProcess.spawn(binary, qemuArguments({ ...hardware, channels }), 2);
+}
+
+/** The guest's initrd, and behind it a segment of our own with the key that this run may log in with. */
+async function writeInitrd(base: string, folder: VmFolder, key: SshKeyPair): Promise<string> {
+  const image = await readFile(base);
+  const segment = writeCpio([
+    // The root of a tmpfs is writable by all, and then sshd trusts nothing below it.
+    { kind: 'dir', path: '.' },
+    { kind: 'dir', path: 'etc' },
+    { kind: 'dir', path: 'etc/rig', mode: 0o700 },
+    { kind: 'file', path: 'etc/rig/authorized_keys', data: Buffer.from(`${key.publicKey}\n`), mode: 0o600 },
+  ]);
+  // The kernel looks for the next segment at a multiple of four bytes.
+  const padding = Buffer.alloc((4 - (image.length % 4)) % 4);
+  return folder.write('initrd', Buffer.concat([image, padding, segment]), 0o600);
+}
+
+export function channel(qemu: QemuProcess, index: number): QemuProcess['channels'][number] {
+  const stream = qemu.channels[index];
+  if (!stream) throw new Error(`QEMU was spawned without channel ${String(index)}`);
+  return stream;
+}

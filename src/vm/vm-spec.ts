@@ -1,0 +1,41 @@
+/** What a VM is made of, and what a clone is made from. */
+import type { Flavour } from '../config/flavour.ts';
+import type { MachineProfile } from '../config/machine-profile.ts';
+import type { GpuHardware } from './command-line.ts';
+import type { SshKeyPair } from './ssh-session.ts';
+import type { Accelerator } from './time-limits.ts';
+
+/** The part of a build that a VM boots. */
+export interface VmSoftware {
+  readonly qemu: { readonly binary: string; readonly firmware: readonly string[] };
+  readonly kernel: { readonly image: string; readonly flavour: Flavour };
+  readonly initrd: string;
+}
+
+export interface VmSpec {
+  readonly profile: MachineProfile;
+  readonly accelerator: Accelerator;
+  /** With TCG only: times in the guest are numbers of instructions. */
+  readonly countsInstructions?: boolean;
+  readonly software: VmSoftware;
+  readonly gpu?: GpuHardware;
+  readonly kernelArgs?: readonly string[];
+  /** Of every time limit, for tests of what happens at its end; 1 by default. */
+  readonly patience?: number;
+  /** Where its logs and its verdict go; made by boot, and gone after `end({ keep: false })`. */
+  readonly folder: string;
+  /** Abort it to abandon the VM: its reason is what every wait then throws. */
+  readonly signal: AbortSignal;
+}
+
+/** A machine that was booted once and saved: see template.ts. */
+export interface Template {
+  /** With the memory, a file for each of its parts. */
+  readonly folder: string;
+  /** All the rest of the machine's state. */
+  readonly state: string;
+  readonly initrd: string;
+  readonly swapImage: string | undefined;
+  readonly key: SshKeyPair;
+  readonly hostKey: string;
+}
