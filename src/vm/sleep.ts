@@ -77,10 +77,14 @@ function requestScript(state: SleepState, { pmTest, powerOff = 'platform', alarm
     `echo ${pmTest ?? 'none'} > /sys/power/pm_test`,
     ...(state === 's3' ? ['echo deep > /sys/power/mem_sleep'] : []),
     ...(state === 's4' ? [`echo ${powerOff} > /sys/power/disk`] : []),
-    // From here on the kernel gives up when something wakes it.
-    'read -r wakeups < /sys/power/wakeup_count',
-    'echo $wakeups > /sys/power/wakeup_count',
-    ...(alarmS === undefined ? [] : [`echo 0 > ${ALARM}`, `echo +${String(alarmS)} > ${ALARM}`]),
+    // With a count of wakeups the kernel gives up when there is another one. It is not to be had while one is under way.
+    ...(alarmS === undefined
+      ? []
+      : [
+          'read -r wakeups < /sys/power/wakeup_count',
+          'echo $wakeups > /sys/power/wakeup_count',
+          ...[`echo 0 > ${ALARM}`, `echo +${String(alarmS)} > ${ALARM}`],
+        ]),
     `said=$({ echo ${STATE_WORDS[state]} > /sys/power/state; } 2>&1)`,
     'status=$?',
     ...(alarmS === undefined ? [] : [`echo 0 > ${ALARM}`]),
