@@ -193,6 +193,15 @@ export async function compileKernel(tree: WorkTree, work: MakeWork): Promise<voi
   await make(tree, { ...work, onLine: progress }, 'Building the kernel', ['bzImage', 'modules']);
 }
 
+/** The driver's module alone, of a tree that has been built; returns its path. */
+export async function compileDriver({ source, flavour }: KernelRequest, work: EntryWork): Promise<string> {
+  const overlay = source.complete ? {} : OVERLAY;
+  const tree = await prepareKernelTree(source, { kind: treeKind(flavour, {}), overlay }, work);
+  const module = `${DRIVER_GRAFT.to}/edgpu.ko`;
+  await make(tree, work, 'Building the driver', [module]);
+  return path.join(tree.source, module);
+}
+
 /** What the compiler says about these sources when it is asked to say more (`W=1`), line by line; without objects nothing. */
 export async function compileVerbosely(tree: BuildTree, sources: readonly string[], work: MakeWork): Promise<string[]> {
   const lines: string[] = [];

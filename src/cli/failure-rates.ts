@@ -35,7 +35,7 @@ function nameOf({ suite, test }: TestResult): string {
 }
 
 /** What vitest matches a filter against: the names of groups and test, one blank between them. */
-function exactly(results: readonly TestResult[]): RegExp {
+export function exactly(results: readonly TestResult[]): RegExp {
   const names = results.map(({ test }) => test.replaceAll(' > ', ' ').replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^ ?(${names.join('|')})$`);
 }

@@ -30,6 +30,7 @@ import { runVerb } from './run-verb.ts';
 import { Interruption, INTERRUPTED_EXIT_CODE, openSession, type Session } from './session.ts';
 import { shellVerb } from './shell-verb.ts';
 import { testVerb } from './test-verb.ts';
+import { watchVerb } from './watch-verb.ts';
 
 type SetExitCode = (code: number) => void;
 
@@ -57,6 +58,9 @@ function program(session: Session, exit: SetExitCode): Command {
   addBenchOptions(root.command('bench').description('measure, and compare with what upstream has'))
     .argument('[bench...]', 'benches to run; all of them by default')
     .action(async (benches: string[], options: BenchOptions) => exit(await benchVerb(benches, options, session)));
+  addRunOptions(root.command('watch').description('run suites again whenever something they depend on is saved'))
+    .argument('[suite...]', 'suites to run; all of them by default')
+    .action(async (suites: string[], options: RunOptions) => exit(await watchVerb(suites, options, session)));
   addBisectCommands(root, session, exit);
   addKernelVerbs(root.command('kernel').description('work with the patch series'), session, exit);
   root

@@ -34,6 +34,8 @@ export function vitestProject(
   const lastResort = LAST_RESORT_MS * slowdownOf(flavour);
   return {
     root: repositoryPath(),
+    // Its warnings are about packages' source maps.
+    logLevel: 'error',
     test: {
       name,
       include: include ? [...include] : [INCLUDE[name]],
@@ -50,7 +52,11 @@ export function vitestProject(
             testTimeout: lastResort,
             hookTimeout: lastResort,
           }
-        : { testTimeout: 60_000 }),
+        : {
+            testTimeout: 60_000,
+            // It imports JSON as only bundlers do.
+            server: { deps: { inline: ['@actions/workflow-parser'] } },
+          }),
     },
   };
 }
