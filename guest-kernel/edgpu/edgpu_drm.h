@@ -30,6 +30,7 @@ extern "C" {
 #define DRM_EDGPU_WAIT			0x06
 #define DRM_EDGPU_GEM_PREAD		0x07
 #define DRM_EDGPU_GEM_PWRITE		0x08
+#define DRM_EDGPU_GEM_EVICT		0x09
 
 /* drm_edgpu_get_param.param */
 #define EDGPU_PARAM_VRAM_SIZE		0
@@ -152,6 +153,19 @@ struct drm_edgpu_gem_rw {
 	__u64 data;		/* user pointer */
 };
 
+/*
+ * Take pages in system memory from an object that is idle, the first ones that
+ * it still has, as memory pressure does. Their content stays, in memory or swap,
+ * and the next use of the object brings all of it back. Only with backend shmem:
+ * EOPNOTSUPP. EBUSY for an object that is pinned.
+ */
+struct drm_edgpu_gem_evict {
+	__u32 handle;
+	__u32 pad;
+	__u64 size;		/* how much, 0 for a chunk; out: how much it was */
+	__u64 evicted;		/* out: how much is gone in all */
+};
+
 #define DRM_IOCTL_EDGPU_GET_PARAM \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GET_PARAM, struct drm_edgpu_get_param)
 #define DRM_IOCTL_EDGPU_GEM_CREATE \
@@ -170,6 +184,8 @@ struct drm_edgpu_gem_rw {
 	DRM_IOW(DRM_COMMAND_BASE + DRM_EDGPU_GEM_PREAD, struct drm_edgpu_gem_rw)
 #define DRM_IOCTL_EDGPU_GEM_PWRITE \
 	DRM_IOW(DRM_COMMAND_BASE + DRM_EDGPU_GEM_PWRITE, struct drm_edgpu_gem_rw)
+#define DRM_IOCTL_EDGPU_GEM_EVICT \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GEM_EVICT, struct drm_edgpu_gem_evict)
 
 #if defined(__cplusplus)
 }

@@ -18,6 +18,7 @@
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_engine.h"
+#include "edgpu_evict.h"
 #include "edgpu_gem.h"
 #include "edgpu_prime.h"
 #include "edgpu_shrinker.h"
@@ -141,6 +142,7 @@ static const struct drm_ioctl_desc edgpu_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(EDGPU_GEM_MOVE, edgpu_gem_move_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_GEM_PREAD, edgpu_gem_pread_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_GEM_PWRITE, edgpu_gem_pwrite_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(EDGPU_GEM_EVICT, edgpu_gem_evict_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_SUBMIT, edgpu_submit_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_WAIT, edgpu_wait_ioctl, DRM_RENDER_ALLOW),
 };

@@ -11,6 +11,7 @@
 #include <linux/slab.h>
 
 #include <drm/drm_drv.h>
+#include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_tt.h>
@@ -19,9 +20,21 @@
 #include "edgpu_fence.h"
 #include "edgpu_job.h"
 #include "edgpu_move.h"
+#include "edgpu_tt.h"
 
 /* The engine that moves objects. */
 #define EDGPU_MOVE_ENGINE	0
+
+#ifndef TTM_ALLOCATION_SHMEM_CHUNKED /* a kernel without the series: for comparison */
+static int ttm_bo_move_in_chunks(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx,
+				 struct ttm_resource *new_mem,
+				 int (*copy)(struct ttm_buffer_object *bo,
+					     struct ttm_resource *new_mem,
+					     pgoff_t first, pgoff_t nr))
+{
+	return -EOPNOTSUPP;
+}
+#endif
 
 /* One copy from @src, or a fill with zeroes without one, and wait for it. */
 static int move_run(struct edgpu_ring *ring, const struct edgpu_span *src,
@@ -82,14 +95,40 @@ static bool move_has_content(struct ttm_buffer_object *bo)
 		return false;
 	if (bo->resource->mem_type != TTM_PL_SYSTEM)
 		return true;
-	return bo->ttm && (ttm_tt_is_populated(bo->ttm) || ttm_tt_is_swapped(bo->ttm));
+	return bo->ttm && (ttm_tt_is_populated(bo->ttm) || ttm_tt_is_swapped(bo->ttm) ||
+			   edgpu_tt_is_partial(bo->ttm));
+}
+
+static struct edgpu_ring *move_ring(struct ttm_buffer_object *bo)
+{
+	return &ttm_to_edgpu(bo->bdev)->rings[EDGPU_MOVE_ENGINE];
+}
+
+static int move_copy_chunk(struct ttm_buffer_object *bo, struct ttm_resource *new_mem,
+			   pgoff_t first, pgoff_t nr)
+{
+	u64 offset = (u64)first << PAGE_SHIFT;
+	struct edgpu_span src = edgpu_span(bo->resource, bo->ttm, offset);
+	struct edgpu_span dst = edgpu_span(new_mem, bo->ttm, offset);
+
+	return move_run(move_ring(bo), &src, &dst, (u64)nr << PAGE_SHIFT);
+}
+
+/*
+ * What is larger than a chunk and has no pages now doesn't get all of them only
+ * to be copied, from or to.
+ */
+static bool move_in_chunks(struct ttm_buffer_object *bo, struct ttm_resource *new_mem)
+{
+	return edgpu_tt_is_chunked(bo) && !ttm_tt_is_populated(bo->ttm) &&
+	       move_has_content(bo) &&
+	       (bo->resource->mem_type == TTM_PL_SYSTEM) != (new_mem->mem_type == TTM_PL_SYSTEM);
 }
 
 static int move_data(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx,
 		     struct ttm_resource *new_mem)
 {
-	struct edgpu_ring *ring =
-		&ttm_to_edgpu(bo->bdev)->rings[EDGPU_MOVE_ENGINE];
+	struct edgpu_ring *ring = move_ring(bo);
 	bool content = move_has_content(bo);
 	struct edgpu_span src, dst;
 	int ret;
@@ -126,6 +165,7 @@ int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
 {
 	struct edgpu_counters *counters = &ttm_to_edgpu(bo->bdev)->counters;
 	bool was_system = !bo->resource || bo->resource->mem_type == TTM_PL_SYSTEM;
+	bool chunks;
 	int ret, idx;
 
 	if (was_system && new_mem->mem_type == TTM_PL_SYSTEM) {
@@ -139,7 +179,11 @@ int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
 
 	if (!drm_dev_enter(bo->base.dev, &idx))
 		return -ENODEV;
-	ret = move_data(bo, ctx, new_mem);
+	chunks = move_in_chunks(bo, new_mem);
+	if (chunks)
+		ret = ttm_bo_move_in_chunks(bo, ctx, new_mem, move_copy_chunk);
+	else
+		ret = move_data(bo, ctx, new_mem);
 	drm_dev_exit(idx);
 	if (ret)
 		return ret;
@@ -149,6 +193,8 @@ int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
 	if (!was_system)
 		atomic64_add(bo->base.size, &counters->from_vram);
 
+	if (chunks)
+		return 0;
 	if (bo->resource)
 		ttm_bo_move_sync_cleanup(bo, new_mem);
 	else

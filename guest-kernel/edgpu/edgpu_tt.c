@@ -42,9 +42,52 @@ static unsigned long tt_shmem_pages(struct edgpu_device *edgpu)
 	return ttm_device_shmem_pages(&edgpu->ttm);
 }
 
+/**
+ * edgpu_tt_is_chunked() - whether an object is moved and evicted in chunks
+ * @bo: the object, locked
+ *
+ * Return: true if its pages in system memory live in shmem, and are more than
+ * a chunk.
+ */
+bool edgpu_tt_is_chunked(struct ttm_buffer_object *bo)
+{
+	return bo->ttm && ttm_tt_is_shmem(bo->ttm) &&
+	       bo->ttm->num_pages > READ_ONCE(bo->bdev->shmem_chunk);
+}
+
+/**
+ * edgpu_tt_evicted() - how many pages of an object are not held
+ * @tt: its pages
+ *
+ * Return: the number.
+ */
+pgoff_t edgpu_tt_evicted(struct ttm_tt *tt)
+{
+	if (ttm_tt_is_partial(tt))
+		return tt->evicted;
+	return ttm_tt_is_populated(tt) ? 0 : tt->num_pages;
+}
+
+/**
+ * edgpu_tt_evict_chunk() - take some pages from an object
+ * @bo: the object, locked
+ * @ctx: how to wait
+ * @nr: how many pages, 0 for a chunk
+ *
+ * Return: pages taken, 0 if it has none, or a negative error code.
+ */
+long edgpu_tt_evict_chunk(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx,
+			  pgoff_t nr)
+{
+	if (!bo->ttm || !ttm_tt_is_shmem(bo->ttm))
+		return -EOPNOTSUPP;
+	return ttm_bo_evict_chunk(bo, ctx, nr ?: READ_ONCE(bo->bdev->shmem_chunk));
+}
+
 #else /* a kernel without the shmem backend: for comparison */
 
-#define TTM_ALLOCATION_SHMEM	0
+#define TTM_ALLOCATION_SHMEM		0
+#define TTM_ALLOCATION_SHMEM_CHUNKED	0
 
 static int ttm_tt_init_shmem(struct ttm_tt *tt, struct ttm_buffer_object *bo,
 			     u32 page_flags, enum ttm_caching caching)
@@ -62,6 +105,22 @@ static unsigned long tt_shmem_pages(struct edgpu_device *edgpu)
 	return 0;
 }
 
+bool edgpu_tt_is_chunked(struct ttm_buffer_object *bo)
+{
+	return false;
+}
+
+pgoff_t edgpu_tt_evicted(struct ttm_tt *tt)
+{
+	return 0;
+}
+
+long edgpu_tt_evict_chunk(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx,
+			  pgoff_t nr)
+{
+	return -EOPNOTSUPP;
+}
+
 #endif
 
 /**
@@ -77,7 +136,7 @@ static unsigned long tt_shmem_pages(struct edgpu_device *edgpu)
 unsigned int edgpu_tt_alloc_flags(struct edgpu_device *edgpu)
 {
 	if (edgpu->backend == EDGPU_BACKEND_SHMEM)
-		return TTM_ALLOCATION_SHMEM;
+		return TTM_ALLOCATION_SHMEM | TTM_ALLOCATION_SHMEM_CHUNKED;
 	return dma_addressing_limited(&edgpu->pdev->dev) ?
 	       TTM_ALLOCATION_POOL_USE_DMA32 : 0;
 }
