@@ -13,13 +13,16 @@
  *		by the shrinker and by "evict"; to_vram_bytes and
  *		from_vram_bytes: moved, both for a move within VRAM;
  *		saved_bytes and restored_bytes: of VRAM, for a system sleep;
- *		sleeps_refused and objects_lost: what should be 0.
+ *		sleeps_refused and objects_lost: what should be 0;
+ *		discarded_pages: of purgeable objects; recreated: how often a
+ *		job filled such pages again.
  * lru		One line for each object on the lists, the next one to be
  *		evicted first: manager (system, vram, or unevictable: pinned,
  *		swapped out or without pages), priority, bytes, pins.
  * vram		What TTM and the buddy allocator say about VRAM.
  * evict	Any write: take system memory from all objects that are not in
  *		use, once.
+ * chunk_pages	How many pages of a large object are moved or evicted at a time.
  */
 
 #include <linux/debugfs.h>
@@ -28,11 +31,13 @@
 #include <drm/drm_debugfs.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
+#include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_resource.h>
 
 #include "edgpu_drv.h"
+#include "edgpu_purge.h"
 #include "edgpu_shrinker.h"
 
 static void edgpu_stats_ring(struct seq_file *m, struct edgpu_ring *ring)
@@ -68,6 +73,8 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 	seq_printf(m, "restored_bytes: %llu\n", edgpu->pm.restored);
 	seq_printf(m, "sleeps_refused: %u\n", edgpu->pm.refused);
 	seq_printf(m, "objects_lost: %u\n", edgpu->pm.lost);
+	seq_printf(m, "discarded_pages: %ld\n", edgpu_purge_pages(edgpu));
+	seq_printf(m, "recreated: %ld\n", atomic_long_read(&counters->recreated));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(edgpu_stats);
@@ -140,6 +147,9 @@ void edgpu_debugfs_init(struct drm_minor *minor)
 	debugfs_create_file("stats", 0444, root, edgpu, &edgpu_stats_fops);
 	debugfs_create_file("lru", 0444, root, edgpu, &edgpu_lru_fops);
 	debugfs_create_file("evict", 0200, root, edgpu, &edgpu_evict_fops);
+#ifdef TTM_ALLOCATION_SHMEM_CHUNKED
+	debugfs_create_u32("chunk_pages", 0644, root, &edgpu->ttm.shmem_chunk);
+#endif
 	ttm_resource_manager_create_debugfs(ttm_manager_type(&edgpu->ttm, TTM_PL_VRAM),
 					    root, "vram");
 }

@@ -31,6 +31,8 @@ extern "C" {
 #define DRM_EDGPU_GEM_PREAD		0x07
 #define DRM_EDGPU_GEM_PWRITE		0x08
 #define DRM_EDGPU_GEM_EVICT		0x09
+#define DRM_EDGPU_GEM_MADVISE		0x0a
+#define DRM_EDGPU_GEM_DISCARDED		0x0b
 
 /* drm_edgpu_get_param.param */
 #define EDGPU_PARAM_VRAM_SIZE		0
@@ -166,6 +168,36 @@ struct drm_edgpu_gem_evict {
 	__u64 evicted;		/* out: how much is gone in all */
 };
 
+#define EDGPU_MADVISE_WILLNEED		0
+#define EDGPU_MADVISE_DONTNEED		1
+
+/* Pages that were discarded are filled with @value, before their next use. */
+#define EDGPU_MADVISE_RECREATE		0x1
+
+/*
+ * Say whether the content of an object is needed. If not, then it may be
+ * discarded until it is said to be needed again, page by page, and before
+ * anything else goes to swap. What was discarded reads as zeroes, or is
+ * recreated. Only with backend shmem, and not for imported objects: EOPNOTSUPP.
+ */
+struct drm_edgpu_gem_madvise {
+	__u32 handle;
+	__u32 advice;		/* EDGPU_MADVISE_* */
+	__u32 flags;		/* of DONTNEED: EDGPU_MADVISE_RECREATE */
+	__u32 retained;		/* out: 1 if nothing was discarded, or all was recreated */
+	__u64 value;		/* 64-bit pattern, with EDGPU_MADVISE_RECREATE */
+};
+
+/* Which pages have lost their content since the object was last not needed. */
+struct drm_edgpu_gem_discarded {
+	__u32 handle;
+	__u32 pad;
+	__u64 first;		/* page, a multiple of 64 */
+	__u64 pages;		/* not zero */
+	__u64 bitmap;		/* user pointer to __u64[(pages + 63) / 64] */
+	__u64 discarded;	/* out: how many of them */
+};
+
 #define DRM_IOCTL_EDGPU_GET_PARAM \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GET_PARAM, struct drm_edgpu_get_param)
 #define DRM_IOCTL_EDGPU_GEM_CREATE \
@@ -186,6 +218,10 @@ struct drm_edgpu_gem_evict {
 	DRM_IOW(DRM_COMMAND_BASE + DRM_EDGPU_GEM_PWRITE, struct drm_edgpu_gem_rw)
 #define DRM_IOCTL_EDGPU_GEM_EVICT \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GEM_EVICT, struct drm_edgpu_gem_evict)
+#define DRM_IOCTL_EDGPU_GEM_MADVISE \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GEM_MADVISE, struct drm_edgpu_gem_madvise)
+#define DRM_IOCTL_EDGPU_GEM_DISCARDED \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GEM_DISCARDED, struct drm_edgpu_gem_discarded)
 
 #if defined(__cplusplus)
 }

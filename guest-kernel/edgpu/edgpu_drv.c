@@ -21,6 +21,7 @@
 #include "edgpu_evict.h"
 #include "edgpu_gem.h"
 #include "edgpu_prime.h"
+#include "edgpu_purge.h"
 #include "edgpu_shrinker.h"
 #include "edgpu_submit.h"
 #include "edgpu_ttm.h"
@@ -143,6 +144,8 @@ static const struct drm_ioctl_desc edgpu_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(EDGPU_GEM_PREAD, edgpu_gem_pread_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_GEM_PWRITE, edgpu_gem_pwrite_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_GEM_EVICT, edgpu_gem_evict_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(EDGPU_GEM_MADVISE, edgpu_gem_madvise_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(EDGPU_GEM_DISCARDED, edgpu_gem_discarded_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_SUBMIT, edgpu_submit_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_WAIT, edgpu_wait_ioctl, DRM_RENDER_ALLOW),
 };

@@ -27,6 +27,8 @@ struct edgpu_counters {
 	/* Bytes of objects that were moved into and out of VRAM. */
 	atomic64_t to_vram;
 	atomic64_t from_vram;
+	/* Jobs that filled discarded pages again. */
+	atomic_long_t recreated;
 };
 
 /**

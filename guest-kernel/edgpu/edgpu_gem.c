@@ -6,6 +6,7 @@
 #include <linux/dma-resv.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/swap.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_gem_ttm_helper.h>
@@ -279,6 +280,16 @@ static u64 edgpu_max_size(struct edgpu_device *edgpu, u32 placement)
 	return max;
 }
 
+/* Where a move needs room for a chunk only, the rest may go to swap. */
+static u64 edgpu_max_move(struct edgpu_device *edgpu, u32 placement)
+{
+	u64 max = edgpu_max_size(edgpu, placement);
+
+	if (placement == EDGPU_PLACEMENT_SYSTEM && edgpu->backend == EDGPU_BACKEND_SHMEM)
+		max += (u64)get_nr_swap_pages() << PAGE_SHIFT;
+	return max;
+}
+
 static int edgpu_check_create(struct edgpu_device *edgpu,
 			      const struct drm_edgpu_gem_create *args)
 {
@@ -405,7 +416,7 @@ int edgpu_gem_move_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 		goto out_put;
 
 	ret = -E2BIG;
-	if (gem->size > edgpu_max_size(edgpu, args->placement))
+	if (gem->size > edgpu_max_move(edgpu, args->placement))
 		goto out_put;
 
 	ret = edgpu_enter(edgpu, &idx);

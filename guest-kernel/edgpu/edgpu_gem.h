@@ -25,6 +25,10 @@ struct edgpu_bo {
 	 * under the reservation lock
 	 */
 	int error;
+	/** @recreate: whether discarded pages are to be filled again */
+	bool recreate;
+	/** @recreate_value: with what */
+	u64 recreate_value;
 };
 
 static inline struct edgpu_bo *to_edgpu_bo(struct ttm_buffer_object *bo)

@@ -20,6 +20,7 @@
 #include "edgpu_fence.h"
 #include "edgpu_job.h"
 #include "edgpu_move.h"
+#include "edgpu_purge.h"
 #include "edgpu_tt.h"
 
 /* The engine that moves objects. */
@@ -36,6 +37,39 @@ static int ttm_bo_move_in_chunks(struct ttm_buffer_object *bo, struct ttm_operat
 }
 #endif
 
+static int move_begin(struct edgpu_ring *ring, struct edgpu_fence **fence)
+{
+	int ret;
+
+	*fence = edgpu_fence_alloc();
+	if (!*fence)
+		return -ENOMEM;
+
+	ret = edgpu_ring_begin(ring);
+	if (ret)
+		kfree(*fence);
+	return ret;
+}
+
+/* Runs the job and waits for it, unless making it has failed with @ret. */
+static int move_end(struct edgpu_ring *ring, struct edgpu_fence *fence, int ret)
+{
+	if (ret)
+		edgpu_ring_cancel(ring);
+	else
+		ret = edgpu_ring_commit(ring, fence);
+	if (ret) {
+		kfree(fence);
+		return ret;
+	}
+
+	/* Not interruptible: the engine is at work on these pages. */
+	dma_fence_wait(&fence->base, false);
+	ret = min(dma_fence_get_status(&fence->base), 0);
+	dma_fence_put(&fence->base);
+	return ret;
+}
+
 /* One copy from @src, or a fill with zeroes without one, and wait for it. */
 static int move_run(struct edgpu_ring *ring, const struct edgpu_span *src,
 		    const struct edgpu_span *dst, u64 size)
@@ -43,33 +77,58 @@ static int move_run(struct edgpu_ring *ring, const struct edgpu_span *src,
 	struct edgpu_fence *fence;
 	int ret;
 
-	fence = edgpu_fence_alloc();
-	if (!fence)
-		return -ENOMEM;
-
-	ret = edgpu_ring_begin(ring);
+	ret = move_begin(ring, &fence);
 	if (ret)
-		goto out_free;
+		return ret;
 
 	if (src)
 		ret = edgpu_job_copy(ring, *src, *dst, size);
 	else
 		ret = edgpu_job_fill(ring, *dst, size, 0);
-	if (ret)
-		edgpu_ring_cancel(ring);
-	else
-		ret = edgpu_ring_commit(ring, fence);
-	if (ret)
-		goto out_free;
+	return move_end(ring, fence, ret);
+}
 
-	/* Not interruptible: the engine is at work on these pages. */
-	dma_fence_wait(&fence->base, false);
-	ret = min(dma_fence_get_status(&fence->base), 0);
-	dma_fence_put(&fence->base);
-	return ret;
+static int fill_runs(struct edgpu_ring *ring, struct ttm_buffer_object *bo, pgoff_t first,
+		     pgoff_t nr, const unsigned long *bitmap, u64 value)
+{
+	unsigned long begin, end;
 
-out_free:
-	kfree(fence);
+	for_each_set_bitrange_from(begin, end, bitmap, first + nr) {
+		struct edgpu_span dst;
+		int ret;
+
+		dst = edgpu_span(bo->resource, bo->ttm, (u64)begin << PAGE_SHIFT);
+		ret = edgpu_job_fill(ring, dst, (u64)(end - begin) << PAGE_SHIFT, value);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/**
+ * edgpu_move_fill_pages() - fill some pages of an object in system memory, by one job
+ * @bo: the object, locked, with its pages
+ * @first: the first page that may be meant
+ * @nr: how many pages to look at
+ * @bitmap: those to fill
+ * @value: with what
+ *
+ * Return: 0, with the pages filled, or a negative error code.
+ */
+int edgpu_move_fill_pages(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t nr,
+			  const unsigned long *bitmap, u64 value)
+{
+	struct edgpu_ring *ring = &ttm_to_edgpu(bo->bdev)->rings[EDGPU_MOVE_ENGINE];
+	struct edgpu_fence *fence;
+	int ret, idx;
+
+	if (!drm_dev_enter(bo->base.dev, &idx))
+		return -ENODEV;
+
+	ret = move_begin(ring, &fence);
+	if (!ret)
+		ret = move_end(ring, fence, fill_runs(ring, bo, first, nr, bitmap, value));
+	drm_dev_exit(idx);
 	return ret;
 }
 
@@ -94,6 +153,8 @@ static bool move_has_content(struct ttm_buffer_object *bo)
 	if (!bo->resource)
 		return false;
 	if (bo->resource->mem_type != TTM_PL_SYSTEM)
+		return true;
+	if (edgpu_purge_has_lost(bo))
 		return true;
 	return bo->ttm && (ttm_tt_is_populated(bo->ttm) || ttm_tt_is_swapped(bo->ttm) ||
 			   edgpu_tt_is_partial(bo->ttm));
@@ -121,6 +182,7 @@ static int move_copy_chunk(struct ttm_buffer_object *bo, struct ttm_resource *ne
 static bool move_in_chunks(struct ttm_buffer_object *bo, struct ttm_resource *new_mem)
 {
 	return edgpu_tt_is_chunked(bo) && !ttm_tt_is_populated(bo->ttm) &&
+	       !edgpu_purge_has_lost(bo) &&
 	       move_has_content(bo) &&
 	       (bo->resource->mem_type == TTM_PL_SYSTEM) != (new_mem->mem_type == TTM_PL_SYSTEM);
 }
@@ -165,7 +227,7 @@ int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
 {
 	struct edgpu_counters *counters = &ttm_to_edgpu(bo->bdev)->counters;
 	bool was_system = !bo->resource || bo->resource->mem_type == TTM_PL_SYSTEM;
-	bool chunks;
+	bool purge, chunks;
 	int ret, idx;
 
 	if (was_system && new_mem->mem_type == TTM_PL_SYSTEM) {
@@ -179,8 +241,12 @@ int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
 
 	if (!drm_dev_enter(bo->base.dev, &idx))
 		return -ENODEV;
-	chunks = move_in_chunks(bo, new_mem);
-	if (chunks)
+	purge = bo->resource && !was_system && new_mem->mem_type == TTM_PL_SYSTEM &&
+		edgpu_purge_instead_of_copy(bo);
+	chunks = !purge && move_in_chunks(bo, new_mem);
+	if (purge)
+		ret = 0;
+	else if (chunks)
 		ret = ttm_bo_move_in_chunks(bo, ctx, new_mem, move_copy_chunk);
 	else
 		ret = move_data(bo, ctx, new_mem);

@@ -17,5 +17,7 @@ int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
 
 int edgpu_move_copy(struct edgpu_device *edgpu, const struct edgpu_span *src,
 		    const struct edgpu_span *dst, u64 size);
+int edgpu_move_fill_pages(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t nr,
+			  const unsigned long *bitmap, u64 value);
 
 #endif

@@ -10,6 +10,7 @@
 #include <drm/drm_gem.h>
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
+#include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
 
@@ -18,6 +19,7 @@
 #include "edgpu_drv.h"
 #include "edgpu_gem.h"
 #include "edgpu_move.h"
+#include "edgpu_purge.h"
 #include "edgpu_shrinker.h"
 #include "edgpu_tt.h"
 #include "edgpu_ttm.h"
@@ -71,6 +73,9 @@ static const struct ttm_device_funcs edgpu_ttm_funcs = {
 	.eviction_valuable = ttm_bo_eviction_valuable,
 	.evict_flags = edgpu_ttm_evict_flags,
 	.move = edgpu_bo_move,
+#ifdef TTM_ALLOCATION_SHMEM_CHUNKED
+	.recreate = edgpu_purge_recreate,
+#endif
 	.io_mem_reserve = edgpu_ttm_io_mem_reserve,
 	.io_mem_pfn = edgpu_ttm_io_mem_pfn,
 	.access_memory = edgpu_bo_access_memory,

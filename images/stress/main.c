@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cycle.h"
+#include "evict.h"
 #include "exit_code.h"
 #include "faults.h"
 #include "fuzz.h"
@@ -61,6 +62,9 @@ static const struct subcommand {
 	{ "hog", hog_main, "--bytes N --seed K [--use always|once] [--cpu C] (until SIGTERM)" },
 	{ "cycle", cycle_main,
 	  "--bytes N --object-size S --seed K [--caching cached|wc|uc] [--evict no|yes]" },
+	{ "evict", evict_main,
+	  "--from pages|vram --bytes N --seed K [--chunk PAGES] [--caching C] [--signals yes]\n"
+	  "    [--lose yes]" },
 	{ "objects", objects_main, "--count N --object-size S --seed K [--hold no|yes]" },
 	{ "dma", dma_main, "--bytes N --object-size S --seed K [--caching C] [--neighbour BYTES]" },
 	{ "cache", cache_main, "--objects N --object-size S --caching C --seed K" },

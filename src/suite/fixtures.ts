@@ -29,6 +29,8 @@ export const test = base
   .extend('machine', () => inject('rig').selection.machine)
   .extend('dmaBits', () => inject('rig').selection.dmaBits[0] ?? 32)
   .extend('backend', () => inject('rig').selection.backend)
+  /** Of the device. */
+  .extend('vramMiB', (): number => GPU_MEMORY.vramMiB)
   /** More of the kernel's command line than the machine's own. */
   .extend('kernelArgs', (): readonly string[] => [])
   /** Kinds of kernel reports that the test provokes: it fails if one does not come, and not because they do. */
@@ -57,16 +59,29 @@ export const test = base
     (record.measurements ??= []).push(measurement);
   })
   /** On the host, which may have to wait for the end of another VM. */
-  .extend('room', async ({ machine, signal, annotate }, { onCleanup }) => {
+  .extend('room', async ({ machine, vramMiB, signal, annotate }, { onCleanup }) => {
     await annotate('waiting for memory', 'step');
-    const room = await takeRoom(await loadMachineProfile(machine), signal);
+    const room = await takeRoom(await loadMachineProfile(machine), vramMiB, signal);
     onCleanup(() => leaveRoom(room));
     return room;
   })
   .extend(
     'vm',
     async (
-      { task, signal, annotate, machine, dmaBits, kernelArgs, countsInstructions, stateless, room, provokes, record },
+      {
+        task,
+        signal,
+        annotate,
+        machine,
+        dmaBits,
+        vramMiB,
+        kernelArgs,
+        countsInstructions,
+        stateless,
+        room,
+        provokes,
+        record,
+      },
       { onCleanup },
     ) => {
       const rig = inject('rig');
@@ -76,7 +91,7 @@ export const test = base
         accelerator: rig.accelerator,
         countsInstructions: countsInstructions && rig.accelerator === 'tcg',
         software: rig.build,
-        gpu: { dmaBits, ...GPU_MEMORY },
+        gpu: { dmaBits, ...GPU_MEMORY, vramMiB },
         kernelArgs,
         folder: path.join(rig.artifacts, folderName(task.fullTestName)),
         signal,

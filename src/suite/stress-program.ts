@@ -46,6 +46,23 @@ export const cycleReport = programReport.extend({
   phases: z.object({ fill: phaseCost, evict: phaseCost, reclaim: phaseCost, use: phaseCost }),
 });
 
+export const evictReport = programReport.extend({
+  bytesVerified: z.number(),
+  checksumsVerified: z.number(),
+  /** Given up one at a time. */
+  chunks: z.number(),
+  /** To all of its pages, from part of them. */
+  returns: z.number(),
+  failedMoves: z.number(),
+  interruptedMoves: z.number(),
+  outMs: z.number(),
+  backMs: z.number(),
+  /** The most that was held for a move at any time. */
+  peakPages: z.number(),
+  pswpout: z.number(),
+  pswpin: z.number(),
+});
+
 export type CycleReport = z.infer<typeof cycleReport>;
 
 export type SmokeReport = z.infer<typeof smokeReport>;

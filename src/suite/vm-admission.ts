@@ -19,11 +19,11 @@ export function defaultMaxVms(processors = availableParallelism()): number {
 }
 
 /** The most that a VM of this machine can take of the host's memory. */
-export function footprint({ memory, devices, swap }: MachineProfile): number {
+export function footprint({ memory, devices, swap }: MachineProfile, vramMiB: number = GPU_MEMORY.vramMiB): number {
   const ram = memory.boot.sizeMiB + memory.dimms.reduce((sum, { sizeMiB }) => sum + sizeMiB, 0);
   // What the guest swaps out is in a file that the host would rather keep in its page cache; that it can give up.
   const swapped = swap?.kind === 'disk' ? swap.sizeMiB / 8 : 0;
-  return (ram + swapped + devices * GPU_MEMORY.vramMiB) * MIB + QEMU_BYTES;
+  return (ram + swapped + devices * vramMiB) * MIB + QEMU_BYTES;
 }
 
 /** Is there room for one more? Those that run have not taken all that they may take. */
@@ -46,8 +46,8 @@ export interface Room {
 const rooms = new Set<Room>();
 
 /** Waits until the host has the memory; the first VM never waits. */
-export async function takeRoom(profile: MachineProfile, signal: AbortSignal): Promise<Room> {
-  const bytes = footprint(profile);
+export async function takeRoom(profile: MachineProfile, vramMiB: number, signal: AbortSignal): Promise<Room> {
+  const bytes = footprint(profile, vramMiB);
   const inUse = (): { bytes: number; resident: number }[] =>
     [...rooms].map((room) => ({ bytes: room.bytes, resident: residentBytes(room.pid) }));
   while (!fits(bytes, inUse(), availableBytes())) await sleep(POLL_MS, undefined, { signal });
