@@ -70,6 +70,8 @@ export class StageClock {
 
   /** How many times the usual limit it may last. */
   get patience(): number {
+    // A whole boot, up to where the image is read.
+    if (this.#stage === 'boot') return 4;
     return MARKS.find(({ name }) => name === this.#stage)?.patience ?? 1;
   }
 
