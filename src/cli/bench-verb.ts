@@ -1,4 +1,5 @@
 /** `dgpu-rig bench`: measures, and compares with what upstream has; nothing fails for being slow. */
+import type { Flavour } from '../config/flavour.ts';
 import { benchTable } from '../report/bench-table.ts';
 import { composeReport } from '../report/compose-report.ts';
 import { runExitCode } from '../report/outcome.ts';
@@ -12,7 +13,13 @@ import { checkReportFiles, runRequest, type BenchOptions } from './run-options.t
 import type { Session } from './session.ts';
 import { runVitest } from './vitest-run.ts';
 
-export async function benchVerb(names: readonly string[], options: BenchOptions, session: Session): Promise<number> {
+/** Alone, a bench gets the kernel that it can't do without. */
+const KERNELS: Readonly<Record<string, Flavour>> = { boot: 'hostfs' };
+
+export async function benchVerb(names: readonly string[], given: BenchOptions, session: Session): Promise<number> {
+  const [only = ''] = names;
+  const own = names.length === 1 && given.flavour === 'plain' ? KERNELS[only] : undefined;
+  const options = { ...given, flavour: own ?? given.flavour };
   const include = await benchFiles(names);
   await checkReportFiles(options);
   const { progress } = session;
