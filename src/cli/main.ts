@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { EDITABLE_FOLDER } from '../build/editable-kernel.ts';
 import { EXIT_CODES, RigError } from '../util/rig-error.ts';
+import { applyUserDefaults } from './apply-defaults.ts';
 import { kernelBaselineVerb } from './baseline-verb.ts';
 import { benchVerb } from './bench-verb.ts';
 import { bisectStepVerb, bisectVerb, type BisectOptions } from './bisect-verb.ts';
@@ -39,6 +40,7 @@ function program(session: Session, exit: SetExitCode): Command {
     .description('A test rig for the memory management of discrete GPUs in the Linux kernel.')
     .exitOverride()
     .showHelpAfterError();
+  applyUserDefaults(root, process.cwd());
   addPlanOptions(addRunOptions(root.command('run').description('build what is missing, boot, run suites, judge')))
     .argument('[suite...]', 'suites to run; all of them by default')
     .action(async (suites: string[], options: RunOptions) => exit(await runVerb(suites, options, session)));

@@ -1,6 +1,7 @@
 /** What the HTML report says about one test. */
 import { barChart, timeChart } from './html-charts.ts';
 import { html, type Html } from './html.ts';
+import { median } from './measurement.ts';
 import { count, metric } from './quantity-text.ts';
 import { kernelReportHeading } from './result-text.ts';
 import type { MeasuredQuantity, ReportedKernelBug, ReportedMemory, TestResult } from './run-report.ts';
@@ -13,13 +14,14 @@ export function resultDetails(result: TestResult, artifactsLink: string | undefi
     rate,
     kernelReports,
     measurements = [],
+    sleeps = [],
     memory = [],
     deviceStatistics = {},
   } = result;
   return html` ${message === undefined ? undefined : html`<pre class="message">${message}</pre>`}
     ${rate && html`<p>Repeated to learn how often: it failed ${rate.failures} of ${rate.runs} times.</p>`}
     ${kernelReports.map(kernelReport)} ${measurements.map(measured)}
-    <div class="charts">${memoryCharts(memory)} ${tierChart(deviceStatistics)}</div>
+    <div class="charts">${memoryCharts(memory)} ${tierChart(deviceStatistics)} ${sleepCharts(sleeps)}</div>
     <div class="tables">
       ${table(
         'Parameters',
@@ -99,6 +101,27 @@ function tierChart(statistics: Readonly<Record<string, number>>): Html | undefin
     'DMA accesses by address',
     tiers.map(({ name, value }) => ({ name, value, text: count(value) })),
   );
+}
+
+type Sleep = NonNullable<TestResult['sleeps']>[number];
+
+/** Where the time of a sleep goes: the median of each stage over all sleeps of a kind. A stage may come twice in one. */
+function sleepCharts(sleeps: readonly Sleep[]): Html[] {
+  const kindOf = ({ state, pmTest }: Sleep): string => (pmTest === undefined ? state : `${state}, pm_test ${pmTest}`);
+  return [...new Set(sleeps.map(kindOf))].map((kind) => {
+    const members = sleeps.filter((sleep) => kindOf(sleep) === kind);
+    const names = [...new Set(members.flatMap(({ stages }) => stages.map(({ name }) => name)))];
+    const bars = names.map((name) => {
+      const value = median(members.map(({ stages }) => timeIn(stages, name)));
+      return { name, value, text: `${count(Math.round(value))} ms` };
+    });
+    const whole = count(Math.round(median(members.map(({ totalMs }) => totalMs))));
+    return barChart(`${kind}: stages of ${String(members.length)} sleeps, ${whole} ms each (medians)`, bars);
+  });
+}
+
+function timeIn(stages: Sleep['stages'], name: string): number {
+  return stages.filter((stage) => stage.name === name).reduce((sum, { durationMs }) => sum + durationMs, 0);
 }
 
 function measured({ quantity, unit, medians, aim, better }: MeasuredQuantity): Html {

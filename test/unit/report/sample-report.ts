@@ -39,6 +39,14 @@ const results: TestResult[] = [
   {
     ...base,
     memory,
+    sleeps: [100, 300].map((base) => ({
+      state: 's3' as const,
+      totalMs: base * 4,
+      stages: ['request', 'freeze', 'suspend-devices', 'asleep', 'resume-devices', 'done'].map((name, index) => ({
+        name,
+        durationMs: base + index,
+      })),
+    })),
     deviceStatistics: { 'dma-accesses': 9000, 'dma-above-4g': 4000, 'dma-above-1t': 1000, 'dma-above-256t': 0 },
   },
   {
