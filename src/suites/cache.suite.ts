@@ -19,6 +19,8 @@ const CACHINGS: [string, MemoryType][] = [
   ['uc', 'UC-'],
 ];
 
+test.override({ stateless: true });
+
 describe('page attributes', { concurrent: true }, () => {
   test.override({ dmaBits: 40 });
 

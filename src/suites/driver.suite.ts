@@ -62,6 +62,8 @@ async function whileInUse(guest: Guest, error: 'enodev' | 'eio', end: () => Prom
   expect(report.ok, report.firstError).toBe(true);
 }
 
+test.override({ stateless: true });
+
 describe('driver', { concurrent: true }, () => {
   test.override({ dmaBits: DMA_BITS });
 

@@ -14,6 +14,8 @@ const SURPLUS = 64 * MIB;
 
 const masks = inject('rig').selection.dmaBits.map((dmaBits) => ({ dmaBits }));
 
+test.override({ stateless: true });
+
 describe.for(masks)('dma-bits $dmaBits', { concurrent: true }, ({ dmaBits }) => {
   test.override({ dmaBits });
 
