@@ -15,7 +15,9 @@
  *		saved_bytes and restored_bytes: of VRAM, for a system sleep;
  *		sleeps_refused and objects_lost: what should be 0;
  *		discarded_pages: of purgeable objects; recreated: how often a
- *		job filled such pages again.
+ *		job filled such pages again;
+ *		shrink_*: see struct ttm_shrinker_stats; shrinkable_pages: what
+ *		TTM's shrinker could be asked for now.
  * lru		One line for each object on the lists, the next one to be
  *		evicted first: manager (system, vram, or unevictable: pinned,
  *		swapped out or without pages), priority, bytes, pins.
@@ -65,7 +67,7 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 	seq_printf(m, "wedged: %d\n", READ_ONCE(edgpu->wedged));
 	seq_printf(m, "vram_generation: %u\n", READ_ONCE(edgpu->vram_generation));
 	seq_printf(m, "pins: %d\n", atomic_read(&edgpu->pins));
-	seq_printf(m, "reclaimed_pages: %ld\n", atomic_long_read(&counters->reclaimed_pages));
+	seq_printf(m, "reclaimed_pages: %lu\n", edgpu_shrinker_reclaimed(edgpu));
 	seq_printf(m, "evicted_pages: %ld\n", atomic_long_read(&counters->evicted_pages));
 	seq_printf(m, "to_vram_bytes: %lld\n", atomic64_read(&counters->to_vram));
 	seq_printf(m, "from_vram_bytes: %lld\n", atomic64_read(&counters->from_vram));
@@ -75,6 +77,7 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 	seq_printf(m, "objects_lost: %u\n", edgpu->pm.lost);
 	seq_printf(m, "discarded_pages: %ld\n", edgpu_purge_pages(edgpu));
 	seq_printf(m, "recreated: %ld\n", atomic_long_read(&counters->recreated));
+	edgpu_shrinker_show(m, edgpu);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(edgpu_stats);

@@ -13,6 +13,7 @@
 #include "edgpu_pm.h"
 #include "edgpu_regs.h"
 #include "edgpu_ring.h"
+#include "edgpu_shrinker.h"
 #include "edgpu_tt.h"
 #include "edgpu_vram.h"
 
@@ -83,8 +84,13 @@ struct edgpu_device {
 	struct edgpu_counters counters;
 	/** @pm: its sleep */
 	struct edgpu_pm pm;
+#ifdef EDGPU_HAS_TTM_SHRINKER
 	/** @shrinker: takes pages of idle objects under memory pressure */
-	struct shrinker *shrinker;
+	struct ttm_shrinker shrinker;
+#else
+	/** @own_shrinker: the same, for a TTM without one */
+	struct shrinker *own_shrinker;
+#endif
 };
 
 static inline struct edgpu_device *to_edgpu(struct drm_device *drm)

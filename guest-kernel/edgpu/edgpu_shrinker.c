@@ -1,146 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Taking system memory from objects, under memory pressure or on request.
- *
- * In reclaim the engines are neither needed nor waited for, except by kswapd
- * for objects that are busy.
+ * Taking system memory from objects, under memory pressure or on request: by
+ * TTM's shrinker. This file says what is different with backend=backup, and for
+ * measurements, lets the user say how the shrinker works.
  */
 
-#include <linux/sched.h>
-#include <linux/shrinker.h>
+#include <linux/module.h>
+#include <linux/numa.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
 
 #include <drm/drm_print.h>
-#include <drm/ttm/ttm_backup.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_device.h>
-#include <drm/ttm/ttm_placement.h>
-#include <drm/ttm/ttm_resource.h>
 
 #include "edgpu_drv.h"
 #include "edgpu_shrinker.h"
 
-/* struct edgpu_shrink - how much to take, and how far it got, in pages. */
-struct edgpu_shrink {
-	unsigned long target;
-	unsigned long scanned;
-	unsigned long freed;
+#ifdef EDGPU_HAS_TTM_SHRINKER
+
+static char *edgpu_walk = "macro";
+module_param_named(walk, edgpu_walk, charp, 0444);
+MODULE_PARM_DESC(walk, "How the shrinker comes by objects: macro (default), callback or next");
+
+static char *edgpu_policy = "pages";
+module_param_named(policy, edgpu_policy, charp, 0444);
+MODULE_PARM_DESC(policy, "What the shrinker does in a call: the pages asked for (pages, default) or one object (bo)");
+
+static const char * const walk_names[TTM_SHRINKER_WALKS] = {
+	[TTM_SHRINKER_WALK_MACRO] = "macro",
+	[TTM_SHRINKER_WALK_CALLBACK] = "callback",
+	[TTM_SHRINKER_WALK_NEXT] = "next",
 };
 
-static bool shrink_done(const struct edgpu_shrink *shrink)
-{
-	return shrink->scanned >= shrink->target;
-}
+static const char * const policy_names[TTM_SHRINKER_POLICIES] = {
+	[TTM_SHRINKER_POLICY_PAGES] = "pages",
+	[TTM_SHRINKER_POLICY_BO] = "bo",
+};
 
-/* What TTM swaps out itself: legacy copies, shmem only unpins. */
-static int shrink_swapout(struct edgpu_device *edgpu, struct ttm_operation_ctx *ctx,
-			  gfp_t gfp, struct edgpu_shrink *shrink)
-{
-	int ret = 0;
-
-	while (!shrink_done(shrink)) {
-		ret = ttm_device_swapout(&edgpu->ttm, ctx, gfp);
-		if (ret <= 0)
-			break;
-		shrink->scanned += ret;
-		shrink->freed += ret;
-		cond_resched();
-	}
-	return min(ret, 0);
-}
-
-static int shrink_backup_pass(struct edgpu_device *edgpu, struct ttm_operation_ctx *ctx,
-			      bool writeback, struct edgpu_shrink *shrink)
-{
-	struct ttm_resource_manager *man = ttm_manager_type(&edgpu->ttm, TTM_PL_SYSTEM);
-	struct ttm_lru_walk_arg arg = { .ctx = ctx, .trylock_only = true };
-	struct ttm_bo_lru_cursor cursor;
-	struct ttm_buffer_object *bo;
-	long ret;
-
-	ttm_bo_lru_for_each_reserved_guarded(&cursor, man, &arg, bo) {
-		if (!ttm_bo_shrink_suitable(bo, ctx))
-			continue;
-
-		shrink->scanned += bo->ttm->num_pages;
-		ret = edgpu_tt_backup(bo, ctx, writeback);
-		if (ret < 0)
-			return ret;
-
-		shrink->freed += ret;
-		if (shrink_done(shrink))
-			break;
-		cond_resched();
-	}
-	return 0;
-}
-
-/* As xe does: first what is idle, then what is busy, then with writeback. */
-static int shrink_backup(struct edgpu_device *edgpu, struct ttm_operation_ctx *ctx,
-			 gfp_t gfp, struct edgpu_shrink *shrink)
-{
-	struct ttm_operation_ctx idle = *ctx;
-	int ret;
-
-	idle.no_wait_gpu = true;
-	ret = shrink_backup_pass(edgpu, &idle, false, shrink);
-	if (ret || shrink_done(shrink) || ctx->no_wait_gpu)
-		return ret;
-
-	ret = shrink_backup_pass(edgpu, ctx, false, shrink);
-	if (ret || shrink_done(shrink) || !(gfp & __GFP_IO))
-		return ret;
-
-	return shrink_backup_pass(edgpu, ctx, true, shrink);
-}
-
-static int shrink(struct edgpu_device *edgpu, struct ttm_operation_ctx *ctx,
-		  gfp_t gfp, struct edgpu_shrink *shrink)
-{
-	if (edgpu->backend == EDGPU_BACKEND_BACKUP)
-		return shrink_backup(edgpu, ctx, gfp, shrink);
-	return shrink_swapout(edgpu, ctx, gfp, shrink);
-}
-
-/* Copies need shmem folios and their locks; unpinning needs nothing. */
-static bool shrink_may_run(struct edgpu_device *edgpu, gfp_t gfp)
-{
-	return edgpu->backend == EDGPU_BACKEND_SHMEM || (gfp & __GFP_FS);
-}
-
-/* TTM's own swapout stops at the first busy object that it may wait for. */
-static bool shrink_avoids_wait(struct edgpu_device *edgpu)
-{
-	return edgpu->backend != EDGPU_BACKEND_BACKUP || ttm_bo_shrink_avoid_wait();
-}
-
-static unsigned long edgpu_shrinker_count(struct shrinker *shrinker,
-					  struct shrink_control *sc)
-{
-	struct edgpu_device *edgpu = shrinker->private_data;
-	u64 pages = edgpu_tt_pages(edgpu);
-
-	if (!shrink_may_run(edgpu, sc->gfp_mask))
-		return SHRINK_EMPTY;
-	if (edgpu->backend != EDGPU_BACKEND_SHMEM)
-		pages = min(pages, ttm_backup_bytes_avail() >> PAGE_SHIFT);
-	return pages ?: SHRINK_EMPTY;
-}
-
-static unsigned long edgpu_shrinker_scan(struct shrinker *shrinker,
-					 struct shrink_control *sc)
-{
-	struct edgpu_device *edgpu = shrinker->private_data;
-	struct ttm_operation_ctx ctx = { .no_wait_gpu = shrink_avoids_wait(edgpu) };
-	struct edgpu_shrink progress = { .target = sc->nr_to_scan };
-
-	if (!shrink_may_run(edgpu, sc->gfp_mask))
-		return SHRINK_STOP;
-
-	shrink(edgpu, &ctx, sc->gfp_mask, &progress);
-	atomic_long_add(progress.freed, &edgpu->counters.reclaimed_pages);
-	sc->nr_scanned = progress.scanned;
-	return progress.scanned ? progress.freed : SHRINK_STOP;
-}
+/* TTM leaves swapping out to us then. */
+static const struct ttm_shrinker_ops backup_ops = {
+	.shrink = edgpu_tt_backup,
+};
 
 /**
  * edgpu_shrinker_init() - let memory pressure reach the objects
@@ -150,15 +51,20 @@ static unsigned long edgpu_shrinker_scan(struct shrinker *shrinker,
  */
 int edgpu_shrinker_init(struct edgpu_device *edgpu)
 {
-	edgpu->shrinker = shrinker_alloc(0, "drm-edgpu:%s", dev_name(edgpu->drm.dev));
-	if (!edgpu->shrinker)
-		return -ENOMEM;
+	bool backup = edgpu->backend == EDGPU_BACKEND_BACKUP;
+	struct device *dev = edgpu->drm.dev;
+	int walk = match_string(walk_names, TTM_SHRINKER_WALKS, edgpu_walk);
+	int policy = match_string(policy_names, TTM_SHRINKER_POLICIES, edgpu_policy);
 
-	edgpu->shrinker->count_objects = edgpu_shrinker_count;
-	edgpu->shrinker->scan_objects = edgpu_shrinker_scan;
-	edgpu->shrinker->private_data = edgpu;
-	shrinker_register(edgpu->shrinker);
-	return 0;
+	if (walk < 0)
+		return dev_err_probe(dev, -EINVAL, "walk=%s is none of macro, callback, next\n",
+				     edgpu_walk);
+	if (policy < 0)
+		return dev_err_probe(dev, -EINVAL, "policy=%s is neither pages nor bo\n",
+				     edgpu_policy);
+
+	return ttm_shrinker_init(&edgpu->shrinker, &edgpu->ttm, backup ? &backup_ops : NULL,
+				 walk, policy, dev_name(dev));
 }
 
 /**
@@ -167,8 +73,7 @@ int edgpu_shrinker_init(struct edgpu_device *edgpu)
  */
 void edgpu_shrinker_fini(struct edgpu_device *edgpu)
 {
-	shrinker_free(edgpu->shrinker);
-	edgpu->shrinker = NULL;
+	ttm_shrinker_fini(&edgpu->shrinker);
 }
 
 /**
@@ -180,12 +85,46 @@ void edgpu_shrinker_fini(struct edgpu_device *edgpu)
  */
 void edgpu_evict_system(struct edgpu_device *edgpu)
 {
-	struct edgpu_shrink progress = { .target = edgpu_tt_pages(edgpu) };
 	struct ttm_operation_ctx ctx = { };
-	int ret;
+	long ret;
 
-	ret = shrink(edgpu, &ctx, GFP_KERNEL, &progress);
-	atomic_long_add(progress.freed, &edgpu->counters.evicted_pages);
+	ret = ttm_shrinker_evict(&edgpu->shrinker, &ctx, edgpu_tt_pages(edgpu));
 	if (ret < 0)
-		drm_warn(&edgpu->drm, "objects stay in system memory: %d\n", ret);
+		drm_warn(&edgpu->drm, "objects stay in system memory: %ld\n", ret);
+	else
+		atomic_long_add(ret, &edgpu->counters.evicted_pages);
 }
+
+/**
+ * edgpu_shrinker_reclaimed() - what memory pressure took from objects
+ * @edgpu: the device
+ *
+ * Return: pages.
+ */
+unsigned long edgpu_shrinker_reclaimed(struct edgpu_device *edgpu)
+{
+	return atomic_long_read(&edgpu->shrinker.stats.freed);
+}
+
+/**
+ * edgpu_shrinker_show() - what the shrinker did, for debugfs
+ * @m: where to
+ * @edgpu: the device
+ */
+void edgpu_shrinker_show(struct seq_file *m, struct edgpu_device *edgpu)
+{
+	struct ttm_shrinker_stats *stats = &edgpu->shrinker.stats;
+
+	seq_printf(m, "shrink_walk: %s\n", walk_names[edgpu->shrinker.walk]);
+	seq_printf(m, "shrink_policy: %s\n", policy_names[edgpu->shrinker.policy]);
+	seq_printf(m, "shrink_calls: %ld\n", atomic_long_read(&stats->calls));
+	seq_printf(m, "shrink_asked: %ld\n", atomic_long_read(&stats->asked));
+	seq_printf(m, "shrink_visited: %ld\n", atomic_long_read(&stats->visited));
+	seq_printf(m, "shrink_refused: %ld\n", atomic_long_read(&stats->refused));
+	seq_printf(m, "shrink_scanned: %ld\n", atomic_long_read(&stats->scanned));
+	seq_printf(m, "shrink_purged: %ld\n", atomic_long_read(&stats->purged));
+	seq_printf(m, "shrinkable_pages: %lu\n",
+		   ttm_device_shrinkable_pages(&edgpu->ttm, NUMA_NO_NODE));
+}
+
+#endif

@@ -79,6 +79,11 @@ static const struct subcommand {
 	{ "sleeper", sleeper_main, "--vram N --system N --object-size S --seed K [--caching C] [--busy no|yes]\n"
 	  "    [--writers N] [--exported no|yes] (verifies at SIGUSR1, until SIGTERM)" },
 	{ "reseed", reseed_main, "(random bytes on standard input)" },
+	{ "reader", reader_main, "--bytes N (until SIGTERM)" },
+	{ "reclaim", reclaim_main,
+	  "--bytes N --object-size S --reclaim R --seed K [--devices D] [--threads T] [--cache C]\n"
+	  "    [--bystander no|yes]" },
+	{ "spawn", spawn_main, "--bytes N --seed K [--spoil P] (until SIGTERM)" },
 	{ "info", info_main, "" },
 };
 

@@ -7,5 +7,8 @@ int dma_main(int argc, char **argv);
 int mmap_main(int argc, char **argv);
 int mmio_main(int argc, char **argv);
 int reseed_main(int argc, char **argv);
+int reader_main(int argc, char **argv);
+int reclaim_main(int argc, char **argv);
+int spawn_main(int argc, char **argv);
 
 #endif
