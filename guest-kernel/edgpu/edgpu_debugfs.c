@@ -17,7 +17,8 @@
  *		discarded_pages: of purgeable objects; recreated: how often a
  *		job filled such pages again;
  *		shrink_*: see struct ttm_shrinker_stats; shrinkable_pages: what
- *		TTM's shrinker could be asked for now.
+ *		TTM's shrinker could be asked for now; lru_lock: its address as
+ *		tracepoints have it, hashed.
  * lru		One line for each object on the lists, the next one to be
  *		evicted first: manager (system, vram, or unevictable: pinned,
  *		swapped out or without pages), priority, bytes, pins.

@@ -125,6 +125,7 @@ void edgpu_shrinker_show(struct seq_file *m, struct edgpu_device *edgpu)
 	seq_printf(m, "shrink_purged: %ld\n", atomic_long_read(&stats->purged));
 	seq_printf(m, "shrinkable_pages: %lu\n",
 		   ttm_device_shrinkable_pages(&edgpu->ttm, NUMA_NO_NODE));
+	seq_printf(m, "lru_lock: %p\n", &edgpu->ttm.lru_lock);
 }
 
 #endif

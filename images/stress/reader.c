@@ -40,8 +40,12 @@ static bool read_once(int fd, uint64_t bytes)
 int reader_main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_handler = on_sigterm };
-	uint64_t bytes = 0, rounds = 0;
-	const struct option_spec specs[] = { { .name = "bytes", .value = &bytes } };
+	uint64_t bytes = 0, rounds = 0, seed = 0;
+	const struct option_spec specs[] = {
+		{ .name = "bytes", .value = &bytes },
+		/* Nothing is random here; every program is told. */
+		{ .name = "seed", .value = &seed, .optional = true },
+	};
 	int fd;
 
 	if (!options_parse("reader", specs, sizeof(specs) / sizeof(*specs), argc, argv))

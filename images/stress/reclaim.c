@@ -275,7 +275,8 @@ static bool run(struct reclaim *reclaim, struct counts *before, struct counts *a
 		return false;
 	if (reclaim->bystander && pthread_create(&bystander.thread, NULL, stand_by, &bystander))
 		return gpu_fail("pthread_create failed");
-	take_all(reclaim, cpu_ns);
+	if (reclaim->reclaim)
+		take_all(reclaim, cpu_ns);
 	if (reclaim->bystander) {
 		bystander.end = true;
 		pthread_join(bystander.thread, NULL);

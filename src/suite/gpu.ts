@@ -26,7 +26,15 @@ export interface DriverOptions {
   readonly backend: Backend;
   /** The limit the driver tells the DMA API and the backend; by default what the device says it has. */
   readonly dmaBits?: number;
+  /** How the shrinker comes by objects, and how much it does in a call; by default what the driver prefers. */
+  readonly walk?: Walk;
+  readonly policy?: Policy;
 }
+
+export const WALKS = ['macro', 'callback', 'next'] as const;
+export type Walk = (typeof WALKS)[number];
+export const POLICIES = ['pages', 'bo'] as const;
+export type Policy = (typeof POLICIES)[number];
 
 export class Gpu {
   readonly #vm: Vm;
@@ -48,9 +56,11 @@ export class Gpu {
   }
 
   /** Loads the driver, for all devices of the machine; returns when user space can open this one. */
-  async load({ backend, dmaBits }: DriverOptions): Promise<void> {
-    const limit = dmaBits === undefined ? '' : ` dma_bits=${String(dmaBits)}`;
-    await this.#guest.run(`modprobe edgpu backend=${backend}${limit} && test -c ${this.renderNode}`);
+  async load({ backend, dmaBits, walk, policy }: DriverOptions): Promise<void> {
+    const parameters = Object.entries({ backend, dma_bits: dmaBits, walk, policy }).flatMap(([name, value]) =>
+      value === undefined ? [] : [`${name}=${String(value)}`],
+    );
+    await this.#guest.run(`modprobe edgpu ${parameters.join(' ')} && test -c ${this.renderNode}`);
   }
 
   async unload(): Promise<void> {

@@ -22,6 +22,23 @@ export const smokeReport = programReport.extend({
 
 export const hogReport = programReport.extend({ bytesVerified: z.number(), rounds: z.number() });
 
+export const spawnReport = programReport.extend({ programs: z.number() });
+
+export const readerReport = programReport.extend({ rounds: z.number() });
+
+export const reclaimReport = programReport.extend({
+  wallNs: z.number(),
+  /** Of the threads that reclaim. */
+  cpuNs: z.number(),
+  cacheBytes: z.number(),
+  vmstat: z.record(z.string(), z.number()),
+  /** By number; each has `before_pages` and what its counters have grown by. */
+  devices: z.record(z.string(), z.record(z.string(), z.number())),
+  bystander: z.object({ faults: z.number(), p50Ns: z.number(), p99Ns: z.number(), maxNs: z.number() }),
+});
+
+export type ReclaimReport = z.infer<typeof reclaimReport>;
+
 export const mmioReport = programReport.extend({ registerNs: z.number(), memoryNs: z.number() });
 
 const cost = z.object({ createNs: z.number(), useNs: z.number(), destroyNs: z.number() });

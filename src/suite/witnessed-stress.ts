@@ -36,7 +36,7 @@ export async function runWithWitnesses<Report extends ProgramReport>(
 ): Promise<Witnessed<Report>> {
   await annotate(`running ${name}`, 'step');
   if (failAllocations) await prepareFailures(guest);
-  const environment = failAllocations ? failingEnvironment(seed) : {};
+  const environment = { EDGPU_UNIT: gpu.unit, ...(failAllocations ? failingEnvironment(seed) : {}) };
   const before = await guest.vmstat();
   const run = { name, options: { ...options, seed }, report, deadlineMs: DEADLINE_MS, environment };
   const said = await runProgram(guest, run);

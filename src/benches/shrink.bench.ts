@@ -1,0 +1,185 @@
+/**
+ * What was argued about in the threads, measured: three ways to come by objects (a macro, a callback, the next candidate), two
+ * policies (the pages asked for, or one object a call), for pages that are let go of (`shmem`) and pages that are copied (`backup`,
+ * as xe does; `legacy`, as TTM does for others).
+ *
+ * Instructions and string instructions: see swap.bench.ts. They are counted with one CPU at a time; contention, latency and fairness
+ * are measured on four that really run at once, and wall-clock figures are only as good as the host is quiet.
+ */
+import { describe } from 'vitest';
+import { countWaits, startCounting } from '../suite/contention.ts';
+import { test } from '../suite/fixtures.ts';
+import { POLICIES, WALKS, type DriverOptions, type Policy, type Walk } from '../suite/gpu.ts';
+import { inTurn, measurements } from '../suite/in-turn.ts';
+import { reachableFreeBytes } from '../suite/proc-files.ts';
+import { BACKENDS } from '../suite/rig-context.ts';
+import { reclaimReport, type ReclaimReport } from '../suite/stress-program.ts';
+
+const MIB = 2 ** 20;
+const PAGE = 4096;
+const OBJECT_SIZE = 4 * MIB;
+const RECLAIMERS = [1, 2, 4] as const;
+
+const FRONT_ENDS = WALKS.flatMap((walk) => POLICIES.map((policy) => ({ walk, policy, name: `${walk}, ${policy}` })));
+
+type Figure<Result = ReclaimReport> = (report: Result) => number;
+
+/** Of all devices. */
+function sum(report: ReclaimReport, counter: string): number {
+  return Object.values(report.devices).reduce((total, device) => total + (device[counter] ?? 0), 0);
+}
+
+const stat = (report: ReclaimReport, name: string): number => report.vmstat[name] ?? 0;
+const atLeastOne = (count: number): number => Math.max(1, count);
+/** What reclaim really got, from anybody. */
+const stolen: Figure = (report) => stat(report, 'pgsteal_anon') + stat(report, 'pgsteal_file');
+const taken: Figure = (report) => sum(report, 'reclaimed_pages');
+const calls: Figure = (report) => sum(report, 'shrink_calls');
+const instructionsPerPage: Figure = (report) => report.cpuNs / 1000 / atLeastOne(stolen(report));
+const allocationsPerPage: Figure = (report) => stat(report, 'pgalloc_') / atLeastOne(taken(report));
+const visitedPerCall: Figure = (report) => sum(report, 'shrink_visited') / atLeastOne(calls(report));
+/** 1 if each call takes what it was asked for. */
+const takenPerAsked: Figure = (report) => taken(report) / atLeastOne(sum(report, 'shrink_asked'));
+const pagesPerCpuSecond: Figure = (report) => stolen(report) / (report.cpuNs / 1e9);
+
+/** 1 if everybody gave the same share of what they had, 1/n if one gave all. */
+export function jainIndex(shares: readonly number[]): number {
+  const total = shares.reduce((a, b) => a + b, 0);
+  const squares = shares.reduce((a, b) => a + b * b, 0);
+  return squares === 0 ? 1 : (total * total) / (shares.length * squares);
+}
+
+const fairness: Figure = (report) => {
+  const devices = Object.values(report.devices);
+  const shares = devices.map((device) => (device['reclaimed_pages'] ?? 0) / atLeastOne(device['before_pages'] ?? 0));
+  return jainIndex([...shares, stat(report, 'pgsteal_file') / atLeastOne(report.cacheBytes / PAGE)]);
+};
+
+describe('instructions', () => {
+  const shape = { bytes: 96 * MIB, 'object-size': OBJECT_SIZE, reclaim: 48 * MIB };
+  test.override({
+    machine: 'crowd',
+    dmaBits: 40,
+    countsInstructions: true,
+    kernelArgs: ['clearcpuid=rep_good,erms,fsrm'],
+  });
+
+  test.for(FRONT_ENDS)('backends, by $name', async ({ walk, policy }, { gpu, run, rounds, report, cpuUnit }) => {
+    const runs = await inTurn(BACKENDS, rounds, async (backend) => {
+      await gpu.load({ backend, walk, policy });
+      const { report: said } = await run('reclaim', shape, reclaimReport);
+      await gpu.unload();
+      return said;
+    });
+    const measured = measurements(runs);
+    report(measured('reclaim', `${cpuUnit}/page reclaimed`, instructionsPerPage));
+    report(measured('allocated in reclaim', 'pages/page taken', allocationsPerPage, '0'));
+    report(measured('objects looked at', 'a call', visitedPerCall));
+    report(measured('taken of what was asked for', '×', takenPerAsked));
+  });
+
+  test('front ends, shmem', async ({ gpu, run, rounds, report, cpuUnit }) => {
+    const byName = new Map(FRONT_ENDS.map((front) => [front.name, front]));
+    const runs = await inTurn([...byName.keys()], rounds, async (name) => {
+      await gpu.load({ backend: 'shmem', ...frontEnd(byName.get(name)) });
+      const { report: said } = await run('reclaim', shape, reclaimReport);
+      await gpu.unload();
+      return said;
+    });
+    const measured = measurements(runs);
+    report(measured('reclaim', `${cpuUnit}/page reclaimed`, instructionsPerPage));
+    report(measured('allocated in reclaim', 'pages/page taken', allocationsPerPage, '0'));
+    report(measured('objects looked at', 'a call', visitedPerCall));
+    report(measured('taken of what was asked for', '×', takenPerAsked));
+    report(measured('calls', 'for 1000 pages taken', (said) => (calls(said) / atLeastOne(taken(said))) * 1000));
+  });
+});
+
+interface FrontEnd {
+  readonly walk: Walk;
+  readonly policy: Policy;
+}
+
+function frontEnd(found: FrontEnd | undefined): Pick<DriverOptions, 'walk' | 'policy'> {
+  return { walk: found?.walk ?? 'macro', policy: found?.policy ?? 'pages' };
+}
+
+/** TTM's limit for pages from its pool, half the memory, is still there: it is the fallback of 2021, and `legacy` lives with it. */
+describe('the hard limit', () => {
+  test.override({ machine: 'crowd', dmaBits: 40 });
+
+  test('objects worth 70 % of free memory', async ({ guest, gpu, run, rounds, report }) => {
+    const runs = await inTurn(BACKENDS, rounds, async (backend) => {
+      await gpu.load({ backend });
+      const bytes = objectsWorth(0.7, reachableFreeBytes(await guest.zones(), 64));
+      const before = (await guest.vmstat()).get('pswpout') ?? 0;
+      const { report: said } = await run('reclaim', { bytes, 'object-size': OBJECT_SIZE, reclaim: 0 }, reclaimReport);
+      const swapped = ((await guest.vmstat()).get('pswpout') ?? 0) - before;
+      await gpu.unload();
+      return { held: sumBefore(said) / (bytes / PAGE), swapped };
+    });
+    const measured = measurements(runs);
+    report({ ...measured('still in memory once all are filled', '%', ({ held }) => held * 100), better: 'more' });
+    report(measured('swapped out meanwhile', 'pages', ({ swapped }) => swapped, '0'));
+  });
+});
+
+function objectsWorth(share: number, free: number): number {
+  return Math.floor((free * share) / OBJECT_SIZE) * OBJECT_SIZE;
+}
+
+function sumBefore(report: ReclaimReport): number {
+  return sum(report, 'before_pages');
+}
+
+interface Witnessed extends ReclaimReport {
+  readonly waits: { lru: number; any: number };
+}
+
+describe('reclaimers', () => {
+  const shape = {
+    bytes: 96 * MIB,
+    'object-size': OBJECT_SIZE,
+    devices: 2,
+    cache: 96 * MIB,
+    reclaim: 144 * MIB,
+    bystander: 'yes',
+  };
+  test.override({ machine: 'crowd', dmaBits: 40 });
+
+  for (const threads of RECLAIMERS) {
+    const name = threads === 1 ? '1 reclaimer' : `${String(threads)} reclaimers`;
+    test.for(FRONT_ENDS)(`${name}, by $name`, async ({ walk, policy }, { guest, gpu, run, rounds, report }) => {
+      const runs = await inTurn(BACKENDS, rounds, async (backend): Promise<Witnessed> => {
+        await gpu.load({ backend, walk, policy });
+        await startCounting(guest);
+        const { report: said } = await run('reclaim', { ...shape, threads }, reclaimReport);
+        const waits = await countWaits(guest);
+        await gpu.unload();
+        return { ...said, waits };
+      });
+      const measured = measurements(runs);
+      report({ ...measured('reclaimed', 'pages/CPU s', pagesPerCpuSecond, aimFor(threads)), better: 'more' });
+      report({ ...measured('fairness: two devices, page cache', 'Jain', fairness), better: 'more' });
+      report(measured('page fault of a bystander, median', 'µs', ({ bystander }) => bystander.p50Ns / 1000));
+      report(
+        measured('page fault of a bystander, p99', 'µs', ({ bystander }) => bystander.p99Ns / 1000, '≤ 1.0× backup'),
+      );
+      report(
+        measured('waits for the LRU lock', 'for 1000 pages', ({ waits, ...said }) => perThousand(waits.lru, said)),
+      );
+      report(
+        measured('waits for any spinlock', 'for 1000 pages', ({ waits, ...said }) => perThousand(waits.any, said)),
+      );
+      report(measured('objects looked at', 'a call', visitedPerCall));
+    });
+  }
+});
+
+function perThousand(count: number, report: ReclaimReport): number {
+  return (count / atLeastOne(stolen(report))) * 1000;
+}
+
+function aimFor(threads: number): string | undefined {
+  return threads === 4 ? '≥ 3× backup' : undefined;
+}

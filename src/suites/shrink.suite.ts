@@ -1,0 +1,156 @@
+/**
+ * Reclaim from objects of two devices, page cache and programs at once: all of them get by, nobody is killed for memory, and what
+ * is taken is taken from where it is wanted. On machines of its own; `--machine` and `--dma-bits` play no part. With `--backend
+ * legacy` or `backup` it shows how a kernel without the series fares.
+ */
+import { describe, expect } from 'vitest';
+import type { DmaWitnesses } from '../suite/dma-witnesses.ts';
+import { contentComplaints, dmaComplaints } from '../suite/dma-witnesses.ts';
+import { test } from '../suite/fixtures.ts';
+import type { Guest } from '../suite/guest.ts';
+import { stockComplaints, takeStock } from '../suite/memory-stock.ts';
+import { reachableFreeBytes } from '../suite/proc-files.ts';
+import {
+  hogReport,
+  readerReport,
+  reclaimReport,
+  smokeReport,
+  spawnReport,
+  type SmokeReport,
+} from '../suite/stress-program.ts';
+import { runWithWitnesses } from '../suite/witnessed-stress.ts';
+
+const MIB = 2 ** 20;
+const PAGE = 4096;
+const OBJECT_SIZE = 4 * MIB;
+/** Worth more than the 768 MiB that `crowd` has, together. */
+const BYTES = [384 * MIB, 256 * MIB] as const;
+const HOG = 192 * MIB;
+const CACHE = 256 * MIB;
+const PROGRAM = 8 * MIB;
+
+const dmaBits = 40;
+
+const front = [
+  { walk: 'macro', policy: 'pages' },
+  { walk: 'callback', policy: 'bo' },
+  { walk: 'next', policy: 'pages' },
+] as const;
+
+function complaints(report: SmokeReport, witnesses: DmaWitnesses, bytes: number): string[] {
+  return [...contentComplaints(report, bytes), ...dmaComplaints(witnesses, dmaBits)];
+}
+
+async function endAll(guest: Guest): Promise<void> {
+  for (const program of ['hog', 'spawn', 'reader']) await guest.exec(`killall -TERM ${program}`);
+}
+
+describe('a crowd', { concurrent: true }, () => {
+  test.override({ machine: 'crowd', dmaBits });
+
+  test.for(front)('all get by: $walk, $policy', async (options, { guest, gpu, gpu1, backend, run, stressFixtures }) => {
+    await gpu.load({ backend, ...options });
+    const before = await takeStock(guest);
+    const second = { ...stressFixtures, gpu: gpu1 };
+    const shape = { 'object-size': OBJECT_SIZE };
+    const [devices, hog, spawn, reader] = await Promise.all([
+      Promise.all([
+        run('smoke', { ...shape, bytes: BYTES[0] }, smokeReport),
+        runWithWitnesses(second, 'smoke', { ...shape, bytes: BYTES[1] }, smokeReport),
+      ]).finally(() => endAll(guest)),
+      run('hog', { bytes: HOG }, hogReport),
+      run('spawn', { bytes: PROGRAM }, spawnReport),
+      run('reader', { bytes: CACHE }, readerReport),
+    ]);
+    for (const [unit, { report, witnesses }] of devices.entries())
+      expect(complaints(report, witnesses, BYTES[unit] ?? 0), `device ${String(unit)}: ${report.firstError}`).toEqual(
+        [],
+      );
+    expect(hog.report).toMatchObject({ ok: true, mismatches: 0 });
+    expect(spawn.report.ok, spawn.report.firstError).toBe(true);
+    expect(spawn.report.programs).toBeGreaterThan(0);
+    expect(reader.report.ok, reader.report.firstError).toBe(true);
+    expect(devices[0].witnesses.pswpout).toBeGreaterThan(0);
+    for (const unit of [0, 1]) expect(await reclaimed(guest, unit)).toBeGreaterThan(0);
+    expect(stockComplaints(before, await takeStock(guest), devices[0].report.objects)).toEqual([]);
+  });
+
+  test('control: a program that does not find its memory as it left it is seen', async ({ guest }) => {
+    await guest.runInBackground('edgpu-stress spawn --bytes 4096 --seed 1 --spoil 3', { until: 'spawning' });
+    await guest.run('sleep 2; killall -TERM spawn; while pidof spawn; do sleep 0.1; done');
+    const report = spawnReport.parse(JSON.parse((await guest.run('tail -n 1 /run/background-1.log')).trim()));
+    expect(report).toMatchObject({ ok: false, mismatches: 1, firstError: 'program 3 ended with 1' });
+  });
+});
+
+/** Pages that the shrinker took from a device's objects. */
+async function reclaimed(guest: Guest, unit: number): Promise<number> {
+  const found = await guest.run(`grep -hw reclaimed_pages: /sys/kernel/debug/dri/${String(128 + unit)}/stats`);
+  return Number(found.trim().split(' ').at(-1));
+}
+
+describe('nodes', { concurrent: true }, () => {
+  // Behind an IOMMU: nothing keeps objects away from any of the four nodes.
+  test.override({ machine: 'iommu-virtio', dmaBits });
+
+  /**
+   * Objects worth such a share of what is free, all filled once; which share of their pages was swapped out by then. Pages that
+   * were only let go of are still there, and it costs next to nothing to get hold of them again.
+   */
+  test.for([
+    { share: 0.75, what: 'objects stay in memory while other nodes have room', atLeast: 0, atMost: 0.05 },
+    { share: 1.25, what: 'control: what does not fit is swapped out, and seen to be', atLeast: 0.1, atMost: 1 },
+  ])('$what', async ({ share, atLeast, atMost }, { guest, gpu, backend, run, record }) => {
+    await gpu.load({ backend });
+    const bytes = Math.floor((reachableFreeBytes(await guest.zones(), 64) * share) / OBJECT_SIZE) * OBJECT_SIZE;
+    const options = { bytes, 'object-size': OBJECT_SIZE, reclaim: 0 };
+    const { report, witnesses } = await run('reclaim', options, reclaimReport);
+    expect(report.ok, report.firstError).toBe(true);
+    const swapped = witnesses.pswpout / (bytes / PAGE);
+    record.metrics['shareSwapped'] = swapped;
+    record.metrics['sharePopulated'] = (report.devices['0']?.['before_pages'] ?? 0) / (bytes / PAGE);
+    expect(swapped).toBeGreaterThanOrEqual(atLeast);
+    expect(swapped).toBeLessThanOrEqual(atMost);
+  });
+});
+
+/** Objects larger than the memory limit of the cgroup that uses them are nobody's charge: that is why the shrinker is not memcg-aware. */
+describe('a cgroup with less memory than its objects have', { concurrent: true }, () => {
+  const limit = 64 * MIB;
+  const cgroups = '/sys/fs/cgroup';
+  const cgroup = `${cgroups}/small`;
+  const limited = [
+    `{ grep -q " ${cgroups} " /proc/mounts || mount -t cgroup2 none ${cgroups}; }`,
+    `echo +memory > ${cgroups}/cgroup.subtree_control`,
+    `mkdir -p ${cgroup}`,
+    `echo ${String(limit)} > ${cgroup}/memory.max`,
+    `echo 0 > ${cgroup}/memory.swap.max`,
+  ].join(' && ');
+  const inside = (command: string): string => `sh -c 'echo $$ > ${cgroup}/cgroup.procs && exec ${command}'`;
+
+  describe('its objects', { concurrent: true }, () => {
+    test.override({ machine: 'tight', dmaBits: 32 });
+
+    test('nobody is killed, nothing is charged', async ({ guest, gpu, backend, record }) => {
+      await gpu.load({ backend });
+      await guest.run(limited);
+      const options = `--bytes ${String(4 * limit)} --object-size ${String(OBJECT_SIZE)} --seed 1`;
+      const report = smokeReport.parse(JSON.parse(await guest.run(inside(`edgpu-stress smoke ${options}`))));
+      expect(report).toMatchObject({ ok: true, mismatches: 0 });
+      expect(await guest.run(`grep -w oom_kill ${cgroup}/memory.events`)).toMatch(/ 0$/m);
+      record.metrics['cgroupPeak'] = Number(await guest.run(`cat ${cgroup}/memory.peak`));
+      expect(record.metrics['cgroupPeak']).toBeLessThan(limit / 2);
+    });
+  });
+
+  describe('its programs', { concurrent: true }, () => {
+    test.override({ machine: 'tight', dmaBits: 32, provokes: ['oom'] });
+
+    test('control: its own memory is charged, and more than the limit kills it', async ({ guest }) => {
+      await guest.run(limited);
+      const hog = await guest.exec(inside(`edgpu-stress hog --bytes ${String(2 * limit)} --seed 1`));
+      expect(hog.stdout).toBe('');
+      expect(await guest.run(`grep -w oom_kill ${cgroup}/memory.events`)).not.toMatch(/ 0$/m);
+    });
+  });
+});
