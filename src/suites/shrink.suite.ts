@@ -24,9 +24,9 @@ const MIB = 2 ** 20;
 const PAGE = 4096;
 const OBJECT_SIZE = 4 * MIB;
 /** Worth more than the 768 MiB that `crowd` has, together. */
-const BYTES = [384 * MIB, 256 * MIB] as const;
-const HOG = 192 * MIB;
-const CACHE = 256 * MIB;
+const BYTES = [320 * MIB, 192 * MIB] as const;
+const HOG = 160 * MIB;
+const CACHE = 192 * MIB;
 const PROGRAM = 8 * MIB;
 
 const dmaBits = 40;
