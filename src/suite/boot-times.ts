@@ -5,6 +5,7 @@ import { inject } from 'vitest';
 import { obtainVirtmeNg } from '../build/virtme-ng-package.ts';
 import { loadMachineProfile } from '../config/machine-profile.ts';
 import { RigError } from '../util/rig-error.ts';
+import { shellQuote } from '../vm/shell-quote.ts';
 import { obtainTemplate } from '../vm/template.ts';
 import { Vm, type VmSpec } from '../vm/vm.ts';
 
@@ -14,7 +15,7 @@ const DONE = 'rig-command-done';
 const DEADLINE_MS = 300_000;
 
 /** What virtme-ng needs of the host beside itself; its QEMU is the host's, as it is for whoever installs it. */
-const HOST_PACKAGES = 'qemu-system-x86 python3-argcomplete python3-pkg-resources python3-requests file';
+const HOST_PACKAGES = 'qemu-system-x86 python3-argcomplete python3-pkg-resources python3-requests file udev';
 
 /** Starts one VM, runs a command in it, and says what that took; `end` frees the VM, off the clock. */
 export interface Timed {
@@ -63,27 +64,25 @@ async function timeVirtmeNg(root: string, signal: AbortSignal): Promise<Timed> {
   const { accelerator, build } = inject('rig');
   const { boot } = (await loadMachineProfile(MACHINE)).memory;
   const startedAt = performance.now();
-  const child = execa(
-    '/usr/bin/python3',
-    [
-      path.join(root, 'usr/bin/vng'),
-      ...['--run', build.kernel.image, '--user', 'root', '--cpus', '2', '--memory', `${String(boot.sizeMiB)}M`],
-      ...['--disable-microvm', '--force-9p', ...(accelerator === 'kvm' ? [] : ['--disable-kvm'])],
-      // Else a kernel under TCG on a busy host takes its late timer for a broken one, and panics.
-      ...['--append', 'no_timer_check', '--exec', `echo ${DONE}`],
-    ],
-    {
-      env: {
-        PATH: `${path.join(root, 'usr/bin')}:/usr/sbin:/usr/bin:/sbin:/bin`,
-        PYTHONPATH: path.join(root, 'usr/lib/python3/dist-packages'),
-      },
-      all: true,
-      stdin: 'ignore',
-      reject: false,
-      timeout: DEADLINE_MS,
-      cancelSignal: signal,
+  const command = [
+    ...['/usr/bin/python3', path.join(root, 'usr/bin/vng'), '--run', build.kernel.image, '--user', 'root'],
+    ...['--cpus', '2', '--memory', `${String(boot.sizeMiB)}M`],
+    ...['--disable-microvm', '--force-9p', ...(accelerator === 'kvm' ? [] : ['--disable-kvm'])],
+    // Else a kernel under TCG on a busy host takes its late timer for a broken one, and panics.
+    ...['--append', 'no_timer_check', '--exec', `echo ${DONE}`],
+  ];
+  // It refuses to run a command without a terminal.
+  const child = execa('script', ['--quiet', '--return', '--command', command.map(shellQuote).join(' '), '/dev/null'], {
+    env: {
+      PATH: `${path.join(root, 'usr/bin')}:/usr/sbin:/usr/bin:/sbin:/bin`,
+      PYTHONPATH: path.join(root, 'usr/lib/python3/dist-packages'),
     },
-  );
+    all: true,
+    stdin: 'ignore',
+    reject: false,
+    timeout: DEADLINE_MS,
+    cancelSignal: signal,
+  });
   let milliseconds: number | undefined;
   child.all.on('data', (chunk: Buffer) => {
     if (chunk.toString().includes(DONE)) milliseconds ??= performance.now() - startedAt;
