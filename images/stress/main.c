@@ -13,6 +13,7 @@
 #include "hold.h"
 #include "objects.h"
 #include "programs.h"
+#include "purge.h"
 #include "recovery.h"
 #include "share.h"
 #include "sleeper.h"
@@ -65,6 +66,7 @@ static const struct subcommand {
 	{ "evict", evict_main,
 	  "--from pages|vram --bytes N --seed K [--chunk PAGES] [--caching C] [--signals yes]\n"
 	  "    [--lose yes]" },
+	{ "purge", purge_main, "--object-size S --seed K [--keep yes] [--recreate yes]" },
 	{ "objects", objects_main, "--count N --object-size S --seed K [--hold no|yes]" },
 	{ "dma", dma_main, "--bytes N --object-size S --seed K [--caching C] [--neighbour BYTES]" },
 	{ "cache", cache_main, "--objects N --object-size S --caching C --seed K" },
