@@ -8,11 +8,15 @@
  * of the device is to stop and start the engines.
  */
 
+#include <linux/device.h>
 #include <linux/dma-mapping.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/highmem.h>
 #include <linux/module.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 #include <linux/suspend.h>
 
 #include <drm/drm_drv.h>
@@ -45,6 +49,50 @@ module_param_named(skip_vram_save, edgpu_skip_vram_save, bool, 0644);
 MODULE_PARM_DESC(skip_vram_save, "For tests of tests: lose what is in VRAM when the system sleeps (default: no)");
 
 #ifdef EDGPU_PM_SAVES
+
+static bool edgpu_suspend_budget = true;
+module_param_named(suspend_budget, edgpu_suspend_budget, bool, 0444);
+MODULE_PARM_DESC(suspend_budget, "Hand out no more VRAM than could be saved (default: yes)");
+
+/*
+ * suspend_file: the path of a file or partition that VRAM is saved to when there
+ * is no memory or swap for it; nothing but a newline: none.
+ */
+static ssize_t suspend_file_store(struct device *dev, struct device_attribute *attr,
+				  const char *buf, size_t count)
+{
+	struct edgpu_device *edgpu = dev_get_drvdata(dev);
+	struct file *file = NULL;
+	char *path;
+	int ret;
+
+	path = kstrndup(buf, count, GFP_KERNEL);
+	if (!path)
+		return -ENOMEM;
+
+	if (*strim(path))
+		file = filp_open(strim(path), O_RDWR | O_LARGEFILE, 0);
+	kfree(path);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+
+	/* Not while it falls asleep. */
+	down_write(&edgpu->reset_sem);
+	ret = edgpu_pm_is_asleep(&edgpu->pm) ? -EBUSY :
+	      ttm_device_set_sleep_file(&edgpu->ttm, file);
+	up_write(&edgpu->reset_sem);
+	if (file)
+		fput(file);
+	return ret ?: count;
+}
+static DEVICE_ATTR_WO(suspend_file);
+
+static struct attribute *edgpu_pm_attrs[] = {
+	&dev_attr_suspend_file.attr,
+	NULL
+};
+
+static const struct attribute_group edgpu_pm_group = { .attrs = edgpu_pm_attrs };
 
 static int pm_map_pages(struct edgpu_device *edgpu, struct page **pages, unsigned int count)
 {
@@ -172,6 +220,12 @@ static int pm_restore(struct edgpu_device *edgpu)
 	return ttm_device_restore(&edgpu->ttm);
 }
 
+static int pm_set_up(struct edgpu_device *edgpu)
+{
+	ttm_manager_type(&edgpu->ttm, TTM_PL_VRAM)->saved = edgpu_suspend_budget;
+	return devm_device_add_group(edgpu->drm.dev, &edgpu_pm_group);
+}
+
 #else /* a kernel without it, for comparison: objects move out, and don't come back */
 
 static int pm_save(struct edgpu_device *edgpu)
@@ -183,6 +237,11 @@ static int pm_save(struct edgpu_device *edgpu)
 }
 
 static int pm_restore(struct edgpu_device *edgpu)
+{
+	return 0;
+}
+
+static int pm_set_up(struct edgpu_device *edgpu)
 {
 	return 0;
 }
@@ -279,10 +338,15 @@ const struct dev_pm_ops edgpu_pm_ops = {
 int edgpu_pm_init(struct edgpu_device *edgpu)
 {
 	struct edgpu_pm *pm = &edgpu->pm;
+	int ret;
 
 	pm->addrs = drmm_kcalloc(&edgpu->drm, EDGPU_PM_MAX_PAGES, sizeof(*pm->addrs), GFP_KERNEL);
 	if (!pm->addrs)
 		return -ENOMEM;
+
+	ret = pm_set_up(edgpu);
+	if (ret)
+		return ret;
 
 	pm->notifier.notifier_call = edgpu_pm_notify;
 	return register_pm_notifier(&pm->notifier);

@@ -9,7 +9,7 @@ import { countCases, ktapCases, parseKtap } from '../suite/ktap.ts';
 import type { TestRecord } from '../suite/rig-context.ts';
 
 /** In upstream's order: the tests of the pool need the globals that the last test of the device leaves behind. */
-const TTM = ['device', 'pool', 'resource', 'tt', 'tt_shmem', 'bo', 'bo_validate', 'lru', 'shrinker'].map(
+const TTM = ['device', 'pool', 'resource', 'tt', 'tt_shmem', 'sleep', 'bo', 'bo_validate', 'lru', 'shrinker'].map(
   (name) => `ttm_${name}_test`,
 );
 

@@ -148,6 +148,30 @@ contract('suspend with swap', { concurrent: true }, () => {
     expect(await sleeper.end()).toMatchObject({ ok: true });
   });
 
+  test('no swap, and more in VRAM than memory is left: refused at once; with a file to save it to, it sleeps', async ({
+    gpu,
+    guest,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    await guest.run('swapoff /dev/vda');
+    const sleeper = await startSleeper({ vram: 100, system: 0, objectSize: OBJECT_SIZE });
+    await guest.run(`edgpu-stress hog --bytes ${String(300 * MIB)} --seed 1 --use once > /dev/null 2>&1 & sleep 10`);
+    const { refusal, stages } = await suspend('s3');
+    expect(refusal).toMatch(/memory/i);
+    expect(stages.map(({ name }) => name)).not.toContain('freeze');
+    expect(await sleeper.verify()).toBeUndefined();
+    expect(await driverStat(guest, 'sleeps_refused')).toBe(1);
+    expect(await driverStat(guest, 'saved_bytes')).toBe(0);
+    await guest.run('echo /dev/vda > /sys/class/drm/renderD128/device/suspend_file');
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    expect(await sleeper.verify()).toBeUndefined();
+    expect(await sleeper.end()).toMatchObject({ ok: true });
+    expect(await driverStat(guest, 'objects_lost')).toBe(0);
+  });
+
   test('an alarm while VRAM is being saved ends the suspend, and nothing else', async ({
     gpu,
     backend,
