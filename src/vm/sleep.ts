@@ -70,8 +70,8 @@ function requestScript(state: SleepState, { pmTest, powerOff = 'platform', alarm
     'echo 0 > /sys/module/hibernate/parameters/pm_test_delay',
     'read -r level rest < /proc/sys/kernel/printk',
     'echo 8 > /proc/sys/kernel/printk',
-    // A port that stays on as a console receives nothing after S3, until somebody sets it up anew.
-    'stty -F /dev/ttyS0 9600; stty -F /dev/ttyS0 115200',
+    // A port that stays on as a console receives nothing after S3, until somebody sets it up anew. What it would echo may wait for ever.
+    ...(state === 's2idle' ? ['timeout 5 stty -F /dev/ttyS0 -echo 9600', 'timeout 5 stty -F /dev/ttyS0 115200'] : []),
     // What wakes the guest from s2idle.
     'echo enabled > /sys/class/tty/ttyS0/power/wakeup',
     `echo ${pmTest ?? 'none'} > /sys/power/pm_test`,
