@@ -65,8 +65,7 @@ contract('suspend', { concurrent: true }, () => {
       expect(await suspend('s3', { pmTest }), pmTest).not.toHaveProperty('refusal');
     }
     expect(await sleeper.end()).toMatchObject({ ok: true });
-    expect(await driverStat(guest, 'saved_bytes')).toBeGreaterThan(7 * 16 * OBJECT_SIZE);
-    expect(await driverStat(guest, 'pinned_pages')).toBe(0);
+    expect(await driverStat(guest, 'saved_bytes')).toBe(7 * 16 * OBJECT_SIZE);
   });
 
   test('engines at work, threads that write by mmap; the driver unloaded in between', async ({
