@@ -77,7 +77,7 @@ static const struct subcommand {
 	{ "hold", hold_main, "--expect enodev|eio" },
 	{ "job", job_main, "--expect ok|eio" },
 	{ "reset", reset_main, "" },
-	{ "share", share_main, "" },
+	{ "share", share_main, "[--second no|yes]" },
 	{ "sleeper", sleeper_main, "--vram N --system N --object-size S --seed K [--caching C] [--busy no|yes]\n"
 	  "    [--writers N] [--exported no|yes] (verifies at SIGUSR1, until SIGTERM)" },
 	{ "reseed", reseed_main, "(random bytes on standard input)" },

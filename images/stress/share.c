@@ -1,6 +1,7 @@
 /*
  * share: PRIME. An object comes back from its own dma-buf as itself, memory of a udmabuf is used in
- * place, and an exported object is seen through its dma-buf wherever it was.
+ * place, and an exported object is seen through its dma-buf wherever it was. With a second device
+ * (--second yes), that one reads and writes the memory of an object of the first.
  */
 #define _GNU_SOURCE
 #include "share.h"
@@ -153,15 +154,84 @@ static bool imported(struct gpu *gpu)
 	return true;
 }
 
+static bool close_object(struct gpu *gpu, const struct object *object)
+{
+	struct drm_gem_close args = { .handle = object->handle };
+
+	return !ioctl(gpu->fd, DRM_IOCTL_GEM_CLOSE, &args) ||
+	       gpu_fail("GEM_CLOSE: %s", strerrorname_np(errno));
+}
+
+#define PATIENCE_S 30
+
+/* It is pinned until nobody else has it; and TTM lets go of an import some time after its last handle is gone. */
+static bool moves_again(struct gpu *gpu, const struct object *object)
+{
+	struct drm_edgpu_gem_move args = {
+		.handle = object->handle,
+		.placement = EDGPU_PLACEMENT_VRAM,
+	};
+
+	for (unsigned int tries = 0; tries < PATIENCE_S * 10; tries++) {
+		if (!ioctl(gpu->fd, DRM_IOCTL_EDGPU_GEM_MOVE, &args))
+			return true;
+		if (errno != EINVAL)
+			break;
+		usleep(100000);
+	}
+	return gpu_fail("GEM_MOVE of what was shared: %s", strerrorname_np(errno));
+}
+
+/* Out of VRAM for the other device, which copies it to its own VRAM, changes it, and lets go of it. */
+static bool between(struct gpu *gpu)
+{
+	struct object object, import_, own;
+	struct gpu second;
+	void *data, *there;
+	size_t offset;
+	int fd;
+
+	if (!gpu_open_unit(&second, 1) || !gpu_create(gpu, &object, SIZE, ANYWHERE, 0) ||
+	    !gpu_map(gpu, &object, &data))
+		return false;
+	pattern_write(data, SIZE, pattern_key(8, 4, 0), 0);
+	if (!gpu_move(gpu, &object, EDGPU_PLACEMENT_VRAM) || !export(gpu, &object, &fd) ||
+	    !import(&second, fd, &import_) ||
+	    !gpu_create(&second, &own, SIZE, EDGPU_PLACEMENT_VRAM, 0) ||
+	    !gpu_map(&second, &own, &there) || !copy(&second, &import_, &own))
+		return false;
+	if (!pattern_matches(there, SIZE, pattern_key(8, 4, 0), &offset))
+		report_mismatch("the second device read something else at %zu", offset);
+	pattern_write(there, SIZE, pattern_key(8, 5, 0), 0);
+	if (!copy(&second, &own, &import_))
+		return false;
+	if (!pattern_matches(data, SIZE, pattern_key(8, 5, 0), &offset))
+		report_mismatch("the second device wrote something else at %zu", offset);
+	if (!close_object(&second, &import_) || close(fd) || !moves_again(gpu, &object))
+		return false;
+	if (!pattern_matches(data, SIZE, pattern_key(8, 5, 0), &offset))
+		report_mismatch("wrong content at %zu after the second device let go", offset);
+	return true;
+}
+
 int share_main(int argc, char **argv)
 {
+	static const char *const words[] = { "no", "yes", NULL };
+	uint64_t second = 0;
+	const struct option_spec specs[] = {
+		{ .name = "second", .value = &second, .words = words, .optional = true },
+	};
 	struct gpu gpu;
 
-	if (!options_parse("share", NULL, 0, argc, argv))
+	if (!options_parse("share", specs, 1, argc, argv))
 		return EXIT_USAGE;
 	udmabuf_stay_low();
-	if (gpu_open(&gpu) && self_import(&gpu) && exported(&gpu))
-		imported(&gpu);
+	if (gpu_open(&gpu)) {
+		if (second)
+			between(&gpu);
+		else if (self_import(&gpu) && exported(&gpu))
+			imported(&gpu);
+	}
 	report_open();
 	return report_close();
 }

@@ -3,12 +3,13 @@
 import { appendFile, copyFile, cp, mkdir, readFile, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
+import { execa } from 'execa';
 
 import { configFragments, type Flavour, type KernelVariant } from '../config/flavour.ts';
 import { repositoryPath } from '../config/paths.ts';
 import type { Emit } from '../util/rig-event.ts';
 import { runBuildCommand } from './build-command.ts';
-import { toolchainIdentity } from './build-environment.ts';
+import { buildEnvironment, toolchainIdentity } from './build-environment.ts';
 import { obtainEntry } from './cache-entry.ts';
 import type { EntryWork } from './cache-entry.ts';
 import { contentKey } from './content-key.ts';
@@ -202,14 +203,30 @@ export async function compileDriver({ source, flavour }: KernelRequest, work: En
   return path.join(tree.source, module);
 }
 
-/** What the compiler says about these sources when it is asked to say more (`W=1`), line by line; without objects nothing. */
+/**
+ * What the compiler says about these sources when it is asked to say more (`W=1`), line by line, and sparse, where there is one that
+ * the tree accepts; without objects nothing.
+ */
 export async function compileVerbosely(tree: BuildTree, sources: readonly string[], work: MakeWork): Promise<string[]> {
   const lines: string[] = [];
+  const options = ['W=1', ...((await sparseFault(tree.source)) === undefined ? ['C=2'] : [])];
   const objects = sources.map((file) => file.replace(/\.c$/, '.o'));
   if (objects.length > 0) {
-    await make(tree, { ...work, onLine: (line) => lines.push(line) }, 'Compiling with W=1', ['W=1', ...objects]);
+    await make(tree, { ...work, onLine: (line) => lines.push(line) }, `Compiling with ${options.join(' ')}`, [
+      ...options,
+      ...objects,
+    ]);
   }
   return lines;
+}
+
+/** Why sparse can't check this tree; undefined where it can. The kernel itself knows which versions are of use. */
+export async function sparseFault(tree: string): Promise<string | undefined> {
+  const environment = { env: buildEnvironment(), extendEnv: false, reject: false } as const;
+  if ((await execa('sparse', ['--version'], environment)).failed) return 'there is no sparse on this machine';
+  const valid = await execa('sh', [path.join(tree, 'scripts/checker-valid.sh'), 'sparse'], environment);
+  if (!valid.failed && valid.stdout.trim() === '1') return undefined;
+  return 'the sparse of this machine does not know all that this kernel is written in (0.6.4 does not, 0.6.5 does)';
 }
 
 export interface MakeWork extends Pick<EntryWork, 'log' | 'signal' | 'step'> {

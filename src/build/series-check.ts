@@ -21,6 +21,7 @@ import {
   DRIVER_GRAFT,
   PATCH_FOLDER,
   prepareKernelTree,
+  sparseFault,
   titleOf,
 } from './kernel-build.ts';
 import type { MakeWork } from './kernel-build.ts';
@@ -43,7 +44,7 @@ const SOME_TTM_DRIVER = 'CONFIG_DRM_QXL=m';
 
 export interface PatchVerdict {
   readonly patch: string;
-  /** Of checkpatch (if the tree has it), of the compiler with W=1, and about exports without kernel-doc. */
+  /** Of checkpatch (if the tree has it), of the compiler with W=1, of sparse, and about exports without kernel-doc. */
   readonly complaints: readonly string[];
   /** Why the tree does not build with the series up to this patch. */
   readonly buildFailure?: string;
@@ -52,12 +53,19 @@ export interface PatchVerdict {
 export interface SeriesCheckOptions {
   /** Another tree than Debian's package, as for buildRig. */
   readonly kernelSource?: string;
+  /** It takes so long that whoever waits wants to know what is known. */
+  readonly onVerdict?: (verdict: PatchVerdict) => void;
   readonly emit: Emit;
   readonly signal: AbortSignal;
 }
 
 /** One verdict for each patch, in order; the first that does not build ends the check. */
-export async function checkSeries({ kernelSource, emit, signal }: SeriesCheckOptions): Promise<PatchVerdict[]> {
+export async function checkSeries({
+  kernelSource,
+  onVerdict = () => undefined,
+  emit,
+  signal,
+}: SeriesCheckOptions): Promise<PatchVerdict[]> {
   await ensureHostPackages(emit, signal);
   const source = await openKernelSource(kernelSource, await fetchDebianPackages(emit, signal));
   const series = await readSeries(PATCH_FOLDER);
@@ -73,9 +81,12 @@ export async function checkSeries({ kernelSource, emit, signal }: SeriesCheckOpt
       return { outcome: 'done', value };
     });
     verdicts.push(verdict);
+    onVerdict(verdict);
     if (verdict.buildFailure !== undefined) return verdicts;
   }
-  return [...verdicts, await checkDriver(source, emit, signal)];
+  const driver = await checkDriver(source, emit, signal);
+  onVerdict(driver);
+  return [...verdicts, driver];
 }
 
 /** It is built with the guest's kernel; here it is only read. */
@@ -113,6 +124,8 @@ async function unpatchedWarnings(
       const overlay = { patchFolder: PATCH_FOLDER, patchCount: 0 };
       const locked = { ...work, signal: lockedSignal };
       const tree = await prepareKernelTree(source, { kind: 'series', overlay }, locked);
+      const fault = await sparseFault(tree.source);
+      if (fault !== undefined) emit({ type: 'notice', text: `Without sparse: ${fault}.` });
       return buildWithWarnings(tree, series.flatMap(touchedFiles), titleOf(source), locked);
     });
     return { outcome: 'done', value };

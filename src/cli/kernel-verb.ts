@@ -3,7 +3,7 @@ import path from 'node:path';
 import { editKernel } from '../build/editable-kernel.ts';
 import { PATCH_FOLDER } from '../build/kernel-build.ts';
 import { refreshSeries } from '../build/series-refresh.ts';
-import { checkSeries } from '../build/series-check.ts';
+import { checkSeries, type PatchVerdict } from '../build/series-check.ts';
 import { summaryLine } from '../report/summary-line.ts';
 import { EXIT_CODES } from '../util/rig-error.ts';
 import type { Session } from './session.ts';
@@ -34,12 +34,17 @@ export async function kernelCheckVerb(
   { progress, signal }: Session,
 ): Promise<number> {
   const source = kernelSrc === undefined ? {} : { kernelSource: kernelSrc };
-  const verdicts = await checkSeries({ ...source, emit: progress.emit, signal });
-  const bad = verdicts.filter(({ complaints, buildFailure }) => complaints.length > 0 || buildFailure !== undefined);
-  for (const { patch, complaints, buildFailure } of bad) {
-    const reasons = [...complaints, ...(buildFailure === undefined ? [] : [buildFailure])];
-    progress.print([`✘ ${patch}`, ...reasons.map((reason) => `    ${reason}`)].join('\n'));
-  }
+  const reasonsOf = ({ complaints, buildFailure }: PatchVerdict): string[] => {
+    return [...complaints, ...(buildFailure === undefined ? [] : [buildFailure])];
+  };
+  const onVerdict = (verdict: PatchVerdict): void => {
+    const reasons = reasonsOf(verdict);
+    if (reasons.length > 0) {
+      progress.print([`✘ ${verdict.patch}`, ...reasons.map((reason) => `    ${reason}`)].join('\n'));
+    }
+  };
+  const verdicts = await checkSeries({ ...source, onVerdict, emit: progress.emit, signal });
+  const bad = verdicts.filter((verdict) => reasonsOf(verdict).length > 0);
   progress.print(summaryLine(verdicts.length - bad.length, bad.length));
   return bad.length === 0 ? 0 : EXIT_CODES.test;
 }

@@ -13,7 +13,8 @@ export interface MemoryStock {
 
 /**
  * Back from swap with all that is still wanted: a page that nobody owns would lie there unseen. Twice, because what closes a
- * file last is often a work item; and slab caches are asked to forget what they keep for later.
+ * file last is often a work item; what is freed after a grace period of RCU is waited for, which on a slow kernel may be a lot;
+ * and slab caches are asked to forget what they keep for later.
  */
 const SETTLE = `
 set -e
@@ -25,6 +26,8 @@ for turn in 1 2; do
   echo 3 > /proc/sys/vm/drop_caches
   sleep 1
 done
+barrier=/sys/module/rcutree/parameters/do_rcu_barrier
+[ ! -w $barrier ] || echo 1 > $barrier
 for cache in /sys/kernel/slab/*/shrink; do echo 1 > "$cache"; done
 `;
 

@@ -29,10 +29,12 @@ test.override({ machine: 'noswap' });
 describe('lkdtm', { concurrent: true }, () => {
   test.override({ provokes: [...new Set(SURVIVED.map(([, kind]) => kind))] });
 
-  test('each crash point that a kernel survives is told for what it is', async ({ vm, guest, skip }) => {
+  test('each crash point that a kernel survives is told for what it is', async ({ vm, guest, flavour, skip }) => {
     const { exitCode } = await guest.exec('modprobe lkdtm');
     skip(exitCode !== 0, 'this kernel has no lkdtm');
     for (const [point, kind] of SURVIVED) {
+      // KASAN knows where the stack ends, and says so before the page fault does.
+      if (flavour === 'kasan' && point === 'STACK_GUARD_PAGE_LEADING') continue;
       const before = vm.kernelReports.length;
       // Whoever writes there may not survive it.
       await guest.exec(`sh -c 'echo ${point} > ${TRIGGER}' & wait`);
@@ -59,7 +61,8 @@ describe('after a test', { concurrent: true }, () => {
     await guest.run('modprobe kmemleak-test && rmmod kmemleak-test');
     const [complaint, ...others] = await examineKernel(guest);
     expect(complaint).toMatch(/^kmemleak suspects \d+ leaks:/);
-    expect(complaint).toContain('kmemleak_test_init');
+    // The names of its functions have gone with the module.
+    expect(complaint).toContain('do_init_module');
     expect(others).toEqual([]);
     await forgetLeaks(guest);
   });

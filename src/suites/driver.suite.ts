@@ -5,6 +5,7 @@
 import { describe, expect } from 'vitest';
 import { z } from 'zod';
 import { test } from '../suite/fixtures.ts';
+import { Gpu } from '../suite/gpu.ts';
 import type { Guest } from '../suite/guest.ts';
 import { BACKENDS } from '../suite/rig-context.ts';
 import { programReport, runProgram, type ProgramReport } from '../suite/stress-program.ts';
@@ -173,5 +174,26 @@ describe('driver', { concurrent: true }, () => {
     await gpu.load({ backend });
     const report = await program(guest, 'share');
     expect(report.ok, report.firstError).toBe(true);
+  });
+});
+
+describe('two devices', { concurrent: true }, () => {
+  test.override({ machine: 'pair', dmaBits: DMA_BITS });
+
+  test('share an object by PRIME: the second reads and writes what the first one has', async ({
+    vm,
+    guest,
+    gpu,
+    backend,
+  }) => {
+    await gpu.load({ backend });
+    const second = new Gpu(vm, guest, 1);
+    const report = await program(guest, 'share', { second: 'yes' });
+    expect(report.ok, report.firstError).toBe(true);
+    for (const device of [gpu, second]) {
+      const { faults, 'dma-read-bytes': read = 0, 'dma-write-bytes': written = 0 } = await device.statistics();
+      expect(faults).toBe(0);
+      expect(Math.min(read, written)).toBeGreaterThan(0);
+    }
   });
 });

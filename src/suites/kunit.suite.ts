@@ -1,21 +1,22 @@
 /**
- * The kernel's own unit tests of what the series touches: upstream's must pass as they do without it, and those that the series
- * brings must pass. Loading a module runs its suites.
+ * The kernel's own unit tests of what the series touches: upstream's say, case by case, what they say without it, and those that
+ * the series brings pass. Loading a module runs its suites.
  */
 import { describe, expect } from 'vitest';
 import { test } from '../suite/fixtures.ts';
 import type { Guest } from '../suite/guest.ts';
-import { countCases, ktapCases, parseKtap } from '../suite/ktap.ts';
+import { caseVerdicts, countCases, parseKtap, type CaseVerdicts } from '../suite/ktap.ts';
 import type { TestRecord } from '../suite/rig-context.ts';
+import { upstreamVerdicts, verdictChanges } from '../suite/upstream-verdicts.ts';
 
 /** In upstream's order: the tests of the pool need the globals that the last test of the device leaves behind. */
-const TTM = ['device', 'pool', 'resource', 'tt', 'tt_shmem', 'sleep', 'bo', 'bo_validate', 'lru', 'shrinker'].map(
-  (name) => `ttm_${name}_test`,
-);
+const TTM = ['device', 'pool', 'resource', 'tt', 'bo', 'bo_validate'].map((name) => `ttm_${name}_test`);
 
-const OTHERS = [
-  'shmem_folio_ops_kunit',
-  'shmem_limit_kunit',
+const TTM_OF_SERIES = ['tt_shmem', 'sleep', 'lru', 'shrinker'].map((name) => `ttm_${name}_test`);
+
+const OF_SERIES = ['shmem_folio_ops_kunit', 'shmem_limit_kunit'];
+
+const UPSTREAM = [
   'drm_mm_test',
   'drm_exec_test',
   'drm_gem_shmem_test',
@@ -32,24 +33,31 @@ const TTM_WARNINGS = [
 
 const DEADLINE_MS = 300_000;
 
-async function runModules(modules: readonly string[], guest: Guest, record: TestRecord): Promise<void> {
+interface Run {
+  readonly guest: Guest;
+  readonly record: TestRecord;
+}
+
+async function runModules(modules: readonly string[], { guest, record }: Run): Promise<CaseVerdicts> {
   for (const module of modules) await guest.run(`modprobe ${module}`, { deadlineMs: DEADLINE_MS });
   const { results, faults } = parseKtap(await guest.run('cat /sys/kernel/debug/kunit/*/results'));
   const counts = countCases(results);
   Object.assign(record.metrics, { suites: results.length, ...counts });
+  record.cases = caseVerdicts(results);
   expect(faults).toEqual([]);
-  expect(ktapCases(results).flatMap(({ status, path }) => (status === 'fail' ? [path] : []))).toEqual([]);
   for (const suite of results)
     expect(countCases([suite]).pass, `cases of ${suite.name} that passed`).toBeGreaterThan(0);
   expect(results.length, 'suites').toBeGreaterThanOrEqual(modules.length);
+  return record.cases;
 }
 
 describe('KUnit', { concurrent: true }, () => {
   describe('provoking two warnings', { concurrent: true }, () => {
     test.override({ provokes: ['warning'] });
 
-    test('drm/ttm', async ({ vm, guest, record }) => {
-      await runModules(TTM, guest, record);
+    test('drm/ttm', async ({ vm, guest, unpatched, record }) => {
+      const cases = await runModules([...TTM, ...(unpatched ? [] : TTM_OF_SERIES)], { guest, record });
+      if (!unpatched) expect(verdictChanges(await upstreamVerdicts('drm/ttm'), cases)).toEqual([]);
       // TTM also notes what a case asks of it that can't be had: no bug, whoever asks.
       const bugs = vm.kernelReports.filter(({ severity }) => severity === 'bug');
       const found = bugs.map(({ title, lines }) => {
@@ -60,7 +68,13 @@ describe('KUnit', { concurrent: true }, () => {
     });
   });
 
-  test.for(OTHERS)('%s', async (module, { guest, record }) => {
-    await runModules([module], guest, record);
+  test.for(UPSTREAM)('%s', async (module, { guest, unpatched, record }) => {
+    const cases = await runModules([module], { guest, record });
+    if (!unpatched) expect(verdictChanges(await upstreamVerdicts(module), cases)).toEqual([]);
+  });
+
+  test.for(OF_SERIES)('%s', async (module, { guest, unpatched, record, skip }) => {
+    skip(unpatched, 'this kernel does not have it');
+    expect(verdictChanges({}, await runModules([module], { guest, record }))).toEqual([]);
   });
 });

@@ -2,11 +2,13 @@
  * Four threads write through mappings while the objects move between VRAM, system memory and swap: every write is found again, by
  * the thread that made it through a second mapping, and by the device at the end.
  */
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
 import { z } from 'zod';
 import { dmaComplaints } from '../suite/dma-witnesses.ts';
 import { test } from '../suite/fixtures.ts';
 import { scaled } from '../suite/flavour-scale.ts';
+import { GPU_MEMORY, type Gpu } from '../suite/gpu.ts';
 import { programReport } from '../suite/stress-program.ts';
 
 const SHAPE = { objects: 8, 'object-size': 2 ** 20 };
@@ -47,4 +49,30 @@ describe('lost writes', { concurrent: true }, () => {
     expect(report.mismatches).toBe(2);
     expect(report.checksumsVerified).toBe(SHAPE.objects - 1);
   });
+
+  test('control: bits that change in VRAM while objects come and go are seen', async ({ gpu, run }) => {
+    await gpu.load({ backend: 'shmem' });
+    const over = new AbortController();
+    const flipping = flipUntil(gpu, over.signal);
+    const { report } = await run('mmap', { ...SHAPE, rounds: 40 }, mmapReport).finally(() => over.abort());
+    await flipping;
+    expect(report.ok).toBe(false);
+    expect(report.mismatches).toBeGreaterThan(0);
+    expect(await gpu.statistics()).toMatchObject({ faults: 0 });
+  });
 });
+
+const MIB = 2 ** 20;
+/** Of one order to the device. */
+const FLIPS = 32;
+
+/** A bit in every MiB of VRAM, so that any object that is there has one of them; again and again. */
+async function flipUntil(gpu: Gpu, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    for (let first = 0; first < GPU_MEMORY.vramMiB; first += FLIPS) {
+      const offsets = Array.from({ length: FLIPS }, (_, index) => (first + index) * MIB + MIB / 2);
+      await gpu.inject(offsets.map((offset) => `flip offset=${String(offset)}`).join('; '));
+    }
+    await setTimeout(500);
+  }
+}

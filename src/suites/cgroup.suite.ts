@@ -1,0 +1,51 @@
+/**
+ * Objects larger than the memory limit of the cgroup that uses them: they are nobody's charge, so the cgroup is neither killed nor
+ * slowed down for what its limit could not give back. On a machine of its own; `--machine` and `--dma-bits` play no part.
+ */
+import { describe, expect } from 'vitest';
+import { test } from '../suite/fixtures.ts';
+import { smokeReport } from '../suite/stress-program.ts';
+
+const MIB = 2 ** 20;
+const CGROUPS = '/sys/fs/cgroup';
+const CGROUP = `${CGROUPS}/small`;
+const LIMIT = 64 * MIB;
+
+const dmaBits = 32;
+
+function inCgroup(command: string): string {
+  return `sh -c 'echo $$ > ${CGROUP}/cgroup.procs && exec ${command}'`;
+}
+
+const limited = [
+  `{ grep -q " ${CGROUPS} " /proc/mounts || mount -t cgroup2 none ${CGROUPS}; }`,
+  `echo +memory > ${CGROUPS}/cgroup.subtree_control`,
+  `mkdir -p ${CGROUP}`,
+  `echo ${String(LIMIT)} > ${CGROUP}/memory.max`,
+  `echo 0 > ${CGROUP}/memory.swap.max`,
+].join(' && ');
+
+describe('a cgroup with less memory than its objects have', { concurrent: true }, () => {
+  test.override({ machine: 'tight', dmaBits });
+
+  test('nobody is killed, nothing is charged', async ({ guest, gpu, backend }) => {
+    await gpu.load({ backend });
+    await guest.run(limited);
+    const options = `--bytes ${String(4 * LIMIT)} --object-size ${String(4 * MIB)} --seed 1`;
+    const report = smokeReport.parse(JSON.parse(await guest.run(inCgroup(`edgpu-stress smoke ${options}`))));
+    expect(report).toMatchObject({ ok: true, mismatches: 0 });
+    expect(await guest.run(`grep -w oom_kill ${CGROUP}/memory.events`)).toMatch(/ 0$/m);
+    expect(Number(await guest.run(`cat ${CGROUP}/memory.peak`))).toBeLessThan(LIMIT / 2);
+  });
+});
+
+describe('a cgroup with less memory than its objects have', { concurrent: true }, () => {
+  test.override({ machine: 'tight', dmaBits, provokes: ['oom'] });
+
+  test('control: its own memory is charged, and more than the limit kills it', async ({ guest }) => {
+    await guest.run(limited);
+    const report = await guest.exec(inCgroup(`edgpu-stress hog --bytes ${String(2 * LIMIT)} --seed 1`));
+    expect(report.exitCode).not.toBe(0);
+    expect(await guest.run(`grep -w oom_kill ${CGROUP}/memory.events`)).not.toMatch(/ 0$/m);
+  });
+});
