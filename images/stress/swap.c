@@ -61,14 +61,24 @@ bool swap_evict(unsigned int drm_minor)
 	       gpu_fail("write %s: %s (%s)", path, strerrorname_np(errno), strerror(errno));
 }
 
-bool swap_reclaim(uint64_t bytes)
+static bool reclaim(uint64_t bytes, const char *whence)
 {
 	char request[48];
 
-	snprintf(request, sizeof(request), "%" PRIu64 " swappiness=max", bytes);
+	snprintf(request, sizeof(request), "%" PRIu64 "%s", bytes, whence);
 	if (access(RECLAIM, F_OK))
 		mount("cgroup2", CGROUP, "cgroup2", 0, NULL);
 	/* EAGAIN: less could be reclaimed; the counters tell how much was. */
 	return write_file(RECLAIM, request) || errno == EAGAIN ||
 	       gpu_fail("write %s: %s (%s)", RECLAIM, strerrorname_np(errno), strerror(errno));
+}
+
+bool swap_reclaim(uint64_t bytes)
+{
+	return reclaim(bytes, " swappiness=max");
+}
+
+bool swap_reclaim_any(uint64_t bytes)
+{
+	return reclaim(bytes, "");
 }

@@ -17,5 +17,7 @@ bool swap_evict(unsigned int drm_minor);
 
 /* Ask the kernel to reclaim @bytes, as far as it can, by swapping. */
 bool swap_reclaim(uint64_t bytes);
+/* The same, from page cache too, as the kernel thinks fit. */
+bool swap_reclaim_any(uint64_t bytes);
 
 #endif
