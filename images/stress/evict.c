@@ -51,6 +51,8 @@ struct evict {
 	struct object object;
 	struct object template;
 	char *template_data;
+	struct object page;
+	char *page_data;
 	uint64_t mode;
 	uint64_t bytes;
 	uint64_t chunk;		/* pages, 0 for what the driver has */
@@ -140,10 +142,23 @@ static bool write_content(struct evict *evict)
 	return true;
 }
 
+/* All of it may be more than the CPU reaches at a time. */
+static bool fetch_page(struct evict *evict, uint64_t index)
+{
+	struct drm_edgpu_cmd cmd = {
+		.op = EDGPU_CMD_COPY,
+		.src_handle = evict->object.handle,
+		.src_offset = index * PAGE,
+		.dst_handle = evict->page.handle,
+		.len = PAGE,
+	};
+
+	return gpu_submit(&evict->gpu, ENGINE, &cmd, 1) && gpu_wait(&evict->gpu, &evict->page);
+}
+
 /* Device: all of it. CPU, which knows what was written: a page of each MiB. */
 static bool verify(struct evict *evict)
 {
-	static char page[PAGE];
 	uint64_t sum;
 
 	for (uint64_t i = 0; i < stretches(evict); i++) {
@@ -160,9 +175,9 @@ static bool verify(struct evict *evict)
 
 		if (index >= evict->bytes / PAGE)
 			break;
-		if (!gpu_pread(&evict->gpu, &evict->object, index * PAGE, page, PAGE))
+		if (!fetch_page(evict, index))
 			return false;
-		if (memcmp(page, evict->template_data + index % TEMPLATE_PAGES * PAGE, PAGE))
+		if (memcmp(evict->page_data, evict->template_data + index % TEMPLATE_PAGES * PAGE, PAGE))
 			report_mismatch("page %" PRIu64 ": content", index);
 	}
 	return true;
@@ -403,6 +418,8 @@ static bool run(struct evict *evict)
 	    !checksum_init(&evict->checksum, &evict->gpu, evict->seed) ||
 	    !gpu_create(&evict->gpu, &evict->template, TEMPLATE, EDGPU_PLACEMENT_SYSTEM, 0) ||
 	    !gpu_map(&evict->gpu, &evict->template, (void **)&evict->template_data) ||
+	    !gpu_create(&evict->gpu, &evict->page, PAGE, EDGPU_PLACEMENT_SYSTEM, 0) ||
+	    !gpu_map(&evict->gpu, &evict->page, (void **)&evict->page_data) ||
 	    !gpu_create(&evict->gpu, &evict->object, evict->bytes, placement,
 			(uint32_t)evict->caching) ||
 	    !swap_read(&before))

@@ -63,6 +63,16 @@ export const cycleReport = programReport.extend({
   phases: z.object({ fill: phaseCost, evict: phaseCost, reclaim: phaseCost, use: phaseCost }),
 });
 
+export const purgeReport = programReport.extend({
+  bytesVerified: z.number(),
+  pagesLost: z.number(),
+  pagesKept: z.number(),
+  /** By anybody: the guest's processes have memory, too. */
+  pswpout: z.number(),
+  /** Objects of those needed of which nothing was taken. */
+  neededWhole: z.number(),
+});
+
 export const evictReport = programReport.extend({
   bytesVerified: z.number(),
   checksumsVerified: z.number(),

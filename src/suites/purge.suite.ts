@@ -1,0 +1,35 @@
+/**
+ * Objects that nobody needs: under memory pressure they are discarded before anything is swapped, which pages were lost is known,
+ * and the driver can refill just these.
+ */
+import { describe, expect } from 'vitest';
+import { test } from '../suite/fixtures.ts';
+import { stockComplaints, takeStock } from '../suite/memory-stock.ts';
+import { purgeReport } from '../suite/stress-program.ts';
+
+const MIB = 2 ** 20;
+const objects = { 'object-size': 16 * MIB };
+
+describe('purgeable objects', { concurrent: true }, () => {
+  test.override({ machine: 'tight', dmaBits: 32, backend: 'shmem' });
+
+  test.for(['no', 'yes'])(
+    'go before anything is swapped; recreated: %s',
+    async (recreate, { guest, gpu, backend, run }) => {
+      await gpu.load({ backend });
+      const before = await takeStock(guest);
+      const { report } = await run('purge', { ...objects, recreate }, purgeReport);
+      expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, neededWhole: 4 });
+      expect(report.pagesLost).toBeGreaterThan(0);
+      expect(stockComplaints(before, await takeStock(guest), 8)).toEqual([]);
+    },
+  );
+
+  test('control: the same pressure takes and swaps what is needed', async ({ gpu, backend, run }) => {
+    await gpu.load({ backend });
+    const { report } = await run('purge', { ...objects, keep: 'yes' }, purgeReport);
+    expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, pagesLost: 0 });
+    expect(report.neededWhole).toBeLessThan(4);
+    expect(report.pswpout).toBeGreaterThan(0);
+  });
+});
