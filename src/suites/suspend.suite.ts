@@ -3,36 +3,19 @@
  * going on; and where there really is no place for what is in VRAM, the suspend is refused at once and everything goes on.
  * On machines of its own: `--machine` plays no part, and only the stress mode takes notice of `--dma-bits`.
  */
-import { describe, expect, inject } from 'vitest';
+import { describe, expect } from 'vitest';
 import { test } from '../suite/fixtures.ts';
 import type { Guest } from '../suite/guest.ts';
 import { suspendCycles } from '../suite/sleep-schedule.ts';
-import { stressSleep } from '../suite/sleep-stress.ts';
-import type { SleeperOptions } from '../suite/sleeper.ts';
+import { contract, DESKTOP, describeStress, OBJECT_SIZE, type Desktop } from '../suite/sleep-suite.ts';
 import { programReport, runProgram } from '../suite/stress-program.ts';
 
 const MIB = 2 ** 20;
-const OBJECT_SIZE = 2 * MIB;
 const DEADLINE_MS = 300_000;
-/** Of the stress mode; each cycle has limits of its own. */
-const LONGEST_MS = 24 * 3_600_000;
 
-const { cycles, durationMs } = inject('rig').selection;
-/** With --cycles or --duration there is nothing but stress. */
-const stressed = cycles !== undefined || durationMs !== undefined;
-const contract = describe.skipIf(stressed);
-
-/** A desktop with something of everything: half of VRAM in use, engines at work, programs that draw by CPU. */
-const DESKTOP: Omit<SleeperOptions, 'seed'> = { vram: 48, system: 16, objectSize: OBJECT_SIZE, busy: true, writers: 2 };
-/** The same in less time: many cycles find more than many bytes. */
-const SMALL_DESKTOP: Omit<SleeperOptions, 'seed'> = {
-  ...DESKTOP,
-  vram: 24,
-  system: 8,
-  objectSize: MIB / 4,
-  writers: 1,
-};
-const QUIET: Omit<SleeperOptions, 'seed'> = { vram: 16, system: 4, objectSize: OBJECT_SIZE };
+/** Half of VRAM in use. */
+const FULL_DESKTOP: Desktop = { ...DESKTOP, vram: 48, system: 16 };
+const QUIET: Desktop = { vram: 16, system: 4, objectSize: OBJECT_SIZE };
 
 async function driverStat(guest: Guest, name: string): Promise<number> {
   const stats = await guest.read('/sys/kernel/debug/dri/128/stats');
@@ -76,7 +59,7 @@ contract('suspend', { concurrent: true }, () => {
   }) => {
     for (let load = 0; load < 2; load++) {
       await gpu.load({ backend });
-      const sleeper = await startSleeper(DESKTOP);
+      const sleeper = await startSleeper(FULL_DESKTOP);
       for (let turn = 0; turn < 2; turn++) {
         expect(await suspend('s3')).not.toHaveProperty('refusal');
         expect(await sleeper.verify()).toBeUndefined();
@@ -114,7 +97,7 @@ contract('suspend', { concurrent: true }, () => {
       suspend,
     }) => {
       await gpu.load({ backend });
-      const sleeper = await startSleeper({ ...DESKTOP, caching, exported: true });
+      const sleeper = await startSleeper({ ...FULL_DESKTOP, caching, exported: true });
       await guest.runInBackground(`edgpu-stress hog --bytes ${String(1024 * MIB)} --seed 1 --use once & echo started`, {
         until: 'started',
       });
@@ -243,31 +226,4 @@ contract('suspend of a device that fails', { concurrent: true }, () => {
   });
 });
 
-describe.runIf(stressed)('suspend stress', () => {
-  test.override({ machine: 'noswap' });
-
-  test(
-    'cycle after cycle under load',
-    { timeout: LONGEST_MS },
-    async ({ gpu, backend, seed, record, annotate, suspend, startSleeper }) => {
-      await stressSleep({
-        ...{
-          schedule: suspendCycles(seed),
-          cycles: cycles ?? Infinity,
-          durationMs: durationMs ?? Infinity,
-          record,
-          annotate,
-          suspend,
-        },
-        start: async () => {
-          await gpu.load({ backend });
-          return startSleeper(SMALL_DESKTOP);
-        },
-        stop: async (sleeper) => {
-          expect(await sleeper.end()).toMatchObject({ ok: true, mismatches: 0 });
-          await gpu.unload();
-        },
-      });
-    },
-  );
-});
+describeStress('suspend stress', 'noswap', suspendCycles);
