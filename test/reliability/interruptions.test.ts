@@ -45,8 +45,11 @@ describe.skipIf(NO_SANDBOX !== undefined)(`Ctrl-C${NO_SANDBOX === undefined ? ''
     expect(await run.ended, run.output).toEqual({ code: 130, signal: null });
     expect(performance.now() - start).toBeLessThan(SOON_MS);
     await sandbox.expectClean();
-    for (const stage of forget)
-      expect((await readdir(sandbox.cache(stage))).filter((name) => name.startsWith('tmp-'))).toEqual([]);
+    for (const stage of forget) {
+      // It may have ended before there was anything to build.
+      const entries = await readdir(sandbox.cache(stage)).catch(() => []);
+      expect(entries.filter((name) => name.startsWith('tmp-'))).toEqual([]);
+    }
   });
 
   test('twice ends it at once, and leaves nothing either', { timeout: 300_000 }, async () => {

@@ -24,7 +24,8 @@ describe.skipIf(NO_SANDBOX !== undefined)(`kill -9${NO_SANDBOX === undefined ? '
       run.signal('SIGKILL');
       await run.ended;
       await sandbox.expectClean().catch((cause: unknown) => {
-        throw new Error(`After kill ${String(kill)}, ${when.toFixed(0)} ms into: ${run.output}`, { cause });
+        const into = `After kill ${String(kill)}, ${when.toFixed(0)} ms into:\n${run.output}`;
+        throw new Error(`${cause instanceof Error ? cause.message : String(cause)}\n${into}`, { cause });
       });
     }
     const last = sandbox.start(...SMALL_RUN);

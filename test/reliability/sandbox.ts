@@ -137,7 +137,11 @@ export class Sandbox {
 
   /** What must hold once the rig has ended, however it did: nothing runs, nothing is locked, no entry is half there. */
   async expectClean(): Promise<void> {
-    await until(async () => (await this.processes()).length === 0, PROCESSES_END_MS);
+    // A process that is being torn down has no command line any more before its files, and locks with them, are closed.
+    await until(
+      async () => (await this.processes()).length === 0 && (await this.#lockedStages()).length === 0,
+      PROCESSES_END_MS,
+    );
     expect(await this.processes(), 'processes left behind').toEqual([]);
     expect(await this.#lockedStages(), 'locks left behind').toEqual([]);
     expect(await this.#damage(), 'damaged cache entries').toEqual([]);
