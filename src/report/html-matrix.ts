@@ -38,19 +38,23 @@ export function combinationMatrix(results: readonly TestResult[], { mark }: Mark
   const reduced = [...new Set(tested.flatMap(({ smallest }) => smallest ?? []))];
   return html`<section>
     <h2>Combinations</h2>
-    ${reduced.map((words) => html`<p>Enough to fail: <strong>${words}</strong></p>`)}
-    <div class="scroll">
-      <table class="matrix">
-        <thead>
-          <tr>
-            <td></td>
-            ${columns.map((column) => html`<th scope="col">${column}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${rows}
-        </tbody>
-      </table>
-    </div>
+    ${reduced.map((words) => html`<p>Enough to fail: <strong>${words}</strong></p>`)} ${matrixTable(columns, rows)}
   </section>`;
+}
+
+/** Wider than a phone, so it scrolls by itself. */
+export function matrixTable(columns: readonly string[], rows: readonly Html[]): Html {
+  return html`<div class="scroll">
+    <table class="matrix">
+      <thead>
+        <tr>
+          <td></td>
+          ${columns.map((column) => html`<th scope="col">${column}</th>`)}
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>
+  </div>`;
 }

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { elapsed } from './elapsed.ts';
 import { html, markupOf, trusted, type Html } from './html.ts';
-import { combinationMatrix, isCombination } from './html-matrix.ts';
+import { combinationMatrix, isCombination, matrixTable } from './html-matrix.ts';
 import { resultDetails } from './html-result.ts';
 import { STYLE } from './html-style.ts';
 import { bytes } from './quantity-text.ts';
@@ -115,19 +115,7 @@ function matrix(results: readonly TestResult[]): Html | undefined {
   );
   return html`<section>
     <h2>Matrix</h2>
-    <div class="scroll">
-      <table class="matrix">
-        <thead>
-          <tr>
-            <td></td>
-            ${columns.map((column) => html`<th scope="col">${column}</th>`)}
-          </tr>
-        </thead>
-        <tbody>
-          ${body}
-        </tbody>
-      </table>
-    </div>
+    ${matrixTable(columns, body)}
   </section>`;
 }
 
