@@ -7,6 +7,7 @@ import { kernelBaselineVerb } from './baseline-verb.ts';
 import { benchVerb } from './bench-verb.ts';
 import { bisectStepVerb, bisectVerb, type BisectOptions } from './bisect-verb.ts';
 import { buildVerb, type BuildVerbOptions } from './build-verb.ts';
+import { addDeskCommands } from './desk-commands.ts';
 import { doctorVerb } from './doctor-verb.ts';
 import { kernelCheckVerb, kernelEditVerb, kernelRefreshVerb } from './kernel-verb.ts';
 import {
@@ -22,14 +23,12 @@ import {
   type BaselineOptions,
   parseRate,
   type BenchOptions,
-  type MachineOptions,
   type RunOptions,
   type TestOptions,
 } from './run-options.ts';
 import { reportVerb, type ReportOptions } from './report-verb.ts';
 import { runVerb } from './run-verb.ts';
 import { Interruption, INTERRUPTED_EXIT_CODE, openSession, type Session } from './session.ts';
-import { shellVerb } from './shell-verb.ts';
 import { testVerb } from './test-verb.ts';
 import { watchVerb } from './watch-verb.ts';
 
@@ -54,9 +53,7 @@ function program(session: Session, exit: SetExitCode): Command {
     .option('--qemu-src <dir>', 'build this QEMU tree instead of the pinned one')
     .option('--sanitize', 'build QEMU with AddressSanitizer and UndefinedBehaviorSanitizer')
     .action(async (options: BuildVerbOptions) => exit(await buildVerb(options, session)));
-  addMachineOptions(root.command('shell').description('open a shell in a fresh VM')).action(
-    async (options: MachineOptions) => exit(await shellVerb(options, session)),
-  );
+  addDeskCommands(root, session, exit);
   addBenchOptions(root.command('bench').description('measure, and compare with what upstream has'))
     .argument('[bench...]', 'benches to run; all of them by default')
     .action(async (benches: string[], options: BenchOptions) => exit(await benchVerb(benches, options, session)));

@@ -1,55 +1,104 @@
-/** `dgpu-rig shell`: an interactive shell in a fresh VM, which ends with it. */
-import path from 'node:path';
-import { loadMachineProfile } from '../config/machine-profile.ts';
+/** `dgpu-rig shell`: a shell or one command in a fresh VM, which ends with it, or in a running one; files go in before and come out after. */
+import type { Readable } from 'node:stream';
 import { prepareRun } from '../suite/run-context.ts';
-import { GPU_MEMORY } from '../suite/gpu.ts';
 import { RigError } from '../util/rig-error.ts';
-import { Vm } from '../vm/vm.ts';
+import { sshAddressOf } from '../vm/door.ts';
+import { getFiles, putFiles } from '../vm/file-transfer.ts';
+import { SshSession } from '../vm/ssh-session.ts';
+import { timeLimits } from '../vm/time-limits.ts';
+import { findVm, withDeskVm } from './desk-vm.ts';
 import { runRequest, type MachineOptions } from './run-options.ts';
 import type { Session } from './session.ts';
+import { joinTerminal } from './terminal.ts';
 
-export async function shellVerb(options: MachineOptions, session: Session): Promise<number> {
-  if (!process.stdin.isTTY) throw new RigError('usage', 'dgpu-rig shell needs a terminal.');
-  const { progress, signal } = session;
+/** On the host and in the guest, in the order in which it goes. */
+export interface Transfer {
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface ShellOptions extends MachineOptions {
+  readonly put: readonly Transfer[];
+  readonly get: readonly Transfer[];
+  /** A running VM; `true` is the only one there is. */
+  readonly vm?: string | true;
+}
+
+/** The exit code is that of the command. */
+export async function shellVerb(command: readonly string[], options: ShellOptions, session: Session): Promise<number> {
+  const { put, get, vm } = options;
+  if (command.length === 0 && !process.stdin.isTTY && put.length + get.length === 0) {
+    throw new RigError('usage', 'dgpu-rig shell needs a terminal, or a command to run.', {
+      remedy: 'As in: ./dgpu-rig shell -- edgpu-stress info',
+    });
+  }
+  if (vm !== undefined) return inRunningVm(vm, command, options, session);
+  const { progress } = session;
   const rig = await prepareRun(runRequest(options, session));
-  const { machine, dmaBits } = rig.selection;
-  const vm = await Vm.boot({
-    profile: await loadMachineProfile(machine),
-    accelerator: rig.accelerator,
-    software: rig.build,
-    gpu: { dmaBits: dmaBits[0] ?? 32, ...GPU_MEMORY },
-    folder: path.join(rig.artifacts, 'shell'),
-    signal,
+  return withDeskVm(rig, { name: 'shell', keep: options.keep }, session, async (fresh) => {
+    if (command.length === 0) progress.print('"modprobe edgpu" loads the driver; leaving the shell ends the VM.');
+    progress.stop();
+    return work(fresh.session(), command, { put, get }, fresh.signal).catch((error: unknown) => {
+      throw error instanceof RigError && error.failureClass === 'usage' ? error : fresh.explain(error);
+    });
   });
-  progress.print('In the guest. "modprobe edgpu" loads the driver; leaving the shell ends the VM.');
+}
+
+async function inRunningVm(
+  name: string | true,
+  command: readonly string[],
+  { put, get }: ShellOptions,
+  { progress, signal }: Session,
+): Promise<number> {
+  const vm = await findVm(name);
+  const address = await sshAddressOf(vm);
+  if (!address) throw new RigError('usage', `That VM (${vm.folder}) has no SSH server yet.`);
+  const ssh = await SshSession.connect(address, { signal, deadlineMs: timeLimits('tcg', 'plain').sshConnect });
   progress.stop();
   try {
-    await attachTerminal(vm);
+    return await work(ssh, command, { put, get }, signal);
   } finally {
-    await vm.end({ keep: options.keep, verdict: { status: 'passed' } });
+    ssh.close();
   }
-  return 0;
 }
 
-async function attachTerminal(vm: Vm): Promise<void> {
-  const { stdin, stdout } = process;
-  const channel = await vm
-    .session()
-    .shell({ rows: stdout.rows, cols: stdout.columns, term: process.env['TERM'] ?? 'vt100' });
-  const resize = (): void => channel.setWindow(stdout.rows, stdout.columns, 0, 0);
-  stdout.on('resize', resize);
-  stdin.setRawMode(true);
-  stdin.pipe(channel);
-  channel.pipe(stdout, { end: false });
-  try {
-    await new Promise<void>((resolve, reject) => {
-      channel.once('close', () => resolve());
-      vm.signal.addEventListener('abort', () => reject(vm.explain(vm.signal.reason)), { once: true });
-    });
-  } finally {
-    stdin.setRawMode(false);
-    stdin.unpipe(channel);
-    stdin.pause();
-    stdout.off('resize', resize);
-  }
+async function work(
+  ssh: SshSession,
+  command: readonly string[],
+  { put, get }: Pick<ShellOptions, 'put' | 'get'>,
+  signal: AbortSignal,
+): Promise<number> {
+  for (const { from, to } of put) await putFiles(ssh, from, to, signal);
+  let exitCode = 0;
+  if (command.length > 0) exitCode = await runCommand(ssh, command.join(' '), signal);
+  else if (process.stdin.isTTY) await interact(ssh, signal);
+  for (const { from, to } of get) await getFiles(ssh, from, to, signal);
+  return exitCode;
 }
+
+async function interact(ssh: SshSession, signal: AbortSignal): Promise<void> {
+  const { rows, columns } = process.stdout;
+  const channel = await ssh.shell({ rows, cols: columns, term: process.env['TERM'] ?? 'vt100' });
+  const onResize = (height: number, width: number): void => channel.setWindow(height, width, 0, 0);
+  await joinTerminal(channel, { onResize, signal });
+}
+
+/** As ssh does it: the streams are the caller's. */
+async function runCommand(ssh: SshSession, command: string, signal: AbortSignal): Promise<number> {
+  const channel = await ssh.open(command);
+  const stderr: Readable = channel.stderr;
+  channel.pipe(process.stdout, { end: false });
+  stderr.pipe(process.stderr, { end: false });
+  if (process.stdin.isTTY) channel.end();
+  else process.stdin.pipe(channel);
+  return new Promise((resolve, reject) => {
+    let code: number | null = null;
+    channel.once('exit', (exit: number | null) => (code = exit));
+    channel.once('close', () => (signal.aborted ? reject(signal.reason as Error) : resolve(code ?? KILLED)));
+    channel.once('error', reject);
+    signal.addEventListener('abort', () => channel.close(), { once: true });
+  });
+}
+
+/** Of a command that a signal ended there is no other. */
+const KILLED = 128;

@@ -8,9 +8,13 @@ const KEPT_LINES = 20_000;
 const LONGEST_LINE = 64 * 1024;
 const LARGEST_LOG = 256 * 2 ** 20;
 
+/** Lines that who comes later gets to see. */
+const SCREEN = 100;
+
 export class SerialConsole {
   readonly #decoder = new StringDecoder('utf8');
   readonly #listeners = new Set<(line: string) => void>();
+  readonly #copies = new Set<Writable>();
   #lines: string[] = [];
   readonly #log: Writable;
   #stream: Duplex;
@@ -30,13 +34,25 @@ export class SerialConsole {
     stream.on('data', (chunk: Buffer) => {
       this.#write(chunk);
       this.#feed(chunk);
+      for (const copy of this.#copies) copy.write(chunk);
     });
     stream.on('error', () => undefined); // The process's exit is what counts.
   }
 
   /** To the guest. */
-  type(text: string): void {
+  type(text: string | Buffer): void {
     this.#stream.write(text);
+  }
+
+  /** Every byte from now on, until the returned function is called. */
+  copyTo(copy: Writable): () => void {
+    this.#copies.add(copy);
+    return () => void this.#copies.delete(copy);
+  }
+
+  /** As a terminal takes it: what it would show had it been there. */
+  recentText(): string {
+    return [...this.tail(SCREEN), this.#partial].join('\r\n');
   }
 
   /** Calls `listener` for every complete line from now on. */

@@ -128,6 +128,13 @@ export class SshSession {
     if (exitCode !== 0) throw new RigError('infrastructure', `Could not write ${path} in the guest: ${stderr.trim()}`);
   }
 
+  /** A command whose streams are the caller's, and its end, too. */
+  open(command: string): Promise<ClientChannel> {
+    return new Promise((resolve, reject) => {
+      this.#client.exec(command, (error, channel) => (error ? reject(error) : resolve(channel)));
+    });
+  }
+
   /** An interactive login shell on a terminal of this size. */
   shell(window: { rows: number; cols: number; term: string }): Promise<ClientChannel> {
     return new Promise((resolve, reject) => {

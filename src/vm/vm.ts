@@ -18,13 +18,14 @@ import { sleepThrough, type SleepOptions } from './sleep.ts';
 import type { SleepRecord, SleepState } from './sleep-stages.ts';
 import type { SleepingMachine } from './sleep-watch.ts';
 import { gpuQomPath } from './command-line.ts';
+import { Door } from './door.ts';
 import { takeIdentity } from './clone-identity.ts';
 import { KernelReportScanner, type KernelReport } from './kernel-report.ts';
 import { awaitState } from './migration.ts';
 import type { QemuExit, QemuProcess, RungTime } from './qemu-process.ts';
 import { QmpClient, type QmpEvent } from './qmp.ts';
 import { SerialConsole } from './serial-console.ts';
-import { generateSshKey, SshSession, type CommandResult, type SshKeyPair } from './ssh-session.ts';
+import { generateSshKey, SshSession, type CommandResult, type SshAddress, type SshKeyPair } from './ssh-session.ts';
 import { timeLimits, type TimeLimits } from './time-limits.ts';
 import { VmFolder } from './vm-folder.ts';
 import { assemble, assembleClone, channel, CONSOLE, MONITOR, spawnQemu, type Hardware } from './vm-hardware.ts';
@@ -61,6 +62,8 @@ export class Vm {
   #powerOffs = 0;
   #onPowerOff: () => void = () => undefined;
   #hostKey = '';
+  readonly #door: Door;
+  #address: SshAddress | undefined;
   #qmp: QmpClient | undefined;
   #state: VmState = { kind: 'booting' };
 
@@ -77,6 +80,8 @@ export class Vm {
     this.#process = qemu;
     this.console = new SerialConsole(channel(qemu, CONSOLE), folder.serialLog);
     this.console.subscribe((line) => this.#judgeLine(line));
+    const [state, ssh] = [(): string => this.#state.kind, (): SshAddress | undefined => this.#address];
+    this.#door = Door.open({ pid: qemu.pid, folder: folder.path, state, ssh, console: this.console });
     void qemu.exited.then((exit) => this.#exited(exit));
     spec.signal.addEventListener('abort', () => this.#die(toError(spec.signal.reason)), { once: true });
   }
@@ -203,6 +208,7 @@ export class Vm {
     this.#state = { kind: 'gone', ladder };
     this.#death.abort(new RigError('infrastructure', 'The VM has been ended.'));
     if (before.kind === 'ready' || before.kind === 'suspended') before.ssh.close();
+    this.#door.close();
     ladder.push(...(await this.#process.end(() => this.#quit())));
     this.#qmp?.close();
     const verdict = { ...options.verdict, kernelReports: this.kernelReports, ending: ladder };
@@ -246,8 +252,8 @@ export class Vm {
   /** The guest is there, and listens. */
   async #connect(bootMs: number | undefined): Promise<void> {
     const port = await this.#forwardedPort();
-    const address = { port, hostKey: this.#hostKey, privateKey: this.#key.privateKey };
-    const ssh = await SshSession.connect(address, this.#bounds(this.limits.sshConnect));
+    this.#address = { port, hostKey: this.#hostKey, privateKey: this.#key.privateKey };
+    const ssh = await SshSession.connect(this.#address, this.#bounds(this.limits.sshConnect));
     this.#state = { kind: 'ready', ssh, bootMs: bootMs ?? performance.now() - this.#spawnedAt };
     void ssh.lost.then((reason) => this.#sessionLost(ssh, reason));
   }
