@@ -2,7 +2,8 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { consoleVerb, type ConsoleOptions } from './console-verb.ts';
 import { gdbVerb, type GdbOptions } from './gdb-verb.ts';
-import { addMachineOptions } from './run-options.ts';
+import { reproVerb } from './repro-verb.ts';
+import { addMachineOptions, addReproOptions, type ReproOptions } from './run-options.ts';
 import type { Session } from './session.ts';
 import { shellVerb, type ShellOptions, type Transfer } from './shell-verb.ts';
 
@@ -22,6 +23,9 @@ export function addDeskCommands(root: Command, session: Session, exit: (code: nu
     .argument('[args...]', 'more arguments for gdb; after --')
     .option('--no-driver', 'do not load the driver before')
     .action(async (args: string[], options: GdbOptions) => exit(await gdbVerb(args, options, session)));
+  addReproOptions(root.command('repro').description('what failed in a recorded run, again: same seed, machine, kernel'))
+    .argument('<id>', 'a run (12, last, a commit), or one of its tests (12.3)')
+    .action(async (id: string, options: ReproOptions) => exit(await reproVerb(id, options, session)));
 }
 
 function vmOption(): Option {

@@ -5,14 +5,18 @@ import { History, historyFile, type RecordedRun } from '../report/history.ts';
 import type { RunReport } from '../report/run-report.ts';
 import { RigError } from '../util/rig-error.ts';
 
-/** A history that can't be written must not cost a verdict. */
-export function recordRun(report: RunReport, tell: (text: string) => void): void {
+/** Returns its number. A history that can't be written must not cost a verdict. */
+export function recordRun(report: RunReport, tell: (text: string) => void): number | undefined {
   try {
     const history = History.open(historyFile());
-    history.record(report);
-    history.close();
+    try {
+      return history.record(report);
+    } finally {
+      history.close();
+    }
   } catch (error) {
     tell(`This run is not recorded: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
   }
 }
 

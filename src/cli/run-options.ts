@@ -58,6 +58,9 @@ export interface TestOptions extends RunOptions {
   readonly effort: number;
 }
 
+/** All the rest is as it was when it was recorded. */
+export type ReproOptions = Pick<RunOptions, 'accel' | 'keep' | 'maxVms' | 'repeat' | 'debugInfo'> & ReportFiles;
+
 export interface BaselineOptions extends MachineOptions {
   readonly maxVms: number;
 }
@@ -76,16 +79,39 @@ export function addMachineOptions(command: Command): Command {
         .default(DEFAULT_SELECTION.dmaBits, DEFAULT_SELECTION.dmaBits.join(','))
         .argParser(parseMasks),
     )
-    .addOption(
-      new Option('--accel <how>', 'how QEMU runs the guest').choices(ACCELERATOR_CHOICES).default('auto' as const),
-    )
+    .addOption(accelOption())
     .addOption(flavourOption())
     .option('--kernel-src <dir>', 'build and test this kernel tree instead of the pinned one')
     .addOption(unpatchedOption())
     .addOption(debugInfoOption())
     .option('--qemu-src <dir>', 'build and use this QEMU tree instead of the pinned one')
     .option('--sanitize', 'build and use QEMU with AddressSanitizer and UndefinedBehaviorSanitizer (slow)')
-    .option('--keep', 'keep the artifacts of VMs where nothing failed, too', false);
+    .addOption(keepOption());
+}
+
+function accelOption(): Option {
+  return new Option('--accel <how>', 'how QEMU runs the guest').choices(ACCELERATOR_CHOICES).default('auto');
+}
+
+function keepOption(): Option {
+  return new Option('--keep', 'keep the artifacts of VMs where nothing failed, too').default(false);
+}
+
+function addReportOptions(command: Command): Command {
+  return command
+    .option('--json <file>', 'write the results to this file')
+    .option('--junit <file>', 'write them as JUnit XML')
+    .option('--ktap <file>', "write them as KTAP, as the kernel's own tools do")
+    .option('--html <file>', 'write a report to look at: one file, no network');
+}
+
+export function addReproOptions(command: Command): Command {
+  return addReportOptions(command)
+    .addOption(accelOption())
+    .addOption(debugInfoOption())
+    .addOption(keepOption())
+    .addOption(repeatOption())
+    .addOption(maxVmsOption());
 }
 
 export function flavourOption(): Option {
@@ -103,12 +129,8 @@ export function debugInfoOption(): Option {
 }
 
 function addResultOptions(command: Command): Command {
-  return addMachineOptions(command)
+  return addReportOptions(addMachineOptions(command))
     .option('--filter <regex>', 'only tests whose full name matches', parseRegex)
-    .option('--json <file>', 'write the results to this file')
-    .option('--junit <file>', 'write them as JUnit XML')
-    .option('--ktap <file>', "write them as KTAP, as the kernel's own tools do")
-    .option('--html <file>', 'write a report to look at: one file, no network')
     .option('--jsonl <file>', 'write all that happens as it happens, one JSON object a line')
     .addOption(new Option('--seed <n>', 'repeat a run with the seed it printed').argParser(parseCount));
 }
@@ -120,11 +142,7 @@ export function addRunOptions(command: Command): Command {
         .choices(BACKENDS)
         .default(DEFAULT_SELECTION.backend),
     )
-    .addOption(
-      new Option('--repeat <n>', 'repeat each test that failed so often, to learn how often it does').argParser(
-        parseCount,
-      ),
-    )
+    .addOption(repeatOption())
     .addOption(
       new Option(
         '--matrix <cover>',
@@ -138,6 +156,12 @@ export function addRunOptions(command: Command): Command {
     )
     .addOption(new Option('--duration <time>', 'the same, for so long at most (30 min)').argParser(parseTime))
     .addOption(maxVmsOption());
+}
+
+function repeatOption(): Option {
+  return new Option('--repeat <n>', 'repeat each test that failed so often, to learn how often it does').argParser(
+    parseCount,
+  );
 }
 
 export function maxVmsOption(): Option {

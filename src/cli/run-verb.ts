@@ -1,19 +1,15 @@
 /** `dgpu-rig run`: builds what is missing, boots, runs suites, judges. */
-import { composeReport, runFacts } from '../report/compose-report.ts';
+import { runFacts } from '../report/compose-report.ts';
 import { openEventLog } from '../report/event-log.ts';
-import { runExitCode } from '../report/outcome.ts';
-import { writeReports } from '../report/report-files.ts';
 import { summarize } from '../report/run-report.ts';
-import { summaryLine } from '../report/summary-line.ts';
-import { verdictTable } from '../report/verdict-table.ts';
 import { loadPlans, planNamed, type Plan, type Plans } from '../config/plan.ts';
 import { planOf, planParts } from '../suite/plan-parts.ts';
 import { randomSeed } from '../suite/run-context.ts';
 import { suiteFiles, suiteNames } from '../suite/suite-files.ts';
 import { RigError } from '../util/rig-error.ts';
 import { Rigs, runParts, type PlanOutcome } from './plan-run.ts';
+import { concludeRun } from './run-conclusion.ts';
 import { checkReportFiles, runRequest, type RunOptions } from './run-options.ts';
-import { recordRun } from './recorded-runs.ts';
 import { loggedSession, type Session } from './session.ts';
 
 export async function runVerb(names: readonly string[], options: RunOptions, quiet: Session): Promise<number> {
@@ -45,16 +41,8 @@ export async function runVerb(names: readonly string[], options: RunOptions, qui
     return runParts(parts, again, common, session);
   });
   if (results.length === 0) throw new RigError('usage', `No test's name matches ${String(filter)}.`);
-  const report = composeReport(rig, results);
-  await writeReports(options, report);
-  recordRun(report, progress.print);
-  if (options.keep) progress.print(`Artifacts: ${rig.artifacts}`);
-  progress.stop();
-  const summary = summarize(results);
-  const { pass, fail, error, xfail } = summary;
-  process.stdout.write(`\n${verdictTable(results)}\n\n${summaryLine(pass + xfail, fail + error)}\n`);
-  const exitCode = runExitCode(failures);
-  log({ type: 'run-end', summary, exitCode });
+  const exitCode = await concludeRun({ rig, results, failures }, options, session);
+  log({ type: 'run-end', summary: summarize(results), exitCode });
   return exitCode;
 }
 

@@ -1,10 +1,11 @@
 /** The one record of a run, from which everything else that is written about it is made. */
 import { cpus, totalmem } from 'node:os';
 import type { RigContext } from '../suite/rig-context.ts';
-import { runReport, summarize, type RunFacts, type RunReport, type TestResult } from './run-report.ts';
+import { runReport, summarize, type Asked, type RunFacts, type RunReport, type TestResult } from './run-report.ts';
 
 /** What is the same for all results of a run. */
-export function runFacts({ build, accelerator, selection, startedAt, commit }: RigContext): RunFacts {
+export function runFacts(rig: RigContext): RunFacts {
+  const { build, accelerator, selection, startedAt, commit } = rig;
   return {
     schema: 1,
     host: { cpus: cpus().length, memoryBytes: totalmem(), accelerator },
@@ -13,6 +14,16 @@ export function runFacts({ build, accelerator, selection, startedAt, commit }: R
     ...(commit === undefined ? {} : { rig: commit }),
     startedAt,
     seed: selection.seed,
+    asked: askedOf(rig),
+  };
+}
+
+function askedOf({ selection, sources }: RigContext): Asked {
+  const { machine, dmaBits, backend, cycles, durationMs } = selection;
+  return {
+    ...{ machine, dmaBits: [...dmaBits], backend, ...sources },
+    ...(cycles === undefined ? {} : { cycles }),
+    ...(durationMs === undefined ? {} : { durationMs }),
   };
 }
 

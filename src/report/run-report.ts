@@ -79,6 +79,18 @@ export const testResult = z.object({
   artifacts: z.string().optional().describe("folder with the VM's logs, if kept"),
 });
 
+const asked = z.object({
+  machine: z.string(),
+  dmaBits: z.array(z.number()),
+  backend: z.string(),
+  cycles: z.number().optional(),
+  durationMs: z.number().optional(),
+  kernelSource: z.string().optional().describe('folder'),
+  unpatched: z.boolean().optional(),
+  qemuSource: z.string().optional().describe('folder'),
+  sanitize: z.boolean().optional(),
+});
+
 export const runReport = z.object({
   schema: z.literal(1),
   host: z.object({ cpus: z.number(), memoryBytes: z.number(), accelerator: z.enum(['kvm', 'tcg']) }),
@@ -90,6 +102,7 @@ export const runReport = z.object({
     .describe("commit of the rig's own repository, with the series in it; + where it was edited"),
   startedAt: z.string().optional().describe('ISO 8601'),
   seed: z.number().optional(),
+  asked: asked.optional().describe('by the options of the run: what repeats it, together with the seed'),
   results: z.array(testResult),
   summary: z.object({
     pass: z.number(),
@@ -105,6 +118,7 @@ export type MeasuredQuantity = z.infer<typeof measurement>;
 export type ReportedKernelBug = z.infer<typeof kernelReport>;
 export type ReportedMemory = z.infer<typeof memorySample>;
 export type RunReport = z.infer<typeof runReport>;
+export type Asked = z.infer<typeof asked>;
 export type RunFacts = Omit<RunReport, 'results' | 'summary'>;
 
 export function summarize(results: readonly TestResult[]): RunReport['summary'] {

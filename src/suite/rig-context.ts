@@ -39,8 +39,17 @@ export const DEFAULT_SELECTION: Omit<Selection, 'seed'> = {
   keep: false,
 };
 
+/** Of which sources the rig was built, where they are not its own. */
+export interface Sources {
+  readonly kernelSource?: string;
+  readonly unpatched?: boolean;
+  readonly qemuSource?: string;
+  readonly sanitize?: boolean;
+}
+
 export interface RigContext {
   readonly build: RigBuild;
+  readonly sources: Sources;
   readonly accelerator: Accelerator;
   readonly selection: Selection;
   /** ISO 8601. */

@@ -8,7 +8,7 @@ import { loadMachineProfile } from '../config/machine-profile.ts';
 import { repositoryPath } from '../config/paths.ts';
 import type { Emit } from '../util/rig-event.ts';
 import { chooseAccelerator, type AcceleratorChoice } from '../vm/kvm-proof.ts';
-import type { RigContext, Selection } from './rig-context.ts';
+import type { RigContext, Selection, Sources } from './rig-context.ts';
 
 export interface RunRequest {
   readonly selection: Selection;
@@ -43,6 +43,7 @@ export async function prepareRun({
   });
   return {
     build,
+    sources: sourcesOf(kernelSource, variant, qemu),
     accelerator: await chooseAccelerator(accelerator, { software: build, profile, emit, signal }),
     selection,
     startedAt: startedAt.toISOString(),
@@ -51,8 +52,17 @@ export async function prepareRun({
   };
 }
 
+function sourcesOf(kernelSource: string | undefined, { unpatched }: KernelVariant, qemu: QemuVariant): Sources {
+  return {
+    ...(kernelSource === undefined ? {} : { kernelSource: path.resolve(kernelSource) }),
+    ...(unpatched ? { unpatched } : {}),
+    ...(qemu.source === undefined ? {} : { qemuSource: path.resolve(qemu.source) }),
+    ...(qemu.sanitize ? { sanitize: true } : {}),
+  };
+}
+
 /** What the results are results of. */
-async function repositoryCommit(): Promise<string | undefined> {
+export async function repositoryCommit(): Promise<string | undefined> {
   const root = repositoryPath();
   const head = await tryGit(root, ['rev-parse', 'HEAD']);
   if (!head.ok) return undefined;

@@ -1,20 +1,65 @@
 /** Source lines of `function+offset/size` in a kernel image, as scripts/faddr2line finds them: with binutils, which builds need anyway. */
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
 import { execa } from 'execa';
 
 const SYMBOLIC = /^(\S+)\+0x([0-9a-f]+)\/0x([0-9a-f]+)(?: \[(\w+)\])?$/;
 
-/** `function at file:line`, the innermost inlined function first; none for modules, or without debug information. */
-export async function sourceLines(image: string, where: string): Promise<string[]> {
+/** Where the symbols are: of the kernel, and (if it was built with debug information) of its modules. */
+export interface Symbols {
+  readonly vmlinux: string;
+  /** A folder with unstripped modules somewhere in it. */
+  readonly debugModules?: string;
+}
+
+/** `function at file:line`, the innermost inlined function first; none without debug information. */
+export async function sourceLines(symbols: Symbols, where: string): Promise<string[]> {
   const [, name, offset = '', size = '', module] = SYMBOLIC.exec(where) ?? [];
-  if (name === undefined || module !== undefined) return [];
-  const base = await symbolAddress(image, name, parseInt(size, 16));
-  if (base === undefined) return [];
-  const address = `0x${(base + BigInt(`0x${offset}`)).toString(16)}`;
-  const text = await outputOf('addr2line', ['-e', image, '-f', '-i', '-p', '-s', address]);
+  if (name === undefined) return [];
+  const place =
+    module === undefined
+      ? await kernelPlace(symbols.vmlinux, name, parseInt(size, 16))
+      : await modulePlace(symbols, module, name);
+  if (place === undefined) return [];
+  const address = `0x${(place.address + BigInt(`0x${offset}`)).toString(16)}`;
+  const section = place.section === undefined ? [] : ['-j', place.section];
+  const text = await outputOf('addr2line', ['-e', place.image, ...section, '-f', '-i', '-p', '-s', address]);
   return text
     .split('\n')
     .map((line) => line.replace(/^ ?\(inlined by\) /, '').trim())
     .filter((line) => line !== '' && !line.includes('??'));
+}
+
+interface Place {
+  readonly image: string;
+  readonly address: bigint;
+  /** Of a module, which is not linked yet: its addresses count from there. */
+  readonly section?: string;
+}
+
+async function kernelPlace(image: string, name: string, size: number): Promise<Place | undefined> {
+  const address = await symbolAddress(image, name, size);
+  return address === undefined ? undefined : { image, address };
+}
+
+async function modulePlace(symbols: Symbols, module: string, name: string): Promise<Place | undefined> {
+  const image = await moduleFile(symbols, module);
+  if (image === undefined) return undefined;
+  // Name, value, class, type, size, line and section.
+  const rows = (await outputOf('nm', ['--format=sysv', image])).split('\n').map((line) => line.split('|'));
+  const row = rows.find(([symbol = '', , kind = '']) => symbol.trim() === name && /[tTwW]/.test(kind));
+  const [, value = '', , , , , section = ''] = row ?? [];
+  return row && { image, address: BigInt(`0x${value.trim()}`), section: section.trim() };
+}
+
+/** Its file may have a dash where its name has an underscore. */
+async function moduleFile({ debugModules }: Symbols, module: string): Promise<string | undefined> {
+  if (debugModules === undefined) return undefined;
+  const files = await readdir(debugModules, { recursive: true }).catch(() => []);
+  const found = files.find(
+    (file) => path.basename(file, '.ko').replaceAll('-', '_') === module && file.endsWith('.ko'),
+  );
+  return found === undefined ? undefined : path.join(debugModules, found);
 }
 
 /** Of several functions of one name the one whose size is right, for the report says it. */

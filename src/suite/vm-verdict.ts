@@ -32,9 +32,9 @@ export async function endVm(vm: Vm, record: TestRecord, { failed, provokes }: Ex
 }
 
 async function judgeReports(vm: Vm, provokes: readonly KernelReportKind[]): Promise<JudgedReport[]> {
-  const { vmlinux } = inject('rig').build.kernel;
+  const { kernel } = inject('rig').build;
   const judged = distinctReports(vm.kernelReports).map(async (report) => {
-    const source = report.where === undefined ? [] : await sourceLines(vmlinux, report.where);
+    const source = report.where === undefined ? [] : await sourceLines(kernel, report.where);
     const expected = provokes.includes(report.kind);
     return { ...report, expected, ...(source.length > 0 ? { source } : {}) };
   });

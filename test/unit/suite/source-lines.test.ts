@@ -1,5 +1,5 @@
 /** Against a small program in the place of a kernel image: symbols, sizes and debug information are the same thing. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
@@ -26,7 +26,7 @@ async function compile(...flags: string[]): Promise<{ image: string; size: numbe
 
 test('a place in a function is told by its source lines, those that were inlined first', async () => {
   const { image, size } = await compile('-g');
-  const lines = await sourceLines(image, `outer+0x0/0x${size.toString(16)}`);
+  const lines = await sourceLines({ vmlinux: image }, `outer+0x0/0x${size.toString(16)}`);
   expect(lines[0]).toMatch(/^(inner at program\.c:3|outer at program\.c:5)/);
   expect(lines.at(-1)).toMatch(/^outer at program\.c:5/);
 });
@@ -34,7 +34,20 @@ test('a place in a function is told by its source lines, those that were inlined
 test('none without debug information, for a module, for an unknown function, for no image at all', async () => {
   const { image } = await compile();
   for (const where of ['outer+0x0/0x10', 'outer+0x0/0x10 [ttm]', 'nosuch+0x0/0x10', 'outer']) {
-    expect(await sourceLines(image, where), where).toEqual([]);
+    expect(await sourceLines({ vmlinux: image }, where), where).toEqual([]);
   }
-  expect(await sourceLines('/no/such/vmlinux', 'outer+0x0/0x10')).toEqual([]);
+  expect(await sourceLines({ vmlinux: '/no/such/vmlinux' }, 'outer+0x0/0x10')).toEqual([]);
+});
+
+test('of a module in its own file, which is not linked, and in the section where the function is', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-symbols-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const source = path.join(folder, 'program.c');
+  await writeFile(source, `${PROGRAM.replace('int main', '__attribute__((section(".init.text"))) int start')}`);
+  await mkdir(path.join(folder, 'kernel/drivers'), { recursive: true });
+  await execa('gcc', ['-O1', '-g', '-c', '-o', path.join(folder, 'kernel/drivers/my-gpu.ko'), source]);
+  const symbols = { vmlinux: '/no/such/vmlinux', debugModules: folder };
+  expect((await sourceLines(symbols, 'outer+0x0/0x8 [my_gpu]')).at(-1)).toMatch(/^outer at program\.c:5/);
+  expect((await sourceLines(symbols, 'start+0x0/0x8 [my_gpu]')).at(-1)).toMatch(/^start at program\.c:6/);
+  expect(await sourceLines(symbols, 'outer+0x0/0x8 [other]')).toEqual([]);
 });

@@ -1,0 +1,104 @@
+/** What a recorded run says is enough to repeat what failed in it. */
+import { expect, test } from 'vitest';
+import { alike, combinationsOf, optionsOf, parseId, subjectsOf } from '../../../src/cli/repro-verb.ts';
+import { repetition } from '../../../src/cli/run-conclusion.ts';
+import { loadPlans } from '../../../src/config/plan.ts';
+import { runReport, type RunReport, type TestResult } from '../../../src/report/run-report.ts';
+
+function result(name: string, changes: Partial<TestResult> = {}): TestResult {
+  const params = { machine: 'tiers', dmaBits: 40, flavour: 'plain', seed: 7 };
+  return {
+    suite: 'smoke',
+    test: name,
+    params,
+    status: 'pass',
+    durationMs: 1,
+    metrics: {},
+    kernelReports: [],
+    ...changes,
+  };
+}
+
+function recorded(results: TestResult[], changes: Partial<RunReport> = {}): RunReport {
+  return runReport.parse({
+    schema: 1,
+    host: { cpus: 4, memoryBytes: 1, accelerator: 'tcg' },
+    kernel: { version: '7.3.4', patches: [] },
+    qemu: '10.0.13',
+    seed: 7,
+    results,
+    summary: { pass: 0, fail: 0, skip: 0, error: 0, xfail: 0 },
+    ...changes,
+  });
+}
+
+const GIVEN = { accel: 'auto', keep: true, maxVms: 1 } as const;
+
+test.for([
+  ['12', { run: '12', test: undefined }],
+  ['#12.3', { run: '#12', test: 3 }],
+  ['last.1', { run: 'last', test: 1 }],
+  ['v7.3.4', { run: 'v7.3.4', test: undefined }],
+  ['7.3.4', { run: '7.3.4', test: undefined }],
+] as const)('%s names a run, or one of its tests', ([id, parsed]) => expect(parseId(id)).toEqual(parsed));
+
+test('a run means what failed in it; a number one test, whatever became of it', () => {
+  const [good, bad, worse] = [result('good'), result('bad', { status: 'fail' }), result('worse', { status: 'error' })];
+  const run = { id: 12, report: recorded([good, bad, worse]) };
+  expect(subjectsOf(run, undefined).map((subject) => subject.test)).toEqual(['bad', 'worse']);
+  expect(subjectsOf(run, 1).map((subject) => subject.test)).toEqual(['good']);
+  expect(() => subjectsOf(run, 4)).toThrow('no test 4');
+  expect(() => subjectsOf({ id: 13, report: recorded([good]) }, undefined)).toThrow('Nothing failed');
+});
+
+test('the same numbers are what a run ends with', () => {
+  const results = [result('good'), result('bad', { status: 'fail' }), result('worse', { status: 'error' })];
+  expect(repetition(12, results)).toContain('  12.2  smoke › bad\n  12.3  smoke › worse\n');
+  expect(repetition(12, results.slice(0, 2))).toBe('What failed, again: ./dgpu-rig repro 12\n\n');
+  expect(repetition(12, results.slice(0, 1))).toBe('');
+});
+
+test('kernels and seeds are kept apart', () => {
+  const params = (flavour: string, seed: number): Pick<TestResult, 'params'> => ({ params: { flavour, seed } });
+  const results = [result('a'), result('b', params('kasan', 7)), result('c', params('plain', 8)), result('d')];
+  const groups = alike(results).map(({ flavour, seed, results: of }) => [
+    flavour,
+    seed,
+    of.map(({ test: name }) => name),
+  ]);
+  expect(groups).toEqual([
+    ['plain', 7, ['a', 'd']],
+    ['kasan', 7, ['b']],
+    ['plain', 8, ['c']],
+  ]);
+});
+
+test('what was asked for is asked for again', () => {
+  const asked = {
+    machine: 'tight',
+    dmaBits: [40],
+    backend: 'backup',
+    kernelSource: '/src/linux',
+    cycles: 3,
+    sanitize: true,
+  };
+  const options = optionsOf(recorded([], { asked }), { flavour: 'lockdep', seed: 9 }, GIVEN);
+  expect(options).toEqual({
+    ...GIVEN,
+    ...{ machine: 'tight', dmaBits: [40], backend: 'backup', kernelSrc: '/src/linux', cycles: 3, sanitize: true },
+    ...{ flavour: 'lockdep', seed: 9 },
+  });
+});
+
+test('of a run that was recorded before that was, the usual is taken', () => {
+  const options = optionsOf(recorded([]), { flavour: 'plain', seed: undefined }, GIVEN);
+  expect(options).toMatchObject({ machine: 'tiers', dmaBits: [32, 40, 48], backend: 'shmem', seed: 7 });
+});
+
+test('a combination of the matrix is found by its name', async () => {
+  const plans = await loadPlans();
+  const name = 'tiers 40-bit backup wc plain';
+  const found = combinationsOf([result(`${name} > content is kept, and limits are`, { suite: 'matrix' })], plans);
+  expect(found).toEqual([{ machine: 'tiers', dmaBits: 40, backend: 'backup', caching: 'wc', flavour: 'plain' }]);
+  expect(combinationsOf([result(`${name} > x`)], plans)).toEqual([]);
+});
