@@ -8,6 +8,7 @@ import { benchVerb } from './bench-verb.ts';
 import { bisectStepVerb, bisectVerb, type BisectOptions } from './bisect-verb.ts';
 import { buildVerb, type BuildVerbOptions } from './build-verb.ts';
 import { addDeskCommands } from './desk-commands.ts';
+import { addCompletion } from './completion.ts';
 import { doctorVerb } from './doctor-verb.ts';
 import { kernelCheckVerb, kernelEditVerb, kernelRefreshVerb } from './kernel-verb.ts';
 import {
@@ -77,6 +78,7 @@ function program(session: Session, exit: SetExitCode): Command {
   addTestOptions(root.command('test').description('run the tests of the rig itself, then the suites'))
     .argument('[project...]', 'unit, device, vm, reliability, suites; all of them by default')
     .action(async (projects: string[], options: TestOptions) => exit(await testVerb(projects, options, session)));
+  addCompletion(root);
   return root;
 }
 

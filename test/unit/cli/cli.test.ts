@@ -24,6 +24,11 @@ describe('user mistakes', { concurrent: true }, () => {
     [['bench', '--rounds', '0'], 'positive'],
     [['nosuch'], 'doctor'],
     [['test', 'nosuch'], 'unit, device, vm, reliability, suites'],
+    [['shell'], 'a command to run'],
+    [['shell', '--put', 'file'], 'FROM:TO'],
+    [['console'], 'terminal'],
+    [['repro', '999999999'], 'No recorded run is called 999999999'],
+    [['completion', 'csh'], 'bash'],
     [[], 'Usage'],
   ] as const)('%o is told what is valid', { timeout: 60_000 }, async ([args, valid]) => {
     const { exitCode, stderr } = await rig(...args);
@@ -37,4 +42,32 @@ test('help is no mistake', async () => {
   const { exitCode, stdout } = await rig('run', '--help');
   expect(exitCode).toBe(0);
   expect(stdout).toContain('--kernel-src');
+});
+
+describe('completion', { concurrent: true }, () => {
+  test.for([
+    [['run', 'smo'], 'smoke'],
+    [['run', '--machine', 'tie'], 'tiers'],
+    [['run', '--flavour', 'loc'], 'lockdep'],
+    [['run', '--plan', 'nig'], 'nightly'],
+    [['bench', 'de'], 'device'],
+    [['test', 'rel'], 'reliability'],
+    [['kernel', 're'], 'refresh'],
+    [['gd'], 'gdb'],
+    [['repro', '--rep'], '--repeat'],
+  ] as const)('of %o', { timeout: 60_000 }, async ([words, wanted]) => {
+    const { stdout } = await rig('complete', '--', ...words);
+    expect(stdout.split('\n').map((line) => line.split('\t')[0])).toContain(wanted);
+  });
+
+  test('bash asks this very rig, wherever it is called from', { timeout: 60_000 }, async () => {
+    const { stdout: code } = await rig('completion', 'bash');
+    // Debian's bash-completion has this function.
+    const words = '_get_comp_words_by_ref() { cur=smo; words=(dgpu-rig run smo); cword=2; }';
+    const { stdout } = await execa('bash', [
+      '-c',
+      `${words}\n${code}\n__dgpu_rig_complete\nprintf '%s ' "\${COMPREPLY[@]}"`,
+    ]);
+    expect(stdout.trim()).toBe('smoke');
+  });
 });
