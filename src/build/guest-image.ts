@@ -114,17 +114,21 @@ async function busyboxApplets(userland: string, { log, signal }: EntryWork): Pro
 }
 
 /** Static, since the guest's libraries are dropbear's and not the compiler's. */
-async function stressEntries(
-  scratch: string,
-  kernelHeaders: string,
-  { log, signal, step }: EntryWork,
-): Promise<CpioEntry[]> {
-  step.progress('compiling edgpu-stress');
+async function stressEntries(scratch: string, kernelHeaders: string, work: EntryWork): Promise<CpioEntry[]> {
   const output = path.join(scratch, 'edgpu-stress');
+  await compileStress(output, kernelHeaders, work);
+  return [await fileEntry(STRESS_PROGRAM, output)];
+}
+
+/** In the guest. */
+export const STRESS_PROGRAM = '/usr/bin/edgpu-stress';
+
+export async function compileStress(output: string, kernelHeaders: string, work: EntryWork): Promise<void> {
+  const { log, signal, step } = work;
+  step.progress('compiling edgpu-stress');
   const variables = [`OUT=${output}`, `KERNEL=${kernelHeaders}`, `DRIVER=${DRIVER}`];
   const argv = ['make', '-C', STRESS, ...variables] as const;
-  await runBuildCommand({ what: 'Building edgpu-stress', argv, cwd: scratch, log, signal });
-  return [await fileEntry('/usr/bin/edgpu-stress', output)];
+  await runBuildCommand({ what: 'Building edgpu-stress', argv, cwd: path.dirname(output), log, signal });
 }
 
 async function fileEntry(target: string, source: string): Promise<CpioEntry> {

@@ -16,9 +16,9 @@ import { contentKey } from './content-key.ts';
 import { checkConfig } from './kernel-config.ts';
 import type { KernelSource } from './kernel-source.ts';
 import { readSeries } from './patch-series.ts';
-import { overlayKey } from './source-overlay.ts';
+import { graftedFiles, overlayKey } from './source-overlay.ts';
 import type { Graft, OverlaySpec } from './source-overlay.ts';
-import { prepareWorkTree } from './work-tree.ts';
+import { editWorkTree, prepareWorkTree } from './work-tree.ts';
 import type { WorkTree } from './work-tree.ts';
 
 export const PATCH_FOLDER = repositoryPath('guest-kernel/patches');
@@ -135,12 +135,14 @@ export interface TreeUse {
   /** Builds with very different configurations had better not take turns in one tree. */
   readonly kind: 'series' | LinuxTreeKind;
   readonly overlay: OverlaySpec;
+  /** All that changed since the last use, if that is known: what becomes of which path of the tree. */
+  readonly edited?: ReadonlyMap<string, string>;
 }
 
 /** The tree that all builds of a kind and of these sources share; the caller holds a lock for the kind. */
 export async function prepareKernelTree(
   source: KernelSource,
-  { kind, overlay }: TreeUse,
+  { kind, overlay, edited = new Map() }: TreeUse,
   work: MakeWork,
 ): Promise<WorkTree> {
   const { unpack, refresh } = source.fill(work);
@@ -155,7 +157,7 @@ export async function prepareKernelTree(
     unpack,
     ...(refresh ? { refresh } : {}),
   };
-  return prepareWorkTree(spec, overlay);
+  return (await editWorkTree(spec, edited)) ?? prepareWorkTree(spec, overlay);
 }
 
 /** The configuration that the rig asks for. */
@@ -194,13 +196,40 @@ export async function compileKernel(tree: WorkTree, work: MakeWork): Promise<voi
   await make(tree, { ...work, onLine: progress }, 'Building the kernel', ['bzImage', 'modules']);
 }
 
+/** Where the kernel's modules are installed, and the driver's name among them. */
+export interface InstalledModule {
+  readonly installed: string;
+  readonly name: string;
+}
+
 /** The driver's module alone, of a tree that has been built; returns its path. */
-export async function compileDriver({ source, flavour }: KernelRequest, work: EntryWork): Promise<string> {
+export async function compileDriver(
+  { source, flavour, variant = {} }: KernelRequest,
+  { installed, name }: InstalledModule,
+  work: EntryWork,
+): Promise<string> {
   const overlay = source.complete ? {} : OVERLAY;
-  const tree = await prepareKernelTree(source, { kind: treeKind(flavour, {}), overlay }, work);
-  const module = `${DRIVER_GRAFT.to}/edgpu.ko`;
-  await make(tree, work, 'Building the driver', [module]);
-  return path.join(tree.source, module);
+  const use = { kind: treeKind(flavour, variant), overlay } as const;
+  const edited = source.complete ? new Map<string, string>() : await graftedFiles(DRIVER_GRAFT);
+  const tree = await prepareKernelTree(source, { ...use, edited }, work);
+  // Alone it would lack the symbols of the modules that it needs: make looks for them in what it is asked for.
+  const needed = neededModules(await readFile(path.join(installed, 'modules.dep'), 'utf8'), name);
+  await make(
+    tree,
+    work,
+    'Building the driver',
+    [name, ...needed].map((module) => module.replace(/^kernel\//, '')),
+  );
+  return path.join(tree.source, name.replace(/^kernel\//, ''));
+}
+
+/** By modules.dep, as depmod writes it: "a.ko: b.ko c.ko". */
+export function neededModules(dependencies: string, name: string): string[] {
+  const line = dependencies.split('\n').find((candidate) => candidate.startsWith(`${name}:`)) ?? '';
+  return line
+    .slice(name.length + 1)
+    .split(' ')
+    .filter((module) => module !== '');
 }
 
 /**

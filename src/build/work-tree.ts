@@ -47,12 +47,7 @@ const STATE_FILE = 'overlay.json';
 const overlayState = z.strictObject({ files: z.array(z.string()) });
 
 export async function prepareWorkTree(spec: WorkTreeSpec, overlay: OverlaySpec): Promise<WorkTree> {
-  const root = path.join(cacheDirectory(), 'work', `${spec.kind}-${spec.identity}`);
-  const tree = {
-    source: path.join(root, 'src'),
-    output: path.join(root, 'out'),
-    dirtyMarker: path.join(root, 'dirty'),
-  };
+  const { root, tree } = placeOf(spec.kind, spec.identity);
   if (spec.refresh)
     await rehearse(spec, spec.refresh.from, path.join(path.dirname(root), `rehearsal-${spec.kind}`), overlay);
   if ((await exists(tree.dirtyMarker)) || !(await exists(path.join(root, STATE_FILE)))) {
@@ -63,6 +58,32 @@ export async function prepareWorkTree(spec: WorkTreeSpec, overlay: OverlaySpec):
   await mkdir(tree.output, { recursive: true });
   await applyOverlay(spec, root, overlay);
   return tree;
+}
+
+/** The short way to a tree of which only these files have changed since its last use; undefined where the long way is needed. */
+export async function editWorkTree(
+  { kind, identity }: WorkTreeSpec,
+  edited: ReadonlyMap<string, string>,
+): Promise<WorkTree | undefined> {
+  const { root, tree } = placeOf(kind, identity);
+  if (edited.size === 0 || (await exists(tree.dirtyMarker)) || !(await exists(path.join(root, STATE_FILE)))) {
+    return undefined;
+  }
+  const owned = new Set(await readOwned(root));
+  // A file that is new has no original that could be put back.
+  if ([...edited.keys()].some((file) => !owned.has(file))) return undefined;
+  for (const [to, from] of edited) await update(from, path.join(tree.source, to));
+  return tree;
+}
+
+function placeOf(kind: string, identity: string): { root: string; tree: WorkTree } {
+  const root = path.join(cacheDirectory(), 'work', `${kind}-${identity}`);
+  const tree = {
+    source: path.join(root, 'src'),
+    output: path.join(root, 'out'),
+    dirtyMarker: path.join(root, 'dirty'),
+  };
+  return { root, tree };
 }
 
 /** Says that the overlay does not fit before the tree is copied, which takes much longer. */

@@ -2,6 +2,7 @@
  * The fixtures that suites are written against: `vm` (a booted machine), `guest` (commands in it), `gpu` (the emulated
  * device, its driver and its witnesses). `machine`, `dmaBits` and `backend` say which, and can be overridden per describe().
  */
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { inject, test as base } from 'vitest';
 import type { z } from 'zod';
@@ -100,6 +101,7 @@ export const test = base
       room.pid = vm.pid;
       record.metrics['cloned'] = Number(cloned);
       onCleanup(() => endVm(vm, record, { failed: task.result?.state === 'fail', provokes }));
+      for (const { path: name, file, mode } of rig.fresh) await vm.putFile(name, await readFile(file), mode);
       // A bench has its guest to itself.
       if (task.file.projectName === 'suites') sampleMemory(vm, (record.memory = []));
       if (vm.state.kind === 'ready') record.metrics['bootMs'] = Math.round(vm.state.bootMs);

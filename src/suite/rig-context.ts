@@ -1,5 +1,6 @@
 /** What a run decides once and every test of it gets: `inject('rig')` in the tests, `provide` in the process that starts them. */
 import type { RigBuild } from '../build/build-rig.ts';
+import type { GuestFile } from '../build/fresh-files.ts';
 import { BACKENDS, type Backend, type Combination } from '../config/combination.ts';
 import type { Flavour } from '../config/flavour.ts';
 import type { DistinctReport } from '../vm/distinct-reports.ts';
@@ -50,6 +51,8 @@ export interface Sources {
 export interface RigContext {
   readonly build: RigBuild;
   readonly sources: Sources;
+  /** Files that are newer than those of the guest's image. */
+  readonly fresh: readonly GuestFile[];
   readonly accelerator: Accelerator;
   readonly selection: Selection;
   /** ISO 8601. */

@@ -44,6 +44,7 @@ export async function prepareRun({
   return {
     build,
     sources: sourcesOf(kernelSource, variant, qemu),
+    fresh: [],
     accelerator: await chooseAccelerator(accelerator, { software: build, profile, emit, signal }),
     selection,
     startedAt: startedAt.toISOString(),

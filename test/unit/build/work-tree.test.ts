@@ -4,7 +4,7 @@ import { describe, expect } from 'vitest';
 
 import type { OverlaySpec } from '../../../src/build/source-overlay.ts';
 import { overlayKey } from '../../../src/build/source-overlay.ts';
-import { prepareWorkTree } from '../../../src/build/work-tree.ts';
+import { editWorkTree, prepareWorkTree } from '../../../src/build/work-tree.ts';
 import type { WorkTree, WorkTreeSpec } from '../../../src/build/work-tree.ts';
 import { test } from './temporary-cache.ts';
 
@@ -209,4 +209,33 @@ exampleTest('the key changes with sources, hooks and patches, and not with docum
     keys.push(await overlayKey(example.overlay));
   }
   expect(new Set(keys).size).toBe(4);
+});
+
+describe('an edit of what is grafted', () => {
+  const edited = (example: Example, name = 'device.c'): ReadonlyMap<string, string> =>
+    new Map([[`hw/device/${name}`, example.own('device', name)]]);
+  const spec = { kind: 'example', identity: '1', title: '', misfit: 'usage', neededGiB: 0 } as const;
+  const unpack = (): Promise<void> => Promise.reject(new Error('It must not be unpacked'));
+
+  test('gets into the tree without a look at anything else', async ({ cache }) => {
+    const example = new Example(cache);
+    await example.setUp();
+    const { source } = await example.prepare();
+    await example.write('device/device.c', 'edited');
+    await rm(example.own('patches'), { recursive: true });
+    const tree = await editWorkTree({ ...spec, unpack }, edited(example));
+    expect(tree?.source).toBe(source);
+    expect(await readFile(path.join(source, 'hw/device/device.c'), 'utf8')).toBe('edited');
+  });
+
+  test('takes the long way where the tree is not there, was left half-built, or the file is new', async ({ cache }) => {
+    const example = new Example(cache);
+    await example.setUp();
+    expect(await editWorkTree({ ...spec, unpack }, edited(example))).toBeUndefined();
+    const { dirtyMarker } = await example.prepare();
+    await example.write('device/new.c', 'new');
+    expect(await editWorkTree({ ...spec, unpack }, edited(example, 'new.c'))).toBeUndefined();
+    await writeFile(dirtyMarker, '');
+    expect(await editWorkTree({ ...spec, unpack }, edited(example))).toBeUndefined();
+  });
 });
