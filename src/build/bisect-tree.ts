@@ -55,14 +55,17 @@ export interface FirstBad {
   readonly subject: string;
 }
 
-/** `step` is run in the tree for each commit that has to be judged, and answers as `git bisect run` wants it to. */
+/**
+ * `step` is run in the tree for each commit that has to be judged, and answers as `git bisect run` wants it to. What git and the
+ * step say goes to `onLine`.
+ */
 export async function bisect(
   { folder, good, bad }: BisectTree,
   step: readonly [string, ...string[]],
-  signal: AbortSignal,
+  { signal, onLine }: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
 ): Promise<FirstBad | { readonly candidates: readonly FirstBad[] }> {
   await git(folder, ['bisect', 'start', bad, good], { signal });
-  const exitCode = await runInGroup(folder, ['bisect', 'run', ...step], signal);
+  const exitCode = await runInGroup(folder, ['bisect', 'run', ...step], { signal, onLine });
   signal.throwIfAborted();
   const log = await git(folder, ['bisect', 'log'], { signal });
   await tryGit(folder, ['bisect', 'reset']);
@@ -70,10 +73,17 @@ export async function bisect(
 }
 
 /** git starts helpers of its own, which go on without it: an abort is for all of them, and the step ends in order. */
-async function runInGroup(folder: string, args: readonly string[], signal: AbortSignal): Promise<number | undefined> {
+async function runInGroup(
+  folder: string,
+  args: readonly string[],
+  { signal, onLine }: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
+): Promise<number | undefined> {
   const child = execa('git', args, {
     cwd: folder,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdin: 'ignore',
+    all: true,
+    // It may run for a night, and talk all the time.
+    buffer: false,
     reject: false,
     detached: true,
   });
@@ -82,6 +92,7 @@ async function runInGroup(folder: string, args: readonly string[], signal: Abort
   };
   signal.addEventListener('abort', stop, { once: true });
   try {
+    for await (const line of child.iterable({ from: 'all' })) onLine(line);
     return (await child).exitCode;
   } finally {
     signal.removeEventListener('abort', stop);

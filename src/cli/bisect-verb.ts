@@ -66,7 +66,10 @@ async function search(suites: readonly string[], options: BisectOptions, session
     progress.print(
       `Bisecting in ${tree.folder}; a commit is good when it passes ${String(runs)} of ${String(runs)} runs.`,
     );
-    const found = await bisect(tree, [repositoryPath('dgpu-rig'), 'bisect-step', file], signal);
+    const found = await bisect(tree, [repositoryPath('dgpu-rig'), 'bisect-step', file], {
+      signal,
+      onLine: progress.print,
+    });
     progress.stop();
     const steps = await readSteps(log);
     process.stdout.write(`\n${steps.map(stepLine).join('\n')}\n\n`);

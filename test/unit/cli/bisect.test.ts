@@ -72,14 +72,21 @@ describe('a history', () => {
     else process.env['DGPU_RIG_CACHE'] = before;
   });
 
+  let said: string[];
+  beforeEach(() => (said = []));
+
   const search = async (script: string): ReturnType<typeof bisect> => {
     const tree = await openBisectTree(origin, { good: 'HEAD~15', bad: 'HEAD' }, NEVER);
-    return bisect(tree, ['sh', '-c', `v=$(cat version); ${script}`], NEVER);
+    return bisect(tree, ['sh', '-c', `v=$(cat version); ${script}`], {
+      signal: NEVER,
+      onLine: (line) => said.push(line),
+    });
   };
 
   test('leads to the commit since which the step says bad, and leaves the tree alone', async () => {
     await writeFile(path.join(origin, 'version'), 'edited, and not committed');
-    expect(await search('test $v -lt 11')).toEqual({ commit: commits[11], subject: 'version 11' });
+    expect(await search('echo at $v; test $v -lt 11')).toEqual({ commit: commits[11], subject: 'version 11' });
+    expect(said).toContain('at 11');
     expect(await readFile(path.join(origin, 'version'), 'utf8')).toBe('edited, and not committed');
     // Again, with a clone that is there already.
     expect(await search('test $v -lt 3')).toEqual({ commit: commits[3], subject: 'version 3' });
