@@ -61,6 +61,12 @@ struct drm_edgpu_get_param {
 
 /* If both placements are allowed, start in system memory rather than in VRAM. */
 #define EDGPU_CREATE_PREFER_SYSTEM	0x1
+/*
+ * Its pages come from memory set aside for devices, and are given back while the
+ * object is swapped out. For system memory only, EINVAL otherwise, and EOPNOTSUPP
+ * if there is no such memory, or without backend shmem.
+ */
+#define EDGPU_CREATE_CARVEOUT		0x2
 
 /* A new object reads as zeroes. */
 struct drm_edgpu_gem_create {

@@ -20,6 +20,7 @@
 #include "edgpu_prime.h"
 #include "edgpu_vram.h"
 
+#define EDGPU_CREATE_FLAGS	(EDGPU_CREATE_PREFER_SYSTEM | EDGPU_CREATE_CARVEOUT)
 #define EDGPU_PLACEMENTS	(EDGPU_PLACEMENT_SYSTEM | EDGPU_PLACEMENT_VRAM)
 
 static const enum ttm_caching edgpu_cachings[] = {
@@ -221,6 +222,7 @@ edgpu_bo_create(struct edgpu_device *edgpu, const struct drm_edgpu_gem_create *a
 
 	bo->placement = args->placement;
 	bo->caching = edgpu_cachings[args->caching];
+	bo->carveout = args->flags & EDGPU_CREATE_CARVEOUT;
 	edgpu_placement_init(&placement, args->placement,
 			     args->flags & EDGPU_CREATE_PREFER_SYSTEM);
 
@@ -296,8 +298,14 @@ static int edgpu_check_create(struct edgpu_device *edgpu,
 	if (!args->size || !args->placement ||
 	    (args->placement & ~EDGPU_PLACEMENTS) ||
 	    args->caching >= ARRAY_SIZE(edgpu_cachings) ||
-	    (args->flags & ~EDGPU_CREATE_PREFER_SYSTEM))
+	    (args->flags & ~EDGPU_CREATE_FLAGS))
 		return -EINVAL;
+	if (args->flags & EDGPU_CREATE_CARVEOUT) {
+		if (args->placement != EDGPU_PLACEMENT_SYSTEM)
+			return -EINVAL;
+		if (!edgpu_tt_has_carveout(edgpu))
+			return -EOPNOTSUPP;
+	}
 	if (args->size > edgpu_max_size(edgpu, args->placement))
 		return -E2BIG;
 	return 0;

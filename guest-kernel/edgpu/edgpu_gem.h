@@ -25,6 +25,8 @@ struct edgpu_bo {
 	 * under the reservation lock
 	 */
 	int error;
+	/** @carveout: whether its pages in system memory are borrowed */
+	bool carveout;
 	/** @recreate: whether discarded pages are to be filled again */
 	bool recreate;
 	/** @recreate_value: with what */

@@ -20,6 +20,7 @@
 #include <asm/set_memory.h>
 #endif
 
+#include "edgpu_carveout.h"
 #include "edgpu_drv.h"
 #include "edgpu_gem.h"
 #include "edgpu_tt.h"
@@ -40,6 +41,18 @@ bool edgpu_tt_has_shmem(void)
 static unsigned long tt_shmem_pages(struct edgpu_device *edgpu)
 {
 	return ttm_device_shmem_pages(&edgpu->ttm);
+}
+
+/**
+ * edgpu_tt_has_carveout() - whether objects can live in memory set aside for devices
+ * @edgpu: the device, with its backend
+ *
+ * Return: true if so.
+ */
+bool edgpu_tt_has_carveout(struct edgpu_device *edgpu)
+{
+	return IS_ENABLED(CONFIG_DMA_CMA) && edgpu->backend == EDGPU_BACKEND_SHMEM &&
+	       edgpu_carveout_exists(edgpu);
 }
 
 /**
@@ -89,6 +102,12 @@ long edgpu_tt_evict_chunk(struct ttm_buffer_object *bo, struct ttm_operation_ctx
 #define TTM_ALLOCATION_SHMEM		0
 #define TTM_ALLOCATION_SHMEM_CHUNKED	0
 
+static int ttm_tt_init_borrowed(struct ttm_tt *tt, struct ttm_buffer_object *bo,
+				u32 page_flags, enum ttm_caching caching)
+{
+	return -EOPNOTSUPP;
+}
+
 static int ttm_tt_init_shmem(struct ttm_tt *tt, struct ttm_buffer_object *bo,
 			     u32 page_flags, enum ttm_caching caching)
 {
@@ -96,6 +115,11 @@ static int ttm_tt_init_shmem(struct ttm_tt *tt, struct ttm_buffer_object *bo,
 }
 
 bool edgpu_tt_has_shmem(void)
+{
+	return false;
+}
+
+bool edgpu_tt_has_carveout(struct edgpu_device *edgpu)
 {
 	return false;
 }
@@ -190,7 +214,9 @@ static int tt_init(struct edgpu_tt *tt, struct ttm_buffer_object *bo, u32 page_f
 	if (backend == EDGPU_BACKEND_BACKUP && !import)
 		return tt_init_backup(tt, bo, page_flags, caching);
 
-	if (backend == EDGPU_BACKEND_SHMEM && !import)
+	if (to_edgpu_bo(bo)->carveout)
+		ret = ttm_tt_init_borrowed(&tt->base, bo, page_flags, caching);
+	else if (backend == EDGPU_BACKEND_SHMEM && !import)
 		ret = ttm_tt_init_shmem(&tt->base, bo, page_flags, caching);
 	else
 		ret = ttm_sg_tt_init(&tt->base, bo, page_flags, caching);

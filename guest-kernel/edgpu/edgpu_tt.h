@@ -53,6 +53,7 @@ static inline bool edgpu_tt_is_partial(const struct ttm_tt *tt)
 }
 
 bool edgpu_tt_has_shmem(void);
+bool edgpu_tt_has_carveout(struct edgpu_device *edgpu);
 bool edgpu_tt_is_chunked(struct ttm_buffer_object *bo);
 pgoff_t edgpu_tt_evicted(struct ttm_tt *tt);
 long edgpu_tt_evict_chunk(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx,

@@ -15,6 +15,7 @@
 #include <drm/ttm/ttm_placement.h>
 
 #include "edgpu_access.h"
+#include "edgpu_carveout.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_gem.h"
@@ -75,6 +76,10 @@ static const struct ttm_device_funcs edgpu_ttm_funcs = {
 	.move = edgpu_bo_move,
 #ifdef TTM_ALLOCATION_SHMEM_CHUNKED
 	.recreate = edgpu_purge_recreate,
+#ifdef CONFIG_DMA_CMA
+	.borrow_pages = edgpu_carveout_borrow,
+	.return_pages = edgpu_carveout_return,
+#endif
 #endif
 	.io_mem_reserve = edgpu_ttm_io_mem_reserve,
 	.io_mem_pfn = edgpu_ttm_io_mem_pfn,

@@ -1,7 +1,8 @@
 /*
  * cycle: what it costs to fill objects, to have the driver let go of them, to
  * have the kernel swap them out, and to use them again. For benches: each phase
- * says what it took of the CPU and of memory.
+ * says what it took of the CPU and of memory. The second and the third may be left
+ * out.
  */
 #define _GNU_SOURCE
 #include "cycle.h"
@@ -52,6 +53,8 @@ struct cycle {
 	uint64_t seed;
 	uint64_t caching;
 	uint64_t evict;
+	uint64_t swap;
+	uint64_t carveout;
 	uint64_t count;
 	struct object *items;
 	struct object results;
@@ -172,6 +175,16 @@ static uint64_t value_of(const struct cycle *cycle, uint64_t index)
 	return pattern_key(cycle->seed, index, 0);
 }
 
+static bool create(struct cycle *cycle, struct object *object)
+{
+	return gpu_create_with(&cycle->gpu, object, &(struct drm_edgpu_gem_create) {
+		.size = cycle->size,
+		.placement = EDGPU_PLACEMENT_SYSTEM,
+		.caching = (uint32_t)cycle->caching,
+		.flags = cycle->carveout ? EDGPU_CREATE_CARVEOUT : 0,
+	});
+}
+
 static bool fill(struct cycle *cycle)
 {
 	for (uint64_t i = 0; i < cycle->count; i++) {
@@ -181,8 +194,7 @@ static bool fill(struct cycle *cycle)
 			.value = value_of(cycle, i),
 		};
 
-		if (!gpu_create(&cycle->gpu, &cycle->items[i], cycle->size,
-				EDGPU_PLACEMENT_SYSTEM, (uint32_t)cycle->caching))
+		if (!create(cycle, &cycle->items[i]))
 			return false;
 		cmd.dst_handle = cycle->items[i].handle;
 		if (!run(cycle, &cmd, &cycle->items[i]))
@@ -227,7 +239,7 @@ static bool run_phase(struct cycle *cycle, enum phase phase)
 	case PHASE_EVICT:
 		return !cycle->evict || swap_evict(cycle->gpu.minor);
 	case PHASE_RECLAIM:
-		return swap_reclaim(cycle->bytes);
+		return !cycle->swap || swap_reclaim(cycle->bytes);
 	case PHASE_USE:
 		return use(cycle, XXH64_STRIPE);
 	case PHASES:
@@ -305,15 +317,17 @@ static void report_phase(enum phase phase, const struct phase_cost *cost)
 
 int cycle_main(int argc, char **argv)
 {
-	static const char *const evict_words[] = { "no", "yes", NULL };
-	struct cycle cycle = { 0 };
+	static const char *const words[] = { "no", "yes", NULL };
+	struct cycle cycle = { .swap = 1 };
 	const struct option_spec specs[] = {
 		{ .name = "bytes", .value = &cycle.bytes },
 		{ .name = "object-size", .value = &cycle.size },
 		{ .name = "seed", .value = &cycle.seed },
 		{ .name = "caching", .value = &cycle.caching, .words = caching_words,
 		  .optional = true },
-		{ .name = "evict", .value = &cycle.evict, .words = evict_words, .optional = true },
+		{ .name = "evict", .value = &cycle.evict, .words = words, .optional = true },
+		{ .name = "swap", .value = &cycle.swap, .words = words, .optional = true },
+		{ .name = "carveout", .value = &cycle.carveout, .words = words, .optional = true },
 	};
 
 	if (!options_parse("cycle", specs, sizeof(specs) / sizeof(*specs), argc, argv))

@@ -136,10 +136,15 @@ bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t pl
 		.flags = EDGPU_CREATE_PREFER_SYSTEM,
 	};
 
-	if (!CALL(gpu, GEM_CREATE, &args))
+	return gpu_create_with(gpu, object, &args);
+}
+
+bool gpu_create_with(struct gpu *gpu, struct object *object, struct drm_edgpu_gem_create *args)
+{
+	if (!CALL(gpu, GEM_CREATE, args))
 		return false;
-	object->handle = args.handle;
-	object->size = size;
+	object->handle = args->handle;
+	object->size = args->size;
 	return true;
 }
 

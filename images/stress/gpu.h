@@ -30,6 +30,8 @@ bool gpu_open(struct gpu *gpu);
 bool gpu_open_unit(struct gpu *gpu, unsigned int unit);
 bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t placement,
 		uint32_t caching);
+/* Anything else that can be asked for. */
+bool gpu_create_with(struct gpu *gpu, struct object *object, struct drm_edgpu_gem_create *args);
 bool gpu_destroy(struct gpu *gpu, const struct object *object);
 bool gpu_info(struct gpu *gpu, const struct object *object, struct drm_edgpu_gem_info *info);
 bool gpu_map(struct gpu *gpu, const struct object *object, void **data);

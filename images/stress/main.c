@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "carveout.h"
 #include "cycle.h"
 #include "evict.h"
 #include "exit_code.h"
@@ -61,8 +62,11 @@ static const struct subcommand {
 	{ "smoke", smoke_main, "--bytes N --object-size S --seed K [--rounds R] [--caching cached|wc|uc]\n"
 	  "    [--pattern random|compressible] [--flip N]" },
 	{ "hog", hog_main, "--bytes N --seed K [--use always|once] [--cpu C] (until SIGTERM)" },
+	{ "carveout", carveout_main,
+	  "--bytes N --object-size S --seed K [--evict chunks|reclaim|no] [--caching C] [--lose yes]" },
 	{ "cycle", cycle_main,
-	  "--bytes N --object-size S --seed K [--caching cached|wc|uc] [--evict no|yes]" },
+	  "--bytes N --object-size S --seed K [--caching cached|wc|uc] [--evict no|yes]\n"
+	  "    [--swap yes|no] [--carveout no|yes]" },
 	{ "evict", evict_main,
 	  "--from pages|vram --bytes N --seed K [--chunk PAGES] [--caching C] [--signals yes]\n"
 	  "    [--lose yes]" },

@@ -90,6 +90,26 @@ export const evictReport = programReport.extend({
   pswpin: z.number(),
 });
 
+export const carveoutReport = programReport.extend({
+  bytesVerified: z.number(),
+  checksumsVerified: z.number(),
+  areaPages: z.number(),
+  /** Pages of the area that somebody has, by its own counters, at the end of each step. */
+  lent: z.object({
+    before: z.number(),
+    filled: z.number(),
+    evicted: z.number(),
+    back: z.number(),
+    after: z.number(),
+  }),
+  /** 1 if another allocator could have half of the area then. */
+  otherWhenFilled: z.number(),
+  otherWhenEvicted: z.number(),
+  chunks: z.number(),
+  /** By how many pages free memory shrank, at most, while an object was evicted at once. */
+  extraPages: z.number(),
+});
+
 export type CycleReport = z.infer<typeof cycleReport>;
 
 export type SmokeReport = z.infer<typeof smokeReport>;
