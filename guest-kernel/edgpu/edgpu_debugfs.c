@@ -26,9 +26,11 @@
  * evict	Any write: take system memory from all objects that are not in
  *		use, once.
  * chunk_pages	How many pages of a large object are moved or evicted at a time.
+ * hold_lru_lock	Hold TTM's LRU lock for so many milliseconds.
  */
 
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/seq_file.h>
 
 #include <drm/drm_debugfs.h>
@@ -139,6 +141,21 @@ static const struct file_operations edgpu_evict_fops = {
 	.write = edgpu_evict_write,
 };
 
+/* Milliseconds; for a test that wants others to wait for it. */
+static int edgpu_hold_lru_set(void *data, u64 ms)
+{
+	struct edgpu_device *edgpu = data;
+
+	if (ms > 1000)
+		return -EINVAL;
+
+	spin_lock(&edgpu->ttm.lru_lock);
+	mdelay((unsigned long)ms);
+	spin_unlock(&edgpu->ttm.lru_lock);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(edgpu_hold_lru_fops, NULL, edgpu_hold_lru_set, "%llu\n");
+
 /**
  * edgpu_debugfs_init() - &drm_driver.debugfs_init
  * @minor: of the device
@@ -151,6 +168,7 @@ void edgpu_debugfs_init(struct drm_minor *minor)
 	debugfs_create_file("stats", 0444, root, edgpu, &edgpu_stats_fops);
 	debugfs_create_file("lru", 0444, root, edgpu, &edgpu_lru_fops);
 	debugfs_create_file("evict", 0200, root, edgpu, &edgpu_evict_fops);
+	debugfs_create_file_unsafe("hold_lru_lock", 0200, root, edgpu, &edgpu_hold_lru_fops);
 #ifdef TTM_ALLOCATION_SHMEM_CHUNKED
 	debugfs_create_u32("chunk_pages", 0644, root, &edgpu->ttm.shmem_chunk);
 #endif

@@ -1,4 +1,8 @@
-/** How often a thread had to wait for a spinlock of TTM's LRU lists: counted by the kernel's own tracepoint. */
+/**
+ * How often a thread had to wait for a spinlock of TTM's LRU lists: counted by the kernel's own tracepoint. It sees who queues for
+ * a lock; the first to wait for one only spins until it is free (kernel/locking/qspinlock.c, "pending"), and goes uncounted.
+ * Zero therefore means that there never were three at a lock.
+ */
 import type { Guest } from './guest.ts';
 
 const TRACING = '/sys/kernel/tracing';

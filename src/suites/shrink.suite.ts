@@ -4,30 +4,19 @@
  * legacy` or `backup` it shows how a kernel without the series fares.
  */
 import { describe, expect } from 'vitest';
+import { countWaits, startCounting } from '../suite/contention.ts';
 import type { DmaWitnesses } from '../suite/dma-witnesses.ts';
+import { CROWD_BYTES, runCrowd, survivor } from '../suite/crowd.ts';
 import { contentComplaints, dmaComplaints } from '../suite/dma-witnesses.ts';
 import { test } from '../suite/fixtures.ts';
 import type { Guest } from '../suite/guest.ts';
 import { stockComplaints, takeStock } from '../suite/memory-stock.ts';
 import { reachableFreeBytes } from '../suite/proc-files.ts';
-import {
-  hogReport,
-  readerReport,
-  reclaimReport,
-  smokeReport,
-  spawnReport,
-  type SmokeReport,
-} from '../suite/stress-program.ts';
-import { runWithWitnesses } from '../suite/witnessed-stress.ts';
+import { reclaimReport, smokeReport, spawnReport, type SmokeReport } from '../suite/stress-program.ts';
 
 const MIB = 2 ** 20;
 const PAGE = 4096;
 const OBJECT_SIZE = 4 * MIB;
-/** Worth more than the 768 MiB that `crowd` has, together. */
-const BYTES = [320 * MIB, 192 * MIB] as const;
-const HOG = 160 * MIB;
-const CACHE = 192 * MIB;
-const PROGRAM = 8 * MIB;
 
 const dmaBits = 40;
 
@@ -41,38 +30,27 @@ function complaints(report: SmokeReport, witnesses: DmaWitnesses, bytes: number)
   return [...contentComplaints(report, bytes), ...dmaComplaints(witnesses, dmaBits)];
 }
 
-async function endAll(guest: Guest): Promise<void> {
-  for (const program of ['hog', 'spawn', 'reader']) await guest.exec(`killall -TERM ${program}`);
-}
-
 describe('a crowd', { concurrent: true }, () => {
   test.override({ machine: 'crowd', dmaBits });
 
-  test.for(front)('all get by: $walk, $policy', async (options, { guest, gpu, gpu1, backend, run, stressFixtures }) => {
+  test.for(front)('all get by: $walk, $policy', async (options, { guest, gpu, gpu1, backend, stressFixtures }) => {
     await gpu.load({ backend, ...options });
     const before = await takeStock(guest);
-    const second = { ...stressFixtures, gpu: gpu1 };
-    const shape = { 'object-size': OBJECT_SIZE };
-    const [devices, hog, spawn, reader] = await Promise.all([
-      Promise.all([
-        run('smoke', { ...shape, bytes: BYTES[0] }, smokeReport),
-        runWithWitnesses(second, 'smoke', { ...shape, bytes: BYTES[1] }, smokeReport),
-      ]).finally(() => endAll(guest)),
-      run('hog', { bytes: HOG }, hogReport),
-      run('spawn', { bytes: PROGRAM }, spawnReport),
-      run('reader', { bytes: CACHE }, readerReport),
-    ]);
+    const crowd = await runCrowd(stressFixtures, gpu1);
+    const devices = crowd.devices.map(survivor);
     for (const [unit, { report, witnesses }] of devices.entries())
-      expect(complaints(report, witnesses, BYTES[unit] ?? 0), `device ${String(unit)}: ${report.firstError}`).toEqual(
-        [],
-      );
+      expect(
+        complaints(report, witnesses, CROWD_BYTES[unit] ?? 0),
+        `device ${String(unit)}: ${report.firstError}`,
+      ).toEqual([]);
+    const [hog, spawn, reader] = [survivor(crowd.hog), survivor(crowd.spawn), survivor(crowd.reader)];
     expect(hog.report).toMatchObject({ ok: true, mismatches: 0 });
     expect(spawn.report.ok, spawn.report.firstError).toBe(true);
     expect(spawn.report.programs).toBeGreaterThan(0);
     expect(reader.report.ok, reader.report.firstError).toBe(true);
-    expect(devices[0].witnesses.pswpout).toBeGreaterThan(0);
+    expect(devices[0]?.witnesses.pswpout).toBeGreaterThan(0);
     for (const unit of [0, 1]) expect(await reclaimed(guest, unit)).toBeGreaterThan(0);
-    expect(stockComplaints(before, await takeStock(guest), devices[0].report.objects)).toEqual([]);
+    expect(stockComplaints(before, await takeStock(guest), devices[0]?.report.objects ?? 0)).toEqual([]);
   });
 
   test('control: a program that does not find its memory as it left it is seen', async ({ guest }) => {
@@ -88,6 +66,23 @@ async function reclaimed(guest: Guest, unit: number): Promise<number> {
   const found = await guest.run(`grep -hw reclaimed_pages: /sys/kernel/debug/dri/${String(128 + unit)}/stats`);
   return Number(found.trim().split(' ').at(-1));
 }
+
+describe('the LRU lock', { concurrent: true }, () => {
+  test.override({ machine: 'crowd', dmaBits });
+
+  test('control: who queues for it is counted, and for which lock', async ({ guest, gpu, backend }) => {
+    await gpu.load({ backend });
+    await startCounting(guest);
+    expect((await countWaits(guest)).lru).toBe(0);
+    await startCounting(guest);
+    const hold = '/sys/kernel/debug/dri/128/hold_lru_lock';
+    // One holds it, one is next, two queue behind them, as long as all have come within the time that they take.
+    await guest.run(`for cpu in 0 1 2 3; do echo 500 > ${hold} & done; wait`);
+    const { lru, any } = await countWaits(guest);
+    expect(lru).toBeGreaterThan(0);
+    expect(any).toBeGreaterThanOrEqual(lru);
+  });
+});
 
 describe('nodes', { concurrent: true }, () => {
   // Behind an IOMMU: nothing keeps objects away from any of the four nodes.
