@@ -3,16 +3,17 @@
  * policies (the pages asked for, or one object a call), for pages that are let go of (`shmem`) and pages that are copied (`backup`,
  * as xe does; `legacy`, as TTM does for others).
  *
- * Instructions and string instructions: see swap.bench.ts. They are counted with one CPU at a time; contention, latency and fairness
+ * Instructions are counted with one CPU at a time; contention, latency and fairness
  * are measured on four that really run at once, and wall-clock figures are only as good as the host is quiet.
  */
 import { describe } from 'vitest';
 import { countWaits, startCounting } from '../suite/contention.ts';
+import { COUNTED_GUEST } from '../suite/counted-guest.ts';
 import { test } from '../suite/fixtures.ts';
 import { POLICIES, WALKS, type DriverOptions, type Policy, type Walk } from '../suite/gpu.ts';
 import { inTurn, measurements } from '../suite/in-turn.ts';
 import { reachableFreeBytes } from '../suite/proc-files.ts';
-import { BACKENDS } from '../suite/rig-context.ts';
+import { BACKENDS, type Measurement } from '../suite/rig-context.ts';
 import { reclaimReport, type ReclaimReport } from '../suite/stress-program.ts';
 
 const MIB = 2 ** 20;
@@ -57,12 +58,18 @@ const fairness: Figure = (report) => {
 
 describe('instructions', () => {
   const shape = { bytes: 96 * MIB, 'object-size': OBJECT_SIZE, reclaim: 48 * MIB };
-  test.override({
-    machine: 'crowd',
-    dmaBits: 40,
-    countsInstructions: true,
-    kernelArgs: ['clearcpuid=rep_good,erms,fsrm'],
-  });
+  test.override({ machine: 'crowd', dmaBits: 40, ...COUNTED_GUEST });
+
+  const quantities = (runs: ReadonlyMap<string, readonly ReclaimReport[]>, cpuUnit: string): Measurement[] => {
+    const measured = measurements(runs);
+    return [
+      measured('reclaim', `${cpuUnit}/page reclaimed`, instructionsPerPage),
+      measured('allocated in reclaim', 'pages/page taken', allocationsPerPage, '0'),
+      measured('objects looked at', 'a call', visitedPerCall),
+      measured('taken of what was asked for', '×', takenPerAsked),
+      measured('calls', 'for 1000 pages taken', (said) => (calls(said) / atLeastOne(taken(said))) * 1000),
+    ];
+  };
 
   test.for(FRONT_ENDS)('backends, by $name', async ({ walk, policy }, { gpu, run, rounds, report, cpuUnit }) => {
     const runs = await inTurn(BACKENDS, rounds, async (backend) => {
@@ -71,11 +78,7 @@ describe('instructions', () => {
       await gpu.unload();
       return said;
     });
-    const measured = measurements(runs);
-    report(measured('reclaim', `${cpuUnit}/page reclaimed`, instructionsPerPage));
-    report(measured('allocated in reclaim', 'pages/page taken', allocationsPerPage, '0'));
-    report(measured('objects looked at', 'a call', visitedPerCall));
-    report(measured('taken of what was asked for', '×', takenPerAsked));
+    quantities(runs, cpuUnit).forEach(report);
   });
 
   test('front ends, shmem', async ({ gpu, run, rounds, report, cpuUnit }) => {
@@ -86,12 +89,7 @@ describe('instructions', () => {
       await gpu.unload();
       return said;
     });
-    const measured = measurements(runs);
-    report(measured('reclaim', `${cpuUnit}/page reclaimed`, instructionsPerPage));
-    report(measured('allocated in reclaim', 'pages/page taken', allocationsPerPage, '0'));
-    report(measured('objects looked at', 'a call', visitedPerCall));
-    report(measured('taken of what was asked for', '×', takenPerAsked));
-    report(measured('calls', 'for 1000 pages taken', (said) => (calls(said) / atLeastOne(taken(said))) * 1000));
+    quantities(runs, cpuUnit).forEach(report);
   });
 });
 

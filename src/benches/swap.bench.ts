@@ -1,19 +1,16 @@
 /**
  * What it costs to take memory from objects and to give it back: pages that are in shmem already and are let go, against pages
  * that are copied there, as `backup` (what xe does) and `legacy` (what TTM does for other drivers) do.
- *
- * On TCG, CPU time is counted in instructions: the same on every host, however busy. It is hard on those who copy, for a real
- * CPU copies with more instructions a nanosecond than it does anything else; without string instructions, of which each page
- * would be 4096, a copy is about 700 here.
  */
 import { describe } from 'vitest';
+import { COUNTED_GUEST } from '../suite/counted-guest.ts';
+import { allocationsPerPage, costPerPage, extraMiB, msPerGiB, PAGE, type Phase } from '../suite/cycle-figures.ts';
 import { test } from '../suite/fixtures.ts';
 import { inTurn, measurements } from '../suite/in-turn.ts';
 import { BACKENDS } from '../suite/rig-context.ts';
 import { cycleReport, type CycleReport } from '../suite/stress-program.ts';
 
 const MIB = 2 ** 20;
-const PAGE = 4096;
 /** Little enough for those that can only be told to stay below 4 GiB. */
 const BYTES = 128 * MIB;
 const OBJECT_SIZE = 16 * MIB;
@@ -21,20 +18,12 @@ const PAGES = BYTES / PAGE;
 
 const cycle = { bytes: BYTES, 'object-size': OBJECT_SIZE };
 
-type Phase = CycleReport['phases']['fill'];
 type Figure = (report: CycleReport) => number;
 
-const perPage = (phase: Phase): number => phase.cpuNs / 1000 / PAGES;
-const allocationsPerPage = (phase: Phase): number => phase.pagesAllocated / PAGES;
-const extraMiB = (phase: Phase): number => (phase.freeBytes - phase.lowestFreeBytes) / MIB;
+const perPage = (phase: Phase): number => costPerPage(phase, PAGES);
 
 describe.for(['cached', 'wc'])('%s', (caching) => {
-  test.override({
-    machine: 'tiers',
-    dmaBits: 40,
-    countsInstructions: true,
-    kernelArgs: ['clearcpuid=rep_good,erms,fsrm'],
-  });
+  test.override({ machine: 'tiers', dmaBits: 40, ...COUNTED_GUEST });
 
   test('the driver lets go of objects, the kernel swaps them', async ({ gpu, run, rounds, report, cpuUnit }) => {
     const cycles = await inTurn(BACKENDS, rounds, async (backend) => {
@@ -48,9 +37,9 @@ describe.for(['cached', 'wc'])('%s', (caching) => {
     report(measured('evict', `${cpuUnit}/page`, ({ phases }) => perPage(phases.evict)));
     report(measured('swap out', `${cpuUnit}/page`, ({ phases }) => perPage(phases.reclaim)));
     report(measured('bring back', `${cpuUnit}/page`, ({ phases }) => perPage(phases.use)));
-    report(measured('evict, time', 'ms/GiB', ({ phases }) => (phases.evict.wallNs / 1e6) * (2 ** 30 / BYTES)));
-    report(measured('bring back, time', 'ms/GiB', ({ phases }) => (phases.use.wallNs / 1e6) * (2 ** 30 / BYTES)));
-    report(measured('allocated to evict', 'pages/page', ({ phases }) => allocationsPerPage(phases.evict), '0'));
+    report(measured('evict, time', 'ms/GiB', ({ phases }) => msPerGiB(phases.evict, PAGES)));
+    report(measured('bring back, time', 'ms/GiB', ({ phases }) => msPerGiB(phases.use, PAGES)));
+    report(measured('allocated to evict', 'pages/page', ({ phases }) => allocationsPerPage(phases.evict, PAGES), '0'));
     report(measured('peak extra memory while evicting', 'MiB', ({ phases }) => extraMiB(phases.evict)));
   });
 
@@ -62,9 +51,10 @@ describe.for(['cached', 'wc'])('%s', (caching) => {
       return said;
     });
     const measured = measurements(cycles);
-    const perSwapped = ({ cpuNs, pswpout }: Phase): number => cpuNs / 1000 / Math.max(1, pswpout);
-    report(measured('reclaim', `${cpuUnit}/page`, ({ phases }) => perSwapped(phases.reclaim)));
-    report(measured('allocated inside reclaim', 'pages/page', ({ phases }) => allocationsPerPage(phases.reclaim), '0'));
+    const perSwapped: Figure = ({ phases }) => costPerPage(phases.reclaim, phases.reclaim.pswpout);
+    report(measured('reclaim', `${cpuUnit}/page`, perSwapped));
+    const allocated: Figure = ({ phases }) => allocationsPerPage(phases.reclaim, PAGES);
+    report(measured('allocated inside reclaim', 'pages/page', allocated, '0'));
     report(measured('bring back', `${cpuUnit}/page`, ({ phases }) => perPage(phases.use)));
     report({ ...measured('swapped out of all', '%', swappedPercent), better: 'more' });
     report({ ...measured('lowest MemAvailable', 'MiB', lowestAvailable), better: 'more' });
