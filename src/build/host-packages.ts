@@ -35,9 +35,9 @@ export const HOST_PACKAGES: readonly string[] = [
   'zlib1g-dev',
 ];
 
-/** Those of HOST_PACKAGES that are not installed. */
-export async function missingHostPackages(): Promise<string[]> {
-  const result = await execa('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...HOST_PACKAGES], {
+/** Those of `wanted` that are not installed. */
+export async function missingHostPackages(wanted = HOST_PACKAGES): Promise<string[]> {
+  const result = await execa('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...wanted], {
     env: buildEnvironment(),
     extendEnv: false,
     reject: false,
@@ -50,7 +50,7 @@ export async function missingHostPackages(): Promise<string[]> {
   const installed = new Set(
     result.stdout.split('\n').flatMap((line) => (line.endsWith(' installed') ? [line.split(' ')[0]] : [])),
   );
-  return HOST_PACKAGES.filter((name) => !installed.has(name));
+  return wanted.filter((name) => !installed.has(name));
 }
 
 /** The one command that installs `packages`, as a person would type it. */
@@ -72,7 +72,8 @@ export async function ensureHostPackages(emit: Emit, signal: AbortSignal): Promi
   });
 }
 
-async function installPackages(
+/** Only root can. */
+export async function installPackages(
   packages: readonly string[],
   progress: (detail: string) => void,
   signal: AbortSignal,

@@ -43,7 +43,9 @@ function program(session: Session, exit: SetExitCode): Command {
   applyUserDefaults(root, process.cwd());
   addPlanOptions(addRunOptions(root.command('run').description('build what is missing, boot, run suites, judge')))
     .argument('[suite...]', 'suites to run; all of them by default')
-    .action(async (suites: string[], options: RunOptions) => exit(await runVerb(suites, options, session)));
+    .action(async (suites: string[], options: RunOptions, command: Command) =>
+      exit(await runVerb(suites, options, session, command)),
+    );
   root
     .command('build')
     .description('build everything that run needs')
@@ -64,19 +66,21 @@ function program(session: Session, exit: SetExitCode): Command {
   addBisectCommands(root, session, exit);
   addKernelVerbs(root.command('kernel').description('work with the patch series'), session, exit);
   root
-    .command('report [file]')
+    .command('report [file...]')
     .description('render the latest run, or what "run --json FILE" wrote; as a table unless told otherwise')
+    .option('--merge', 'files are of the shards of one run: make it one again, with its exit code')
+    .option('--json <file>', 'one file for all of it')
     .option('--baseline <run>', 'say what is new, fixed, still failing or slower: "last", a number, a commit, a kernel')
     .option('--html <file>', 'a report to look at: one file, no network')
     .option('--junit <file>', 'JUnit XML')
     .option('--ktap <file>', "KTAP, as the kernel's own tools write it")
-    .action(async (file: string | undefined, options: ReportOptions) => exit(await reportVerb(file, options)));
+    .action(async (files: string[], options: ReportOptions) => exit(await reportVerb(files, options)));
   root
     .command('doctor')
     .description('say what this machine lacks, and how to get it')
     .action(async () => exit(await doctorVerb(session)));
   addTestOptions(root.command('test').description('run the tests of the rig itself, then the suites'))
-    .argument('[project...]', 'unit, device, vm, reliability, suites; all of them by default')
+    .argument('[project...]', 'unit, device, vm, reliability, slurm, suites; all of them by default')
     .action(async (projects: string[], options: TestOptions) => exit(await testVerb(projects, options, session)));
   addCompletion(root);
   return root;

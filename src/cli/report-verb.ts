@@ -4,6 +4,8 @@ import { z } from 'zod';
 import { baselineText } from '../report/baseline-text.ts';
 import { compareRuns } from '../report/baseline.ts';
 import { History, historyFile } from '../report/history.ts';
+import { mergeShards } from '../report/merge-shards.ts';
+import { recordedExitCode } from '../report/outcome.ts';
 import { REPORT_FORMATS, writeReports, type ReportFiles } from '../report/report-files.ts';
 import { runReport, type RunReport } from '../report/run-report.ts';
 import { verdictTable } from '../report/verdict-table.ts';
@@ -13,18 +15,25 @@ import { checkReportFiles } from './run-options.ts';
 
 export interface ReportOptions extends ReportFiles {
   readonly baseline?: string;
+  readonly merge?: boolean;
 }
 
-export async function reportVerb(file: string | undefined, options: ReportOptions): Promise<number> {
+interface Subject {
+  readonly report: RunReport;
+  /** Of a report in a file it is not known which recorded run it is. */
+  readonly id: number | undefined;
+}
+
+export async function reportVerb(files: readonly string[], options: ReportOptions): Promise<number> {
   await checkReportFiles(options);
   const history = History.open(historyFile());
-  const subject = file === undefined ? await newest(history) : { report: await readReport(file), id: undefined };
+  const subject = await subjectOf(files, options, history);
   await writeReports(options, subject.report);
   if (options.baseline === undefined) {
     if (REPORT_FORMATS.every((format) => options[format] === undefined)) {
       process.stdout.write(`${verdictTable(subject.report.results)}\n`);
     }
-    return 0;
+    return options.merge === true ? recordedExitCode(subject.report.results) : 0;
   }
   const before = subject.id ?? Number.MAX_SAFE_INTEGER;
   const baseline = (await findRun(history, options.baseline, before)).report;
@@ -41,6 +50,15 @@ export async function reportVerb(file: string | undefined, options: ReportOption
 /** Of a report in a file it is not known which recorded run it is. */
 function startedBefore(run: RunReport, subject: RunReport): boolean {
   return subject.startedAt === undefined || run.startedAt === undefined || run.startedAt < subject.startedAt;
+}
+
+async function subjectOf(files: readonly string[], { merge }: ReportOptions, history: History): Promise<Subject> {
+  if (merge === true) return { report: mergeShards(await Promise.all(files.map(readReport))), id: undefined };
+  const [file, ...more] = files;
+  if (more.length > 0) {
+    throw new RigError('usage', 'One report at a time.', { remedy: 'Those of the shards of one run: --merge.' });
+  }
+  return file === undefined ? newest(history) : { report: await readReport(file), id: undefined };
 }
 
 async function newest(history: History): Promise<{ report: RunReport; id: number }> {

@@ -1,8 +1,10 @@
 /** What a run ends with, however it was started: files, the record, a table, and how to repeat what failed. */
+import type { Shard } from '../config/shard.ts';
 import { composeReport } from '../report/compose-report.ts';
+import { lostJobText } from '../report/merge-shards.ts';
 import { runExitCode } from '../report/outcome.ts';
 import { writeReports, type ReportFiles } from '../report/report-files.ts';
-import { summarize, type TestResult } from '../report/run-report.ts';
+import type { RunReport, TestResult } from '../report/run-report.ts';
 import { summaryLine } from '../report/summary-line.ts';
 import { verdictTable } from '../report/verdict-table.ts';
 import type { RigContext } from '../suite/rig-context.ts';
@@ -14,20 +16,33 @@ export interface Concluded extends PlanOutcome {
   readonly rig: RigContext;
 }
 
+type ConclusionOptions = ReportFiles & { readonly keep: boolean; readonly shard?: Shard };
+
 export async function concludeRun(
   { rig, results, failures }: Concluded,
-  options: ReportFiles & { readonly keep: boolean },
-  { progress }: Pick<Session, 'progress'>,
+  options: ConclusionOptions,
+  session: Pick<Session, 'progress'>,
 ): Promise<number> {
-  const report = composeReport(rig, results);
+  if (options.keep) session.progress.print(`Artifacts: ${rig.artifacts}`);
+  const exitCode = runExitCode(failures);
+  await concludeReport(composeReport(rig, results, options.shard), options, session);
+  return exitCode;
+}
+
+/** Of a shard nothing is recorded: it is no run by itself. */
+export async function concludeReport(
+  report: RunReport,
+  options: ConclusionOptions,
+  { progress }: Pick<Session, 'progress'>,
+): Promise<void> {
+  const { results, summary, lostJobs = [] } = report;
   await writeReports(options, report);
-  const number = recordRun(report, progress.print);
-  if (options.keep) progress.print(`Artifacts: ${rig.artifacts}`);
+  const number = options.shard ? undefined : recordRun(report, progress.print);
   progress.stop();
-  const { pass, fail, error, xfail } = summarize(results);
+  const { pass, fail, error, xfail } = summary;
+  const lost = lostJobs.map((job) => `${lostJobText(job)}\n`).join('');
   const again = number === undefined ? '' : repetition(number, results);
-  process.stdout.write(`\n${verdictTable(results)}\n\n${again}${summaryLine(pass + xfail, fail + error)}\n`);
-  return runExitCode(failures);
+  process.stdout.write(`\n${verdictTable(results)}\n\n${lost}${again}${summaryLine(pass + xfail, fail + error)}\n`);
 }
 
 /** A test of a run is named by its place in it. */

@@ -8,6 +8,7 @@ import { DMA_MASKS } from '../config/combination.ts';
 import { parseDuration } from '../config/duration.ts';
 import { FLAVOURS, type Flavour, type KernelVariant } from '../config/flavour.ts';
 import { COVERS, type Cover } from '../config/plan.ts';
+import { parseShard, type Shard } from '../config/shard.ts';
 import { RigError } from '../util/rig-error.ts';
 import { BACKENDS, DEFAULT_SELECTION, type Backend, type Selection } from '../suite/rig-context.ts';
 import { randomSeed, type RunRequest } from '../suite/run-context.ts';
@@ -52,7 +53,14 @@ export interface RunOptions extends ResultOptions {
   readonly cycles?: number;
   /** Milliseconds. */
   readonly duration?: number;
+  readonly engine?: Engine;
+  readonly shard?: Shard;
+  readonly shards?: number;
 }
+
+/** Where a run runs: on this host, or on those of a Slurm cluster. */
+export const ENGINES = ['local', 'slurm'] as const;
+export type Engine = (typeof ENGINES)[number];
 
 export interface TestOptions extends RunOptions {
   readonly effort: number;
@@ -179,6 +187,19 @@ export function addPlanOptions(command: Command): Command {
         '--for <duration>',
         'go on with other seeds for so long (30 min, 8 h), or until something fails',
       ).argParser(parseTime),
+    )
+    .addOption(
+      new Option('--shard <i/n>', 'only the i-th of n equal parts; "report --merge" makes one run of all').argParser(
+        parseShardOption,
+      ),
+    )
+    .addOption(
+      new Option('--engine <name>', 'on this host, or spread over a Slurm cluster')
+        .choices(ENGINES)
+        .default('local' as const),
+    )
+    .addOption(
+      new Option('--shards <n>', 'so many parts over the cluster; by default three a node').argParser(parseCount),
     );
 }
 
@@ -246,6 +267,12 @@ function parseMasks(text: string): number[] {
   const valid: readonly number[] = DMA_MASKS;
   if (masks.every((mask) => valid.includes(mask))) return [...new Set(masks)];
   throw new InvalidArgumentError(`Give one or more of ${DMA_MASKS.join(', ')}, separated by commas.`);
+}
+
+function parseShardOption(text: string): Shard {
+  const shard = parseShard(text);
+  if (shard) return shard;
+  throw new InvalidArgumentError('Give it as i/n, i from 1 to n: 2/5.');
 }
 
 function parseTime(text: string): number {

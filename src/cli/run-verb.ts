@@ -1,25 +1,63 @@
 /** `dgpu-rig run`: builds what is missing, boots, runs suites, judges. */
+import type { Command } from 'commander';
 import { runFacts } from '../report/compose-report.ts';
-import { openEventLog } from '../report/event-log.ts';
+import { openEventLog, type LogEvent } from '../report/event-log.ts';
+import { recordedExitCode } from '../report/outcome.ts';
 import { summarize } from '../report/run-report.ts';
 import { loadPlans, planNamed, type Plan, type Plans } from '../config/plan.ts';
-import { planOf, planParts } from '../suite/plan-parts.ts';
+import { planOf, planParts, type PlanPart } from '../suite/plan-parts.ts';
+import { shardOf } from '../suite/plan-shards.ts';
 import { randomSeed } from '../suite/run-context.ts';
 import { suiteFiles, suiteNames } from '../suite/suite-files.ts';
 import { RigError } from '../util/rig-error.ts';
+import { jobArguments } from './job-arguments.ts';
 import { Rigs, runParts, type PlanOutcome } from './plan-run.ts';
-import { concludeRun } from './run-conclusion.ts';
+import { concludeReport, concludeRun } from './run-conclusion.ts';
 import { checkReportFiles, runRequest, type RunOptions } from './run-options.ts';
 import { loggedSession, type Session } from './session.ts';
+import { runOnSlurm } from './slurm-run.ts';
 
-export async function runVerb(names: readonly string[], options: RunOptions, quiet: Session): Promise<number> {
+export async function runVerb(
+  names: readonly string[],
+  options: RunOptions,
+  quiet: Session,
+  command: Command,
+): Promise<number> {
   await suiteFiles(names);
   await checkReportFiles(options);
+  checkEngine(options);
   const plans = await loadPlans();
   const plan = choosePlan(names, options, plans);
-  const parts = planParts(plan, plans, await suiteNames());
+  const whole = planParts(plan, plans, await suiteNames());
   const log = openEventLog(options.jsonl);
   const session = loggedSession(quiet, log);
+  const forMs = options.for ?? plan.forMs;
+  if (options.engine === 'slurm') {
+    const args = jobArguments(process.argv.slice(3), command.options, options.seed ?? randomSeed());
+    const request = { parts: whole, shards: options.shards, timed: forMs !== undefined, args, keep: options.keep };
+    const report = await runOnSlurm(request, session, log);
+    requireResults(report.results, options.filter);
+    await concludeReport(report, options, session);
+    const exitCode = recordedExitCode(report.results);
+    log({ type: 'run-end', summary: report.summary, exitCode });
+    return exitCode;
+  }
+  const parts = options.shard ? shardOf(whole, options.shard) : whole;
+  return runHere({ parts, plans, forMs }, options, session, log);
+}
+
+interface LocalRun {
+  readonly parts: readonly PlanPart[];
+  readonly plans: Plans;
+  readonly forMs: number | undefined;
+}
+
+async function runHere(
+  { parts, plans, forMs }: LocalRun,
+  options: RunOptions,
+  session: Session,
+  log: LogEvent,
+): Promise<number> {
   const { progress } = session;
   const request = runRequest(options, session);
   const rigs = new Rigs(request);
@@ -33,17 +71,33 @@ export async function runVerb(names: readonly string[], options: RunOptions, qui
   const { filter, maxVms, repeat = 0 } = options;
   const onResult = (result: PlanOutcome['results'][number]): void => log({ type: 'test-end', result });
   const common = { space: plans, filter, maxVms, repeat, onResult };
-  const { results, failures } = await untilOver(options.for ?? plan.forMs, async (first) => {
+  const { results, failures } = await untilOver(forMs, async (first) => {
     if (first) return runParts(parts, rigs, common, session);
     const seed = randomSeed();
     progress.print(`Once more, with seed ${String(seed)}`);
     const again = new Rigs({ ...request, selection: { ...request.selection, seed } });
     return runParts(parts, again, common, session);
   });
-  if (results.length === 0) throw new RigError('usage', `No test's name matches ${String(filter)}.`);
+  // A shard may well have none of the tests that are asked for.
+  if (!options.shard) requireResults(results, filter);
   const exitCode = await concludeRun({ rig, results, failures }, options, session);
   log({ type: 'run-end', summary: summarize(results), exitCode });
   return exitCode;
+}
+
+function requireResults({ length }: readonly unknown[], filter: RegExp | undefined): void {
+  if (length === 0) throw new RigError('usage', `No test's name matches ${String(filter)}.`);
+}
+
+function checkEngine({ engine, shard, shards }: RunOptions): void {
+  if (engine === 'slurm' && shard) {
+    throw new RigError('usage', '--shard is for one job; --engine slurm makes a job for each.', {
+      remedy: 'Say with --shards how many there are to be.',
+    });
+  }
+  if (engine !== 'slurm' && shards !== undefined) {
+    throw new RigError('usage', '--shards is for --engine slurm.', { remedy: 'One part on this host: --shard 1/3.' });
+  }
 }
 
 function choosePlan(names: readonly string[], options: RunOptions, plans: Plans): Plan {

@@ -1,5 +1,6 @@
 /** The one record of a run, from which everything else that is written about it is made. */
 import { cpus, totalmem } from 'node:os';
+import type { Shard } from '../config/shard.ts';
 import type { RigContext } from '../suite/rig-context.ts';
 import { runReport, summarize, type Asked, type RunFacts, type RunReport, type TestResult } from './run-report.ts';
 
@@ -27,6 +28,6 @@ function askedOf({ selection, sources }: RigContext): Asked {
   };
 }
 
-export function composeReport(rig: RigContext, results: readonly TestResult[]): RunReport {
-  return runReport.parse({ ...runFacts(rig), results, summary: summarize(results) });
+export function composeReport(rig: RigContext, results: readonly TestResult[], shard?: Shard): RunReport {
+  return runReport.parse({ ...runFacts(rig), shard, results, summary: summarize(results) });
 }

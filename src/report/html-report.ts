@@ -5,6 +5,7 @@ import { html, markupOf, trusted, type Html } from './html.ts';
 import { combinationMatrix, isCombination, matrixTable } from './html-matrix.ts';
 import { resultDetails } from './html-result.ts';
 import { STYLE } from './html-style.ts';
+import { lostJobText } from './merge-shards.ts';
 import { bytes } from './quantity-text.ts';
 import { bySuite } from './result-text.ts';
 import type { RunReport, TestResult } from './run-report.ts';
@@ -41,6 +42,7 @@ export function htmlReport(report: RunReport, folder: string): string {
           <p class="name">dgpu-rig</p>
           <h1 class="${good ? 'pass' : 'fail'}">${good ? 'Passed' : 'Failed'}</h1>
           ${counts(summary)} ${facts(report)}
+          ${report.lostJobs?.map((job) => html`<p class="lost">${lostJobText(job)}</p>`)}
         </header>
         <main>
           ${combinationMatrix(results, { mark })} ${matrix(results)}

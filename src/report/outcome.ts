@@ -21,3 +21,8 @@ export function runExitCode(failures: readonly FailureClass[]): number {
   const worst = PRECEDENCE.find((candidate) => failures.includes(candidate));
   return worst === undefined ? 0 : EXIT_CODES[worst];
 }
+
+/** Of a run whose results were written down: each says itself how it failed. */
+export function recordedExitCode(results: readonly TestResult[]): number {
+  return runExitCode(results.flatMap(({ failure }) => failure ?? []));
+}

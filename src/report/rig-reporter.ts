@@ -75,7 +75,7 @@ export class RigReporter implements Reporter {
 }
 
 function isWatched(test: TestCase): boolean {
-  return ['vm', 'reliability', 'suites', 'benches'].includes(test.project.name);
+  return ['vm', 'reliability', 'slurm', 'suites', 'benches'].includes(test.project.name);
 }
 
 function titleOf(test: TestCase): string {

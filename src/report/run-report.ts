@@ -101,6 +101,16 @@ export const runReport = z.object({
     .optional()
     .describe("commit of the rig's own repository, with the series in it; + where it was edited"),
   startedAt: z.string().optional().describe('ISO 8601'),
+  shard: z
+    .object({ index: z.number(), of: z.number() })
+    .optional()
+    .describe('of a run that is spread over hosts, the part that this is'),
+  lostJobs: z
+    .array(z.object({ shard: z.number(), node: z.string(), testsEnded: z.number() }))
+    .optional()
+    .describe(
+      'jobs that ended with their node and ran again elsewhere: says something about hosts, nothing about the kernel',
+    ),
   seed: z.number().optional(),
   asked: asked.optional().describe('by the options of the run: what repeats it, together with the seed'),
   results: z.array(testResult),

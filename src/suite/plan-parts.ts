@@ -11,7 +11,8 @@ export interface PlanPart {
   readonly combinations: readonly Combination[];
 }
 
-const MATRIX = 'matrix';
+/** The suite that tests combinations. */
+export const MATRIX = 'matrix';
 
 export function planParts(plan: Plan, { impossible }: Plans, allSuites: readonly string[]): PlanPart[] {
   const suites = plan.suites === 'all' ? allSuites : plan.suites;

@@ -1,10 +1,10 @@
-/** The kinds of tests there are, as vitest projects: the rig's own (unit, device, vm, reliability), and the suites. */
+/** The kinds of tests there are, as vitest projects: the rig's own (unit, device, vm, reliability, slurm), and the suites. */
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import { slowdownOf, type Flavour } from '../config/flavour.ts';
 import { repositoryPath } from '../config/paths.ts';
 import { defaultMaxVms } from './vm-admission.ts';
 
-export const PROJECT_NAMES = ['unit', 'device', 'vm', 'reliability', 'suites'] as const;
+export const PROJECT_NAMES = ['unit', 'device', 'vm', 'reliability', 'slurm', 'suites'] as const;
 export type ProjectName = (typeof PROJECT_NAMES)[number];
 
 /** Benches are run when asked for, and are no part of the tests. */
@@ -13,6 +13,7 @@ const INCLUDE: Readonly<Record<ProjectName | 'benches', string>> = {
   device: 'test/device/**/*.test.ts',
   vm: 'test/vm/**/*.test.ts',
   reliability: 'test/reliability/**/*.test.ts',
+  slurm: 'test/slurm/**/*.test.ts',
   suites: 'src/suites/*.suite.ts',
   benches: 'src/benches/*.bench.ts',
 };

@@ -23,12 +23,16 @@ describe('user mistakes', { concurrent: true }, () => {
     [['bench', 'nosuch'], 'The benches are: '],
     [['bench', '--rounds', '0'], 'positive'],
     [['nosuch'], 'doctor'],
-    [['test', 'nosuch'], 'unit, device, vm, reliability, suites'],
     [['shell'], 'a command to run'],
     [['shell', '--put', 'file'], 'FROM:TO'],
     [['console'], 'terminal'],
     [['repro', '999999999'], 'No recorded run is called 999999999'],
     [['completion', 'csh'], 'bash'],
+    [['test', 'nosuch'], 'unit, device, vm, reliability, slurm, suites'],
+    [['run', '--shard', '3/2'], '2/5'],
+    [['run', '--shards', '2'], '--shard 1/3'],
+    [['run', '--engine', 'slurm', '--shard', '1/2'], '--shards'],
+    [['report', 'a', 'b'], '--merge'],
     [[], 'Usage'],
   ] as const)('%o is told what is valid', { timeout: 60_000 }, async ([args, valid]) => {
     const { exitCode, stderr } = await rig(...args);

@@ -16,7 +16,9 @@ describe('GitHub Actions', () => {
     return context.errors.getErrors().map(({ message }) => message);
   };
 
-  test('accepts the recipe', async () => expect(faults(await recipe('github-actions.yml'))).toEqual([]));
+  test.for(['github-actions.yml', 'github-actions-sharded.yml'])('accepts %s', async (name) =>
+    expect(faults(await recipe(name))).toEqual([]),
+  );
 
   test('control: and not one with a mistake', async () => {
     const text = await recipe('github-actions.yml');
