@@ -43,7 +43,7 @@ test('of a module in its own file, which is not linked, and in the section where
   const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-symbols-'));
   onTestFinished(() => rm(folder, { recursive: true }));
   const source = path.join(folder, 'program.c');
-  await writeFile(source, `${PROGRAM.replace('int main', '__attribute__((section(".init.text"))) int start')}`);
+  await writeFile(source, PROGRAM.replace('int main', '__attribute__((section(".init.text"))) int start'));
   await mkdir(path.join(folder, 'kernel/drivers'), { recursive: true });
   await execa('gcc', ['-O1', '-g', '-c', '-o', path.join(folder, 'kernel/drivers/my-gpu.ko'), source]);
   const symbols = { vmlinux: '/no/such/vmlinux', debugModules: folder };
