@@ -101,7 +101,7 @@ describe.skipIf(NO_SLURM !== undefined)(`a cluster${NO_SLURM === undefined ? '' 
     expect(output).toContain('Stopping in order');
   });
 
-  test('a shard that does not come to an end is an error, and the others count', TIMEOUT, async () => {
+  test('jobs that end without a report are an error, with what they said last', TIMEOUT, async () => {
     // Not there on the nodes, though the suites and the plan are.
     const { ended, said } = start('run', ...TESTS, ...ON_SLURM, '--shards', '2', '--kernel-src', '/nonexistent');
     expect(await ended, said()).toBe(4);
