@@ -1,4 +1,6 @@
 /** What a run says about a commit: good, bad, or nothing; and how often a test that fails only sometimes has to pass. */
+import { failureRate, type FailureRate } from '../report/failure-rate.ts';
+import type { RecordedRun } from '../report/history.ts';
 import { EXIT_CODES, RigError } from '../util/rig-error.ts';
 
 export type Judgement = 'good' | 'bad' | 'skip' | 'stop';
@@ -23,11 +25,6 @@ export function judgeExit(exitCode: number): Judgement {
   }
 }
 
-export interface FailureRate {
-  readonly failures: number;
-  readonly runs: number;
-}
-
 /** How sure a commit that is called good has to be one. */
 const CONFIDENCE = 0.99;
 
@@ -42,6 +39,31 @@ export function runsNeeded(rate: FailureRate | undefined): number {
   }
   if (failures === runs) return 1;
   return Math.ceil(Math.log(1 - CONFIDENCE) / Math.log(1 - failures / runs));
+}
+
+/** Fewer say little about how often something happens. */
+const FEWEST_RUNS = 3;
+
+/** How often what is bisected failed with the bad commit, by what was recorded of that; of several tests the one that fails most often counts. */
+export function recordedRate(
+  recorded: readonly RecordedRun[],
+  { commit, suites, filter }: { readonly commit: string; readonly suites: readonly string[]; readonly filter?: RegExp },
+): FailureRate | undefined {
+  const results = recorded
+    .filter(({ report }) => kernelCommit(report.kernel.version)?.startsWith(commit.slice(0, 12)))
+    .flatMap(({ report }) => report.results)
+    .filter(({ suite }) => suites.length === 0 || suites.includes(suite))
+    .filter(({ test }) => filter?.test(test.replaceAll(' > ', ' ')) ?? true);
+  const names = [...new Set(results.map(({ suite, test }) => `${suite} ${test}`))];
+  const rates = names.map((name) => failureRate(results.filter(({ suite, test }) => `${suite} ${test}` === name)));
+  const [worst] = rates
+    .filter(({ failures, runs }) => failures > 0 && runs >= FEWEST_RUNS)
+    .sort((a, b) => b.failures / b.runs - a.failures / a.runs);
+  return worst;
+}
+
+function kernelCommit(version: string): string | undefined {
+  return / at ([0-9a-f]{7,40})/.exec(version)?.[1];
 }
 
 /** One failure is enough to be bad; what says nothing is not asked again. */

@@ -7,11 +7,13 @@ import { z } from 'zod';
 import { bisect, openBisectTree } from '../build/bisect-tree.ts';
 import { withBuildLock } from '../build/build-lock.ts';
 import { EDITABLE_FOLDER } from '../build/editable-kernel.ts';
-import { git } from '../build/git.ts';
+import { git, tryGit } from '../build/git.ts';
 import { repositoryPath } from '../config/paths.ts';
 import { elapsed } from '../report/elapsed.ts';
+import type { FailureRate } from '../report/failure-rate.ts';
+import { History, historyFile } from '../report/history.ts';
 import { suiteFiles } from '../suite/suite-files.ts';
-import { GIT_ANSWERS, judgeCommit, runsNeeded, type FailureRate, type Judgement } from './bisect-judgement.ts';
+import { GIT_ANSWERS, judgeCommit, recordedRate, runsNeeded, type Judgement } from './bisect-judgement.ts';
 import type { Session } from './session.ts';
 
 export interface BisectOptions {
@@ -54,8 +56,15 @@ export async function bisectVerb(suites: readonly string[], options: BisectOptio
 
 async function search(suites: readonly string[], options: BisectOptions, session: Session): Promise<number> {
   const { progress, signal } = session;
-  const runs = runsNeeded(options.rate);
-  const tree = await openBisectTree(options.kernelSrc ?? EDITABLE_FOLDER, options, signal);
+  const kernelSrc = options.kernelSrc ?? EDITABLE_FOLDER;
+  const rate = options.rate ?? (await knownRate(kernelSrc, suites, options));
+  if (rate && !options.rate) {
+    progress.print(
+      `By what is recorded, it fails ${String(rate.failures)} of ${String(rate.runs)} times when it is bad.`,
+    );
+  }
+  const runs = runsNeeded(rate);
+  const tree = await openBisectTree(kernelSrc, options, signal);
   const scratch = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-bisect-'));
   const log = path.join(scratch, 'log');
   try {
@@ -84,6 +93,23 @@ async function search(suites: readonly string[], options: BisectOptions, session
     return 0;
   } finally {
     await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Without a history every bad run fails, as far as anybody knows. */
+async function knownRate(
+  kernelSrc: string,
+  suites: readonly string[],
+  { bad, filter }: BisectOptions,
+): Promise<FailureRate | undefined> {
+  const { ok, stdout } = await tryGit(kernelSrc, ['rev-parse', '--verify', '--quiet', `${bad}^{commit}`]);
+  if (!ok) return undefined;
+  const history = History.open(historyFile());
+  try {
+    const which = { commit: stdout.trim(), suites, ...(filter === undefined ? {} : { filter: new RegExp(filter) }) };
+    return recordedRate(history.runs(), which);
+  } finally {
+    history.close();
   }
 }
 

@@ -25,7 +25,11 @@ function line(change: Change): string {
   return `  ${change.suite} › ${change.test.replaceAll(' > ', ' › ')}: ${change.detail}${since === '' ? '' : `\n    ${since}`}`;
 }
 
-export function sinceText({ since }: Change): string {
+export function sinceText({ kind, since, rate }: Change): string {
+  if (rate !== undefined) {
+    const chance = kind === 'fixed' ? ': it may only have been lucky' : '';
+    return `with this kernel it failed ${String(rate.failures)} of ${String(rate.runs)} times${chance}`;
+  }
   if (since === undefined) return '';
   const good = since.lastGood === undefined ? 'never seen to pass' : `last passed with ${since.lastGood}`;
   return `since ${since.kernel}; ${good}`;

@@ -1,4 +1,5 @@
 /** A run held against an earlier one: what is new, fixed, still failing, slower; and since which kernel. */
+import { failureRate, type FailureRate } from './failure-rate.ts';
 import { median } from './measurement.ts';
 import type { RunReport, TestResult } from './run-report.ts';
 
@@ -9,6 +10,8 @@ export interface Change {
   readonly detail: string;
   /** Of a failure: the kernel with which it was first seen in a row, and the last one without it. */
   readonly since?: { readonly kernel: string; readonly lastGood?: string };
+  /** Of what fails only sometimes with one and the same kernel: how often it did, in all recorded runs with that. */
+  readonly rate?: FailureRate;
 }
 
 /** Beyond what two runs of one kernel differ by on a busy host. */
@@ -24,7 +27,10 @@ export function compareRuns(current: RunReport, baseline: RunReport, earlier: re
   return current.results.flatMap((result) => {
     const old = before.get(identityOf(result));
     return [
-      ...verdictChange(result, old, () => sinceWhen(result, current, earlier, histories)),
+      ...verdictChange(result, old, () => ({
+        since: sinceWhen(result, current, earlier, histories),
+        rate: rateWith(current, result, [current, ...earlier]),
+      })),
       ...paceChanges(result, old),
     ];
   });
@@ -44,19 +50,50 @@ function isFailing({ status }: TestResult): boolean {
   return status === 'fail' || status === 'error';
 }
 
+interface Past {
+  readonly since: NonNullable<Change['since']>;
+  readonly rate: FailureRate;
+}
+
 /** A skipped test says nothing, neither then nor now. */
-function verdictChange(result: TestResult, old: TestResult | undefined, since: () => Change['since']): Change[] {
+function verdictChange(result: TestResult, old: TestResult | undefined, look: () => Past): Change[] {
   const { suite, test, message = '' } = result;
-  const [reason = ''] = message.split('\n');
   if (isFailing(result)) {
-    const found = since();
-    const failure = { suite, test, detail: reason, ...(found === undefined ? {} : { since: found }) };
-    return [{ kind: old !== undefined && isFailing(old) ? 'still-failing' : 'new', ...failure }];
+    const { since, rate } = look();
+    const sometimes = rate.failures < rate.runs;
+    const past = sometimes ? { rate } : { since };
+    return [
+      {
+        kind: old !== undefined && isFailing(old) ? 'still-failing' : 'new',
+        suite,
+        test,
+        detail: reasonOf(message),
+        ...past,
+      },
+    ];
   }
   if (old !== undefined && isFailing(old) && result.status === 'pass') {
-    return [{ kind: 'fixed', suite, test, detail: old.message?.split('\n')[0] ?? '' }];
+    const { rate } = look();
+    const sometimes = rate.failures > 0 ? { rate } : {};
+    return [{ kind: 'fixed', suite, test, detail: reasonOf(old.message ?? ''), ...sometimes }];
   }
   return [];
+}
+
+/** More of it is in the report itself. */
+const LONGEST_REASON = 160;
+
+/** What was expected, rather than all that was known at that point. */
+function reasonOf(message: string): string {
+  const [first = ''] = message.split('\n');
+  const claim = first.slice(Math.max(0, first.lastIndexOf(': expected '))).replace(/^: /, '');
+  return claim.length > LONGEST_REASON ? `${claim.slice(0, LONGEST_REASON)}…` : claim;
+}
+
+/** Of all runs with the kernel of this one that judged the test. */
+function rateWith(current: RunReport, result: TestResult, runs: readonly RunReport[]): FailureRate {
+  const same = runs.filter((run) => kernelName(run) === kernelName(current));
+  return failureRate(same.flatMap((run) => run.results.filter((other) => identityOf(other) === identityOf(result))));
 }
 
 /** Back through the runs that judged it, for as long as it failed. */
@@ -65,7 +102,7 @@ function sinceWhen(
   current: RunReport,
   earlier: readonly RunReport[],
   histories: readonly ReadonlyMap<string, TestResult>[],
-): Change['since'] {
+): Past['since'] {
   let first = kernelName(current);
   for (const [index, tests] of histories.entries()) {
     const then = tests.get(identityOf(result));

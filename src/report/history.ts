@@ -78,14 +78,15 @@ export class History {
     return found === undefined ? undefined : parseRow(found);
   }
 
-  /** The newest run of these sources of the rig, or with a kernel of this version or commit. */
+  /** The newest run of these sources of the rig, or with a kernel of this version (7.3.4 is any package of it) or commit. */
   newestOf(name: { readonly rigCommit?: string; readonly kernel: string }, before: number): RecordedRun | undefined {
+    const literally = name.kernel.replaceAll(/[\\%_]/g, '\\$&');
     const found = this.#database
       .prepare(
-        `SELECT * FROM runs WHERE id < ? AND (rig = ? OR kernel = ? OR kernel LIKE ? ESCAPE '\\')
+        `SELECT * FROM runs WHERE id < ? AND (rig = ? OR kernel = ? OR kernel LIKE ? ESCAPE '\\' OR kernel LIKE ? ESCAPE '\\')
          ORDER BY id DESC LIMIT 1`,
       )
-      .get([before, name.rigCommit ?? '-', name.kernel, `% at ${name.kernel.replaceAll(/[\\%_]/g, '\\$&')}%`]);
+      .get([before, name.rigCommit ?? '-', name.kernel, `% at ${literally}%`, `${literally}-%`]);
     return found === undefined ? undefined : parseRow(found);
   }
 

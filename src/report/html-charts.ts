@@ -44,16 +44,24 @@ export interface Bar {
   readonly name: string;
   readonly value: number;
   readonly text: string;
+  /** Of what the value is the median: drawn as a line through the bar's end. */
+  readonly range?: readonly [least: number, most: number];
 }
 
 /** Of one unit. */
 export function barChart(title: string, bars: readonly Bar[]): Html {
-  const most = Math.max(1, ...bars.map(({ value }) => value));
+  const most = Math.max(Number.MIN_VALUE, ...bars.map(({ value, range }) => Math.max(value, range?.[1] ?? 0)));
+  const share = (value: number): string => `${((value / most) * 100).toFixed(2)}%`;
   const rows = bars.map(
-    ({ name, value, text }) =>
+    ({ name, value, text, range: [low, high] = [value, value] }) =>
       html`<tr>
         <th scope="row">${name}</th>
-        <td class="bar"><span style="width:${((value / most) * 100).toFixed(2)}%"></span></td>
+        <td class="bar">
+          <div>
+            <span style="width:${share(value)}"></span>
+            ${low === high ? undefined : html`<i style="left:${share(low)};width:${share(high - low)}"></i>`}
+          </div>
+        </td>
         <td class="number">${text}</td>
       </tr>`,
   );

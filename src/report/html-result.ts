@@ -124,9 +124,22 @@ function timeIn(stages: Sleep['stages'], name: string): number {
   return stages.filter((stage) => stage.name === name).reduce((sum, { durationMs }) => sum + durationMs, 0);
 }
 
-function measured({ quantity, unit, medians, aim, better }: MeasuredQuantity): Html {
-  const bars = Object.entries(medians).map(([name, value]) => ({ name, value, text: `${count(value)} ${unit}` }));
+/** The median of each, and how far its rounds lie apart: whether a difference is one can be seen. */
+function measured({ quantity, unit, medians, samples, aim, better }: MeasuredQuantity): Html {
+  const bars = Object.entries(medians).map(([name, value]) => {
+    const rounds = samples[name] ?? [value];
+    return {
+      name,
+      value,
+      text: `${figure(value)} ${unit}`,
+      range: [Math.min(...rounds), Math.max(...rounds)] as const,
+    };
+  });
   return barChart(`${quantity} (${better} is better${aim === undefined ? '' : `; aim: ${aim}`})`, bars);
+}
+
+function figure(value: number): string {
+  return Math.abs(value) < 100 ? String(Number(value.toPrecision(3))) : count(Math.round(value));
 }
 
 function table(title: string, rows: readonly (readonly [string, string])[]): Html | undefined {

@@ -64,7 +64,8 @@ polyline { fill: none; stroke: var(--s0); stroke-width: 2; stroke-linejoin: roun
 .axis { color: var(--faint); font-size: .75rem; } .axis.top { position: absolute; right: 0; top: 0; background: color-mix(in srgb, var(--card) 80%, transparent); padding: 0 .2rem; }
 .axis.below { display: flex; justify-content: space-between; }
 .bars { width: 100%; font-size: .85rem; margin-top: .3rem; } .bars th { text-align: left; font-weight: 400; padding-right: .7rem; white-space: nowrap; }
-.bar { width: 60%; } .bar span { display: block; min-width: 1px; height: .9rem; border-radius: 2px; background: var(--s0); }
+.bar { width: 60%; } .bar div { position: relative; }
+.bar i { position: absolute; top: .4rem; height: .1rem; min-width: 1px; background: var(--ink); } .bar span { display: block; min-width: 1px; height: .9rem; border-radius: 2px; background: var(--s0); }
 .number { text-align: right; white-space: nowrap; padding-left: .7rem; }
 .tables { display: flex; flex-wrap: wrap; gap: 0 2.5rem; align-items: flex-start; }
 table.facts { font-size: .85rem; margin-top: .8rem; max-width: 100%; } table.facts caption { text-align: left; font-weight: 600; }

@@ -5,7 +5,10 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bisect, openBisectTree } from '../../../src/build/bisect-tree.ts';
 import { git } from '../../../src/build/git.ts';
-import { GIT_ANSWERS, judgeCommit, judgeExit, runsNeeded } from '../../../src/cli/bisect-judgement.ts';
+import { GIT_ANSWERS, judgeCommit, judgeExit, recordedRate, runsNeeded } from '../../../src/cli/bisect-judgement.ts';
+import type { RecordedRun } from '../../../src/report/history.ts';
+import type { TestResult } from '../../../src/report/run-report.ts';
+import { SAMPLE_REPORT } from '../report/sample-report.ts';
 
 const NEVER = new AbortController().signal;
 
@@ -41,6 +44,36 @@ describe('a commit is judged', () => {
       expect((1 - failures / 20) ** runsNeeded({ failures, runs: 20 })).toBeLessThan(0.01);
     }
     expect(() => runsNeeded({ failures: 0, runs: 10 })).toThrow(/can't be bisected/);
+  });
+
+  describe('by the rate that is recorded for the bad one', () => {
+    const BAD = '0123456789abcdef0123456789abcdef01234567';
+    const recorded = (
+      version: string,
+      status: TestResult['status'],
+      changes: Partial<TestResult> = {},
+    ): RecordedRun => {
+      const [first] = SAMPLE_REPORT.results;
+      if (!first) throw new Error('The sample is empty');
+      const results = [{ ...first, suite: 'dma', test: 'tiers > all is had', status, ...changes }];
+      return { id: 1, startedAt: '', report: { ...SAMPLE_REPORT, kernel: { version, patches: [] }, results } };
+    };
+    const bad = `7.3.4 (linux) at ${BAD.slice(0, 12)}`;
+    const rateOf = (...runs: RecordedRun[]): unknown =>
+      recordedRate(runs, { commit: BAD, suites: ['dma'], filter: /tiers all/ });
+
+    test('in all runs of that test with that commit', () => {
+      const runs = (['fail', 'pass', 'error', 'pass', 'skip'] as const).map((status) => recorded(bad, status));
+      const others = [recorded('7.3.4 at 999999999999', 'fail'), recorded(bad, 'fail', { suite: 'swap' })];
+      expect(rateOf(...runs, ...others, recorded(bad, 'fail', { test: 'straddle' }))).toEqual({ failures: 2, runs: 4 });
+    });
+    test('repetitions that measured it count, too', () => {
+      expect(rateOf(recorded(bad, 'fail', { rate: { failures: 2, runs: 9 } }))).toEqual({ failures: 3, runs: 10 });
+    });
+    test('too few of them say nothing, and neither do those that all passed', () => {
+      expect(rateOf(recorded(bad, 'fail'), recorded(bad, 'pass'))).toBeUndefined();
+      expect(rateOf(recorded(bad, 'pass'), recorded(bad, 'pass'), recorded(bad, 'pass'))).toBeUndefined();
+    });
   });
 
   test('in words that git understands', () => expect(GIT_ANSWERS).toEqual({ good: 0, bad: 1, skip: 125, stop: 128 }));

@@ -73,6 +73,30 @@ describe('since which kernel', () => {
   });
 });
 
+describe('what fails only sometimes', () => {
+  test('is told by how often it does with that kernel, and not by a kernel since which it would', () => {
+    const [a, b, c] = [run('a', {}), run('a', FAILS), run('a', {})];
+    const [change] = compareRuns(run('a', FAILS), a, [c, b, a]);
+    expect(change).toMatchObject({ kind: 'new', rate: { failures: 2, runs: 4 } });
+    expect(change?.since).toBeUndefined();
+    expect(baselineText(change ? [change] : [], a)).toContain('with this kernel it failed 2 of 4 times');
+  });
+
+  test('is not called fixed without a remark', () => {
+    const [a, b] = [run('a', FAILS), run('a', {})];
+    expect(baselineText(compareRuns(b, a, [a]), a)).toContain('failed 1 of 2 times: it may only have been lucky');
+    expect(baselineText(compareRuns(run('b', {}), a, [a]), a)).not.toContain('lucky');
+  });
+});
+
+test('of a long message it tells what was expected', () => {
+  const message = `{"report":${'x'.repeat(500)}}: expected [ 'swapped' ] to deeply equal []`;
+  const [change] = compareRuns(run('b', { ...FAILS, message }), run('a', {}), []);
+  expect(change?.detail).toBe("expected [ 'swapped' ] to deeply equal []");
+  const [other] = compareRuns(run('b', { ...FAILS, message: 'y'.repeat(500) }), run('a', {}), []);
+  expect(other?.detail.length).toBeLessThan(200);
+});
+
 describe('pace', () => {
   test.for([
     [10_000, 14_000, []],
