@@ -7,7 +7,7 @@
  * are measured on four that really run at once, and wall-clock figures are only as good as the host is quiet.
  */
 import { describe } from 'vitest';
-import { countWaits, startCounting } from '../suite/contention.ts';
+import { COUNTED_LOCKS, countWaits, startCounting } from '../suite/contention.ts';
 import { COUNTED_GUEST } from '../suite/counted-guest.ts';
 import { test } from '../suite/fixtures.ts';
 import { POLICIES, WALKS, type DriverOptions, type Policy, type Walk } from '../suite/gpu.ts';
@@ -143,7 +143,7 @@ describe('reclaimers', () => {
     reclaim: 144 * MIB,
     bystander: 'yes',
   };
-  test.override({ machine: 'crowd', dmaBits: 40 });
+  test.override({ machine: 'crowd', dmaBits: 40, ...COUNTED_LOCKS });
 
   for (const threads of RECLAIMERS) {
     const name = threads === 1 ? '1 reclaimer' : `${String(threads)} reclaimers`;

@@ -4,7 +4,7 @@
  * legacy` or `backup` it shows how a kernel without the series fares.
  */
 import { describe, expect } from 'vitest';
-import { countWaits, startCounting } from '../suite/contention.ts';
+import { COUNTED_LOCKS, countWaits, startCounting } from '../suite/contention.ts';
 import type { DmaWitnesses } from '../suite/dma-witnesses.ts';
 import { CROWD_BYTES, runCrowd, survivor } from '../suite/crowd.ts';
 import { contentComplaints, dmaComplaints } from '../suite/dma-witnesses.ts';
@@ -68,7 +68,7 @@ async function reclaimed(guest: Guest, unit: number): Promise<number> {
 }
 
 describe('the LRU lock', { concurrent: true }, () => {
-  test.override({ machine: 'crowd', dmaBits });
+  test.override({ machine: 'crowd', dmaBits, ...COUNTED_LOCKS });
 
   test('control: who queues for it is counted, and for which lock', async ({ guest, gpu, backend }) => {
     await gpu.load({ backend });
