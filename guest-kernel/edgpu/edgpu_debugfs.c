@@ -12,13 +12,16 @@
  *		mappings; reclaimed_pages and evicted_pages: taken from objects
  *		by the shrinker and by "evict"; to_vram_bytes and
  *		from_vram_bytes: moved, both for a move within VRAM;
- *		saved_bytes and restored_bytes: of VRAM, for a system sleep;
+ *		saved_bytes and restored_bytes: of VRAM, for a sleep;
  *		sleeps_refused and objects_lost: what should be 0;
  *		discarded_pages: of purgeable objects; recreated: how often a
  *		job filled such pages again;
  *		shrink_*: see struct ttm_shrinker_stats; shrinkable_pages: what
  *		TTM's shrinker could be asked for now; lru_lock: its address as
- *		tracepoints have it, hashed.
+ *		tracepoints have it, hashed; runtime_suspends and
+ *		runtime_resumes: to and from D3hot; runtime_busy and
+ *		runtime_refused: suspends put off, because engines were at work
+ *		or there was no place for what is in VRAM.
  * lru		One line for each object on the lists, the next one to be
  *		evicted first: manager (system, vram, or unevictable: pinned,
  *		swapped out or without pages), priority, bytes, pins.
@@ -81,6 +84,10 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 	seq_printf(m, "discarded_pages: %ld\n", edgpu_purge_pages(edgpu));
 	seq_printf(m, "recreated: %ld\n", atomic_long_read(&counters->recreated));
 	edgpu_shrinker_show(m, edgpu);
+	seq_printf(m, "runtime_suspends: %u\n", edgpu->runtime.suspends);
+	seq_printf(m, "runtime_resumes: %u\n", edgpu->runtime.resumes);
+	seq_printf(m, "runtime_busy: %u\n", edgpu->runtime.busy);
+	seq_printf(m, "runtime_refused: %u\n", edgpu->runtime.refused);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(edgpu_stats);

@@ -39,7 +39,7 @@
  * drivers may be waited for, except for their fences: a reset or removal of the
  * device waits for the end.
  *
- * Waits while the device sleeps.
+ * Waits while the system sleeps, and until the device is in D0.
  *
  * Return: 0, -ENODEV if it is gone, -EIO if it is wedged, -ERESTARTSYS.
  */
@@ -66,11 +66,17 @@ int edgpu_enter(struct edgpu_device *edgpu, int *idx)
 	if (!drm_dev_enter(&edgpu->drm, idx))
 		goto err_up;
 
+	ret = edgpu_runtime_get(edgpu);
+	if (ret)
+		goto err_exit;
+
 	ret = -EIO;
 	if (READ_ONCE(edgpu->wedged))
-		goto err_exit;
+		goto err_put;
 	return 0;
 
+err_put:
+	edgpu_runtime_put(edgpu);
 err_exit:
 	drm_dev_exit(*idx);
 err_up:
@@ -85,6 +91,7 @@ err_up:
  */
 void edgpu_exit(struct edgpu_device *edgpu, int idx)
 {
+	edgpu_runtime_put(edgpu);
 	drm_dev_exit(idx);
 	up_read(&edgpu->reset_sem);
 }
@@ -150,6 +157,12 @@ static const struct drm_ioctl_desc edgpu_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(EDGPU_WAIT, edgpu_wait_ioctl, DRM_RENDER_ALLOW),
 };
 
+/* What is saved of its objects would be kept until the device wakes. */
+static void edgpu_postclose(struct drm_device *drm, struct drm_file *file)
+{
+	edgpu_pm_forget(to_edgpu(drm));
+}
+
 DEFINE_DRM_GEM_FOPS(edgpu_fops);
 
 static const struct drm_driver edgpu_drm_driver = {
@@ -158,6 +171,8 @@ static const struct drm_driver edgpu_drm_driver = {
 	.fops = &edgpu_fops,
 	.ioctls = edgpu_ioctls,
 	.num_ioctls = ARRAY_SIZE(edgpu_ioctls),
+	.postclose = edgpu_postclose,
+	.gem_prime_import = edgpu_gem_import,
 	.gem_prime_import_sg_table = edgpu_gem_import_sg_table,
 #ifdef CONFIG_DEBUG_FS
 	.debugfs_init = edgpu_debugfs_init,
@@ -322,6 +337,7 @@ static int edgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	drm_info(&edgpu->drm, "%llu MiB of VRAM (%llu visible), %u engines, %u DMA bits, %s backend\n",
 		 edgpu->vram_size >> 20, edgpu->aperture_size >> 20, edgpu->num_engines,
 		 edgpu->dma_bits, edgpu_backend);
+	edgpu_runtime_init(edgpu);
 	return 0;
 }
 
@@ -333,6 +349,7 @@ static void edgpu_remove(struct pci_dev *pdev)
 {
 	struct edgpu_device *edgpu = pci_get_drvdata(pdev);
 
+	edgpu_runtime_fini(edgpu);
 	drm_dev_unplug(&edgpu->drm);
 	edgpu_pm_fini(edgpu);
 	edgpu_shrinker_fini(edgpu);
@@ -360,7 +377,7 @@ static struct pci_driver edgpu_pci_driver = {
 	.remove = edgpu_remove,
 	.shutdown = edgpu_shutdown,
 	.err_handler = &edgpu_reset_handlers,
-	.driver.pm = pm_sleep_ptr(&edgpu_pm_ops),
+	.driver.pm = pm_ptr(&edgpu_pm_ops),
 };
 module_pci_driver(edgpu_pci_driver);
 

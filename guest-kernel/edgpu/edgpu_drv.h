@@ -13,6 +13,7 @@
 #include "edgpu_pm.h"
 #include "edgpu_regs.h"
 #include "edgpu_ring.h"
+#include "edgpu_runtime.h"
 #include "edgpu_shrinker.h"
 #include "edgpu_tt.h"
 #include "edgpu_vram.h"
@@ -84,6 +85,8 @@ struct edgpu_device {
 	struct edgpu_counters counters;
 	/** @pm: its sleep */
 	struct edgpu_pm pm;
+	/** @runtime: its naps */
+	struct edgpu_runtime runtime;
 #ifdef EDGPU_HAS_TTM_SHRINKER
 	/** @shrinker: takes pages of idle objects under memory pressure */
 	struct ttm_shrinker shrinker;

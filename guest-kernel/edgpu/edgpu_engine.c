@@ -457,6 +457,22 @@ static bool ring_is_idle(struct edgpu_ring *ring)
 }
 
 /**
+ * edgpu_engines_are_idle() - whether all work so far is done, or failed
+ * @edgpu: the device
+ *
+ * Return: true if so.
+ */
+bool edgpu_engines_are_idle(struct edgpu_device *edgpu)
+{
+	unsigned int i;
+
+	for (i = 0; i < edgpu->num_engines; i++)
+		if (!ring_is_idle(&edgpu->rings[i]))
+			return false;
+	return true;
+}
+
+/**
  * edgpu_engines_wait_idle() - wait until all work so far is done, or failed
  * @edgpu: the device
  *

@@ -8,6 +8,7 @@ struct list_head;
 
 int edgpu_engines_init(struct edgpu_device *edgpu);
 void edgpu_engines_start(struct edgpu_device *edgpu);
+bool edgpu_engines_are_idle(struct edgpu_device *edgpu);
 void edgpu_engines_wait_idle(struct edgpu_device *edgpu);
 void edgpu_engines_stop(struct edgpu_device *edgpu);
 

@@ -18,6 +18,7 @@
 #include "edgpu_drv.h"
 #include "edgpu_gem.h"
 #include "edgpu_prime.h"
+#include "edgpu_purge.h"
 #include "edgpu_vram.h"
 
 #define EDGPU_CREATE_FLAGS	(EDGPU_CREATE_PREFER_SYSTEM | EDGPU_CREATE_CARVEOUT)
@@ -108,6 +109,12 @@ int edgpu_bo_make_visible(struct ttm_buffer_object *bo)
 	return ttm_bo_validate(bo, &placement.base, &ctx);
 }
 
+/* Can the CPU see what it holds without the help of the device? */
+static bool bo_needs_device(struct ttm_buffer_object *bo)
+{
+	return bo->resource->mem_type == TTM_PL_VRAM || edgpu_purge_has_lost(bo);
+}
+
 static vm_fault_t edgpu_fault_errno(int err)
 {
 	switch (err) {
@@ -120,23 +127,51 @@ static vm_fault_t edgpu_fault_errno(int err)
 	}
 }
 
+/* Returns with the object unlocked, and the fault to be tried again. */
+static vm_fault_t fault_wait_awake(struct edgpu_device *edgpu, struct ttm_buffer_object *bo)
+{
+	int err;
+
+	dma_resv_unlock(bo->base.resv);
+	err = edgpu_runtime_get(edgpu);
+	if (err)
+		return VM_FAULT_SIGBUS;
+	edgpu_runtime_put(edgpu);
+	return VM_FAULT_NOPAGE;
+}
+
+static vm_fault_t fault_reserved(struct ttm_buffer_object *bo, struct vm_fault *vmf)
+{
+	int err = edgpu_bo_make_visible(bo);
+
+	if (err)
+		return edgpu_fault_errno(err);
+	return ttm_bo_vm_fault_reserved(vmf, vmf->vma->vm_page_prot, TTM_BO_VM_NUM_PREFAULT);
+}
+
 static vm_fault_t edgpu_gem_fault(struct vm_fault *vmf)
 {
 	struct ttm_buffer_object *bo = vmf->vma->vm_private_data;
+	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
 	pgprot_t prot = vmf->vma->vm_page_prot;
+	bool held = false;
 	vm_fault_t ret;
-	int err, idx;
+	int idx;
 
+	/* If the device sleeps, and the object is in VRAM, this waits. */
 	ret = ttm_bo_vm_reserve(bo, vmf);
 	if (ret)
 		return ret;
 
 	if (drm_dev_enter(bo->base.dev, &idx)) {
-		err = edgpu_bo_make_visible(bo);
-		if (err)
-			ret = edgpu_fault_errno(err);
-		else
-			ret = ttm_bo_vm_fault_reserved(vmf, prot, TTM_BO_VM_NUM_PREFAULT);
+		if (bo_needs_device(bo) && edgpu_runtime_get_if_awake(edgpu, &held)) {
+			ret = fault_wait_awake(edgpu, bo);
+			drm_dev_exit(idx);
+			return ret;
+		}
+		ret = fault_reserved(bo, vmf);
+		if (held)
+			edgpu_runtime_put(edgpu);
 		drm_dev_exit(idx);
 	} else {
 		ret = ttm_bo_vm_dummy_page(vmf, prot);
@@ -155,13 +190,18 @@ static int edgpu_gem_access(struct vm_area_struct *vma, unsigned long addr,
 			    void *buf, int len, int write)
 {
 	struct ttm_buffer_object *bo = vma->vm_private_data;
+	struct edgpu_device *edgpu = to_edgpu(bo->base.dev);
 	int ret, idx;
 
-	if (edgpu_pm_is_asleep(&to_edgpu(bo->base.dev)->pm))
+	if (edgpu_pm_is_asleep(&edgpu->pm))
 		return -EBUSY;
 	if (!drm_dev_enter(bo->base.dev, &idx))
 		return -ENODEV;
-	ret = ttm_bo_vm_access(vma, addr, buf, len, write);
+	ret = edgpu_runtime_get(edgpu);
+	if (!ret) {
+		ret = ttm_bo_vm_access(vma, addr, buf, len, write);
+		edgpu_runtime_put(edgpu);
+	}
 	drm_dev_exit(idx);
 	return ret;
 }
@@ -188,6 +228,7 @@ static const struct drm_gem_object_funcs edgpu_gem_funcs = {
 	.vmap = edgpu_gem_vmap,
 	.vunmap = edgpu_gem_vunmap,
 	.mmap = edgpu_gem_mmap,
+	.export = edgpu_gem_export,
 	.print_info = drm_gem_ttm_print_info,
 	.vm_ops = &edgpu_gem_vm_ops,
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * System sleep, which costs VRAM its content.
+ * Sleep, which costs VRAM its content: how it is saved and brought back, and what
+ * a system sleep has to do with it. For that of the device alone see
+ * edgpu_runtime.c.
  *
  * All that takes memory or time, or can fail, happens in the PM notifiers: VRAM
  * is saved before anything is frozen, and brought back when everything runs
@@ -37,6 +39,7 @@
 #include "edgpu_job.h"
 #include "edgpu_move.h"
 #include "edgpu_pm.h"
+#include "edgpu_runtime.h"
 #include "edgpu_shrinker.h"
 
 /* More than TTM copies at once. */
@@ -76,11 +79,15 @@ static ssize_t suspend_file_store(struct device *dev, struct device_attribute *a
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 
-	/* Not while it falls asleep. */
-	down_write(&edgpu->reset_sem);
-	ret = edgpu_pm_is_asleep(&edgpu->pm) ? -EBUSY :
-	      ttm_device_set_sleep_file(&edgpu->ttm, file);
-	up_write(&edgpu->reset_sem);
+	/* Not while it falls asleep, nor with something in the old file. */
+	ret = edgpu_runtime_get(edgpu);
+	if (!ret) {
+		down_write(&edgpu->reset_sem);
+		ret = edgpu_pm_is_asleep(&edgpu->pm) ? -EBUSY :
+		      ttm_device_set_sleep_file(&edgpu->ttm, file);
+		up_write(&edgpu->reset_sem);
+		edgpu_runtime_put(edgpu);
+	}
 	if (file)
 		fput(file);
 	return ret ?: count;
@@ -203,19 +210,49 @@ static void pm_restored(struct ttm_buffer_object *bo, int error)
 		to_edgpu_bo(bo)->error = -EIO;
 }
 
+/* While the system sleeps, or is about to, the device is in D0, and this does nothing. */
+static void pm_wake(struct ttm_device *ttm)
+{
+	edgpu_runtime_wake(ttm_to_edgpu(ttm));
+}
+
 static const struct ttm_sleep_funcs edgpu_sleep_funcs = {
 	.copy = pm_copy,
 	.wanted = pm_wanted,
 	.restored = pm_restored,
+	.wake = pm_wake,
 };
 
-static int pm_save(struct edgpu_device *edgpu)
+/**
+ * edgpu_pm_forget() - an object that is saved may have lost its last user
+ * @edgpu: the device
+ */
+void edgpu_pm_forget(struct edgpu_device *edgpu)
+{
+	/* It comes back without it, and goes to sleep again. */
+	if (ttm_sleep_is_asleep(&edgpu->ttm.sleep))
+		edgpu_runtime_wake(edgpu);
+}
+
+/**
+ * edgpu_pm_save() - save what is in VRAM
+ * @edgpu: the device, in D0, with its engines idle and nobody to give them work
+ *
+ * Return: 0, or a negative error code; then everything is as before.
+ */
+int edgpu_pm_save(struct edgpu_device *edgpu)
 {
 	return ttm_device_save(&edgpu->ttm, ttm_manager_type(&edgpu->ttm, TTM_PL_VRAM),
 			       &edgpu_sleep_funcs);
 }
 
-static int pm_restore(struct edgpu_device *edgpu)
+/**
+ * edgpu_pm_restore() - bring it back
+ * @edgpu: the device, in D0, with its engines started
+ *
+ * Return: 0, or a negative error code if something was lost.
+ */
+int edgpu_pm_restore(struct edgpu_device *edgpu)
 {
 	return ttm_device_restore(&edgpu->ttm);
 }
@@ -228,7 +265,11 @@ static int pm_set_up(struct edgpu_device *edgpu)
 
 #else /* a kernel without it, for comparison: objects move out, and don't come back */
 
-static int pm_save(struct edgpu_device *edgpu)
+void edgpu_pm_forget(struct edgpu_device *edgpu)
+{
+}
+
+int edgpu_pm_save(struct edgpu_device *edgpu)
 {
 	if (edgpu_skip_vram_save)
 		return 0;
@@ -236,7 +277,7 @@ static int pm_save(struct edgpu_device *edgpu)
 					      ttm_manager_type(&edgpu->ttm, TTM_PL_VRAM));
 }
 
-static int pm_restore(struct edgpu_device *edgpu)
+int edgpu_pm_restore(struct edgpu_device *edgpu)
 {
 	return 0;
 }
@@ -253,11 +294,17 @@ static void pm_wake_up(struct edgpu_device *edgpu)
 {
 	WRITE_ONCE(edgpu->pm.asleep, false);
 	wake_up_all(&edgpu->pm.awake);
+	edgpu_runtime_put(edgpu);
 }
 
 static int pm_fall_asleep(struct edgpu_device *edgpu, bool hibernation)
 {
-	int ret = 0;
+	int ret;
+
+	/* One sleep after the other. */
+	ret = edgpu_runtime_get(edgpu);
+	if (ret)
+		return ret;
 
 	/* Whoever is in comes out, and nobody else gets in. */
 	WRITE_ONCE(edgpu->pm.asleep, true);
@@ -267,7 +314,7 @@ static int pm_fall_asleep(struct edgpu_device *edgpu, bool hibernation)
 
 	/* What is in a VRAM that does not answer any more is lost already. */
 	if (!READ_ONCE(edgpu->wedged))
-		ret = pm_save(edgpu);
+		ret = edgpu_pm_save(edgpu);
 	/* So that it can be swapped out, and need not be part of the image. */
 	if (!ret && hibernation)
 		edgpu_evict_system(edgpu);
@@ -282,8 +329,11 @@ static int pm_fall_asleep(struct edgpu_device *edgpu, bool hibernation)
 
 static void pm_come_back(struct edgpu_device *edgpu)
 {
-	int ret = pm_restore(edgpu);
+	int ret;
 
+	if (!edgpu_pm_is_asleep(&edgpu->pm))
+		return;
+	ret = edgpu_pm_restore(edgpu);
 	if (ret)
 		drm_err(&edgpu->drm, "objects in VRAM have lost their content: %d\n", ret);
 	pm_wake_up(edgpu);
@@ -327,10 +377,11 @@ static int edgpu_pm_resume(struct device *dev)
 
 const struct dev_pm_ops edgpu_pm_ops = {
 	SYSTEM_SLEEP_PM_OPS(edgpu_pm_suspend, edgpu_pm_resume)
+	RUNTIME_PM_OPS(edgpu_runtime_suspend, edgpu_runtime_resume, NULL)
 };
 
 /**
- * edgpu_pm_init() - have VRAM survive a system sleep
+ * edgpu_pm_init() - have VRAM survive a sleep
  * @edgpu: the device, with its engines running
  *
  * Return: 0 or a negative error code.
@@ -360,6 +411,5 @@ void edgpu_pm_fini(struct edgpu_device *edgpu)
 {
 	unregister_pm_notifier(&edgpu->pm.notifier);
 	/* It goes while the system falls asleep: nobody is to wait for that. */
-	if (edgpu_pm_is_asleep(&edgpu->pm))
-		pm_come_back(edgpu);
+	pm_come_back(edgpu);
 }

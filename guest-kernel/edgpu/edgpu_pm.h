@@ -36,19 +36,12 @@ static inline bool edgpu_pm_is_asleep(const struct edgpu_pm *pm)
 	return READ_ONCE(pm->asleep);
 }
 
-#ifdef CONFIG_PM_SLEEP
 extern const struct dev_pm_ops edgpu_pm_ops;
 int edgpu_pm_init(struct edgpu_device *edgpu);
 void edgpu_pm_fini(struct edgpu_device *edgpu);
-#else
-static inline int edgpu_pm_init(struct edgpu_device *edgpu)
-{
-	return 0;
-}
 
-static inline void edgpu_pm_fini(struct edgpu_device *edgpu)
-{
-}
-#endif
+int edgpu_pm_save(struct edgpu_device *edgpu);
+int edgpu_pm_restore(struct edgpu_device *edgpu);
+void edgpu_pm_forget(struct edgpu_device *edgpu);
 
 #endif

@@ -41,27 +41,37 @@ static int prime_make_resident(struct edgpu_bo *bo)
  * edgpu_gem_pin() - &drm_gem_object_funcs.pin
  * @gem: the object, locked
  *
- * Return: 0, -EINVAL if it may not be in system memory, or another error.
+ * Return: 0, -EINVAL if it may not be in system memory, -EBUSY if the device or
+ * the system sleeps, or another error.
  */
 int edgpu_gem_pin(struct drm_gem_object *gem)
 {
+	struct edgpu_device *edgpu = to_edgpu(gem->dev);
 	struct edgpu_bo *bo = gem_to_edgpu_bo(gem);
+	bool held = false;
 	int ret = 0, idx;
 
 	if (!(bo->placement & EDGPU_PLACEMENT_SYSTEM))
 		return -EINVAL;
 	/* Locked as it is, nobody can wait until it is back in VRAM. */
-	if (edgpu_pm_is_asleep(&to_edgpu(gem->dev)->pm))
+	if (edgpu_pm_is_asleep(&edgpu->pm))
 		return -EBUSY;
 	if (!drm_dev_enter(gem->dev, &idx))
 		return -ENODEV;
+	if (edgpu_runtime_get_if_awake(edgpu, &held)) {
+		ret = -EBUSY;
+		goto out_exit;
+	}
 
 	if (!bo->base.pin_count)
 		ret = prime_make_resident(bo);
 	if (!ret) {
 		ttm_bo_pin(&bo->base);
-		atomic_inc(&to_edgpu(gem->dev)->pins);
+		atomic_inc(&edgpu->pins);
 	}
+	if (held)
+		edgpu_runtime_put(edgpu);
+out_exit:
 	drm_dev_exit(idx);
 	return ret;
 }
@@ -121,6 +131,68 @@ void edgpu_gem_vunmap(struct drm_gem_object *gem, struct iosys_map *map)
 {
 	drm_gem_ttm_vunmap(gem, map);
 	edgpu_gem_unpin(gem);
+}
+
+/* Like the pin in it, but with nothing locked: the object may be in a VRAM that sleeps. */
+static int prime_attach(struct dma_buf *dma_buf, struct dma_buf_attachment *attach)
+{
+	struct drm_gem_object *gem = dma_buf->priv;
+	struct edgpu_device *edgpu = to_edgpu(gem->dev);
+	int ret, idx;
+
+	if (!drm_dev_enter(gem->dev, &idx))
+		return -ENODEV;
+	ret = edgpu_runtime_get(edgpu);
+	if (!ret) {
+		ret = drm_gem_map_attach(dma_buf, attach);
+		edgpu_runtime_put(edgpu);
+	}
+	drm_dev_exit(idx);
+	return ret;
+}
+
+static const struct dma_buf_ops edgpu_dma_buf_ops = {
+	.attach = prime_attach,
+	.detach = drm_gem_map_detach,
+	.map_dma_buf = drm_gem_map_dma_buf,
+	.unmap_dma_buf = drm_gem_unmap_dma_buf,
+	.release = drm_gem_dmabuf_release,
+	.mmap = drm_gem_dmabuf_mmap,
+	.vmap = drm_gem_dmabuf_vmap,
+	.vunmap = drm_gem_dmabuf_vunmap,
+};
+
+/**
+ * edgpu_gem_export() - &drm_gem_object_funcs.export
+ * @gem: the object
+ * @flags: of the file
+ *
+ * Return: a dma-buf, or an error pointer.
+ */
+struct dma_buf *edgpu_gem_export(struct drm_gem_object *gem, int flags)
+{
+	struct dma_buf *dma_buf = drm_gem_prime_export(gem, flags);
+
+	if (!IS_ERR(dma_buf))
+		dma_buf->ops = &edgpu_dma_buf_ops;
+	return dma_buf;
+}
+
+/**
+ * edgpu_gem_import() - &drm_driver.gem_prime_import
+ * @drm: the device
+ * @dma_buf: what to import, which may be one of ours
+ *
+ * Return: an object, or an error pointer.
+ */
+struct drm_gem_object *edgpu_gem_import(struct drm_device *drm, struct dma_buf *dma_buf)
+{
+	struct drm_gem_object *gem = dma_buf->priv;
+
+	if (dma_buf->ops != &edgpu_dma_buf_ops || gem->dev != drm)
+		return drm_gem_prime_import(drm, dma_buf);
+	drm_gem_object_get(gem);
+	return gem;
 }
 
 static bool prime_in_reach(struct edgpu_device *edgpu, struct sg_table *sg)

@@ -2,6 +2,7 @@
 #ifndef _EDGPU_PRIME_H_
 #define _EDGPU_PRIME_H_
 
+struct dma_buf;
 struct dma_buf_attachment;
 struct drm_device;
 struct drm_gem_object;
@@ -16,6 +17,8 @@ int edgpu_gem_vmap(struct drm_gem_object *gem, struct iosys_map *map);
 void edgpu_gem_vunmap(struct drm_gem_object *gem, struct iosys_map *map);
 int edgpu_gem_mmap_import(struct drm_gem_object *gem, struct vm_area_struct *vma);
 
+struct dma_buf *edgpu_gem_export(struct drm_gem_object *gem, int flags);
+struct drm_gem_object *edgpu_gem_import(struct drm_device *drm, struct dma_buf *dma_buf);
 struct drm_gem_object *
 edgpu_gem_import_sg_table(struct drm_device *drm, struct dma_buf_attachment *attach,
 			  struct sg_table *sg);

@@ -10,6 +10,9 @@ export const GPU_MEMORY = { vramMiB: 256, apertureMiB: 256 } as const;
 
 const FIRST_RENDER_MINOR = 128;
 
+/** A register: rig/edgpu/edgpu.md, section 3. */
+const VRAM_GENERATION = 0x20;
+
 const properties = z.array(z.object({ name: z.string(), type: z.string() }));
 
 const faultEvent = z.object({
@@ -103,6 +106,16 @@ export class Gpu {
   async throttle({ bandwidth = 0, latencyNs = 0 }: { bandwidth?: number; latencyNs?: number }): Promise<void> {
     await this.#set('bandwidth', bandwidth);
     await this.#set('latency-ns', latencyNs);
+  }
+
+  /** How often the device has lost its memory, plus 1: its own register, read by the host while the device is in D0. */
+  async vramGeneration(): Promise<number> {
+    const [base = ''] = (
+      await this.#guest.read(`/sys/class/drm/renderD${String(FIRST_RENDER_MINOR + this.unit)}/device/resource`)
+    ).split(' ');
+    const command = `xp /1wx ${base} + ${String(VRAM_GENERATION)}`;
+    const said = await this.#vm.qmp('human-monitor-command', { 'command-line': command }, z.string());
+    return Number(/: (0x[0-9a-f]+)/.exec(said)?.[1]);
   }
 
   /** Every fault of this device that the host was told of. */

@@ -1,6 +1,7 @@
 /** What the suites suspend and hibernate have in common: a desktop to put to sleep, and the stress mode of `--cycles` and `--duration`. */
 import { describe, expect, inject } from 'vitest';
 import { test } from './fixtures.ts';
+import type { Guest } from './guest.ts';
 import type { SleepCycle } from './sleep-schedule.ts';
 import { stressSleep } from './sleep-stress.ts';
 import type { SleeperOptions } from './sleeper.ts';
@@ -14,6 +15,14 @@ export type Desktop = Omit<SleeperOptions, 'seed'>;
 
 /** Something of everything: objects in VRAM and in memory, engines at work, programs that draw by CPU. */
 export const DESKTOP: Desktop = { vram: 24, system: 8, objectSize: OBJECT_SIZE, busy: true, writers: 2 };
+export const QUIET: Desktop = { vram: 16, system: 4, objectSize: OBJECT_SIZE };
+
+/** What the driver counts, from debugfs. */
+export async function driverStat(guest: Guest, name: string): Promise<number> {
+  const stats = await guest.read('/sys/kernel/debug/dri/128/stats');
+  return Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(stats)?.[1]);
+}
+
 /** The same in less time: many cycles find more than many bytes. */
 const SMALL_DESKTOP: Desktop = { ...DESKTOP, objectSize: MIB / 4, writers: 1 };
 

@@ -7,7 +7,15 @@ import { describe, expect } from 'vitest';
 import { test } from '../suite/fixtures.ts';
 import type { Guest } from '../suite/guest.ts';
 import { suspendCycles } from '../suite/sleep-schedule.ts';
-import { contract, DESKTOP, describeStress, OBJECT_SIZE, type Desktop } from '../suite/sleep-suite.ts';
+import {
+  contract,
+  DESKTOP,
+  describeStress,
+  driverStat,
+  OBJECT_SIZE,
+  QUIET,
+  type Desktop,
+} from '../suite/sleep-suite.ts';
 import { programReport, runProgram } from '../suite/stress-program.ts';
 
 const MIB = 2 ** 20;
@@ -15,12 +23,6 @@ const DEADLINE_MS = 300_000;
 
 /** Half of VRAM in use. */
 const FULL_DESKTOP: Desktop = { ...DESKTOP, vram: 48, system: 16 };
-const QUIET: Desktop = { vram: 16, system: 4, objectSize: OBJECT_SIZE };
-
-async function driverStat(guest: Guest, name: string): Promise<number> {
-  const stats = await guest.read('/sys/kernel/debug/dri/128/stats');
-  return Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(stats)?.[1]);
-}
 
 async function expectJob(guest: Guest, result: 'ok' | 'eio'): Promise<void> {
   const options = { expect: result };

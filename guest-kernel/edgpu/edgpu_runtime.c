@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runtime PM: a device that nobody uses for a while goes to D3hot, which costs
+ * VRAM its content as a system sleep does, and is saved and brought back in the
+ * same way.
+ *
+ * Ioctls that use the device hold a reference, from edgpu_enter() to
+ * edgpu_exit(). Jobs don't: with one under way the suspend is put off. Nor do
+ * CPU mappings: they are revoked, and the next fault wakes the device, if the
+ * object is in VRAM. Those in system memory are to be had without it.
+ *
+ * To wait for the device to come back with an object locked is a deadlock,
+ * since coming back takes the locks of those in VRAM.
+ *
+ * As with any PCI device nothing of this happens before somebody writes "auto"
+ * to power/control in sysfs.
+ */
+
+#include <linux/device.h>
+#include <linux/pci.h>
+#include <linux/pm_runtime.h>
+
+#include <drm/drm_print.h>
+
+#include "edgpu_drv.h"
+#include "edgpu_engine.h"
+#include "edgpu_pm.h"
+#include "edgpu_runtime.h"
+
+/* To begin with; power/autosuspend_delay_ms in sysfs changes it. */
+#define EDGPU_AUTOSUSPEND_MS	5000
+
+/**
+ * edgpu_runtime_get() - have the device in D0, and keep it there
+ * @edgpu: the device, not unplugged
+ *
+ * Waits until VRAM has its content again, so with no object locked.
+ *
+ * Return: 0, or a negative error code, with no reference.
+ */
+int edgpu_runtime_get(struct edgpu_device *edgpu)
+{
+	return pm_runtime_resume_and_get(&edgpu->pdev->dev);
+}
+
+/**
+ * edgpu_runtime_get_if_awake() - keep the device in D0 if that is where it is
+ * @edgpu: the device
+ * @held: out: whether there is a reference to put
+ *
+ * For where objects are locked.
+ *
+ * Return: 0, or -EAGAIN if it is in D3hot or on its way from or to there.
+ */
+int edgpu_runtime_get_if_awake(struct edgpu_device *edgpu, bool *held)
+{
+	int ret = pm_runtime_get_if_active(&edgpu->pdev->dev);
+
+	/* Negative where there is no runtime PM: it is awake then. */
+	*held = ret > 0;
+	return ret ? 0 : -EAGAIN;
+}
+
+/**
+ * edgpu_runtime_put() - the reverse; when nobody has used it for a while it sleeps
+ * @edgpu: the device
+ */
+void edgpu_runtime_put(struct edgpu_device *edgpu)
+{
+	pm_runtime_put_autosuspend(&edgpu->pdev->dev);
+}
+
+/**
+ * edgpu_runtime_wake() - have the device come back to D0, without waiting for it
+ * @edgpu: the device
+ */
+void edgpu_runtime_wake(struct edgpu_device *edgpu)
+{
+	pm_request_resume(&edgpu->pdev->dev);
+}
+
+/**
+ * edgpu_runtime_suspend() - &dev_pm_ops.runtime_suspend
+ * @dev: the device; nobody holds a reference
+ *
+ * Return: 0, or -EBUSY if it can't be now.
+ */
+int edgpu_runtime_suspend(struct device *dev)
+{
+	struct edgpu_device *edgpu = dev_get_drvdata(dev);
+	struct edgpu_runtime *runtime = &edgpu->runtime;
+	int ret;
+
+	/* Whoever finds out what is wrong with it should find it awake. */
+	if (READ_ONCE(edgpu->wedged))
+		return -EBUSY;
+
+	ret = edgpu_engines_are_idle(edgpu) ? 0 : -EBUSY;
+	if (ret)
+		runtime->busy++;
+	else
+		ret = edgpu_pm_save(edgpu);
+	if (ret) {
+		if (ret != -EBUSY)
+			runtime->refused++;
+		/* Next time then. */
+		pm_runtime_mark_last_busy(dev);
+		return -EBUSY;
+	}
+
+	edgpu_engines_stop(edgpu);
+	runtime->suspends++;
+	return 0;
+}
+
+/**
+ * edgpu_runtime_resume() - &dev_pm_ops.runtime_resume
+ * @dev: the device, in D0 again
+ *
+ * A device that does not come back is wedged, and what was in VRAM lost; who
+ * waits for it is told so, and does not wait for ever.
+ *
+ * Return: 0.
+ */
+int edgpu_runtime_resume(struct device *dev)
+{
+	struct edgpu_device *edgpu = dev_get_drvdata(dev);
+
+	edgpu_engines_start(edgpu);
+	edgpu_pm_restore(edgpu);
+	edgpu->runtime.resumes++;
+	pm_runtime_mark_last_busy(dev);
+	return 0;
+}
+
+/**
+ * edgpu_runtime_init() - let the device sleep when nobody uses it
+ * @edgpu: the device, ready for use
+ */
+void edgpu_runtime_init(struct edgpu_device *edgpu)
+{
+	struct device *dev = &edgpu->pdev->dev;
+
+	pm_runtime_set_autosuspend_delay(dev, EDGPU_AUTOSUSPEND_MS);
+	pm_runtime_use_autosuspend(dev);
+	/* The reference that the PCI core has taken for us. */
+	edgpu_runtime_put(edgpu);
+}
+
+/**
+ * edgpu_runtime_fini() - the reverse
+ * @edgpu: the device, which the PCI core keeps in D0
+ */
+void edgpu_runtime_fini(struct edgpu_device *edgpu)
+{
+	struct device *dev = &edgpu->pdev->dev;
+
+	pm_runtime_get_noresume(dev);
+	pm_runtime_dont_use_autosuspend(dev);
+}
