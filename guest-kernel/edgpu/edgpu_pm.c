@@ -33,12 +33,14 @@
 #endif
 
 #include "edgpu_access.h"
+#include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_engine.h"
 #include "edgpu_gem.h"
 #include "edgpu_job.h"
 #include "edgpu_move.h"
 #include "edgpu_pm.h"
+#include "edgpu_purge.h"
 #include "edgpu_runtime.h"
 #include "edgpu_shrinker.h"
 
@@ -297,6 +299,23 @@ static void pm_wake_up(struct edgpu_device *edgpu)
 	edgpu_runtime_put(edgpu);
 }
 
+/* Content that nobody needs is not worth the room that it takes. */
+static void pm_purge(struct edgpu_device *edgpu)
+{
+	struct ttm_operation_ctx ctx = { };
+	struct ttm_lru_walk_arg arg = { .ctx = &ctx, .sleeping_lock = true };
+	struct edgpu_placement placement;
+	struct ttm_bo_lru_cursor cursor;
+	struct ttm_buffer_object *bo;
+
+	edgpu_placement_init(&placement, EDGPU_PLACEMENT_SYSTEM, false);
+	ttm_bo_lru_for_each_reserved_guarded(&cursor, &edgpu->vram.base, &arg, bo) {
+		/* One that stays is saved. */
+		if (edgpu_purge_is_purgeable(bo))
+			ttm_bo_validate(bo, &placement.base, &ctx);
+	}
+}
+
 static int pm_fall_asleep(struct edgpu_device *edgpu, bool hibernation)
 {
 	int ret;
@@ -313,8 +332,10 @@ static int pm_fall_asleep(struct edgpu_device *edgpu, bool hibernation)
 	up_write(&edgpu->reset_sem);
 
 	/* What is in a VRAM that does not answer any more is lost already. */
-	if (!READ_ONCE(edgpu->wedged))
+	if (!READ_ONCE(edgpu->wedged)) {
+		pm_purge(edgpu);
 		ret = edgpu_pm_save(edgpu);
+	}
 	/* So that it can be swapped out, and need not be part of the image. */
 	if (!ret && hibernation)
 		edgpu_evict_system(edgpu);

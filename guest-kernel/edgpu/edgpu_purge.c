@@ -33,6 +33,17 @@ static const unsigned long *discarded_bitmap(struct ttm_buffer_object *bo)
 }
 
 /**
+ * edgpu_purge_is_purgeable() - whether user space does not need an object's content
+ * @bo: the object, locked
+ *
+ * Return: true if it may be discarded.
+ */
+bool edgpu_purge_is_purgeable(struct ttm_buffer_object *bo)
+{
+	return bo->purgeable;
+}
+
+/**
  * edgpu_purge_instead_of_copy() - drop the content of an object that is to leave VRAM
  * @bo: the object, locked
  *
@@ -78,6 +89,11 @@ static int set_purgeable(struct ttm_buffer_object *bo, bool purgeable)
 static const unsigned long *discarded_bitmap(struct ttm_buffer_object *bo)
 {
 	return NULL;
+}
+
+bool edgpu_purge_is_purgeable(struct ttm_buffer_object *bo)
+{
+	return false;
 }
 
 bool edgpu_purge_instead_of_copy(struct ttm_buffer_object *bo)

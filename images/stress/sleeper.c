@@ -1,7 +1,8 @@
 /*
  * sleeper: what a desktop has open when the lid is closed. Objects in VRAM and in system memory, perhaps engines at work on
  * them and threads that write to them through mmap, over any number of suspends, until SIGTERM. At each SIGUSR1, and at the
- * end, everything is verified: content by CPU and by device, and that each object is where it was.
+ * end, everything is verified: content by CPU and by device, and that each object is where it was. Those that nobody needs
+ * (--purgeable) may be lost, as long as that is said.
  */
 #define _GNU_SOURCE
 #include "sleeper.h"
@@ -29,11 +30,14 @@
 #define PAGE 4096
 #define MAX_OBJECTS 4096
 #define MAX_WRITERS 8
+#define MAX_PURGEABLE 64
 
 struct item {
 	struct object object;
 	uint64_t checksum;
 	uint32_t placement;
+	/* As the second device knows it, which has it pinned. */
+	struct object pinned;
 };
 
 struct writer {
@@ -55,9 +59,16 @@ struct sleeper {
 	uint64_t busy;
 	uint64_t num_writers;
 	uint64_t exported;
+	uint64_t pinned;
+	uint64_t num_purgeable;
 
 	struct gpu gpu;
 	struct checksum device;
+	struct gpu second;
+	struct checksum second_device;
+	struct object purgeable[MAX_PURGEABLE];
+	uint64_t discarded;
+	uint64_t retained;
 	struct item *items;
 	uint64_t count;
 	struct object scratch;
@@ -66,6 +77,9 @@ struct sleeper {
 	uint64_t jobs;
 	uint64_t verified;
 };
+
+/* Patterns beyond those of any item. */
+#define PURGEABLE_INDEX MAX_OBJECTS
 
 static const char *const yes_words[] = { "no", "yes", NULL };
 
@@ -87,13 +101,36 @@ static uint64_t key_of(const struct sleeper *sleeper, uint64_t index)
 
 /* ---- Objects ---- */
 
-static bool export_object(struct sleeper *sleeper, const struct object *object)
+static bool export_object(struct sleeper *sleeper, const struct object *object, int *fd)
 {
 	struct drm_prime_handle prime = { .handle = object->handle, .flags = DRM_CLOEXEC | DRM_RDWR };
 
 	/* Open until the end. */
-	return !ioctl(sleeper->gpu.fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime) ||
-	       gpu_fail("PRIME_HANDLE_TO_FD: %s", strerror(errno));
+	if (ioctl(sleeper->gpu.fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime))
+		return gpu_fail("PRIME_HANDLE_TO_FD: %s", strerror(errno));
+	*fd = prime.fd;
+	return true;
+}
+
+/* As long as the second device has it, the first can't move it. */
+static bool pin_object(struct sleeper *sleeper, struct item *item, int fd)
+{
+	struct drm_prime_handle prime = { .fd = fd };
+
+	if (ioctl(sleeper->second.fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime))
+		return gpu_fail("PRIME_FD_TO_HANDLE: %s", strerror(errno));
+	item->pinned = (struct object){ .handle = prime.handle, .size = item->object.size };
+	return true;
+}
+
+static bool share_item(struct sleeper *sleeper, struct item *item, bool vram)
+{
+	int fd;
+
+	if (!sleeper->exported && !(sleeper->pinned && !vram))
+		return true;
+	return export_object(sleeper, &item->object, &fd) &&
+	       (!sleeper->pinned || vram || pin_object(sleeper, item, fd));
 }
 
 static bool make_item(struct sleeper *sleeper, uint64_t index)
@@ -113,7 +150,7 @@ static bool make_item(struct sleeper *sleeper, uint64_t index)
 	gpu_unmap(&item->object, data);
 	if (!gpu_move(&sleeper->gpu, &item->object,
 		      vram ? EDGPU_PLACEMENT_VRAM : EDGPU_PLACEMENT_SYSTEM) ||
-	    (sleeper->exported && !export_object(sleeper, &item->object)) ||
+	    !share_item(sleeper, item, vram) ||
 	    !gpu_info(&sleeper->gpu, &item->object, &info))
 		return false;
 	item->placement = info.placement;
@@ -150,6 +187,73 @@ static void verify_by_device(struct sleeper *sleeper, uint64_t index)
 				found, item->checksum);
 }
 
+/* By the device that has it pinned. */
+static void verify_by_second(struct sleeper *sleeper, uint64_t index)
+{
+	struct item *item = &sleeper->items[index];
+	uint64_t found;
+
+	if (!item->pinned.handle)
+		return;
+	if (!checksum_of(&sleeper->second_device, 0, &item->pinned, &found))
+		report_mismatch("object %" PRIu64 " by the second device: %s", index, gpu_failure());
+	else if (found != item->checksum)
+		report_mismatch("object %" PRIu64 " by the second device: checksum 0x%016" PRIx64
+				" instead of 0x%016" PRIx64, index, found, item->checksum);
+}
+
+static bool advise(struct sleeper *sleeper, unsigned int index, uint32_t advice, bool *retained)
+{
+	struct drm_edgpu_gem_madvise args = { .handle = sleeper->purgeable[index].handle, .advice = advice };
+
+	while (ioctl(sleeper->gpu.fd, DRM_IOCTL_EDGPU_GEM_MADVISE, &args))
+		if (errno != EINTR)
+			return gpu_fail("GEM_MADVISE: %s", strerror(errno));
+	*retained = args.retained;
+	return true;
+}
+
+/* In VRAM, with content, which nobody needs from then on. */
+static bool offer_purgeable(struct sleeper *sleeper, unsigned int index)
+{
+	struct object *object = &sleeper->purgeable[index];
+	bool retained;
+	void *data;
+
+	if (!gpu_map(&sleeper->gpu, object, &data))
+		return false;
+	if (bus_error())
+		return gpu_fail("write to purgeable object %u: SIGBUS", index);
+	pattern_write(data, object->size, key_of(sleeper, PURGEABLE_INDEX + index), sleeper->seed);
+	gpu_unmap(object, data);
+	return gpu_move(&sleeper->gpu, object, EDGPU_PLACEMENT_VRAM) &&
+	       advise(sleeper, index, EDGPU_MADVISE_DONTNEED, &retained);
+}
+
+/* Either it was lost, and the driver says so, or it is as it was. */
+static void verify_purgeable(struct sleeper *sleeper, unsigned int index)
+{
+	struct object *object = &sleeper->purgeable[index];
+	bool retained;
+	size_t offset;
+	void *data;
+
+	if (!advise(sleeper, index, EDGPU_MADVISE_WILLNEED, &retained)) {
+		report_mismatch("purgeable object %u: %s", index, gpu_failure());
+		return;
+	}
+	*(retained ? &sleeper->retained : &sleeper->discarded) += 1;
+	if (retained && gpu_map(&sleeper->gpu, object, &data)) {
+		if (bus_error())
+			report_mismatch("purgeable object %u: SIGBUS", index);
+		else if (!pattern_matches(data, object->size, key_of(sleeper, PURGEABLE_INDEX + index), &offset))
+			report_mismatch("purgeable object %u is said to be whole, and is not at 0x%zx", index, offset);
+		gpu_unmap(object, data);
+	}
+	if (!offer_purgeable(sleeper, index))
+		report_mismatch("purgeable object %u: %s", index, gpu_failure());
+}
+
 static void verify_placement(struct sleeper *sleeper, uint64_t index)
 {
 	struct item *item = &sleeper->items[index];
@@ -170,7 +274,10 @@ static void verify_all(struct sleeper *sleeper)
 	for (uint64_t i = 0; i < sleeper->count; i++) {
 		verify_by_cpu(sleeper, i);
 		verify_by_device(sleeper, i);
+		verify_by_second(sleeper, i);
 	}
+	for (unsigned int i = 0; i < sleeper->num_purgeable; i++)
+		verify_purgeable(sleeper, i);
 	/* The device may use those that it can have in either place from VRAM: they go back. */
 	for (uint64_t i = sleeper->vram; i < sleeper->count; i++)
 		gpu_move(&sleeper->gpu, &sleeper->items[i].object, EDGPU_PLACEMENT_SYSTEM);
@@ -262,11 +369,19 @@ static bool set_up(struct sleeper *sleeper)
 	if (!bus_error_catch() || !catch_signals() || !gpu_open(&sleeper->gpu) ||
 	    !checksum_init(&sleeper->device, &sleeper->gpu, sleeper->seed))
 		return false;
+	if (sleeper->pinned && (!gpu_open_unit(&sleeper->second, 1) ||
+				!checksum_init(&sleeper->second_device, &sleeper->second, sleeper->seed)))
+		return false;
 	if (sleeper->busy && !gpu_create(&sleeper->gpu, &sleeper->scratch, sleeper->object_size,
 					 EDGPU_PLACEMENT_VRAM, 0))
 		return false;
 	for (uint64_t i = 0; i < sleeper->count; i++)
 		if (!make_item(sleeper, i))
+			return false;
+	for (unsigned int i = 0; i < sleeper->num_purgeable; i++)
+		if (!gpu_create(&sleeper->gpu, &sleeper->purgeable[i], sleeper->object_size,
+				EDGPU_PLACEMENT_VRAM | EDGPU_PLACEMENT_SYSTEM, (uint32_t)sleeper->caching) ||
+		    !offer_purgeable(sleeper, i))
 			return false;
 	for (unsigned int i = 0; i < sleeper->num_writers; i++)
 		if (!start_writer(sleeper, i))
@@ -319,6 +434,8 @@ int sleeper_main(int argc, char **argv)
 		{ .name = "busy", .value = &sleeper.busy, .words = yes_words, .optional = true },
 		{ .name = "writers", .value = &sleeper.num_writers, .optional = true },
 		{ .name = "exported", .value = &sleeper.exported, .words = yes_words, .optional = true },
+		{ .name = "pinned", .value = &sleeper.pinned, .words = yes_words, .optional = true },
+		{ .name = "purgeable", .value = &sleeper.num_purgeable, .optional = true },
 	};
 	uint64_t rounds;
 
@@ -326,7 +443,7 @@ int sleeper_main(int argc, char **argv)
 		return EXIT_USAGE;
 	sleeper.count = sleeper.vram + sleeper.system;
 	if (!sleeper.object_size || sleeper.object_size % PAGE || sleeper.count > MAX_OBJECTS ||
-	    sleeper.num_writers > MAX_WRITERS) {
+	    sleeper.num_writers > MAX_WRITERS || sleeper.num_purgeable > MAX_PURGEABLE) {
 		options_complain("sleeper", "--object-size is not in pages, or there are too many objects or writers");
 		return EXIT_USAGE;
 	}
@@ -340,5 +457,7 @@ int sleeper_main(int argc, char **argv)
 	report_number("verified", sleeper.verified);
 	report_number("jobs", sleeper.jobs);
 	report_number("writes", rounds);
+	report_number("discarded", sleeper.discarded);
+	report_number("retained", sleeper.retained);
 	return report_close();
 }

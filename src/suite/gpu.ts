@@ -32,6 +32,8 @@ export interface DriverOptions {
   /** How the shrinker comes by objects, and how much it does in a call; by default what the driver prefers. */
   readonly walk?: Walk;
   readonly policy?: Policy;
+  /** Whether no more VRAM is handed out than could be saved; by default it is so. */
+  readonly suspendBudget?: boolean;
 }
 
 export const WALKS = ['macro', 'callback', 'next'] as const;
@@ -59,9 +61,10 @@ export class Gpu {
   }
 
   /** Loads the driver, for all devices of the machine; returns when user space can open this one. */
-  async load({ backend, dmaBits, walk, policy }: DriverOptions): Promise<void> {
-    const parameters = Object.entries({ backend, dma_bits: dmaBits, walk, policy }).flatMap(([name, value]) =>
-      value === undefined ? [] : [`${name}=${String(value)}`],
+  async load({ backend, dmaBits, walk, policy, suspendBudget }: DriverOptions): Promise<void> {
+    const suspend_budget = suspendBudget === undefined ? undefined : Number(suspendBudget);
+    const parameters = Object.entries({ backend, dma_bits: dmaBits, walk, policy, suspend_budget }).flatMap(
+      ([name, value]) => (value === undefined ? [] : [`${name}=${String(value)}`]),
     );
     await this.#guest.run(`modprobe edgpu ${parameters.join(' ')} && test -c ${this.renderNode}`);
   }

@@ -1,6 +1,7 @@
 /** What the suites suspend and hibernate have in common: a desktop to put to sleep, and the stress mode of `--cycles` and `--duration`. */
 import { describe, expect, inject } from 'vitest';
 import { test } from './fixtures.ts';
+import type { Gpu } from './gpu.ts';
 import type { Guest } from './guest.ts';
 import type { SleepCycle } from './sleep-schedule.ts';
 import { stressSleep } from './sleep-stress.ts';
@@ -21,6 +22,14 @@ export const QUIET: Desktop = { vram: 16, system: 4, objectSize: OBJECT_SIZE };
 export async function driverStat(guest: Guest, name: string): Promise<number> {
   const stats = await guest.read('/sys/kernel/debug/dri/128/stats');
   return Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(stats)?.[1]);
+}
+
+/** A device that is dead goes; another one is in its place. */
+export async function replaceDevice(gpu: Gpu, guest: Guest): Promise<void> {
+  const address = (await guest.run('basename $(readlink -f /sys/class/drm/renderD128/device)')).trim();
+  await guest.run(`echo 1 > /sys/bus/pci/devices/${address}/remove`);
+  await gpu.inject('clear');
+  await guest.run('echo 1 > /sys/bus/pci/rescan && test -c /dev/dri/renderD128');
 }
 
 /** The same in less time: many cycles find more than many bytes. */

@@ -16,6 +16,10 @@ export interface SleeperOptions {
   readonly writers?: number;
   /** Each object is a dma-buf, too. */
   readonly exported?: boolean;
+  /** Those in system memory are pinned by the second device. */
+  readonly pinned?: boolean;
+  /** So many more in VRAM, of which nobody needs the content. */
+  readonly purgeable?: number;
 }
 
 const LOG = '/run/sleeper.log';
@@ -37,6 +41,7 @@ export class Sleeper {
       `--object-size ${String(options.objectSize)} --seed ${String(options.seed)}`,
       `--caching ${options.caching ?? 'cached'} --busy ${options.busy === true ? 'yes' : 'no'}`,
       `--writers ${String(options.writers ?? 0)} --exported ${options.exported === true ? 'yes' : 'no'}`,
+      `--pinned ${options.pinned === true ? 'yes' : 'no'} --purgeable ${String(options.purgeable ?? 0)}`,
     ];
     // A session of its own: it outlives the one that started it, which S4 ends.
     await guest.run(

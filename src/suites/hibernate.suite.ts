@@ -5,7 +5,15 @@
 import { expect } from 'vitest';
 import { test } from '../suite/fixtures.ts';
 import { hibernateCycles } from '../suite/sleep-schedule.ts';
-import { contract, DESKTOP, describeStress, OBJECT_SIZE } from '../suite/sleep-suite.ts';
+import {
+  contract,
+  DESKTOP,
+  describeStress,
+  driverStat,
+  OBJECT_SIZE,
+  QUIET,
+  replaceDevice,
+} from '../suite/sleep-suite.ts';
 
 contract('hibernate', { concurrent: true }, () => {
   test.override({ machine: 'tight', dmaBits: 40 });
@@ -27,6 +35,43 @@ contract('hibernate', { concurrent: true }, () => {
     expect(await guest.run('cat /sys/kernel/debug/dri/128/stats')).toContain('objects_lost: 0\n');
     await gpu.unload();
   });
+
+  test('a device that dies asleep, or is dead when the image is read: its content is lost, nothing else', async ({
+    gpu,
+    guest,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    const sleeper = await startSleeper(QUIET);
+    const dieIn = (fatal: string) => async (stage: string) => {
+      if (stage === fatal) await gpu.inject('dead');
+    };
+    // The machine that wakes up has another one: what was saved is there.
+    expect(await suspend('s4', { onStage: dieIn('freeze') })).not.toHaveProperty('refusal');
+    expect(await sleeper.verify()).toBeUndefined();
+    expect(await suspend('s4', { onStage: dieIn('image-read') })).not.toHaveProperty('refusal');
+    expect(await driverStat(guest, 'objects_lost')).toBe(QUIET.vram);
+    expect(await sleeper.verify()).toMatch(/SIGBUS|EIO/);
+    await replaceDevice(gpu, guest);
+    const next = await startSleeper(QUIET);
+    expect(await suspend('s4')).not.toHaveProperty('refusal');
+    expect(await next.end()).toMatchObject({ ok: true });
+  });
+
+  test.for(['backup', 'legacy'] as const)(
+    'backend %s',
+    { concurrent: true },
+    async (other, { gpu, startSleeper, suspend }) => {
+      await gpu.load({ backend: other });
+      const sleeper = await startSleeper({ ...QUIET, system: 40, writers: 1 });
+      expect(await suspend('s3')).not.toHaveProperty('refusal');
+      expect(await sleeper.verify()).toBeUndefined();
+      expect(await suspend('s4')).not.toHaveProperty('refusal');
+      expect(await sleeper.end()).toMatchObject({ ok: true, mismatches: 0 });
+    },
+  );
 
   test('control: VRAM that is not saved is missed', async ({ gpu, guest, backend, startSleeper, suspend }) => {
     await gpu.load({ backend });

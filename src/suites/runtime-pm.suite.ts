@@ -5,7 +5,7 @@
 import { expect } from 'vitest';
 import { test } from '../suite/fixtures.ts';
 import type { Guest } from '../suite/guest.ts';
-import { contract, driverStat, OBJECT_SIZE, QUIET } from '../suite/sleep-suite.ts';
+import { contract, driverStat, OBJECT_SIZE, QUIET, replaceDevice } from '../suite/sleep-suite.ts';
 import { programReport, runProgram } from '../suite/stress-program.ts';
 
 const MIB = 2 ** 20;
@@ -108,12 +108,9 @@ contract('runtime PM', { concurrent: true }, () => {
   }) => {
     await gpu.load({ backend });
     const full = await startSleeper({ vram: 60, system: 0, objectSize: OBJECT_SIZE });
-    await guest.runInBackground(
-      `edgpu-stress hog --bytes ${String(300 * MIB)} --seed 1 --use once & sleep 10; echo full`,
-      {
-        until: 'full',
-      },
-    );
+    await guest.runInBackground(`edgpu-stress hog --bytes ${String(300 * MIB)} --seed 1 --use once`, {
+      until: 'holding',
+    });
     await allowNaps(guest, 100);
     await untilCounted(guest, 'runtime_refused', 2);
     expect(await driverStat(guest, 'runtime_suspends')).toBe(0);
@@ -126,10 +123,7 @@ contract('runtime PM', { concurrent: true }, () => {
     await gpu.inject('dead');
     expect(await sleeper.verify()).toMatch(/SIGBUS|EIO/);
     expect(await driverStat(guest, 'objects_lost')).toBe(16);
-    const address = (await guest.run('basename $(readlink -f /sys/class/drm/renderD128/device)')).trim();
-    await guest.run(`echo 1 > /sys/bus/pci/devices/${address}/remove`);
-    await gpu.inject('clear');
-    await guest.run('echo 1 > /sys/bus/pci/rescan && test -c /dev/dri/renderD128');
+    await replaceDevice(gpu, guest);
     const job = { name: 'job', options: { expect: 'ok' }, report: programReport, deadlineMs: DEADLINE_MS };
     expect(await runProgram(guest, job)).toMatchObject({ ok: true });
   });

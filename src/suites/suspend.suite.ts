@@ -14,6 +14,7 @@ import {
   driverStat,
   OBJECT_SIZE,
   QUIET,
+  replaceDevice,
   type Desktop,
 } from '../suite/sleep-suite.ts';
 import { programReport, runProgram } from '../suite/stress-program.ts';
@@ -111,6 +112,29 @@ contract('suspend', { concurrent: true }, () => {
   });
 });
 
+contract('suspend with two devices', { concurrent: true }, () => {
+  test.override({ machine: 'pair', dmaBits: 40 });
+
+  test('objects that the other device has pinned, and objects that nobody needs', async ({
+    gpu,
+    guest,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    const sleeper = await startSleeper({ ...QUIET, system: 8, pinned: true, purgeable: 8 });
+    const saved = await driverStat(guest, 'saved_bytes');
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    // What nobody needs was not worth saving.
+    expect((await driverStat(guest, 'saved_bytes')) - saved).toBeLessThanOrEqual((QUIET.vram + 1) * OBJECT_SIZE);
+    expect(await sleeper.verify()).toBeUndefined();
+    expect(await suspend('s4')).not.toHaveProperty('refusal');
+    expect(await sleeper.end()).toMatchObject({ ok: true, discarded: 16, retained: 0 });
+    expect(await gpu.statistics()).toMatchObject({ faults: 0 });
+  });
+});
+
 contract('suspend with swap', { concurrent: true }, () => {
   test.override({ machine: 'tight', dmaBits: 40 });
 
@@ -154,6 +178,54 @@ contract('suspend with swap', { concurrent: true }, () => {
     expect(await sleeper.verify()).toBeUndefined();
     expect(await sleeper.end()).toMatchObject({ ok: true });
     expect(await driverStat(guest, 'objects_lost')).toBe(0);
+  });
+
+  test('next to no swap left: what is in VRAM finds a place, an image of all memory does not', async ({
+    gpu,
+    guest,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    await guest.run('swapoff /dev/vda && mkswap /dev/vda 131072 && swapon /dev/vda');
+    const sleeper = await startSleeper({ ...QUIET, writers: 1 });
+    const available = ((await guest.meminfo()).get('MemAvailable') ?? NaN) * 1024;
+    const hog = Math.floor((available + 64 * MIB) / MIB) * MIB;
+    await guest.runInBackground(`edgpu-stress hog --bytes ${String(hog)} --seed 1 --use once`, { until: 'holding' });
+    expect((await guest.meminfo()).get('SwapFree')).toBeLessThan(96 * 1024);
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    expect(await sleeper.verify()).toBeUndefined();
+    expect((await suspend('s4')).refusal).toMatch(/space|memory/i);
+    expect(await sleeper.verify()).toBeUndefined();
+    expect(await sleeper.end()).toMatchObject({ ok: true, mismatches: 0 });
+    await guest.run('pidof hog');
+  });
+
+  test('no more VRAM is handed out than could be saved; control: without the budget it is the suspend that is refused', async ({
+    gpu,
+    guest,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    const large: Desktop = { vram: 100, system: 0, objectSize: OBJECT_SIZE };
+    await guest.run('swapoff /dev/vda');
+    await guest.runInBackground(`edgpu-stress hog --bytes ${String(260 * MIB)} --seed 1 --use once`, {
+      until: 'holding',
+    });
+    await gpu.load({ backend });
+    await expect(startSleeper(large)).rejects.toThrow(/GEM_MOVE: .*(memory|space)/i);
+    const sleeper = await startSleeper(QUIET);
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    expect(await sleeper.end()).toMatchObject({ ok: true });
+    await gpu.unload();
+
+    await gpu.load({ backend, suspendBudget: false });
+    const unbudgeted = await startSleeper(large);
+    expect((await suspend('s3')).refusal).toMatch(/memory/i);
+    expect(await unbudgeted.verify()).toBeUndefined();
+    expect(await unbudgeted.end()).toMatchObject({ ok: true });
   });
 
   test('an alarm while VRAM is being saved ends the suspend, and nothing else', async ({
@@ -202,6 +274,38 @@ contract('suspend of a device that fails', { concurrent: true }, () => {
     expect(await driverStat(guest, 'objects_lost')).toBe(0);
   });
 
+  const deaths = [
+    { when: 'while VRAM is saved', order: 'dead engine=0 at=5', refusal: /I\/O/i },
+    { when: 'while VRAM is restored', order: 'dead engine=0 at=80' },
+    { when: 'with all tasks frozen', stage: 'freeze' },
+    { when: 'while devices are suspended', stage: 'suspend-devices' },
+    { when: 'while devices are resumed', stage: 'resume-devices' },
+  ] as const;
+
+  test('one that dies on the way, wherever: no hang, and a new one works', async ({
+    gpu,
+    guest,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    for (const death of deaths) {
+      const sleeper = await startSleeper(QUIET);
+      if ('order' in death) await gpu.inject(death.order);
+      const onStage = async (stage: string): Promise<void> => {
+        if ('stage' in death && stage === death.stage) await gpu.inject('dead');
+      };
+      const { refusal } = await suspend('s3', { onStage });
+      if ('refusal' in death) expect(refusal, death.when).toMatch(death.refusal);
+      else expect(refusal, death.when).toBeUndefined();
+      expect(await sleeper.verify(), death.when).toMatch(/SIGBUS|EIO|0xffffffffffffffff/);
+      expect(await suspend('s3'), death.when).not.toHaveProperty('refusal');
+      await replaceDevice(gpu, guest);
+      await expectJob(guest, 'ok');
+    }
+  });
+
   test('one that is dead when the system wakes up costs its content, and says so; the system goes on', async ({
     gpu,
     guest,
@@ -218,10 +322,7 @@ contract('suspend of a device that fails', { concurrent: true }, () => {
     expect(await driverStat(guest, 'objects_lost')).toBe(16);
     expect(await sleeper.verify()).toMatch(/SIGBUS|EIO/);
     expect(await suspend('s3')).not.toHaveProperty('refusal');
-    const address = (await guest.run('basename $(readlink -f /sys/class/drm/renderD128/device)')).trim();
-    await guest.run(`echo 1 > /sys/bus/pci/devices/${address}/remove`);
-    await gpu.inject('clear');
-    await guest.run('echo 1 > /sys/bus/pci/rescan && test -c /dev/dri/renderD128');
+    await replaceDevice(gpu, guest);
     await expectJob(guest, 'ok');
     expect(await suspend('s3')).not.toHaveProperty('refusal');
     await expectJob(guest, 'ok');
