@@ -44,6 +44,7 @@ export async function stressSleep(stress: SleepStress): Promise<void> {
   for (const [kind, each] of Object.entries(times)) {
     stress.record.metrics[`${kind}Cycles`] = each.length;
     stress.record.metrics[`${kind}MedianMs`] = median(each);
+    stress.record.metrics[`${kind}P95Ms`] = percentile(each, 0.95);
     stress.record.metrics[`${kind}LongestMs`] = Math.max(...each);
   }
 }
@@ -71,6 +72,12 @@ export function progressText(
   const leftMs = Math.min(durationMs - elapsedMs, (cycles - done) * perCycleMs);
   const of = Number.isFinite(cycles) ? ` of ${String(cycles)}` : '';
   return `${String(done)} cycles${of}, ${(perCycleMs / 1000).toFixed(1)} s each, ${String(Math.ceil(leftMs / 60_000))} min left`;
+}
+
+/** The smallest value that so many of all, or more, don't exceed. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return Math.round(sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? NaN);
 }
 
 export function median(values: readonly number[]): number {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { hibernateCycles, suspendCycles } from '../../../src/suite/sleep-schedule.ts';
-import { progressText } from '../../../src/suite/sleep-stress.ts';
+import { median, percentile, progressText } from '../../../src/suite/sleep-stress.ts';
 
 function first<T>(count: number, cycles: Generator<T, never>): T[] {
   return Array.from({ length: count }, () => cycles.next().value);
@@ -25,4 +25,12 @@ test('progress says how long it still takes', () => {
     '10 cycles of 100, 2.0 s each, 3 min left',
   );
   expect(progressText(10, { cycles: Infinity, durationMs: 80_000 }, 20_000)).toBe('10 cycles, 2.0 s each, 1 min left');
+});
+
+test('the 95th percentile is a time that one cycle in twenty exceeds, at most', () => {
+  const times = Array.from({ length: 100 }, (_, index) => 100 - index);
+  expect(percentile(times, 0.95)).toBe(95);
+  expect(percentile([7], 0.95)).toBe(7);
+  expect(percentile([1, 2, 3], 0.95)).toBe(3);
+  expect(median(times)).toBe(51);
 });
