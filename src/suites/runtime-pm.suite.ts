@@ -70,11 +70,14 @@ contract('runtime PM', { concurrent: true }, () => {
     expect(await sleeper.verify()).toBeUndefined();
     expect(await suspend('s3')).not.toHaveProperty('refusal');
     await untilCounted(guest, 'runtime_resumes', (await driverStat(guest, 'runtime_resumes')) + 2);
-    // The device is asked to sleep while its engines still copy.
-    await gpu.throttle({ latencyNs: 100_000_000 });
-    await untilCounted(guest, 'runtime_busy', 1);
-    await gpu.throttle({});
     expect(await sleeper.end()).toMatchObject({ ok: true, mismatches: 0 });
+
+    const busy = await startSleeper({ ...QUIET, busy: true });
+    // Each job takes longer than the device would wait for the next one.
+    await gpu.throttle({ latencyNs: 400_000_000 });
+    await untilCounted(guest, 'runtime_busy', (await driverStat(guest, 'runtime_busy')) + 2);
+    await gpu.throttle({});
+    expect(await busy.end()).toMatchObject({ ok: true, mismatches: 0 });
 
     const quiet = await startSleeper(QUIET);
     await untilAsleep(guest);
