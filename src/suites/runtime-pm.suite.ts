@@ -111,9 +111,9 @@ contract('runtime PM', { concurrent: true }, () => {
   }) => {
     await gpu.load({ backend });
     const full = await startSleeper({ vram: 60, system: 0, objectSize: OBJECT_SIZE });
-    await guest.runInBackground(`edgpu-stress hog --bytes ${String(300 * MIB)} --seed 1 --use once`, {
-      until: 'holding',
-    });
+    const available = (await guest.meminfo()).get('MemAvailable') ?? NaN;
+    const hog = Math.floor(available / MIB - 80) * MIB;
+    await guest.runInBackground(`edgpu-stress hog --bytes ${String(hog)} --seed 1 --use once`, { until: 'holding' });
     await allowNaps(guest, 100);
     await untilCounted(guest, 'runtime_refused', 2);
     expect(await driverStat(guest, 'runtime_suspends')).toBe(0);
