@@ -31,7 +31,7 @@ export class Guest {
   async runInBackground(command: string, { until }: { until: string }): Promise<void> {
     const said = `/run/background-${String(++this.#started)}.log`;
     await this.run(
-      `${command} > ${said} 2>&1 & until grep -q ${until} ${said}; do kill -0 $! || { cat ${said}; exit 1; }; sleep 0.2; done`,
+      `${command} > ${said} 2>&1 & until grep -q ${until} ${said}; do kill -0 $! 2> /dev/null || { cat ${said}; exit 1; }; sleep 0.2; done`,
       { deadlineMs: BACKGROUND_DEADLINE_MS },
     );
   }

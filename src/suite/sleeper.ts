@@ -46,7 +46,7 @@ export class Sleeper {
     // A session of its own: it outlives the one that started it, which S4 ends.
     await guest.run(
       `setsid edgpu-stress sleeper ${words.join(' ')} < /dev/null > ${LOG} 2>&1 & ` +
-        `until grep -q holding ${LOG}; do kill -0 $! || { cat ${LOG}; exit 1; }; sleep 0.2; done`,
+        `until grep -q holding ${LOG}; do kill -0 $! 2> /dev/null || { cat ${LOG}; exit 1; }; sleep 0.2; done`,
       { deadlineMs: DEADLINE_MS },
     );
     return new Sleeper(guest);
