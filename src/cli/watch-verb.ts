@@ -33,13 +33,17 @@ async function watchSuites(live: LiveRig, tests: Tests, session: Session): Promi
   const { progress, signal } = session;
   const edits = editQueue(signal);
   let failed = await judge(await live.broughtUp(new Set(['build'])), { ...tests, failed: [] }, session);
+  let builds = true;
   for (;;) {
-    const state = failed.length === 0 ? 'all pass' : `${String(failed.length)} fail`;
+    const verdict = failed.length === 0 ? 'all pass' : `${String(failed.length)} fail`;
+    const state = builds ? verdict : 'what was saved does not build';
     progress.print(`\nWatching; ${state}. Ctrl-C ends it.`);
     const { files, needs, savedAt } = await edits.next();
     progress.print(`\n${files.slice(0, 3).join(', ')}${files.length > 3 ? ', …' : ''}`);
     try {
+      builds = false;
       const rig = await live.broughtUp(needs);
+      builds = true;
       failed = await judge(rig, { ...tests, failed }, session);
       progress.print(`A verdict ${elapsed(performance.now() - savedAt)} after it was saved.`);
     } catch (error) {
