@@ -10,6 +10,7 @@
  * From S4 it comes back in another QEMU process, on the same disk. A dead VM still has to be ended by its owner: that is what frees the process and writes the verdict.
  */
 import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { slowdownOf } from '../config/flavour.ts';
 import { RigError } from '../util/rig-error.ts';
@@ -43,6 +44,7 @@ export type VmState =
 /** Through the kernel's log, hence the time stamp; the key is base64. */
 export const READY_LINE = /^(?:\[.*\] )?RIG-READY ([A-Za-z0-9+/]+=*)\s*$/;
 const FORWARDED_PORT = /TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b/;
+const BETWEEN_REGISTERS_MS = 500;
 const END_OF_PANIC = /---\[ end Kernel panic/;
 
 export class Vm {
@@ -114,8 +116,22 @@ export class Vm {
       return this;
     } catch (error) {
       const failure = await this.#explainLate(error);
+      if (failure instanceof RigError && failure.failureClass === 'timeout') await this.#saveRegisters();
       await this.end({ keep: true, verdict: { status: 'failed', reason: failure.message } });
       throw failure;
+    }
+  }
+
+  /** Where a guest that says nothing hangs: twice, as one that goes round in circles moves. */
+  async #saveRegisters(): Promise<void> {
+    const registers = async (): Promise<string> =>
+      this.qmp('human-monitor-command', { 'command-line': 'info registers -a' }, z.string());
+    try {
+      const before = await registers();
+      await sleep(BETWEEN_REGISTERS_MS);
+      await this.folder.write('hang-registers.txt', `${before}\n\nA moment later:\n${await registers()}`);
+    } catch {
+      // A QEMU that does not answer either is what the failure is about.
     }
   }
 

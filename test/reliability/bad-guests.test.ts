@@ -1,6 +1,7 @@
 /** Guests that misbehave: each ends with the right kind of failure, in bounded time, and is gone afterwards. */
 import { existsSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
 import { expect, test } from 'vitest';
 import { Vm } from '../../src/vm/vm.ts';
 import { bootTestVm, failureOf, testVmSpec } from '../vm/test-vm.ts';
@@ -14,6 +15,9 @@ test('one that never boots is a time-out, with what it said last', async () => {
     failureClass: 'timeout',
     message: expect.stringMatching(/RIG-READY.* did not end within 10 s/) as string,
   });
+  // Of both processors, twice.
+  const registers = await readFile(path.join(spec.folder, 'hang-registers.txt'), 'utf8');
+  expect(registers.match(/^RIP=\w+/gm)).toHaveLength(4);
 });
 
 test('one without an init is a kernel that panics', async () => {

@@ -12,8 +12,8 @@ import { runReport } from '../../src/report/run-report.ts';
 import { NO_SLURM, VirtualCluster } from './virtual-cluster.ts';
 
 const TIMEOUT = { timeout: 900_000 };
-/** Light ones: four tests in two suites. */
-const TESTS = ['smoke', 'matrix', '--filter', 'bounce, it is seen|one bit that goes wrong|tiers 40-bit shmem'];
+/** Light ones, in two shards; the third has nothing to do. */
+const TESTS = ['smoke', 'matrix', '--filter', 'bounce, it is seen|tiers 40-bit shmem'];
 const ON_SLURM = ['--engine', 'slurm', '--shards', '3', '--max-vms', '1'];
 
 async function until(condition: () => boolean | Promise<boolean>, milliseconds = 300_000): Promise<void> {
@@ -79,11 +79,10 @@ describe.skipIf(NO_SLURM !== undefined)(`a cluster${NO_SLURM === undefined ? '' 
     expect(await ended, said()).toBe(0);
     const report = runReport.parse(JSON.parse(await readFile(json, 'utf8')));
     expect(report.results.map(({ suite, test: name }) => `${suite}: ${name}`).sort()).toEqual([
-      'matrix: any combination > control: one bit that goes wrong is seen',
       'matrix: tiers 40-bit shmem cached plain > content is kept, and limits are',
       'smoke: bouncing > control: where the kernel is made to bounce, it is seen',
     ]);
-    expect(report.results.map(({ status }) => status)).toEqual(['pass', 'pass', 'pass']);
+    expect(report.results.map(({ status }) => status)).toEqual(['pass', 'pass']);
     expect(report.lostJobs?.map((job) => job.node)).toContain(node);
     expect(said()).toMatch(/Shard \d was lost with node\d, after 0 tests, and ran again/);
     expect(existsSync(String(folder())), 'what is left of the lost job').toBe(true);
@@ -97,8 +96,10 @@ describe.skipIf(NO_SLURM !== undefined)(`a cluster${NO_SLURM === undefined ? '' 
     expect(await ended, said()).toBe(130);
     expect(await cluster.squeue()).toEqual([]);
     await until(async () => (await cluster.processes()).length === 0, 30_000);
-    const output = await readFile(path.join(String(folder()), 'shard-1/attempt-0/output'), 'utf8');
-    expect(output).toContain('Stopping in order');
+    const names = await readdir(String(folder()), { recursive: true });
+    const outputs = names.filter((name) => name.endsWith('/output'));
+    const texts = await Promise.all(outputs.map((name) => readFile(path.join(String(folder()), name), 'utf8')));
+    expect(texts.filter((text) => text.includes('Stopping in order')).length, texts.join('\n')).toBeGreaterThan(0);
   });
 
   test('jobs that end without a report are an error, with what they said last', TIMEOUT, async () => {
