@@ -145,6 +145,14 @@ describe('reclaimers', () => {
   };
   test.override({ machine: 'crowd', dmaBits: 40, ...COUNTED_LOCKS });
 
+  test('control: waits for a lock that four want at once are counted', async ({ guest, gpu, report }) => {
+    await gpu.load({ backend: 'shmem' });
+    await startCounting(guest);
+    await guest.run('for who in 1 2 3 4; do echo 500 > /sys/kernel/debug/dri/128/hold_lru_lock & done; wait');
+    const { lru, any } = await countWaits(guest);
+    report({ quantity: 'waits', unit: '', better: 'more', samples: { 'for it': [lru], any: [any] }, aim: '> 0' });
+  });
+
   for (const threads of RECLAIMERS) {
     const name = threads === 1 ? '1 reclaimer' : `${String(threads)} reclaimers`;
     test.for(FRONT_ENDS)(`${name}, by $name`, async ({ walk, policy }, { guest, gpu, run, rounds, report }) => {

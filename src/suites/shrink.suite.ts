@@ -4,7 +4,6 @@
  * legacy` or `backup` it shows how a kernel without the series fares.
  */
 import { describe, expect } from 'vitest';
-import { COUNTED_LOCKS, countWaits, startCounting } from '../suite/contention.ts';
 import type { DmaWitnesses } from '../suite/dma-witnesses.ts';
 import { CROWD_BYTES, runCrowd, survivor } from '../suite/crowd.ts';
 import { contentComplaints, dmaComplaints } from '../suite/dma-witnesses.ts';
@@ -66,23 +65,6 @@ async function reclaimed(guest: Guest, unit: number): Promise<number> {
   const found = await guest.run(`grep -hw reclaimed_pages: /sys/kernel/debug/dri/${String(128 + unit)}/stats`);
   return Number(found.trim().split(' ').at(-1));
 }
-
-describe('the LRU lock', { concurrent: true }, () => {
-  test.override({ machine: 'crowd', dmaBits, ...COUNTED_LOCKS });
-
-  test('control: who queues for it is counted, and for which lock', async ({ guest, gpu, backend }) => {
-    await gpu.load({ backend });
-    await startCounting(guest);
-    expect((await countWaits(guest)).lru).toBe(0);
-    await startCounting(guest);
-    const hold = '/sys/kernel/debug/dri/128/hold_lru_lock';
-    // One holds it, one is next, two queue behind them, as long as all have come within the time that they take.
-    await guest.run(`for cpu in 0 1 2 3; do echo 500 > ${hold} & done; wait`);
-    const { lru, any } = await countWaits(guest);
-    expect(lru).toBeGreaterThan(0);
-    expect(any).toBeGreaterThanOrEqual(lru);
-  });
-});
 
 describe('nodes', { concurrent: true }, () => {
   // Behind an IOMMU: nothing keeps objects away from any of the four nodes.
