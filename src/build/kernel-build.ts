@@ -249,6 +249,18 @@ export async function compileVerbosely(tree: BuildTree, sources: readonly string
   return lines;
 }
 
+/** All in these folders that the configuration asks for, and what the compiler says with `W=1`, line by line. */
+export async function compileFolders(tree: BuildTree, folders: readonly string[], work: MakeWork): Promise<string[]> {
+  const lines: string[] = [];
+  const progress = objectProgress(work);
+  const onLine = (line: string): void => {
+    lines.push(line);
+    progress(line);
+  };
+  await make(tree, { ...work, onLine }, 'Compiling with W=1', ['W=1', ...folders]);
+  return lines;
+}
+
 /** Why sparse can't check this tree; undefined where it can. The kernel itself knows which versions are of use. */
 export async function sparseFault(tree: string): Promise<string | undefined> {
   const environment = { env: buildEnvironment(), extendEnv: false, reject: false } as const;

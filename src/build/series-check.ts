@@ -15,6 +15,7 @@ import { withBuildLock } from './build-lock.ts';
 import { fetchDebianPackages } from './debian-packages.ts';
 import { ensureHostPackages } from './host-packages.ts';
 import {
+  compileFolders,
   compileKernel,
   compileVerbosely,
   configureKernel,
@@ -42,6 +43,9 @@ const OPTIONAL_CONFIGS = ['tests.config', 'series.config'].map((name) => reposit
 /** Of upstream's, for the driver needs the whole series. */
 const SOME_TTM_DRIVER = 'CONFIG_DRM_QXL=m';
 
+/** What uses what the series changes: built after each patch, where all of the kernel would take hours over a series. */
+const DEPENDENTS = ['mm/', 'drivers/gpu/drm/ttm/', 'drivers/gpu/drm/qxl/'];
+
 export interface PatchVerdict {
   readonly patch: string;
   /** Of checkpatch (if the tree has it), of the compiler with W=1, of sparse, and about exports without kernel-doc. */
@@ -59,7 +63,10 @@ export interface SeriesCheckOptions {
   readonly signal: AbortSignal;
 }
 
-/** One verdict for each patch, in order; the first that does not build ends the check. */
+/**
+ * One verdict for each patch, in order; the first that does not build ends the check. After the last the whole kernel is built and
+ * linked, after the others what the series can break.
+ */
 export async function checkSeries({
   kernelSource,
   onVerdict = () => undefined,
@@ -76,7 +83,7 @@ export async function checkSeries({
     const verdict = await runStep(emit, { id, title: `Check ${patch.name}` }, async (step) => {
       const onWait = (): void => step.progress('waiting for another rig that is checking a series');
       const value = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) =>
-        checkPatch({ patch, count: index + 1, source, known }, step, lockedSignal),
+        checkPatch({ patch, count: index + 1, whole: index + 1 === series.length, source, known }, step, lockedSignal),
       );
       return { outcome: 'done', value };
     });
@@ -106,6 +113,8 @@ async function checkDriver(source: KernelSource, emit: Emit, signal: AbortSignal
 interface PatchInSeries {
   readonly patch: Patch;
   readonly count: number;
+  /** Whether all of the kernel is to be built. */
+  readonly whole: boolean;
   readonly source: KernelSource;
   /** Warnings about files that the series changes, from before it does. */
   readonly known: readonly Warning[];
@@ -132,7 +141,7 @@ async function unpatchedWarnings(
   });
 }
 
-/** Builds all of the tree, and says what W=1 finds in those of the files that were compiled. */
+/** Builds what depends on the series, and says what W=1 finds in those of the files that were compiled. */
 async function buildWithWarnings(
   tree: WorkTree,
   files: readonly string[],
@@ -142,17 +151,22 @@ async function buildWithWarnings(
   const fragment = `${await readFile(BASE_CONFIG, 'utf8')}\n${SOME_TTM_DRIVER}\n`;
   const optional = await Promise.all(OPTIONAL_CONFIGS.map((file) => readFile(file, 'utf8')));
   await configureKernel(tree, { fragment, optional: optional.join('\n'), title }, work);
-  await compileKernel(tree, work);
   const interesting = new Set(files);
-  const compiled = [...interesting].filter(
-    (file) => file.endsWith('.c') && existsSync(path.join(tree.source, file.replace(/\.c$/, '.o'))),
-  );
-  const lines = await compileVerbosely(tree, compiled, work);
-  return lines.flatMap((line) => warningIn(line, interesting) ?? []);
+  const objects = [...interesting].filter((file) => file.endsWith('.c')).map((file) => objectOf(tree, file));
+  // What is up to date already would not be spoken of.
+  await Promise.all(objects.map((object) => rm(object, { force: true })));
+  const lines = await compileFolders(tree, DEPENDENTS, work);
+  const compiled = [...interesting].filter((file) => file.endsWith('.c') && existsSync(objectOf(tree, file)));
+  lines.push(...(await compileVerbosely(tree, compiled, work)));
+  return [...new Set(lines)].flatMap((line) => warningIn(line, interesting) ?? []);
+}
+
+function objectOf(tree: WorkTree, file: string): string {
+  return path.join(tree.source, file.replace(/\.c$/, '.o'));
 }
 
 async function checkPatch(
-  { patch, count, source, known }: PatchInSeries,
+  { patch, count, whole, source, known }: PatchInSeries,
   step: Step,
   signal: AbortSignal,
 ): Promise<PatchVerdict> {
@@ -167,6 +181,7 @@ async function checkPatch(
   ];
   try {
     const warnings = newWarnings(await buildWithWarnings(tree, touchedFiles(patch), titleOf(source), work), known);
+    if (whole) await compileKernel(tree, work);
     return { patch: patch.name, complaints: [...complaints, ...warnings] };
   } catch (error) {
     signal.throwIfAborted();
