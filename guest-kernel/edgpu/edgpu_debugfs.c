@@ -28,6 +28,10 @@
  * vram		What TTM and the buddy allocator say about VRAM.
  * evict	Any write: take system memory from all objects that are not in
  *		use, once.
+ * frames	Where the objects on those lists are, but for the unevictable ones:
+ *		lines with the object's offset for mmap (hex), a first page of it,
+ *		pages that follow each other, "system" or "vram", and the frame
+ *		number there (hex).
  * chunk_pages	How many pages of a large object are moved or evicted at a time.
  * hold_lru_lock	Hold TTM's LRU lock for so many milliseconds.
  */
@@ -45,6 +49,7 @@
 #include <drm/ttm/ttm_resource.h>
 
 #include "edgpu_drv.h"
+#include "edgpu_frames.h"
 #include "edgpu_purge.h"
 #include "edgpu_shrinker.h"
 
@@ -174,6 +179,7 @@ void edgpu_debugfs_init(struct drm_minor *minor)
 
 	debugfs_create_file("stats", 0444, root, edgpu, &edgpu_stats_fops);
 	debugfs_create_file("lru", 0444, root, edgpu, &edgpu_lru_fops);
+	edgpu_frames_init(edgpu, root);
 	debugfs_create_file("evict", 0200, root, edgpu, &edgpu_evict_fops);
 	debugfs_create_file_unsafe("hold_lru_lock", 0200, root, edgpu, &edgpu_hold_lru_fops);
 #ifdef TTM_ALLOCATION_SHMEM_CHUNKED

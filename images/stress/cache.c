@@ -2,8 +2,10 @@
  * cache: takes objects through all that may happen to their pages, and writes
  * down at each stage what the page tables say. It does not judge: /tmp/edgpu-stress-cache gets,
  * for each stage, STAGE.tables (the kernel's dump of this process' page tables,
- * its own mapping of all memory included) and STAGE.views (a line for each
- * object: start and end of where it is mapped, in hexadecimal).
+ * its own mapping of all memory included), STAGE.views (a line for each
+ * object: start and end of where it is mapped, and its offset in the device
+ * file, in hexadecimal), STAGE.frames and STAGE.frames-after (what the driver
+ * says of where objects are, before and after that).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -42,6 +44,7 @@ struct cache {
 	struct item {
 		struct object object;
 		void *data;
+		uint64_t offset;
 		uint64_t checksum;
 	} *items;
 	void *reused;
@@ -69,38 +72,44 @@ static FILE *create(const char *stage, const char *kind)
 	return file;
 }
 
-static bool copy_tables(const char *stage)
+static bool copy(const char *path, const char *stage, const char *kind)
 {
-	FILE *from = fopen(TABLES, "re");
-	FILE *to = create(stage, "tables");
+	FILE *from = fopen(path, "re");
+	FILE *to = create(stage, kind);
 	char buffer[65536];
 	size_t got;
 
 	if (!from || !to)
-		return gpu_fail("open %s: %s", TABLES, strerror(errno));
+		return gpu_fail("open %s: %s", path, strerror(errno));
 	while ((got = fread(buffer, 1, sizeof(buffer), from)))
 		fwrite(buffer, 1, got, to);
 	fclose(from);
 	return !fclose(to) || gpu_fail("write in " OUT ": %s", strerror(errno));
 }
 
-static void print_view(FILE *file, const void *data, size_t size)
+static void print_view(FILE *file, const void *data, size_t size, uint64_t offset)
 {
-	fprintf(file, "%" PRIxPTR " %" PRIxPTR "\n", (uintptr_t)data, (uintptr_t)data + size);
+	fprintf(file, "%" PRIxPTR " %" PRIxPTR " %" PRIx64 "\n", (uintptr_t)data,
+		(uintptr_t)data + size, offset);
 }
 
+/* The driver's account first and last: if it changed meanwhile, the rest is worth nothing. */
 static bool snapshot(struct cache *cache, const char *stage)
 {
 	FILE *file = create(stage, "views");
+	char frames[64];
 
 	if (!file)
 		return false;
 	for (uint64_t i = 0; i < cache->options.objects; i++)
 		if (cache->items[i].data)
-			print_view(file, cache->items[i].data, cache->items[i].object.size);
+			print_view(file, cache->items[i].data, cache->items[i].object.size,
+				   cache->items[i].offset);
 	if (cache->reused)
-		print_view(file, cache->reused, total(cache));
-	return !fclose(file) && copy_tables(stage);
+		print_view(file, cache->reused, total(cache), 0);
+	snprintf(frames, sizeof(frames), "/sys/kernel/debug/dri/%u/frames", cache->gpu.minor);
+	return !fclose(file) && copy(frames, stage, "frames") &&
+	       copy(TABLES, stage, "tables") && copy(frames, stage, "frames-after");
 }
 
 /* ---- Stages ---- */
@@ -120,6 +129,7 @@ static bool write_item(struct cache *cache, uint64_t index)
 
 	if (!gpu_create(&cache->gpu, &item->object, cache->options.object_size, ANYWHERE,
 			(uint32_t)cache->options.caching) ||
+	    !gpu_mmap_offset(&cache->gpu, &item->object, &item->offset) ||
 	    !gpu_map(&cache->gpu, &item->object, &item->data))
 		return false;
 	if (bus_error())

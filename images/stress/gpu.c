@@ -161,15 +161,25 @@ bool gpu_info(struct gpu *gpu, const struct object *object, struct drm_edgpu_gem
 	return CALL(gpu, GEM_INFO, info);
 }
 
-bool gpu_map(struct gpu *gpu, const struct object *object, void **data)
+bool gpu_mmap_offset(struct gpu *gpu, const struct object *object, uint64_t *offset)
 {
 	struct drm_edgpu_gem_mmap_offset args = { .handle = object->handle };
 
 	if (!CALL(gpu, GEM_MMAP_OFFSET, &args))
 		return false;
+	*offset = args.offset;
+	return true;
+}
+
+bool gpu_map(struct gpu *gpu, const struct object *object, void **data)
+{
+	uint64_t offset;
+
+	if (!gpu_mmap_offset(gpu, object, &offset))
+		return false;
 
 	*data = mmap(NULL, object->size, PROT_READ | PROT_WRITE, MAP_SHARED, gpu->fd,
-		     (off_t)args.offset);
+		     (off_t)offset);
 	return *data != MAP_FAILED ||
 	       gpu_fail("mmap: %s (%s)", strerrorname_np(errno), strerror(errno));
 }

@@ -34,6 +34,8 @@ bool gpu_create(struct gpu *gpu, struct object *object, size_t size, uint32_t pl
 bool gpu_create_with(struct gpu *gpu, struct object *object, struct drm_edgpu_gem_create *args);
 bool gpu_destroy(struct gpu *gpu, const struct object *object);
 bool gpu_info(struct gpu *gpu, const struct object *object, struct drm_edgpu_gem_info *info);
+/* Where the object is in the device file, for mmap(); and its name in the driver's debugfs. */
+bool gpu_mmap_offset(struct gpu *gpu, const struct object *object, uint64_t *offset);
 bool gpu_map(struct gpu *gpu, const struct object *object, void **data);
 bool gpu_unmap(const struct object *object, void *data);
 bool gpu_move(struct gpu *gpu, const struct object *object, uint32_t placement);

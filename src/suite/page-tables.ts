@@ -15,6 +15,8 @@ export interface PageTables {
   readonly user: readonly Mapping[];
   /** The kernel's own mapping of all memory. */
   readonly direct: readonly Mapping[];
+  /** Where frame 0 would be in that. */
+  readonly directBase: bigint;
 }
 
 export type BytesByType = Readonly<Partial<Record<MemoryType, number>>>;
@@ -23,6 +25,9 @@ const TYPES: readonly string[] = ['WB', 'WC', 'UC-', 'UC', 'WT', 'WP'] satisfies
 const CONFIGURATION = /x86\/PAT: Configuration \[0-7\]: +(.*\S)/;
 const SECTION = /^---\[ (.*) \]---$/;
 const RANGE = /^0x([0-9a-f]{16})-0x([0-9a-f]{16}) +\S+ +(?:(.*\S) +)?(?:pte|pmd|pud|p4d|pgd)$/;
+const DIRECT = 'Low Kernel Mapping';
+/** Where that starts is a multiple of this; the dump has its first page still in the section before. */
+const DIRECT_ALIGNMENT = 2n ** 30n;
 
 /** The type of each PAT index, from the kernel's boot messages. */
 export function parsePatConfiguration(messages: string): MemoryType[] {
@@ -37,15 +42,21 @@ function isMemoryType(word: string): word is MemoryType {
 
 export function parsePageTables(dump: string, pat: readonly MemoryType[]): PageTables {
   const sections: Record<string, Mapping[]> = {};
+  const bases: Record<string, bigint> = {};
   let section = '';
   for (const line of dump.split('\n')) {
     section = SECTION.exec(line)?.[1] ?? section;
+    const start = RANGE.exec(line)?.[1];
+    if (start !== undefined) bases[section] ??= BigInt(`0x${start}`);
     const mapping = parseRange(line, pat);
     if (mapping) (sections[section] ??= []).push(mapping);
   }
-  const { 'User Space': user = [], 'Low Kernel Mapping': direct } = sections;
-  if (!direct) throw new Error("The kernel's dump does not show its mapping of all memory");
-  return { user, direct };
+  const { 'User Space': user = [], [DIRECT]: direct } = sections;
+  const { [DIRECT]: directBase } = bases;
+  if (!direct || directBase === undefined) {
+    throw new Error("The kernel's dump does not show its mapping of all memory");
+  }
+  return { user, direct, directBase: directBase - (directBase % DIRECT_ALIGNMENT) };
 }
 
 /** Nothing for a range where nothing is mapped, and for all other lines. */
@@ -78,4 +89,17 @@ function overlap(a: Omit<Mapping, 'type'>, b: Omit<Mapping, 'type'>): number {
   const start = a.start > b.start ? a.start : b.start;
   const end = a.end < b.end ? a.end : b.end;
   return end > start ? Number(end - start) : 0;
+}
+
+/** What a page is mapped with, if it is mapped; the mappings are in order, as dumps have them. */
+export function typeAt(mappings: readonly Mapping[], address: bigint): MemoryType | undefined {
+  let low = 0;
+  let high = mappings.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((mappings[middle]?.end ?? 0n) > address) high = middle;
+    else low = middle + 1;
+  }
+  const found = mappings[low];
+  return found && found.start <= address ? found.type : undefined;
 }

@@ -3,7 +3,7 @@
  * write-back again before anybody else gets them, wherever the object went in between.
  */
 import { describe, expect } from 'vitest';
-import { cacheComplaints, cacheReport, readCacheTypes } from '../suite/cache-witnesses.ts';
+import { cacheComplaints, cacheReport, describeTypes, readCacheTypes } from '../suite/cache-witnesses.ts';
 import { dmaComplaints, swapComplaints } from '../suite/dma-witnesses.ts';
 import { test } from '../suite/fixtures.ts';
 import type { MemoryType } from '../suite/page-tables.ts';
@@ -31,7 +31,8 @@ describe('page attributes', { concurrent: true }, () => {
       const { report, witnesses } = await run('cache', { ...SHAPE, caching }, cacheReport);
       expect(report.firstError).toBeUndefined();
       expect(report.bytesVerified).toBe(4 * BYTES);
-      expect(cacheComplaints(await readCacheTypes(guest), type, BYTES)).toEqual([]);
+      const types = await readCacheTypes(guest);
+      expect(cacheComplaints(types, type, BYTES), describeTypes(types)).toEqual([]);
       expect(dmaComplaints(witnesses, 40)).toEqual([]);
       expect(swapComplaints(witnesses)).toEqual([]);
     },
@@ -44,8 +45,11 @@ describe('page attributes', { concurrent: true }, () => {
   }) => {
     await gpu.load({ backend: 'legacy' });
     await run('cache', { ...SHAPE, caching: 'wc' }, cacheReport);
-    const complaints = cacheComplaints(await readCacheTypes(guest), 'WC', BYTES);
-    expect(complaints).toContain('freed: not-restored');
-    expect(complaints).toContain('evicted: not-restored');
+    const types = await readCacheTypes(guest);
+    const complaints = cacheComplaints(types, 'WC', BYTES);
+    for (const stage of ['evicted', 'freed']) {
+      expect(complaints, describeTypes(types)).toContain(`${stage}: not-restored`);
+      expect(complaints, describeTypes(types)).toContain(`${stage}: page-not-restored`);
+    }
   });
 });
