@@ -46,6 +46,11 @@ bool faults_init(void)
 		return true;
 	seed = strtoull(text, NULL, 0);
 	enabled = true;
+	return faults_hold_memory();
+}
+
+bool faults_hold_memory(void)
+{
 	if (access(FAIL_NTH, W_OK))
 		return gpu_fail("%s: %s: the kernel has no failure injection", FAIL_NTH,
 				strerror(errno));
@@ -113,5 +118,21 @@ bool faults_disarm(void)
 	set(0);
 	self.armed = false;
 	self.hits = hit ? self.hits + 1 : 0;
+	return hit;
+}
+
+bool faults_at(uint64_t nth)
+{
+	if (self.fd < 0 || (!self.fd && !open_self()))
+		return false;
+	set(nth);
+	return true;
+}
+
+bool faults_end(void)
+{
+	bool hit = is_over();
+
+	set(0);
 	return hit;
 }

@@ -9,6 +9,7 @@
 #define FAULTS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Call once, before any thread is started. */
 bool faults_init(void);
@@ -16,5 +17,14 @@ bool faults_init(void);
 /* Before and after what may fail; disarm tells whether an allocation was refused. */
 void faults_arm(void);
 bool faults_disarm(void);
+
+/*
+ * For who wants to know exactly: the @nth allocation of this thread from here
+ * on, or access to user memory, is refused; and whether it was, after which
+ * none is. The thread's memory has to be in memory: faults_hold_memory().
+ */
+bool faults_hold_memory(void);
+bool faults_at(uint64_t nth);
+bool faults_end(void);
 
 #endif

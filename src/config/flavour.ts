@@ -21,7 +21,8 @@ const TRAITS: Readonly<Record<Flavour, FlavourTraits>> = {
   lockdep: { slowdown: 3, bookkeeping: 0.06, kernelArgs: [] },
   // A record of half a KiB for each allocation.
   kmemleak: { slowdown: 3, bookkeeping: 0.04, kernelArgs: ['kmemleak=on'] },
-  failslab: { slowdown: 2, bookkeeping: 0, kernelArgs: [] },
+  // With kmemleak, which sees what an error path forgets.
+  failslab: { slowdown: 3, bookkeeping: 0.04, kernelArgs: ['kmemleak=on'] },
   // No detector, but the host's files: for comparisons with tools that boot from those.
   hostfs: { slowdown: 1, bookkeeping: 0, kernelArgs: [] },
 };

@@ -92,7 +92,7 @@ export const test = base
         accelerator: rig.accelerator,
         countsInstructions: countsInstructions && rig.accelerator === 'tcg',
         software: rig.build,
-        gpu: { dmaBits, ...GPU_MEMORY, vramMiB },
+        gpu: { dmaBits, vramMiB, apertureMiB: Math.min(vramMiB, GPU_MEMORY.apertureMiB) },
         kernelArgs,
         folder: path.join(rig.artifacts, folderName(task.fullTestName)),
         signal,

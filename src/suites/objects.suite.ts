@@ -1,13 +1,16 @@
 /**
  * Fifty thousand objects at a time, each with its own content: they all fit, they all keep it, and when they are freed, or
- * their owner is killed, nothing of them stays in any slab cache, in shmem or in vmalloc. On a machine of its own.
+ * their owner is killed, nothing of them stays in any slab cache, in shmem or in vmalloc. And large ones, of which VRAM has room
+ * only in many pieces. On a machine of its own.
  */
 import { describe, expect } from 'vitest';
+import { z } from 'zod';
 import { dmaComplaints } from '../suite/dma-witnesses.ts';
 import { test } from '../suite/fixtures.ts';
 import { scaled } from '../suite/flavour-scale.ts';
+import { GPU_MEMORY } from '../suite/gpu.ts';
 import { stockComplaints, takeStock } from '../suite/memory-stock.ts';
-import { objectsReport } from '../suite/stress-program.ts';
+import { objectsReport, programReport } from '../suite/stress-program.ts';
 
 const dmaBits = 40;
 /** As many as fit into the patience of a slow kernel: that none of them stays behind is the same claim with fewer. */
@@ -46,6 +49,46 @@ describe('50,000 objects', { concurrent: true }, () => {
     expect(held).toContainEqual(expect.stringMatching(/^slab edgpu|^slab kmalloc/));
     await guest.killAll('objects');
     expect(stockComplaints(before, await takeStock(guest), COUNT)).toEqual([]);
+  });
+});
+
+const MIB = 2 ** 20;
+const piecesReport = programReport.extend({
+  bytesVerified: z.number(),
+  checksumsVerified: z.number(),
+  neighboursVerified: z.number(),
+  pieces: z.number(),
+  otherPieces: z.number(),
+});
+
+describe('VRAM in pieces', { concurrent: true }, () => {
+  test.override({ machine: 'tiers', dmaBits });
+
+  /** Two of them fill half of VRAM's holes. */
+  const shape = { piece: MIB / 4, 'object-size': 32 * MIB };
+  const most = shape['object-size'] / shape.piece;
+
+  test.for(['cached', 'wc'])('%s: objects fill what others left', async (caching, { gpu, backend, run }) => {
+    await gpu.load({ backend });
+    const { report, witnesses } = await run('pieces', { ...shape, caching }, piecesReport);
+    expect(report.ok, report.firstError).toBe(true);
+    expect(Math.min(report.pieces, report.otherPieces)).toBe(most);
+    expect(report.bytesVerified).toBe(2 * shape['object-size']);
+    expect(report.checksumsVerified).toBe(4);
+    expect(report.neighboursVerified).toBe((GPU_MEMORY.vramMiB * MIB) / shape.piece / 2);
+    expect(dmaComplaints(witnesses, dmaBits)).toEqual([]);
+  });
+
+  test('control: with no others, they are in one piece; and a bit that changes is seen', async ({
+    gpu,
+    backend,
+    run,
+  }) => {
+    await gpu.load({ backend });
+    const { report } = await run('pieces', { ...shape, whole: 'yes', lose: 'yes' }, piecesReport);
+    expect([report.pieces, report.otherPieces]).toEqual([1, 1]);
+    // By the device's checksum and by the CPU.
+    expect(report.mismatches).toBe(2);
   });
 });
 

@@ -6,6 +6,7 @@
 import { describe, expect } from 'vitest';
 import { contentComplaints, dmaComplaints, swapComplaints, type DmaWitnesses } from '../suite/dma-witnesses.ts';
 import { test } from '../suite/fixtures.ts';
+import type { Guest } from '../suite/guest.ts';
 import { stockComplaints, takeStock } from '../suite/memory-stock.ts';
 import { hogReport, smokeReport, type SmokeReport } from '../suite/stress-program.ts';
 
@@ -19,8 +20,8 @@ const dmaBits = 32;
 
 const kept = { bytes: BYTES, 'object-size': OBJECT_SIZE };
 
-function complaints(report: SmokeReport, witnesses: DmaWitnesses): string[] {
-  return [...contentComplaints(report, BYTES), ...dmaComplaints(witnesses, dmaBits), ...swapComplaints(witnesses)];
+function complaints(report: SmokeReport, witnesses: DmaWitnesses, bytes = BYTES): string[] {
+  return [...contentComplaints(report, bytes), ...dmaComplaints(witnesses, dmaBits), ...swapComplaints(witnesses)];
 }
 
 describe('swap on a disk', { concurrent: true }, () => {
@@ -86,14 +87,21 @@ describe('swap on a disk', { concurrent: true }, () => {
 describe('swap into compressed RAM', { concurrent: true }, () => {
   test.override({ machine: 'tight-zram', dmaBits });
 
-  test('three times the RAM', async ({ guest, gpu, backend, run }) => {
+  test('three times the RAM', async ({ guest, gpu, backend, flavour, run }) => {
     await gpu.load({ backend });
     const before = await takeStock(guest);
-    const { report, witnesses } = await run('smoke', { ...kept, pattern: 'compressible' }, smokeReport);
-    expect(complaints(report, witnesses), report.firstError).toEqual([]);
+    const bytes = flavour === 'plain' ? BYTES : await threeTimesWhatIsLeft(guest);
+    const { report, witnesses } = await run('smoke', { ...kept, bytes, pattern: 'compressible' }, smokeReport);
+    expect(complaints(report, witnesses, bytes), report.firstError).toEqual([]);
     expect(stockComplaints(before, await takeStock(guest), report.objects)).toEqual([]);
   });
 });
+
+/** Swap is RAM here, and the objects fill nearly all of it, compressed: of that, a detector like KASAN keeps a quarter for itself. */
+async function threeTimesWhatIsLeft(guest: Guest): Promise<number> {
+  const available = (await guest.meminfo()).get('MemAvailable') ?? NaN;
+  return Math.floor((3 * available) / OBJECT_SIZE) * OBJECT_SIZE;
+}
 
 /** A bit in each part of VRAM that an object can be in, while the second object is there and nowhere else. */
 function flipsInStaging(): string {
