@@ -19,6 +19,7 @@ void edgpu_stats_count_request(EdgpuStats *stats, uint64_t last_byte)
 
 void edgpu_stats_count_access(EdgpuStats *stats, uint64_t last_byte)
 {
+    stats->dma_accesses++;
     stats->dma_above_4g += last_byte >= 4 * GiB;
     stats->dma_above_1t += last_byte >= 1 * TiB;
     stats->dma_above_256t += last_byte >= 256 * TiB;
@@ -70,6 +71,8 @@ void edgpu_stats_add_properties(ObjectClass *klass, size_t offset)
           offsetof(EdgpuStats, dma_write_bytes) },
         { "max-dma-address", "Highest DMA address asked for, even if refused",
           offsetof(EdgpuStats, max_dma_address) },
+        { "dma-accesses", "DMA accesses",
+          offsetof(EdgpuStats, dma_accesses) },
         { "dma-above-4g", "DMA accesses at or above 4 GiB",
           offsetof(EdgpuStats, dma_above_4g) },
         { "dma-above-1t", "DMA accesses at or above 1 TiB",
@@ -98,14 +101,15 @@ void edgpu_stats_add_properties(ObjectClass *klass, size_t offset)
 
 const VMStateDescription vmstate_edgpu_stats = {
     .name = "edgpu-stats",
-    .version_id = 1,
-    .minimum_version_id = 1,
+    .version_id = 2,
+    .minimum_version_id = 2,
     .fields = (const VMStateField[]) {
         VMSTATE_UINT64(commands, EdgpuStats),
         VMSTATE_UINT64(irqs, EdgpuStats),
         VMSTATE_UINT64(dma_read_bytes, EdgpuStats),
         VMSTATE_UINT64(dma_write_bytes, EdgpuStats),
         VMSTATE_UINT64(max_dma_address, EdgpuStats),
+        VMSTATE_UINT64(dma_accesses, EdgpuStats),
         VMSTATE_UINT64(dma_above_4g, EdgpuStats),
         VMSTATE_UINT64(dma_above_1t, EdgpuStats),
         VMSTATE_UINT64(dma_above_256t, EdgpuStats),

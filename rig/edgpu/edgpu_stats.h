@@ -15,7 +15,8 @@ typedef struct EdgpuStats {
     uint64_t dma_read_bytes;    /* from system memory */
     uint64_t dma_write_bytes;
     uint64_t max_dma_address;   /* asked for, whether reachable or not */
-    uint64_t dma_above_4g;      /* accesses that touch that or more */
+    uint64_t dma_accesses;      /* units of data, slots, scatter lists */
+    uint64_t dma_above_4g;      /* those that touch that or more */
     uint64_t dma_above_1t;
     uint64_t dma_above_256t;
     uint64_t injected;          /* failures that happened on demand */

@@ -9,6 +9,7 @@ const NAMES = [
   'dma-read-bytes',
   'dma-write-bytes',
   'max-dma-address',
+  'dma-accesses',
   'dma-above-4g',
   'dma-above-1t',
   'dma-above-256t',
@@ -48,6 +49,8 @@ test('count what was done, and only that', async ({ startMachine }) => {
     'dma-read-bytes': 300 + 4 * 64,
     'dma-write-bytes': 1000,
     'max-dma-address': Number(RAM.top.base) + 999,
+    // The two that leave VRAM, and four slots.
+    'dma-accesses': 6,
     'dma-above-4g': 2,
     'dma-above-1t': 2,
     'dma-above-256t': 1,
@@ -59,6 +62,8 @@ test('know the highest address that was asked for, though it was refused', async
   expect(await statistics(machine)).toEqual({
     'dma-read-bytes': 64,
     'max-dma-address': 2 ** 45 + 15,
+    // The slot alone.
+    'dma-accesses': 1,
     faults: 1,
     'faults-dma-limit': 1,
   });
