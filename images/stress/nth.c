@@ -459,7 +459,7 @@ static bool flip_bit(struct nth *nth)
 	       (word ^= 1, gpu_pwrite(&nth->gpu, &nth->object, 0, &word, sizeof(word)));
 }
 
-/* What was lost before the attempt is recreated; it is half-lost that must not be. */
+/* What was lost reads as zeroes, or is recreated when it is needed; nothing else may be there. */
 static bool check_discarded(struct nth *nth, const struct operation *operation, uint64_t at)
 {
 	const char *data = nth->buffer;
@@ -469,7 +469,7 @@ static bool check_discarded(struct nth *nth, const struct operation *operation, 
 		return false;
 	for (size_t offset = 0; offset < SIZE; offset += sizeof(word)) {
 		memcpy(&word, data + offset, sizeof(word));
-		if (word != RECREATED &&
+		if (word && word != RECREATED &&
 		    word != pattern_word(pattern_key(nth->options.seed, 0, 0), offset)) {
 			report_mismatch("%s, allocation %" PRIu64 ": neither kept nor recreated at %zu",
 					operation->name, at, offset);
