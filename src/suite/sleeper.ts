@@ -43,10 +43,10 @@ export class Sleeper {
       `--writers ${String(options.writers ?? 0)} --exported ${options.exported === true ? 'yes' : 'no'}`,
       `--pinned ${options.pinned === true ? 'yes' : 'no'} --purgeable ${String(options.purgeable ?? 0)}`,
     ];
-    // A session of its own: it outlives the one that started it, which S4 ends.
+    // A session of its own: it outlives the one that started it, which S4 ends. What the last one said must not count.
     await guest.run(
-      `setsid edgpu-stress sleeper ${words.join(' ')} < /dev/null > ${LOG} 2>&1 & ` +
-        `until grep -q holding ${LOG}; do kill -0 $! 2> /dev/null || { cat ${LOG}; exit 1; }; sleep 0.2; done`,
+      `rm -f ${LOG}; setsid edgpu-stress sleeper ${words.join(' ')} < /dev/null > ${LOG} 2>&1 & ` +
+        `until grep -qs holding ${LOG}; do kill -0 $! 2> /dev/null || { cat ${LOG}; exit 1; }; sleep 0.2; done`,
       { deadlineMs: DEADLINE_MS },
     );
     return new Sleeper(guest);
