@@ -281,6 +281,48 @@ static void do_rw(struct fuzz *fuzz)
 	call(fuzz, write ? DRM_IOCTL_EDGPU_GEM_PWRITE : DRM_IOCTL_EDGPU_GEM_PREAD, &args);
 }
 
+static void do_evict(struct fuzz *fuzz)
+{
+	struct drm_edgpu_gem_evict args = {
+		.handle = handle(fuzz),
+		.pad = (uint32_t)number(fuzz, 0),
+		.size = number(fuzz, below(fuzz, 16) * PAGE),
+	};
+
+	call(fuzz, DRM_IOCTL_EDGPU_GEM_EVICT, &args);
+}
+
+static void do_madvise(struct fuzz *fuzz)
+{
+	bool recreate = one_in(fuzz, 2);
+	struct drm_edgpu_gem_madvise args = {
+		.handle = handle(fuzz),
+		.advice = (uint32_t)number(fuzz, recreate || one_in(fuzz, 2)),
+		.flags = (uint32_t)number(fuzz, recreate),
+		.value = recreate || one_in(fuzz, 12) ? evil(fuzz) : 0,
+	};
+
+	call(fuzz, DRM_IOCTL_EDGPU_GEM_MADVISE, &args);
+}
+
+static void do_discarded(struct fuzz *fuzz)
+{
+	/* For as many pages as an object has that is kept. */
+	uint64_t bitmap[2 * USUAL_SIZE / PAGE / 64];
+	struct drm_edgpu_gem_discarded args = {
+		.handle = handle(fuzz),
+		.pad = (uint32_t)number(fuzz, 0),
+		.first = number(fuzz, 0),
+		.pages = number(fuzz, 1 + below(fuzz, 16)),
+		.bitmap = (uintptr_t)bitmap,
+	};
+
+	/* The kernel must not be lent more than there is. */
+	if (args.pages > 64 * sizeof(bitmap) / 8 || one_in(fuzz, 12))
+		args.bitmap = UINT64_MAX - below(fuzz, PAGE);
+	call(fuzz, DRM_IOCTL_EDGPU_GEM_DISCARDED, &args);
+}
+
 static void do_syncobj(struct fuzz *fuzz)
 {
 	uint32_t *place = &fuzz->syncobjs[below(fuzz, SYNCOBJS)];
@@ -372,7 +414,8 @@ static void do_reopen(struct fuzz *fuzz)
 
 static void (*const actions[])(struct fuzz *fuzz) = {
 	do_create, do_create, do_close, do_map, do_map, do_info, do_param, do_move, do_move,
-	do_wait, do_submit, do_submit, do_submit, do_submit, do_rw, do_rw, do_syncobj, do_export,
+	do_wait, do_submit, do_submit, do_submit, do_submit, do_rw, do_rw, do_evict, do_madvise,
+	do_discarded, do_syncobj, do_export,
 	do_import, do_udmabuf, do_map_file, do_nonsense, do_reopen,
 };
 

@@ -79,6 +79,7 @@ static const struct subcommand {
 	{ "pieces", pieces_main,
 	  "--piece S --object-size S --seed K [--caching C] [--whole yes] [--lose yes]" },
 	{ "mmio", mmio_main, "--reads N (without the driver)" },
+	{ "kms", kms_main, "--driver NAME --seed K [--flush no|yes] (any driver; until SIGTERM)" },
 	{ "uapi", uapi_main, "" },
 	{ "fuzz", fuzz_main, "--seconds S --seed K [--processes P]" },
 	{ "hold", hold_main, "--expect enodev|eio" },

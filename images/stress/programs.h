@@ -4,6 +4,7 @@
 
 int cache_main(int argc, char **argv);
 int dma_main(int argc, char **argv);
+int kms_main(int argc, char **argv);
 int mmap_main(int argc, char **argv);
 int mmio_main(int argc, char **argv);
 

@@ -132,6 +132,44 @@ static void reject_single(struct uapi *uapi)
 	REJECT(uapi, WAIT, wait, pad, 1, EINVAL);
 }
 
+static void reject_eviction(struct uapi *uapi)
+{
+	uint64_t bitmap[SIZE / PAGE / 64 + 1];
+	struct drm_edgpu_gem_evict evict = { .handle = uapi->system.handle };
+	struct drm_edgpu_gem_madvise madvise = { .handle = uapi->system.handle };
+	struct drm_edgpu_gem_discarded discarded = {
+		.handle = uapi->system.handle,
+		.pages = SIZE / PAGE,
+		.bitmap = (uintptr_t)bitmap,
+	};
+
+	REJECT(uapi, GEM_EVICT, evict, handle, BAD_HANDLE, ENOENT);
+	REJECT(uapi, GEM_EVICT, evict, pad, 1, EINVAL);
+	REJECT(uapi, GEM_EVICT, evict, size, SIZE + 1, EINVAL);
+	REJECT(uapi, GEM_EVICT, evict, size, UINT64_MAX, EINVAL);
+
+	REJECT(uapi, GEM_MADVISE, madvise, handle, BAD_HANDLE, ENOENT);
+	REJECT(uapi, GEM_MADVISE, madvise, advice, 2, EINVAL);
+	REJECT(uapi, GEM_MADVISE, madvise, advice, UINT32_MAX, EINVAL);
+	REJECT(uapi, GEM_MADVISE, madvise, flags, EDGPU_MADVISE_RECREATE, EINVAL);
+	REJECT(uapi, GEM_MADVISE, madvise, value, 1, EINVAL);
+	madvise.advice = EDGPU_MADVISE_DONTNEED;
+	REJECT(uapi, GEM_MADVISE, madvise, flags, 2, EINVAL);
+	REJECT(uapi, GEM_MADVISE, madvise, flags, UINT32_MAX, EINVAL);
+	REJECT(uapi, GEM_MADVISE, madvise, value, 1, EINVAL);
+
+	REJECT(uapi, GEM_DISCARDED, discarded, handle, BAD_HANDLE, ENOENT);
+	REJECT(uapi, GEM_DISCARDED, discarded, pad, 1, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, first, 1, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, first, 64, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, first, UINT64_MAX - 63, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, pages, 0, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, pages, SIZE / PAGE + 1, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, pages, UINT64_MAX, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, bitmap, 0, EFAULT);
+	REJECT(uapi, GEM_DISCARDED, discarded, bitmap, UINT64_MAX - 7, EFAULT);
+}
+
 static void reject_submit(struct uapi *uapi)
 {
 	struct drm_edgpu_cmd fill = {
@@ -403,6 +441,50 @@ static bool info(struct uapi *uapi)
 	return true;
 }
 
+/* What is evicted comes back; what is not needed, and is needed again before anybody wanted its memory, was kept. */
+static bool eviction(struct uapi *uapi)
+{
+	bool can = uapi->gpu.backend == EDGPU_PARAM_BACKEND_SHMEM;
+	uint64_t bitmap = 0;
+	struct drm_edgpu_gem_evict evict = { .handle = uapi->system.handle, .size = PAGE };
+	struct drm_edgpu_gem_madvise madvise = {
+		.handle = uapi->system.handle,
+		.advice = EDGPU_MADVISE_DONTNEED,
+		.flags = EDGPU_MADVISE_RECREATE,
+		.value = UINT64_MAX,
+	};
+	struct drm_edgpu_gem_discarded discarded = {
+		.handle = uapi->system.handle,
+		.pages = SIZE / PAGE,
+		.bitmap = (uintptr_t)&bitmap,
+	};
+	char data[SIZE];
+	size_t offset;
+
+	pattern_write(data, SIZE, pattern_key(5, 6, 7), 0);
+	if (!gpu_pwrite(&uapi->gpu, &uapi->system, 0, data, SIZE))
+		return false;
+	expect(uapi, "GEM_EVICT of a page", DRM_IOCTL_EDGPU_GEM_EVICT, &evict, can ? 0 : EOPNOTSUPP);
+	if (can && (!evict.size || evict.evicted < evict.size || evict.evicted > SIZE))
+		failed(uapi, "GEM_EVICT: %" PRIu64 " bytes, %" PRIu64 " in all",
+		       (uint64_t)evict.size, (uint64_t)evict.evicted);
+	memset(data, 0, SIZE);
+	if (!gpu_pread(&uapi->gpu, &uapi->system, 0, data, SIZE))
+		return false;
+	if (!pattern_matches(data, SIZE, pattern_key(5, 6, 7), &offset))
+		failed(uapi, "wrong content at offset %zu after GEM_EVICT", offset);
+
+	expect(uapi, "GEM_MADVISE dontneed", DRM_IOCTL_EDGPU_GEM_MADVISE, &madvise,
+	       can ? 0 : EOPNOTSUPP);
+	madvise = (struct drm_edgpu_gem_madvise) { .handle = uapi->system.handle };
+	expect(uapi, "GEM_MADVISE willneed", DRM_IOCTL_EDGPU_GEM_MADVISE, &madvise,
+	       can ? 0 : EOPNOTSUPP);
+	expect(uapi, "GEM_DISCARDED", DRM_IOCTL_EDGPU_GEM_DISCARDED, &discarded, 0);
+	if ((can && !madvise.retained) || discarded.discarded || bitmap)
+		failed(uapi, "pages are lost that nobody wanted");
+	return true;
+}
+
 static bool syncobjs(struct uapi *uapi)
 {
 	struct drm_edgpu_cmd fill = {
@@ -491,11 +573,12 @@ int uapi_main(int argc, char **argv)
 	ok = set_up(&uapi);
 	if (ok) {
 		reject_single(&uapi);
+		reject_eviction(&uapi);
 		reject_submit(&uapi);
 		reject_copy(&uapi);
 		reject_fill_and_checksum(&uapi);
 		reject_other(&uapi);
-		ok = info(&uapi) && random_commands(&uapi, EDGPU_CACHING_CACHED) &&
+		ok = info(&uapi) && eviction(&uapi) && random_commands(&uapi, EDGPU_CACHING_CACHED) &&
 		     random_commands(&uapi, EDGPU_CACHING_WRITE_COMBINED) &&
 		     random_commands(&uapi, EDGPU_CACHING_UNCACHED) && syncobjs(&uapi) && crowded_vram(&uapi);
 	}

@@ -38,7 +38,9 @@ const machineProfile = z
     iommu: z.enum(['intel', 'amd', 'virtio']).optional(),
     swap: swap.optional(),
     /** How many GPUs; those in the guest have the same order. */
-    devices: z.int().min(1).max(4).default(1),
+    devices: z.int().min(0).max(4).default(1),
+    /** More devices, each the value of a `-device` of QEMU's: for the driver of something that is not ours. */
+    plugged: z.array(z.string().regex(/^[\w-]+(,[\w.-]+=\S*)*$/)).default([]),
     kernelArgs: z.array(z.string().regex(/^\S+$/)),
   })
   .superRefine((profile, context) => {

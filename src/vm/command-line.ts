@@ -64,6 +64,7 @@ export function qemuArguments(hardware: VmHardware): string[] {
     ...network(),
     ...['-device', 'virtio-rng-pci', '-device', 'pvpanic-pci'],
     ...(gpu ? graphics(gpu, profile.devices) : []),
+    ...profile.plugged.flatMap((device) => ['-device', device]),
     ...reactions(),
     ...monitorAndConsole(channels),
     ...(hardware.memory?.use === 'clone' ? ['-incoming', 'defer'] : []),

@@ -1,0 +1,52 @@
+/**
+ * A driver that is not ours, in the rig: the kernel's own driver for a display of QEMU's. It is what docs/your-own-driver.md goes
+ * through, and as much of a suite as a display driver needs: what user space draws, the host sees.
+ */
+import { describe, expect } from 'vitest';
+import { takePicture, wrongPixels } from '../suite/display.ts';
+import { test } from '../suite/fixtures.ts';
+import type { Guest } from '../suite/guest.ts';
+import { programReport } from '../suite/stress-program.ts';
+
+test.override({ machine: 'bochs', stateless: true });
+
+const DRIVER = '/sys/bus/pci/drivers/bochs-drm';
+
+/** Returns when it has shown its picture; it goes on until it is told to stop. */
+async function showPicture(guest: Guest, seed: number, flush: 'yes' | 'no' = 'yes'): Promise<void> {
+  await guest.run('modprobe bochs');
+  const command = `edgpu-stress kms --driver bochs-drm --seed ${String(seed)} --flush ${flush}`;
+  await guest.runInBackground(command, { until: 'shown' });
+}
+
+describe('bochs', { concurrent: true }, () => {
+  test('what is drawn is what the display shows', async ({ vm, guest, seed }) => {
+    await showPicture(guest, seed);
+    const picture = await takePicture(vm);
+    expect(picture.width).toBeGreaterThanOrEqual(640);
+    expect(wrongPixels(picture, seed)).toBe(0);
+    // The program then finds its own memory as it left it.
+    const said = await guest.run(
+      'killall -TERM edgpu-stress; while pidof edgpu-stress; do sleep 0.1; done; cat /run/background-1.log',
+    );
+    expect(programReport.parse(JSON.parse(said.trim().split('\n').at(-1) ?? ''))).toMatchObject({
+      ok: true,
+      mismatches: 0,
+    });
+  });
+
+  test('control: a picture that the driver was not told of is not there', async ({ vm, guest, seed }) => {
+    await showPicture(guest, seed, 'no');
+    const picture = await takePicture(vm);
+    expect(wrongPixels(picture, seed)).toBeGreaterThan((picture.width * picture.height) / 2);
+    expect(wrongPixels(picture, seed - 1)).toBe(0);
+  });
+
+  test('the driver can be taken away while it shows something', async ({ guest, seed }) => {
+    await showPicture(guest, seed);
+    const [address = ''] = (await guest.run(`ls ${DRIVER} | grep :`)).split('\n');
+    await guest.run(`echo ${address} > ${DRIVER}/unbind`);
+    await guest.killAll('edgpu-stress');
+    await guest.run('rmmod bochs && modprobe bochs && test -c /dev/dri/card0');
+  });
+});
