@@ -439,7 +439,7 @@ static bool nothing_left(struct nth *nth, const struct operation *operation)
 {
 	uint64_t pages = 0;
 
-	for (int tries = 0; tries < 100; tries++) {
+	for (int tries = 0; tries < 1500; tries++) {
 		if (!held_pages(nth, &pages))
 			return false;
 		if (pages <= nth->base_pages)
