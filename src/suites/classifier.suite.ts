@@ -24,6 +24,25 @@ const SURVIVED = [
   ['REFCOUNT_INC_ZERO', 'refcount'],
 ] as const;
 
+/** Crash points that only one flavour notices. */
+const NOTICED_BY_FLAVOUR = [
+  ['kasan', 'READ_AFTER_FREE', ['kasan']],
+  ['kasan', 'ARRAY_BOUNDS', ['ubsan']],
+  // It goes back to user space with the lock held, and then sleeps.
+  ['lockdep', 'SPINLOCKUP', ['lockdep', 'atomic-sleep']],
+] as const;
+
+/** Conditions that a kernel notices in time, and what makes that soon. */
+const NOTICED_IN_TIME = [
+  ['SOFTLOCKUP', 'soft-lockup', 'echo 1 > /proc/sys/kernel/watchdog_thresh'],
+  [
+    'SOFTLOCKUP',
+    'rcu-stall',
+    'echo 0 > /proc/sys/kernel/watchdog; echo 3 > /sys/module/rcupdate/parameters/rcu_cpu_stall_timeout',
+  ],
+  ['HUNG_TASK', 'hung-task', 'echo 1 > /proc/sys/kernel/hung_task_timeout_secs'],
+] as const;
+
 test.override({ machine: 'noswap' });
 
 describe('lkdtm', { concurrent: true }, () => {
@@ -41,6 +60,45 @@ describe('lkdtm', { concurrent: true }, () => {
       const told = (): string[] => vm.kernelReports.slice(before).map((report) => report.kind);
       await expect.poll(told, { timeout: 10_000, message: point }).toEqual([kind]);
     }
+  });
+});
+
+describe.for(NOTICED_IN_TIME)('%s, as a %s', { concurrent: true }, ([point, kind, soon]) => {
+  test.override({ provokes: [kind] });
+
+  test('is told, while the guest goes on', async ({ vm, guest, skip }) => {
+    skip((await guest.exec('modprobe lkdtm')).exitCode !== 0, 'this kernel has no lkdtm');
+    await guest.run(soon);
+    await guest.run(`echo ${point} > ${TRIGGER} 2> /dev/null &`);
+    await expect.poll(() => vm.kernelReports, { timeout: 60_000 }).toMatchObject([{ kind }]);
+    expect(await guest.run('echo here')).toBe('here\n');
+  });
+});
+
+describe.for(NOTICED_BY_FLAVOUR)('flavour %s', { concurrent: true }, ([notices, point, kinds]) => {
+  test.override({ provokes: kinds });
+
+  test(`tells ${point} as ${kinds[0]}`, async ({ vm, guest, flavour, skip }) => {
+    skip(flavour !== notices, `only the flavour ${notices} notices that`);
+    await guest.run('modprobe lkdtm');
+    await guest.exec(`sh -c 'echo ${point} > ${TRIGGER}' & wait`);
+    const told = () => [...new Set(vm.kernelReports.map((report) => report.kind))];
+    await expect.poll(told, { timeout: 60_000 }).toEqual(kinds);
+  });
+});
+
+describe('memory that runs out', { concurrent: true }, () => {
+  test.override({ provokes: ['oom'] });
+
+  test('is told, with who was killed for it', async ({ vm, guest }) => {
+    const { exitCode } = await guest.exec(`edgpu-stress hog --bytes ${String(2 ** 40)} --seed 1`);
+    expect(exitCode).not.toBe(0);
+    expect(vm.kernelReports).toMatchObject([
+      {
+        kind: 'oom',
+        lines: expect.arrayContaining([expect.stringMatching(/Killed process \d+ \(hog\)/)]) as string[],
+      },
+    ]);
   });
 });
 
