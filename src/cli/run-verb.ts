@@ -85,8 +85,9 @@ async function runHere(
   return exitCode;
 }
 
-function requireResults({ length }: readonly unknown[], filter: RegExp | undefined): void {
-  if (length === 0) throw new RigError('usage', `No test's name matches ${String(filter)}.`);
+export function requireResults({ length }: readonly unknown[], filter: RegExp | undefined): void {
+  if (length === 0)
+    throw new RigError('usage', filter ? `No test's name matches ${String(filter)}.` : 'There is no test to run.');
 }
 
 function checkEngine({ engine, shard, shards }: RunOptions): void {

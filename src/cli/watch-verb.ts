@@ -15,6 +15,7 @@ import { vitestProject } from '../suite/vitest-projects.ts';
 import { RigError } from '../util/rig-error.ts';
 import { exactly } from './failure-rates.ts';
 import { runRequest, type RunOptions } from './run-options.ts';
+import { requireResults } from './run-verb.ts';
 import type { Session } from './session.ts';
 import { runVitest } from './vitest-run.ts';
 import { watchFiles, type Edit, type Need } from './watched-files.ts';
@@ -107,6 +108,7 @@ async function judge(
   const projects = [vitestProject('suites', { include, maxVms, flavour })];
   const { results } = await runVitest({ projects, rig, filter }, session);
   const ran = results.filter(({ status }) => status !== 'skip');
+  requireResults(ran, filter);
   const { pass, fail, error, xfail } = summarize(ran);
   session.progress.print(`\n${verdictTable(ran)}\n${summaryLine(pass + xfail, fail + error)}`);
   return ran.filter(({ status }) => status === 'fail' || status === 'error');

@@ -6,7 +6,6 @@ import { describe, expect } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../suite/dma-witnesses.ts';
 import { test } from '../suite/fixtures.ts';
 import { fillable } from '../suite/flavour-scale.ts';
-import type { Guest } from '../suite/guest.ts';
 import { hasUnreachableRam, reachableFreeBytes } from '../suite/proc-files.ts';
 import { dmaReport, memoryAbove, reachComplaints } from '../suite/reach.ts';
 
@@ -19,12 +18,6 @@ const OBJECT = 4 * MIB;
  */
 const share = fillable(0.95);
 
-/**
- * Where page blocks had to be mixed, the kernel raises a zone's watermark for a while, for kswapd to restore. In a zone as small as
- * ZONE_DMA that is a lot, and shrinkers are not told for which zone they are asked: theirs would be all that node 0 has, in vain.
- */
-const withoutBoosts = (guest: Guest) => guest.run('echo 0 > /proc/sys/vm/watermark_boost_factor');
-
 const wholeObjects = (bytes: number): number => Math.floor(bytes / OBJECT) * OBJECT;
 
 const MASKS = [32, 40, 48] as const;
@@ -35,7 +28,6 @@ describe.for(everyPair)('tiers, dma-bits %i, %s', { concurrent: true }, ([dmaBit
   test.override({ machine: 'tiers', dmaBits });
 
   test('all that is within reach can be had at once', async ({ guest, gpu, run }) => {
-    await withoutBoosts(guest);
     await gpu.load({ backend: 'shmem' });
     const zones = await guest.zones();
     const bytes = wholeObjects(reachableFreeBytes(zones, dmaBits) * share);
@@ -49,7 +41,6 @@ describe('straddle, dma-bits 40', { concurrent: true }, () => {
   test.override({ machine: 'straddle', dmaBits: 40 });
 
   test('on a node that lies on both sides, too', async ({ guest, gpu, run }) => {
-    await withoutBoosts(guest);
     await gpu.load({ backend: 'shmem' });
     const zones = await guest.zones();
     const bytes = wholeObjects(reachableFreeBytes(zones, 40, await guest.ram()) * share);
@@ -97,7 +88,6 @@ describe('the limit', { concurrent: true }, () => {
   });
 
   test("others' memory moves up before anything is swapped", async ({ guest, gpu, run, record }) => {
-    await withoutBoosts(guest);
     await gpu.setDmaBits(32);
     await gpu.load({ backend: 'shmem' });
     const zones = await guest.zones();
