@@ -44,6 +44,6 @@ function transferOption(flags: string, description: string): Option {
 export function parseTransfer(text: string): Transfer {
   const [, from, to] = /^([^:]+):([^:]+)$/.exec(text) ?? [];
   if (from === undefined || to === undefined)
-    throw new InvalidArgumentError('Give it as FROM:TO, as in fio.job:/root/.');
+    throw new InvalidArgumentError('Give it as FROM:TO, as in fio.job:/tmp/.');
   return { from, to };
 }

@@ -37,7 +37,7 @@ describe('--vm', () => {
 });
 
 describe('--put and --get', () => {
-  test('from and to', () => expect(parseTransfer('a b/c.ko:/root/')).toEqual({ from: 'a b/c.ko', to: '/root/' }));
+  test('from and to', () => expect(parseTransfer('a b/c.ko:/tmp/')).toEqual({ from: 'a b/c.ko', to: '/tmp/' }));
   test.for(['a', ':b', 'a:', '', 'a:b:c'])('%o is refused', (text) => {
     expect(() => parseTransfer(text)).toThrow(InvalidArgumentError);
   });
