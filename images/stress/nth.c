@@ -77,17 +77,62 @@ struct nth {
 	struct object crowd;
 	uint32_t handle;	/* that an attempt made */
 	int fd;
+	uint32_t next_handle;	/* what it will be given, if it makes one */
+	int next_fd;
 	void *mapping;
 	uint32_t in, out;	/* syncobjs; the first has signalled */
 	int udmabuf;
 	int reclaim;
 	int evict;
-	uint64_t base_pages;	/* that objects may hold at the end: those that stay */
+	uint64_t base_pages;	/* that objects may hold after an attempt: those that stay */
 	uint64_t refused;
 	uint64_t failed;
 	uint64_t verified;
+	uint64_t untold;
 	char buffer[SIZE];
 };
+
+/* ---- What attempts make ---- */
+
+/*
+ * The kernel has done what it was asked for when it copies the answer, and if that
+ * is what fails, EFAULT is all that the caller is told of a handle that is his.
+ * The lowest free number it is.
+ */
+static bool foresee(struct nth *nth)
+{
+	struct object object;
+
+	if (!gpu_create(&nth->gpu, &object, PAGE, EDGPU_PLACEMENT_SYSTEM, 0) ||
+	    !gpu_destroy(&nth->gpu, &object))
+		return false;
+	nth->next_handle = object.handle;
+	nth->next_fd = dup(nth->gpu.fd);
+	return nth->next_fd >= 0 ? !close(nth->next_fd) :
+				   gpu_fail("dup: %s", strerror(errno));
+}
+
+static uint32_t made_handle(struct nth *nth, int error, uint32_t told)
+{
+	struct drm_edgpu_gem_info args = { .handle = nth->next_handle };
+
+	if (!error)
+		return told;
+	if (error != EFAULT || ioctl(nth->gpu.fd, DRM_IOCTL_EDGPU_GEM_INFO, &args))
+		return 0;
+	nth->untold++;
+	return nth->next_handle;
+}
+
+static int made_fd(struct nth *nth, int error, int told)
+{
+	if (!error)
+		return told;
+	if (error != EFAULT || fcntl(nth->next_fd, F_GETFD) < 0)
+		return -1;
+	nth->untold++;
+	return nth->next_fd;
+}
 
 /* ---- The attempts: raw, for they may fail ---- */
 
@@ -105,7 +150,7 @@ static int create_in(struct nth *nth, uint32_t placement)
 	};
 	int error = call(nth, DRM_IOCTL_EDGPU_GEM_CREATE, &args);
 
-	nth->handle = error ? 0 : args.handle;
+	nth->handle = made_handle(nth, error, args.handle);
 	return error;
 }
 
@@ -302,7 +347,7 @@ static int export(struct nth *nth)
 	struct drm_prime_handle args = { .handle = nth->object.handle, .flags = DRM_CLOEXEC };
 	int error = call(nth, DRM_IOCTL_PRIME_HANDLE_TO_FD, &args);
 
-	nth->fd = error ? -1 : args.fd;
+	nth->fd = made_fd(nth, error, args.fd);
 	return error;
 }
 
@@ -311,7 +356,7 @@ static int import(struct nth *nth)
 	struct drm_prime_handle args = { .fd = nth->udmabuf };
 	int error = call(nth, DRM_IOCTL_PRIME_FD_TO_HANDLE, &args);
 
-	nth->handle = error ? 0 : args.handle;
+	nth->handle = made_handle(nth, error, args.handle);
 	return error;
 }
 
@@ -435,19 +480,21 @@ static bool held_pages(struct nth *nth, uint64_t *pages)
 }
 
 /* Objects in which a job was interested go when that is done. */
-static bool nothing_left(struct nth *nth, const struct operation *operation)
+static bool nothing_left(struct nth *nth, const struct operation *operation, uint64_t at)
 {
 	uint64_t pages = 0;
 
-	for (int tries = 0; tries < 1500; tries++) {
+	for (int tries = 0; tries < 30000; tries++) {
 		if (!held_pages(nth, &pages))
 			return false;
 		if (pages <= nth->base_pages)
 			return true;
-		usleep(20000);
+		usleep(1000);
 	}
-	report_mismatch("%s: %" PRIu64 " pages stay behind", operation->name,
-			pages - nth->base_pages);
+	report_mismatch("%s, allocation %" PRIu64 " refused: %" PRIu64 " pages stay behind",
+			operation->name, at, pages - nth->base_pages);
+	/* Told once. */
+	nth->base_pages = pages;
 	return true;
 }
 
@@ -506,7 +553,8 @@ static bool attempt(struct nth *nth, const struct operation *operation, uint64_t
 {
 	int error;
 
-	if (!set_up(nth, operation) || (!nth->options.spare && !faults_at(at)))
+	if (!set_up(nth, operation) || !foresee(nth) ||
+	    (!nth->options.spare && !faults_at(at)))
 		return false;
 	error = operation->act(nth);
 	*hit = !nth->options.spare && faults_end();
@@ -521,7 +569,8 @@ static bool attempt(struct nth *nth, const struct operation *operation, uint64_t
 		return false;
 	if (error && nth->options.lose && !flip_bit(nth))
 		return false;
-	return check_content(nth, operation, at) && tear_down(nth);
+	return check_content(nth, operation, at) && tear_down(nth) &&
+	       nothing_left(nth, operation, at);
 }
 
 static bool try_all(struct nth *nth, const struct operation *operation)
@@ -541,7 +590,7 @@ static bool try_all(struct nth *nth, const struct operation *operation)
 		if (!attempt(nth, operation, at, &hit))
 			return false;
 	} while (hit);
-	return nothing_left(nth, operation);
+	return true;
 }
 
 static const struct operation operations[] = {
@@ -685,6 +734,7 @@ int nth_main(int argc, char **argv)
 	report_number("refused", nth.refused);
 	report_number("failed", nth.failed);
 	report_number("verified", nth.verified);
+	report_number("untold", nth.untold);
 	report_open_group("operations");
 	for (size_t i = 0; i < OPERATIONS; i++)
 		report_number(operations[i].name, refusals[i]);

@@ -19,6 +19,8 @@ const report = programReport.extend({
   failed: z.number(),
   /** Times that an object was found to be as it was. */
   verified: z.number(),
+  /** Times that something was made, and only its handle could not be told. */
+  untold: z.number(),
   /** How many allocations were refused in each thing that was asked for. */
   operations: z.record(z.string(), z.number()),
 });
@@ -51,6 +53,7 @@ describe.skipIf(!refuses)('each allocation in turn (only --flavour failslab refu
     expect(spared.map(([name]) => name).filter((name) => !NEED_NONE.includes(name))).toEqual([]);
     expect(said.failed).toBeGreaterThan(0);
     expect(said.verified).toBeGreaterThan(said.refused);
+    expect(said.untold).toBeGreaterThan(0);
     // The kernel's own count.
     expect(await countFailures(guest)).toBeGreaterThan(said.refused / 2);
     expect(await gpu.statistics()).toMatchObject({ faults: 0 });
@@ -76,7 +79,7 @@ describe('no allocation', { concurrent: true }, () => {
       await gpu.load({ backend });
       const run = { name: 'nth', options: { caching: caching ?? '', seed, chunk: 4, spare: 'yes' }, report };
       const said = await runProgram(guest, { ...run, deadlineMs: DEADLINE_MS });
-      expect(said, said.firstError).toMatchObject({ ok: true, refused: 0, failed: 0 });
+      expect(said, said.firstError).toMatchObject({ ok: true, refused: 0, failed: 0, untold: 0 });
       expect(said.verified).toBe(Object.keys(said.operations).length);
       await gpu.unload();
     },
