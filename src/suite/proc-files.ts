@@ -1,6 +1,6 @@
 /** Parsers for what the guest's kernel says about its memory in /proc. */
 
-const PAGE_SIZE = 4096;
+export const PAGE_SIZE = 4096;
 
 /** A memory zone that has pages. */
 export interface Zone {
@@ -10,6 +10,8 @@ export interface Zone {
   /** First address behind it; spans may contain holes. */
   readonly endAddress: number;
   readonly freeBytes: number;
+  /** Free memory that kswapd, once woken for it, reclaims up to: the zone's high watermark. */
+  readonly highWatermarkBytes: number;
 }
 
 export function parseVmstat(text: string): ReadonlyMap<string, number> {
@@ -47,6 +49,7 @@ function parseZone(text: string): Zone | undefined {
     startAddress: start * PAGE_SIZE,
     endAddress: (start + pages('spanned')) * PAGE_SIZE,
     freeBytes: pages('pages free') * PAGE_SIZE,
+    highWatermarkBytes: pages('high') * PAGE_SIZE,
   };
 }
 

@@ -1,7 +1,7 @@
 /** How much of the memory that a device reaches can be had, all of it at once: the program `dma`, and the oracle on what it says. */
 import { z } from 'zod';
 import { only, type DmaWitnesses } from './dma-witnesses.ts';
-import type { Zone } from './proc-files.ts';
+import { PAGE_SIZE, type Zone } from './proc-files.ts';
 import { programReport } from './stress-program.ts';
 
 export const dmaReport = programReport.extend({
@@ -25,18 +25,39 @@ export interface Reach {
 
 export type ReachComplaint = 'wrong-content' | 'not-all-resident' | 'swapped' | 'memory-above-limit';
 
-/** What is wrong with memory that was free and within reach; empty is good. */
+/**
+ * What is wrong with memory that was free and within reach; empty is good.
+ *
+ * Not wrong is what kswapd does to a node that objects have filled. It takes one allocation that has to be from that node (a slab
+ * for the stack of a kernel thread: `__GFP_THISNODE`) to wake it, whoever has filled the node and however much is free on others.
+ * It then reclaims up to the high watermark (mm/vmscan.c, kswapd_shrink_node()), and asks shrinkers on the way: they let go of objects
+ * of which nearly all pages stay in memory.
+ */
 export function reachComplaints(
   { report, witnesses }: Reach,
   zones: readonly Zone[],
   limitBits: number,
 ): ReachComplaint[] {
+  const keptFree = highWatermarkBytes(zones, limitBits);
+  const inMemory = report.bytesVerified - memoryBelow(report, zones, limitBits) <= keptFree;
   return only<ReachComplaint>({
     'wrong-content': !report.ok || report.checksumsVerified !== report.objects,
-    'not-all-resident': report.resident !== report.objects,
-    swapped: witnesses.pswpout > 0,
+    'not-all-resident': report.resident !== report.objects && !inMemory,
+    swapped: witnesses.pswpout * PAGE_SIZE > keptFree,
     'memory-above-limit': memoryAbove(report, zones, limitBits) > report.othersShmem,
   });
+}
+
+/** What the kernel may want to keep free of the memory within the limit. */
+function highWatermarkBytes(zones: readonly Zone[], limitBits: number): number {
+  const within = zones.filter(({ startAddress }) => startAddress < 2 ** limitBits);
+  return within.reduce((sum, zone) => sum + zone.highWatermarkBytes, 0);
+}
+
+/** How much of the objects lies on nodes that have memory within the limit, in use by the device or not. */
+function memoryBelow(report: DmaReport, zones: readonly Zone[], limitBits: number): number {
+  const all = Object.values(report.shmemOnNode).reduce((sum, bytes) => sum + bytes, 0);
+  return all - memoryAbove(report, zones, limitBits);
 }
 
 /** How much of the objects lies on nodes that have no memory within the limit. */

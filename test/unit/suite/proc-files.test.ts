@@ -12,6 +12,8 @@ Node ${node}, zone ${name.padStart(8)}
   pages free     ${free}
         boost    0
         min      22
+        low      33
+        high     44
         spanned  ${spanned}
         present  ${present}
         managed  ${present}
@@ -39,6 +41,7 @@ describe('zones', () => {
       '3 Normal',
     ]);
     expect(ZONES[3]).toMatchObject({ startAddress: 2 ** 40, endAddress: 2 ** 40 + 2 ** 29, freeBytes: 2 ** 29 });
+    expect(ZONES[3]?.highWatermarkBytes).toBe(44 * 4096);
   });
 
   test.for([
