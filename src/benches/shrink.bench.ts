@@ -154,8 +154,7 @@ describe('reclaimers', () => {
   });
 
   for (const threads of RECLAIMERS) {
-    const name = threads === 1 ? '1 reclaimer' : `${String(threads)} reclaimers`;
-    test.for(FRONT_ENDS)(`${name}, by $name`, async ({ walk, policy }, { guest, gpu, run, rounds, report }) => {
+    test.for(FRONT_ENDS)(`${reclaimers(threads)}, by $name`, async ({ walk, policy }, { guest, gpu, run, rounds, report }) => {
       const runs = await inTurn(BACKENDS, rounds, async (backend): Promise<Witnessed> => {
         await gpu.load({ backend, walk, policy });
         await startCounting(guest);
@@ -181,6 +180,30 @@ describe('reclaimers', () => {
     });
   }
 });
+
+/** Do reclaimers get in each other's way? */
+describe('more reclaimers', () => {
+  const shape = { bytes: 96 * MIB, 'object-size': OBJECT_SIZE, devices: 2, cache: 96 * MIB, reclaim: 144 * MIB };
+  test.override({ machine: 'crowd', dmaBits: 40 });
+
+  test.for(FRONT_ENDS)('shmem, by $name', async ({ walk, policy }, { gpu, run, rounds, report }) => {
+    const names = RECLAIMERS.toReversed().map(reclaimers);
+    const runs = await inTurn(names, rounds, async (name) => {
+      await gpu.load({ backend: 'shmem', walk, policy });
+      const { report: said } = await run('reclaim', { ...shape, threads: Number.parseInt(name) }, reclaimReport);
+      await gpu.unload();
+      return said;
+    });
+    const measured = measurements(runs);
+    const together = measured('reclaimed by all together', 'pages/s', (said) => stolen(said) / (said.wallNs / 1e9));
+    report({ ...together, better: 'more', aim: '≥ 3× 1 reclaimer' });
+    report({ ...measured('reclaimed', 'pages/CPU s', pagesPerCpuSecond), better: 'more' });
+  });
+});
+
+function reclaimers(threads: number): string {
+  return threads === 1 ? '1 reclaimer' : `${String(threads)} reclaimers`;
+}
 
 function perThousand(count: number, report: ReclaimReport): number {
   return (count / atLeastOne(stolen(report))) * 1000;
