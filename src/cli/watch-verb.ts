@@ -4,48 +4,62 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { freshFile, PARTS, type GuestFile, type Part } from '../build/fresh-files.ts';
 import { elapsed } from '../report/elapsed.ts';
+import { loadPlans } from '../config/plan.ts';
 import type { TestResult } from '../report/run-report.ts';
 import { summarize } from '../report/run-report.ts';
 import { summaryLine } from '../report/summary-line.ts';
 import { verdictTable } from '../report/verdict-table.ts';
+import { planOf, planParts, type PlanPart } from '../suite/plan-parts.ts';
 import type { RigContext } from '../suite/rig-context.ts';
 import { prepareRun, type RunRequest } from '../suite/run-context.ts';
-import { suiteFiles } from '../suite/suite-files.ts';
+import { suiteFiles, suiteNames } from '../suite/suite-files.ts';
 import { vitestProject } from '../suite/vitest-projects.ts';
 import { RigError } from '../util/rig-error.ts';
 import { exactly } from './failure-rates.ts';
 import { runRequest, type RunOptions } from './run-options.ts';
 import { requireResults } from './run-verb.ts';
 import type { Session } from './session.ts';
-import { runVitest } from './vitest-run.ts';
+import { OpenVitest } from './vitest-run.ts';
 import { watchFiles, type Edit, type Need } from './watched-files.ts';
 
 export async function watchVerb(names: readonly string[], options: RunOptions, session: Session): Promise<number> {
-  const include = await suiteFiles(names);
+  await suiteFiles(names);
   const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-watch-'));
+  const { suites, combinations } = await chosenPart(names, options);
+  const request = runRequest(options, session);
+  const live = new LiveRig({ ...request, selection: { ...request.selection, combinations } }, folder);
+  const tests = new LiveTests(await suiteFiles(suites), options, session);
   try {
-    return await watchSuites(new LiveRig(runRequest(options, session), folder), { include, options }, session);
+    return await watchSuites(live, tests, session);
   } finally {
+    await tests.close();
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function watchSuites(live: LiveRig, tests: Tests, session: Session): Promise<never> {
-  const { progress, signal } = session;
-  const edits = editQueue(signal);
-  let failed = await judge(await live.broughtUp(new Set(['build'])), { ...tests, failed: [] }, session);
+/** As `run` has it: what is named, and of the suite "matrix" the combinations that this kernel is for. */
+async function chosenPart(names: readonly string[], { flavour, matrix: cover }: RunOptions): Promise<PlanPart> {
+  const plans = await loadPlans();
+  const [part] = planParts(planOf(names, { flavour, cover }, plans), plans, await suiteNames());
+  return part ?? { flavour, suites: names, combinations: [] };
+}
+
+async function watchSuites(live: LiveRig, tests: LiveTests, { progress, signal }: Session): Promise<never> {
+  const edits = await editQueue(signal);
+  let failed = await tests.judge(await live.broughtUp(new Set(['build'])));
   let builds = true;
   for (;;) {
-    const verdict = failed.length === 0 ? 'all pass' : `${String(failed.length)} fail`;
+    const verdict = failed === 0 ? 'all pass' : `${String(failed)} fail`;
     const state = builds ? verdict : 'what was saved does not build';
     progress.print(`\nWatching; ${state}. Ctrl-C ends it.`);
     const { files, needs, savedAt } = await edits.next();
     progress.print(`\n${files.slice(0, 3).join(', ')}${files.length > 3 ? ', …' : ''}`);
     try {
       builds = false;
+      if (needs.has('suites')) await tests.close();
       const rig = await live.broughtUp(needs);
       builds = true;
-      failed = await judge(rig, { ...tests, failed }, session);
+      failed = await tests.judge(rig);
       progress.print(`A verdict ${elapsed(performance.now() - savedAt)} after it was saved.`);
     } catch (error) {
       signal.throwIfAborted();
@@ -87,38 +101,57 @@ class LiveRig {
   }
 }
 
-interface Tests {
-  readonly include: readonly string[];
-  readonly options: RunOptions;
-}
-
-interface Judged extends Tests {
+/** The tests as they are now, ready to run. */
+class LiveTests {
+  readonly #include: readonly string[];
+  readonly #options: RunOptions;
+  readonly #session: Session;
+  #vitest: OpenVitest | undefined;
   /** What failed the last time: that alone is run, for as long as it does. */
-  readonly failed: readonly TestResult[];
-}
+  #failed: readonly TestResult[] = [];
 
-/** What fails now. */
-async function judge(
-  rig: RigContext,
-  { include, options, failed }: Judged,
-  session: Session,
-): Promise<readonly TestResult[]> {
-  const { maxVms, flavour } = options;
-  const filter = failed.length === 0 ? options.filter : exactly(failed);
-  const projects = [vitestProject('suites', { include, maxVms, flavour })];
-  const { results } = await runVitest({ projects, rig, filter }, session);
-  const ran = results.filter(({ status }) => status !== 'skip');
-  requireResults(ran, filter);
-  const { pass, fail, error, xfail } = summarize(ran);
-  session.progress.print(`\n${verdictTable(ran)}\n${summaryLine(pass + xfail, fail + error)}`);
-  return ran.filter(({ status }) => status === 'fail' || status === 'error');
+  constructor(include: readonly string[], options: RunOptions, session: Session) {
+    this.#include = include;
+    this.#options = options;
+    this.#session = session;
+  }
+
+  /** How many fail now. */
+  async judge(rig: RigContext): Promise<number> {
+    const { maxVms, flavour } = this.#options;
+    const all = this.#options.filter;
+    const filter = this.#failed.length === 0 ? all : exactly(this.#failed);
+    const projects = [vitestProject('suites', { include: this.#include, maxVms, flavour })];
+    this.#vitest ??= await OpenVitest.open({ projects }, this.#session);
+    let ran = await this.#run(this.#vitest, rig, filter);
+    // What failed may have another name by now.
+    if (ran.length === 0 && filter !== all) ran = await this.#run(this.#vitest, rig, all);
+    requireResults(ran, all);
+    const { pass, fail, error, xfail } = summarize(ran);
+    this.#session.progress.print(`\n${verdictTable(ran)}\n${summaryLine(pass + xfail, fail + error)}`);
+    this.#failed = ran.filter(({ status }) => status === 'fail' || status === 'error');
+    return this.#failed.length;
+  }
+
+  async #run(vitest: OpenVitest, rig: RigContext, filter: RegExp | undefined): Promise<readonly TestResult[]> {
+    const { results } = await vitest.run(rig, filter);
+    this.#session.signal.throwIfAborted();
+    return results.filter(({ status }) => status !== 'skip');
+  }
+
+  /** What they are made of is read again when they run the next time. */
+  async close(): Promise<void> {
+    const vitest = this.#vitest;
+    this.#vitest = undefined;
+    await vitest?.close();
+  }
 }
 
 /** What is saved while tests run is not lost, and all of it together is one edit. */
-function editQueue(signal: AbortSignal): { next: () => Promise<Edit> } {
+async function editQueue(signal: AbortSignal): Promise<{ next: () => Promise<Edit> }> {
   const waiting: Edit[] = [];
   let wake: () => void = () => undefined;
-  watchFiles(signal, (edit) => {
+  await watchFiles(signal, (edit) => {
     waiting.push(edit);
     wake();
   });

@@ -1,11 +1,12 @@
 /** What of the repository a person edits, and what each edit makes necessary. */
-import { watch } from 'node:fs';
+import { watch, type Dirent, type FSWatcher } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Part } from '../build/fresh-files.ts';
 import { repositoryPath } from '../config/paths.ts';
 
-/** What has to be built again: one of the parts that are built by themselves, or whatever the cache finds changed. */
-export type Need = Part | 'build';
+/** What has to be built again: one of the parts that are built by themselves, or whatever the cache finds changed; or the suites read again. */
+export type Need = Part | 'build' | 'suites';
 
 const WATCHED = ['guest-kernel', 'images', 'rig', 'src/suites', 'src/suite'] as const;
 
@@ -17,7 +18,8 @@ export function needsOf(file: string): readonly Need[] | undefined {
   if (file === 'guest-kernel/edgpu/edgpu_drm.h') return ['driver', 'stress'];
   if (/^guest-kernel\/edgpu\/[^/]+\.[ch]$/.test(file)) return ['driver'];
   if (/^images\/stress\/[^/]+\.[ch]$/.test(file)) return ['stress'];
-  if (/^(src\/suites?|rig\/machines)\//.test(file)) return [];
+  if (/^src\/suites?\//.test(file)) return ['suites'];
+  if (file.startsWith('rig/machines/')) return [];
   return ['build'];
 }
 
@@ -32,24 +34,56 @@ export interface Edit {
 }
 
 /** Calls `onEdit` for every change from now on, until the signal aborts. */
-export function watchFiles(signal: AbortSignal, onEdit: (edit: Edit) => void): void {
-  let files = new Map<string, readonly Need[]>();
+export async function watchFiles(
+  signal: AbortSignal,
+  onEdit: (edit: Edit) => void,
+  root = repositoryPath(),
+): Promise<void> {
+  const watched = new Map<string, FSWatcher>();
+  let known: ReadonlySet<string> = new Set();
+  let touched = new Set<string>();
   let savedAt = 0;
   let timer: NodeJS.Timeout | undefined;
-  const settle = (): void => {
-    const edit = { files: [...files.keys()], needs: new Set([...files.values()].flat()), savedAt };
-    files = new Map();
-    onEdit(edit);
+  const settle = async (): Promise<void> => {
+    const [candidates, since, before] = [touched, savedAt, known];
+    touched = new Set();
+    await look();
+    // What came and went is how some editors save; what was there before and is gone is an edit, too.
+    const files = [...candidates].filter((file) => known.has(file) || before.has(file));
+    const needs = new Set(files.flatMap((file) => needsOf(file) ?? []));
+    if (files.length > 0) onEdit({ files, needs, savedAt: since });
   };
-  for (const folder of WATCHED) {
-    watch(repositoryPath(folder), { recursive: true, signal }, (_, name) => {
-      const file = path.join(folder, name ?? '');
-      const needs = needsOf(file);
-      if (needs === undefined) return;
-      if (files.size === 0) savedAt = performance.now();
-      files.set(file, needs);
-      clearTimeout(timer);
-      timer = setTimeout(settle, SETTLE_MS);
-    });
-  }
+  const touch = (file: string): void => {
+    if (needsOf(file) === undefined) return;
+    if (touched.size === 0) savedAt = performance.now();
+    touched.add(file);
+    clearTimeout(timer);
+    timer = setTimeout(() => void settle(), SETTLE_MS);
+  };
+  const look = async (): Promise<void> => {
+    const { folders, files } = await listSources(root);
+    known = new Set(files);
+    // Folder by folder: a watch on a file is lost when an editor puts another file in its place.
+    for (const folder of folders.filter((name) => !watched.has(name))) {
+      const watcher = watch(path.join(root, folder), (_, name) => touch(path.join(folder, name ?? '')));
+      watched.set(folder, watcher);
+    }
+  };
+  await look();
+  const stop = (): void => {
+    for (const watcher of watched.values()) watcher.close();
+  };
+  signal.addEventListener('abort', stop, { once: true });
+}
+
+async function listSources(
+  root: string,
+): Promise<{ readonly folders: readonly string[]; readonly files: readonly string[] }> {
+  const listed = await Promise.all(
+    WATCHED.map((folder) => readdir(path.join(root, folder), { recursive: true, withFileTypes: true })),
+  );
+  const nameOf = ({ parentPath, name }: Dirent): string => path.relative(root, path.join(parentPath, name));
+  const entries = listed.flat();
+  const folders = entries.filter((entry) => entry.isDirectory()).map(nameOf);
+  return { folders: [...WATCHED, ...folders], files: entries.filter((entry) => entry.isFile()).map(nameOf) };
 }

@@ -8,7 +8,7 @@ import { outcomeOf, suiteName, type TestOutcome } from './test-outcome.ts';
 export class RigReporter implements Reporter {
   readonly #emit: Emit;
   readonly #onResult: (result: TestResult) => void;
-  readonly #outcomes: TestOutcome[] = [];
+  #outcomes: TestOutcome[] = [];
 
   constructor(emit: Emit, onResult: (result: TestResult) => void = () => undefined) {
     this.#emit = emit;
@@ -21,6 +21,11 @@ export class RigReporter implements Reporter {
 
   get failures(): readonly FailureClass[] {
     return this.#outcomes.flatMap(({ failure }) => failure ?? []);
+  }
+
+  /** The same vitest may run its tests again. */
+  onTestRunStart(): void {
+    this.#outcomes = [];
   }
 
   /** Tests of whole files are steps where they take long enough to watch; unit tests are not. */

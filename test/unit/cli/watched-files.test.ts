@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest';
-import { needsOf } from '../../../src/cli/watched-files.ts';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { needsOf, watchFiles, type Edit } from '../../../src/cli/watched-files.ts';
 
 test.for([
   ['guest-kernel/edgpu/edgpu.c', ['driver']],
@@ -13,10 +16,56 @@ test.for([
   ['images/guest/init', ['build']],
   ['rig/edgpu/edgpu.c', ['build']],
   ['rig/machines/tiers.yaml', []],
-  ['src/suites/smoke.suite.ts', []],
-  ['src/suite/gpu.ts', []],
+  ['src/suites/smoke.suite.ts', ['suites']],
+  ['src/suite/gpu.ts', ['suites']],
   ['guest-kernel/edgpu/.edgpu_drv.c.swp', undefined],
   ['guest-kernel/edgpu/4913', undefined],
   ['guest-kernel/edgpu/edgpu_drv.c~', undefined],
   ['guest-kernel/README.md', undefined],
 ] as const)('%s: %s', ([file, needs]) => expect(needsOf(file)).toEqual(needs));
+
+const DRIVER = 'guest-kernel/edgpu/edgpu.c';
+
+/** A watched repository in which there is one file. */
+async function watched(): Promise<{ root: string; edits: Edit[] }> {
+  const root = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
+  for (const folder of ['guest-kernel/edgpu', 'images', 'rig', 'src/suites', 'src/suite']) {
+    await mkdir(path.join(root, folder), { recursive: true });
+  }
+  await writeFile(path.join(root, DRIVER), '');
+  const edits: Edit[] = [];
+  const over = new AbortController();
+  await watchFiles(over.signal, (edit) => edits.push(edit), root);
+  onTestFinished(async () => {
+    over.abort();
+    await rm(root, { recursive: true });
+  });
+  return { root, edits };
+}
+
+async function expectEdits(edits: readonly Edit[], files: readonly (readonly string[])[]): Promise<void> {
+  await expect.poll(() => edits.map((edit) => edit.files), { timeout: 10_000 }).toEqual(files);
+}
+
+test('an editor that puts a new file in the place of the old one is heard every time, and its temporary file is no edit', async () => {
+  const { root, edits } = await watched();
+  for (let round = 1; round <= 3; round++) {
+    const temporary = path.join(root, 'guest-kernel/edgpu/sedXb3kQz');
+    await writeFile(temporary, String(round));
+    await rename(temporary, path.join(root, DRIVER));
+    await expectEdits(edits, Array<string[]>(round).fill([DRIVER]));
+  }
+  expect(edits.map(({ needs }) => [...needs])).toEqual([['driver'], ['driver'], ['driver']]);
+});
+
+test('what is removed, and what is new in a new folder, are edits', async () => {
+  const { root, edits } = await watched();
+  await mkdir(path.join(root, 'images/more'));
+  await expectEdits(edits, []);
+  await writeFile(path.join(root, 'images/notice'), '');
+  await expectEdits(edits, [['images/notice']]);
+  await writeFile(path.join(root, 'images/more/file'), '');
+  await expectEdits(edits, [['images/notice'], ['images/more/file']]);
+  await rm(path.join(root, DRIVER));
+  await expectEdits(edits, [['images/notice'], ['images/more/file'], [DRIVER]]);
+});
