@@ -27,7 +27,7 @@
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_resource.h>
-#if __has_include(<drm/ttm/ttm_sleep.h>)
+#if __has_include("drm/ttm/ttm_sleep.h")
 #include <drm/ttm/ttm_sleep.h>
 #define EDGPU_PM_SAVES
 #endif

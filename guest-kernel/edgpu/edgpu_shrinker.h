@@ -2,7 +2,7 @@
 #ifndef _EDGPU_SHRINKER_H_
 #define _EDGPU_SHRINKER_H_
 
-#if __has_include(<drm/ttm/ttm_shrinker.h>)
+#if __has_include("drm/ttm/ttm_shrinker.h")
 #include <drm/ttm/ttm_shrinker.h>
 #define EDGPU_HAS_TTM_SHRINKER
 #endif
