@@ -1,25 +1,32 @@
-/** Warnings that cases of the kernel's own tests provoke, told from those that nobody expects. */
+/** What cases of the kernel's own tests make it warn of, told from what nobody expects. */
 import type { KernelReport } from '../vm/kernel-report.ts';
+import type { KernelReportKind } from '../vm/kernel-report-kinds.ts';
 
 export interface ProvokedWarning {
-  /** The function that warns. */
-  readonly at: string;
-  /** The case that has it called. */
+  readonly kind: KernelReportKind;
+  /** In the title of the report. */
+  readonly says: string;
+  /** The case that is to blame, which is in the trace. */
   readonly case: string;
 }
 
-/** By function, those that are expected; by title, all others. TTM also notes what a case asks of it that can't be had: that is no bug. */
+/** By what they say, those that are expected; by their whole title, all others. */
 export function bugsFound(reports: readonly KernelReport[], expected: readonly ProvokedWarning[]): string[] {
+  // TTM also notes what a case asks of it that can't be had: that is none.
   const bugs = reports.filter(({ severity }) => severity === 'bug');
   return bugs
-    .map(({ title, lines }) => {
-      const provoked = expected.find(({ at }) => title.includes(` at ${at}+`));
-      return provoked && lines.some((line) => line.includes(`${provoked.case}+`)) ? provoked.at : title;
+    .map(({ kind, title, lines }) => {
+      const provoked = expected.find((warning) => warning.kind === kind && title.includes(warning.says));
+      return provoked && lines.some((line) => line.includes(`${provoked.case}+`)) ? provoked.says : title;
     })
     .sort();
 }
 
 /** Each of them once. */
 export function bugsExpected(expected: readonly ProvokedWarning[]): string[] {
-  return expected.map(({ at }) => at).sort();
+  return expected.map(({ says }) => says).sort();
+}
+
+export function kindsOf(expected: readonly ProvokedWarning[]): KernelReportKind[] {
+  return [...new Set(expected.map(({ kind }) => kind))];
 }
