@@ -71,16 +71,20 @@ async function work(
   for (const { from, to } of put) await putFiles(ssh, from, to, signal);
   let exitCode = 0;
   if (command.length > 0) exitCode = await runCommand(ssh, command.join(' '), signal);
-  else if (process.stdin.isTTY) await interact(ssh, signal);
+  else if (process.stdin.isTTY) exitCode = await interact(ssh, signal);
   for (const { from, to } of get) await getFiles(ssh, from, to, signal);
   return exitCode;
 }
 
-async function interact(ssh: SshSession, signal: AbortSignal): Promise<void> {
+/** Until the shell is left, with its exit code. */
+async function interact(ssh: SshSession, signal: AbortSignal): Promise<number> {
   const { rows, columns } = process.stdout;
   const channel = await ssh.shell({ rows, cols: columns, term: process.env['TERM'] ?? 'vt100' });
   const onResize = (height: number, width: number): void => channel.setWindow(height, width, 0, 0);
+  let code = 0;
+  channel.once('exit', (exit: number | null) => (code = exit ?? KILLED));
   await joinTerminal(channel, { onResize, signal });
+  return code;
 }
 
 /** As ssh does it: the streams are the caller's. */
