@@ -5,7 +5,6 @@
 import { describe, expect } from 'vitest';
 import { z } from 'zod';
 import { test } from '../suite/fixtures.ts';
-import type { Vm } from '../vm/vm.ts';
 import { canFindLeaks, examineKernel, forgetLeaks, hasLockValidator } from '../suite/kernel-health.ts';
 
 const TRIGGER = '/sys/kernel/debug/provoke-crash/DIRECT';
@@ -65,7 +64,7 @@ const UNMAPPED_RING = [
   'devmem $((base + 0x1014)) 32 1',
 ].join(' && ');
 
-function kindsOf({ kernelReports }: Pick<Vm, 'kernelReports'>): string[] {
+function kindsOf({ kernelReports }: { readonly kernelReports: readonly { readonly kind: string }[] }): string[] {
   return [...new Set(kernelReports.map(({ kind }) => kind))];
 }
 
