@@ -370,17 +370,24 @@ int edgpu_tt_make_resident(struct ttm_buffer_object *bo, struct ttm_operation_ct
 }
 
 /*
- * TTM made them write-back before it found that it can't back up any of them.
- * Their linear mapping was split the first time, so this needs no memory.
+ * TTM made them write-back before it found that it can't back up any of them,
+ * or, with no swap space left, gave up before that and does not say so: write-
+ * back first, for the attribute that a page has can't be set again. Their
+ * linear mapping was split the first time, so this needs no memory.
  */
 static void tt_reapply_caching(struct ttm_tt *tt)
 {
 #ifdef CONFIG_X86
-	int ret = 0;
+	int ret;
 
+	if (tt->caching == ttm_cached)
+		return;
+	ret = set_pages_array_wb(tt->pages, tt->num_pages);
+	if (WARN_ON_ONCE(ret))
+		return;
 	if (tt->caching == ttm_write_combined)
 		ret = set_pages_array_wc(tt->pages, tt->num_pages);
-	else if (tt->caching == ttm_uncached)
+	else
 		ret = set_pages_array_uc(tt->pages, tt->num_pages);
 	WARN_ON_ONCE(ret);
 #endif

@@ -4,13 +4,16 @@
  */
 import { describe, expect } from 'vitest';
 import { z } from 'zod';
+import { contentComplaints } from '../suite/dma-witnesses.ts';
 import { test } from '../suite/fixtures.ts';
 import { Gpu } from '../suite/gpu.ts';
 import type { Guest } from '../suite/guest.ts';
 import { BACKENDS } from '../suite/rig-context.ts';
-import { programReport, runProgram, type ProgramReport } from '../suite/stress-program.ts';
+import { programReport, runProgram, smokeReport, type ProgramReport } from '../suite/stress-program.ts';
 
 const DMA_BITS = 40;
+/** Six objects, in machines that have much more. */
+const BYTES = 24 * 2 ** 20;
 /** Of the programs; each takes seconds, minutes on a host with other work to do. */
 const DEADLINE_MS = 300_000;
 
@@ -175,6 +178,20 @@ describe('driver', { concurrent: true }, () => {
     const report = await program(guest, 'share');
     expect(report.ok, report.firstError).toBe(true);
   });
+});
+
+describe('no swap', { concurrent: true }, () => {
+  test.override({ machine: 'noswap', dmaBits: DMA_BITS, backend: 'backup' });
+
+  test.for(['cached', 'wc', 'uc'])(
+    '%s objects that TTM refuses to back up stay as they are',
+    async (caching, { gpu, run }) => {
+      await gpu.load({ backend: 'backup' });
+      const { report } = await run('smoke', { bytes: BYTES, 'object-size': BYTES / 6, caching }, smokeReport);
+      expect(contentComplaints(report, BYTES), report.firstError).toEqual([]);
+      await gpu.unload();
+    },
+  );
 });
 
 describe('two devices', { concurrent: true }, () => {
