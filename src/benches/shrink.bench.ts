@@ -154,30 +154,33 @@ describe('reclaimers', () => {
   });
 
   for (const threads of RECLAIMERS) {
-    test.for(FRONT_ENDS)(`${reclaimers(threads)}, by $name`, async ({ walk, policy }, { guest, gpu, run, rounds, report }) => {
-      const runs = await inTurn(BACKENDS, rounds, async (backend): Promise<Witnessed> => {
-        await gpu.load({ backend, walk, policy });
-        await startCounting(guest);
-        const { report: said } = await run('reclaim', { ...shape, threads }, reclaimReport);
-        const waits = await countWaits(guest);
-        await gpu.unload();
-        return { ...said, waits };
-      });
-      const measured = measurements(runs);
-      report({ ...measured('reclaimed', 'pages/CPU s', pagesPerCpuSecond, aimFor(threads)), better: 'more' });
-      report({ ...measured('fairness: two devices, page cache', 'Jain', fairness), better: 'more' });
-      report(measured('page fault of a bystander, median', 'µs', ({ bystander }) => bystander.p50Ns / 1000));
-      report(
-        measured('page fault of a bystander, p99', 'µs', ({ bystander }) => bystander.p99Ns / 1000, '≤ 1.0× backup'),
-      );
-      report(
-        measured('waits for the LRU lock', 'for 1000 pages', ({ waits, ...said }) => perThousand(waits.lru, said)),
-      );
-      report(
-        measured('waits for any spinlock', 'for 1000 pages', ({ waits, ...said }) => perThousand(waits.any, said)),
-      );
-      report(measured('objects looked at', 'a call', visitedPerCall));
-    });
+    test.for(FRONT_ENDS)(
+      `${reclaimers(threads)}, by $name`,
+      async ({ walk, policy }, { guest, gpu, run, rounds, report }) => {
+        const runs = await inTurn(BACKENDS, rounds, async (backend): Promise<Witnessed> => {
+          await gpu.load({ backend, walk, policy });
+          await startCounting(guest);
+          const { report: said } = await run('reclaim', { ...shape, threads }, reclaimReport);
+          const waits = await countWaits(guest);
+          await gpu.unload();
+          return { ...said, waits };
+        });
+        const measured = measurements(runs);
+        report({ ...measured('reclaimed', 'pages/CPU s', pagesPerCpuSecond, aimFor(threads)), better: 'more' });
+        report({ ...measured('fairness: two devices, page cache', 'Jain', fairness), better: 'more' });
+        report(measured('page fault of a bystander, median', 'µs', ({ bystander }) => bystander.p50Ns / 1000));
+        report(
+          measured('page fault of a bystander, p99', 'µs', ({ bystander }) => bystander.p99Ns / 1000, '≤ 1.0× backup'),
+        );
+        report(
+          measured('waits for the LRU lock', 'for 1000 pages', ({ waits, ...said }) => perThousand(waits.lru, said)),
+        );
+        report(
+          measured('waits for any spinlock', 'for 1000 pages', ({ waits, ...said }) => perThousand(waits.any, said)),
+        );
+        report(measured('objects looked at', 'a call', visitedPerCall));
+      },
+    );
   }
 });
 
