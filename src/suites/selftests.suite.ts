@@ -11,7 +11,10 @@ const DEPENDS_ON_TIME = 'benchmark_';
 
 test.override({ machine: 'tiers' });
 
-/** All of it upstream's: test_hmm, migrate_device.c and rmap.c, which the series leaves as they are. */
+/**
+ * All of it upstream's: test_hmm, migrate_device.c and rmap.c, which the series leaves as they are. migrate_folio_unmap() holds the
+ * anon_vma until the migration entries are gone, for nothing else keeps it; migrate_device_range() does not.
+ */
 const USE_AFTER_FREE =
   'test_hmm, closed, evicts pages of a process whose anon_vma is gone, as KASAN finds in rmap_walk_anon()';
 
