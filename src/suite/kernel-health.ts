@@ -46,6 +46,15 @@ const KNOWN_LEAKS: readonly KnownLeak[] = [
     why: 'ttm_pool_type_fini() does not call list_lru_destroy()',
     allocatedBy: [/\b__list_lru_init\+/, /\bttm_pool_(?:type_init|mgr_init|init)\b.*\+/],
   },
+  // What upstream's KUnit tests of TTM share with those of the series.
+  {
+    why: 'ttm_tt_simple_destroy() does not call ttm_tt_fini()',
+    allocatedBy: [/\bttm_tt_init\+/, /\bttm_tt_simple_create\+/],
+  },
+  {
+    why: 'ttm_mock_manager_fini() does not free the manager',
+    allocatedBy: [/\b__kmalloc_cache_noprof\+/, /\bttm_mock_manager_init\+/],
+  },
 ];
 
 /** Each leak with its trace, as kmemleak tells it; without those that are known. */

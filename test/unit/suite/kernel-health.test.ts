@@ -34,6 +34,16 @@ test('taint, a lock validator that has given up, and leaks are each told', () =>
   ]);
 });
 
+test("leaks of upstream's test helpers are known by both functions, too", () => {
+  const destroyed = leak(['__kvmalloc_node_noprof', 'ttm_tt_init', 'ttm_tt_simple_create', 'ttm_tt_create']);
+  const manager = leak(['__kmalloc_cache_noprof', 'ttm_mock_manager_init', 'ttm_sleep_test_init']);
+  expect(healthComplaints(`tainted 0\n${destroyed}${manager}`)).toEqual([]);
+  expect(healthComplaints(`tainted 0\n${destroyed.replace('ttm_tt_simple_create', 'edgpu_tt_create')}`)).toHaveLength(
+    1,
+  );
+  expect(healthComplaints(`tainted 0\n${manager.replace('ttm_mock_manager_init', 'ttm_tt_init')}`)).toHaveLength(1);
+});
+
 test("upstream's own leak is known by the two functions that it takes, and by nothing less", () => {
   const health = (leak: string): string[] => healthComplaints(`tainted 0\n${leak}`);
   expect(health(UPSTREAMS)).toEqual([]);
