@@ -32,13 +32,15 @@ export function verdictTable(results: readonly TestResult[]): string {
   return lines.join('\n');
 }
 
-function row({ status, suite, test, durationMs, metrics, message = '' }: TestResult): string[] {
+function row({ status, suite, test, durationMs, metrics, rate, message = '' }: TestResult): string[] {
+  const repeated =
+    rate === undefined ? [] : [`repeated: failed ${String(rate.failures)} of ${String(rate.runs)} times`];
   const shown = SHOWN_METRICS.filter((name) => name in metrics).map((name) => `${name} ${metric(name, metrics[name])}`);
   return [
     WORDS[status],
     `${suite} › ${test.replaceAll(' > ', ' › ')}`,
     elapsed(durationMs),
-    status === 'skip' ? message : shown.join(', '),
+    status === 'skip' ? message : [...repeated, ...shown].join(', '),
   ];
 }
 

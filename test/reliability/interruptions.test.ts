@@ -3,10 +3,13 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { EFFORT } from './random-moments.ts';
 import { NO_SANDBOX, readEvents, Sandbox, SMALL_RUN, until } from './sandbox.ts';
 
 interface Phase {
   readonly name: string;
+  /** Takes minutes: not part of what every change runs. */
+  readonly long?: true;
   /** Stages that are not in the cache. */
   readonly forget?: readonly string[];
   /** True of the first event of the phase. */
@@ -15,11 +18,15 @@ interface Phase {
 
 const startsStep = (id: string) => (event: Record<string, unknown>) =>
   event['type'] === 'step-start' && event['id'] === id;
+const worksOn = (id: string) => (event: Record<string, unknown>) =>
+  event['type'] === 'step-progress' && event['id'] === id;
 const says = (detail: string) => (event: Record<string, unknown>) => event['detail'] === detail;
 
 const PHASES: readonly Phase[] = [
   { name: 'looking into the cache', began: startsStep('packages') },
   { name: 'building firmware', forget: ['firmware'], began: startsStep('firmware') },
+  { name: 'building QEMU', forget: ['qemu'], began: worksOn('qemu'), long: true },
+  { name: 'building the kernel', forget: ['kernel'], began: worksOn('kernel'), long: true },
   { name: 'compiling for the guest', forget: ['guest-image'], began: says('compiling edgpu-stress') },
   { name: 'loading the tests', began: ({ type }) => type === 'run-start' },
   { name: 'booting', began: says('booting') },
@@ -31,8 +38,10 @@ const PHASES: readonly Phase[] = [
 const SOON_MS = 30_000;
 
 describe.skipIf(NO_SANDBOX !== undefined)(`Ctrl-C${NO_SANDBOX === undefined ? '' : ` (${NO_SANDBOX})`}`, () => {
-  test.for(PHASES)('while $name', { timeout: 300_000 }, async ({ forget = [], began }) => {
-    const sandbox = await Sandbox.open();
+  const phases = PHASES.filter(({ long }) => EFFORT > 1 || long === undefined);
+
+  test.for(phases)('while $name', { timeout: 300_000 }, async ({ forget = [], began }) => {
+    const sandbox = await Sandbox.open({ sizeMiB: 3072 });
     for (const stage of forget) await sandbox.forget(stage);
     const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
     onTestFinished(() => rm(folder, { recursive: true }));
