@@ -42,7 +42,8 @@ export async function runWithWitnesses<Report extends ProgramReport>(
   const said = await runProgram(guest, run);
   const witnesses = await hearWitnesses(guest, gpu, before);
   Object.assign(record.metrics, witnesses);
-  if (failAllocations) record.metrics['failedAllocations'] = await countFailures(guest);
+  // One that found something wrong has ended there: a control, and perhaps before the first refusal.
+  if (failAllocations) record.metrics['failedAllocations'] = await countFailures(guest, { required: said.ok });
   return { report: said, witnesses };
 }
 
