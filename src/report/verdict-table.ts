@@ -32,13 +32,20 @@ export function verdictTable(results: readonly TestResult[]): string {
   return lines.join('\n');
 }
 
-function row({ status, suite, test, durationMs, metrics, rate, message = '' }: TestResult): string[] {
+/** A plan may run the same test with several kernels. */
+function kernelOf({ test, params }: TestResult): string {
+  const flavour = String(params['flavour'] ?? 'plain');
+  return flavour === 'plain' || test.includes(flavour) ? '' : ` (${flavour})`;
+}
+
+function row(result: TestResult): string[] {
+  const { status, suite, test, durationMs, metrics, rate, message = '' } = result;
   const repeated =
     rate === undefined ? [] : [`repeated: failed ${String(rate.failures)} of ${String(rate.runs)} times`];
   const shown = SHOWN_METRICS.filter((name) => name in metrics).map((name) => `${name} ${metric(name, metrics[name])}`);
   return [
     WORDS[status],
-    `${suite} › ${test.replaceAll(' > ', ' › ')}`,
+    `${suite} › ${test.replaceAll(' > ', ' › ')}${kernelOf(result)}`,
     elapsed(durationMs),
     status === 'skip' ? message : [...repeated, ...shown].join(', '),
   ];
