@@ -111,6 +111,16 @@ describe.for(NOTICED_BY_FLAVOUR)('flavour %s', { concurrent: true }, ([notices, 
   });
 });
 
+describe('the DMA API, misused', { concurrent: true }, () => {
+  test.override({ provokes: ['dma-debug'] });
+
+  test("is what the kernel's own test of drm_gem_shmem does, for who watches", async ({ vm, guest, flavour, skip }) => {
+    skip(flavour !== 'lockdep', 'only the flavour lockdep watches the DMA API');
+    await guest.run('modprobe drm_gem_shmem_test');
+    await expect.poll(() => kindsOf(vm), { timeout: 60_000 }).toEqual(['dma-debug']);
+  });
+});
+
 describe.for(NOTICED_BY_SLAB)('%s', { concurrent: true }, ([point, look]) => {
   test.override({ provokes: ['slab-corruption'], kernelArgs: ['slab_debug=FZPU'] });
 
