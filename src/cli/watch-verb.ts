@@ -32,8 +32,8 @@ export async function watchVerb(names: readonly string[], options: RunOptions, s
   try {
     return await watchSuites(live, tests, session);
   } finally {
-    await tests.close();
-    await rm(folder, { recursive: true, force: true });
+    // It says that it was interrupted, where it was.
+    await tests.close().finally(() => rm(folder, { recursive: true, force: true }));
   }
 }
 
