@@ -216,6 +216,7 @@ static bool evict(struct carveout *carveout, const struct item *item, uint64_t s
 {
 	struct drm_edgpu_gem_evict args = { .handle = item->object.handle, .size = size };
 	uint64_t before, after;
+	bool refused, untold = false;
 	int error;
 
 	if (!count_lent(carveout, &before))
@@ -223,11 +224,16 @@ static bool evict(struct carveout *carveout, const struct item *item, uint64_t s
 	do {
 		faults_arm();
 		error = ioctl(carveout->gpu.fd, DRM_IOCTL_EDGPU_GEM_EVICT, &args) ? errno : 0;
-	} while ((faults_disarm() && error == ENOMEM) || error == EINTR);
-	if (error)
+		refused = faults_disarm();
+		if (!count_lent(carveout, &after))
+			return false;
+		/* Pages may have gone, and it was refused to tell. */
+		untold |= refused && error && after != before;
+	} while (error == EINTR || (refused && error && !(untold && error == EFAULT)));
+	if (error && !untold)
 		return gpu_fail("GEM_EVICT: %s", strerrorname_np(error));
-	if (!count_lent(carveout, &after))
-		return false;
+	if (untold)
+		args.size = (before - after) * PAGE;
 	*took = args.size;
 	/* Somebody else may have had some meanwhile, but not much. */
 	if (before - after != args.size / PAGE)
