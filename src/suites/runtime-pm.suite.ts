@@ -84,9 +84,10 @@ contract('runtime PM', { concurrent: true }, () => {
     expect(await suspend('s3')).not.toHaveProperty('refusal');
     expect(await quiet.verify()).toBeUndefined();
     await untilAsleep(guest);
+    const sleeps = await driverStat(guest, 'runtime_suspends');
     await guest.killAll('sleeper');
-    // Nobody is left whose objects would be worth being kept.
-    await untilCounted(guest, 'runtime_resumes', await driverStat(guest, 'runtime_suspends'));
+    // It is woken to let go of the objects: nobody is left to whom they would be worth being kept.
+    await untilCounted(guest, 'runtime_resumes', sleeps);
     await untilAsleep(guest);
     const { stdout } = await guest.exec('grep ^vram /sys/kernel/debug/dri/128/lru');
     expect(stdout).toBe('');
