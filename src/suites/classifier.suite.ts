@@ -29,6 +29,7 @@ const SURVIVED = [
 /** Crash points that only one flavour notices. */
 const NOTICED_BY_FLAVOUR = [
   ['kasan', 'READ_AFTER_FREE', ['kasan']],
+  ['kasan', 'READ_BUDDY_AFTER_FREE', ['kasan']],
   ['kasan', 'ARRAY_BOUNDS', ['ubsan']],
   // It goes back to user space with the lock held, and then sleeps.
   ['lockdep', 'SPINLOCKUP', ['lockdep', 'atomic-sleep']],
@@ -108,6 +109,31 @@ describe.for(NOTICED_BY_FLAVOUR)('flavour %s', { concurrent: true }, ([notices, 
     await guest.run('modprobe lkdtm');
     await guest.exec(`sh -c 'echo ${point} > ${TRIGGER}' & wait`);
     await expect.poll(() => kindsOf(vm), { timeout: 60_000 }).toEqual(kinds);
+  });
+});
+
+describe('a CPU that never comes back', { concurrent: true }, () => {
+  test.override({ provokes: ['hard-lockup'] });
+
+  test('is told by another one', async ({ vm, guest, flavour, skip }) => {
+    skip(flavour !== 'lockdep', 'only the flavour lockdep looks after CPUs with interrupts off');
+    await guest.run('modprobe lkdtm');
+    await guest.run(
+      `echo 0 > /proc/sys/kernel/soft_watchdog; echo 1 > ${RCU}/rcu_cpu_stall_suppress; echo 1 > /proc/sys/kernel/watchdog_thresh`,
+    );
+    // The interrupts of disk and network are the first CPU's.
+    await guest.run(`taskset 2 sh -c 'echo HARDLOCKUP > ${TRIGGER}' > /dev/null 2>&1 &`);
+    await expect.poll(() => kindsOf(vm), { timeout: 60_000 }).toEqual(['hard-lockup']);
+  });
+});
+
+describe('accesses that race', { concurrent: true }, () => {
+  test.override({ provokes: ['kcsan'] });
+
+  test("are told of those that the kernel's own test makes", async ({ vm, guest, flavour, skip }) => {
+    skip(flavour !== 'kcsan', 'only the flavour kcsan sees races');
+    await guest.exec('modprobe kcsan_test');
+    await expect.poll(() => kindsOf(vm), { timeout: 60_000 }).toContain('kcsan');
   });
 });
 
