@@ -28,6 +28,7 @@ export interface SleepOptions {
 const LEAST_SLEEP_MS = 50;
 
 const STATE_WORDS: Readonly<Record<SleepState, string>> = { s2idle: 'freeze', s3: 'mem', s4: 'disk' };
+const CONSOLE_LEVEL = '/proc/sys/kernel/printk';
 const ALARM = '/sys/class/rtc/rtc0/wakealarm';
 
 /** A refusal by the kernel is a result; a sleep that nobody can bear witness to is a failure. */
@@ -37,6 +38,7 @@ export async function sleepThrough(
   options: SleepOptions,
 ): Promise<SleepRecord> {
   const before = await hearWitnesses(machine);
+  const level = await consoleLevel(machine);
   const watch = new SleepWatch(machine, options);
   try {
     // Its answer may come only after the sleep; if it can't be run at all, the watch finds out.
@@ -45,6 +47,8 @@ export async function sleepThrough(
     const refusal = await watch.awake;
     const { stages, totalMs } = watch.clock;
     await machine.ready();
+    // Not by the guest itself: the level counts when a line is printed, which may be later than when it is said.
+    await machine.run(`echo ${level} > ${CONSOLE_LEVEL}`);
     const slept = refusal === undefined && options.pmTest === undefined;
     expectWitnesses(state, slept, before, await hearWitnesses(machine));
     const { pmTest } = options;
@@ -68,8 +72,7 @@ function requestScript(state: SleepState, { pmTest, powerOff = 'platform', alarm
     'echo 1 > /sys/power/pm_debug_messages',
     'echo 0 > /sys/module/suspend/parameters/pm_test_delay',
     'echo 0 > /sys/module/hibernate/parameters/pm_test_delay',
-    'read -r level rest < /proc/sys/kernel/printk',
-    'echo 8 > /proc/sys/kernel/printk',
+    `echo 8 > ${CONSOLE_LEVEL}`,
     // A port that stays on as a console receives nothing after S3, until somebody sets it up anew. What it would echo may wait for ever.
     ...(state === 's2idle' ? ['timeout 5 stty -F /dev/ttyS0 -echo 9600', 'timeout 5 stty -F /dev/ttyS0 115200'] : []),
     // What wakes the guest from s2idle.
@@ -88,7 +91,6 @@ function requestScript(state: SleepState, { pmTest, powerOff = 'platform', alarm
     `said=$({ echo ${STATE_WORDS[state]} > /sys/power/state; } 2>&1)`,
     'status=$?',
     ...(alarmS === undefined ? [] : [`echo 0 > ${ALARM}`]),
-    'echo $level > /proc/sys/kernel/printk',
     'echo none > /sys/power/pm_test',
     'echo "<1>RIG-AWAKE $status ${said##*: }" > /dev/kmsg',
   ];
@@ -117,6 +119,12 @@ async function attend(machine: SleepingMachine, watch: SleepWatch, state: SleepS
       await watch.enter('boot');
       return machine.startAgain();
   }
+}
+
+/** How unimportant a line may be to be printed on the console. */
+async function consoleLevel(machine: SleepingMachine): Promise<string> {
+  const { stdout } = await machine.run(`cat ${CONSOLE_LEVEL}`);
+  return stdout.trim().split(/\s+/)[0] ?? '';
 }
 
 interface Witnesses {
