@@ -261,7 +261,7 @@ static bool move(struct evict *evict, uint32_t from, uint32_t to)
 		arm_alarm(evict);
 		faults_arm();
 		error = ioctl(evict->gpu.fd, DRM_IOCTL_EDGPU_GEM_MOVE, &args) ? errno : 0;
-		if (faults_disarm() && error == ENOMEM)
+		if (faults_disarm() && (error == ENOMEM || error == EFAULT))
 			continue;
 		if (!error)
 			return is_where(evict, to);

@@ -27,7 +27,7 @@ describe('memory set aside for devices', { concurrent: true }, () => {
 
   test.for(['cached', 'wc'])(
     'is given back chunk by chunk, is of use to others, and comes back; %s',
-    async (caching, { guest, gpu, backend, run, record }) => {
+    async (caching, { guest, gpu, backend, flavour, run, record }) => {
       await gpu.load({ backend });
       const before = await takeStock(guest);
       const { report, witnesses } = await run('carveout', { ...objects, caching }, carveoutReport);
@@ -39,7 +39,8 @@ describe('memory set aside for devices', { concurrent: true }, () => {
       // All but the first one, which went at once.
       expect(report.chunks).toBe((BYTES / OBJECT_SIZE - 1) * CHUNKS);
       record.metrics['extraPages'] = report.extraPages;
-      expect(report.extraPages).toBeLessThanOrEqual(CHUNK);
+      // The detectors of debug flavours keep records, of pages that are in memory as well.
+      expect(report.extraPages).toBeLessThanOrEqual(flavour === 'plain' ? CHUNK : 1.25 * CHUNK);
       expect(stockComplaints(before, await takeStock(guest), BYTES / OBJECT_SIZE)).toEqual([]);
     },
   );

@@ -46,14 +46,22 @@ describe('an object of four times the RAM', { concurrent: true }, () => {
 describe('chunks', { concurrent: true }, () => {
   test.override({ machine: 'tiers', dmaBits, backend: 'shmem' });
 
-  test.for(['cached', 'wc'])('stopping after each of them, %s', async (caching, { guest, gpu, backend, run }) => {
-    await gpu.load({ backend });
-    const before = await takeStock(guest);
-    const { report, witnesses } = await run('evict', { ...object, from: 'pages', caching }, evictReport);
-    expect([...contentComplaints(report, BYTES), ...dmaComplaints(witnesses, dmaBits)], report.firstError).toEqual([]);
-    expect(report).toMatchObject({ returns: CHUNKS, chunks: (CHUNKS * (CHUNKS + 1)) / 2 });
-    expect(stockComplaints(before, await takeStock(guest), 2)).toEqual([]);
-  });
+  test.for(['cached', 'wc'])(
+    'stopping after each of them, %s',
+    async (caching, { guest, gpu, backend, flavour, run }) => {
+      await gpu.load({ backend });
+      const before = await takeStock(guest);
+      const { report, witnesses } = await run('evict', { ...object, from: 'pages', caching }, evictReport);
+      expect([...contentComplaints(report, BYTES), ...dmaComplaints(witnesses, dmaBits)], report.firstError).toEqual(
+        [],
+      );
+      // An eviction that is refused to tell what it has done may have been of a chunk more.
+      if (flavour !== 'failslab') {
+        expect(report).toMatchObject({ returns: CHUNKS, chunks: (CHUNKS * (CHUNKS + 1)) / 2 });
+      }
+      expect(stockComplaints(before, await takeStock(guest), 2)).toEqual([]);
+    },
+  );
 
   test('the device fails at each of them, on the way out and back', async ({ gpu, backend, run }) => {
     await gpu.load({ backend });
