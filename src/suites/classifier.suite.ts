@@ -127,16 +127,6 @@ describe('a CPU that never comes back', { concurrent: true }, () => {
   });
 });
 
-describe('accesses that race', { concurrent: true }, () => {
-  test.override({ provokes: ['kcsan'] });
-
-  test("are told of those that the kernel's own test makes", async ({ vm, guest, flavour, skip }) => {
-    skip(flavour !== 'kcsan', 'only the flavour kcsan sees races');
-    await guest.exec('modprobe kcsan_test');
-    await expect.poll(() => kindsOf(vm), { timeout: 60_000 }).toContain('kcsan');
-  });
-});
-
 describe('the DMA API, misused', { concurrent: true }, () => {
   test.override({ provokes: ['dma-debug'] });
 
