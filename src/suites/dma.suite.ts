@@ -111,11 +111,24 @@ describe('the limit', { concurrent: true }, () => {
     expect(reachComplaints(reach, zones, 40)).toEqual(expect.arrayContaining(['wrong-content', 'memory-above-limit']));
   });
 
-  test('control: what TTM has upstream swaps, for it gets no memory above 4 GiB', async ({ guest, gpu, run }) => {
+  test('control: what TTM has upstream lets go of objects, for it gets no memory above 4 GiB', async ({
+    guest,
+    gpu,
+    run,
+  }) => {
     await gpu.load({ backend: 'legacy' });
     const zones = await guest.zones();
     const bytes = wholeObjects(reachableFreeBytes(zones, 40) * share);
     const reach = await run('dma', { bytes, 'object-size': OBJECT }, dmaReport);
-    expect(reachComplaints(reach, zones, 40)).toEqual(expect.arrayContaining(['not-all-resident', 'swapped']));
+    // Copies of theirs may fit in the memory that the device can't reach: how much of them is swapped is up to the kernel.
+    expect(reachComplaints(reach, zones, 40)).toContain('not-all-resident');
+  });
+
+  test('control: more than there is can only be had by swapping', async ({ guest, gpu, run }) => {
+    await gpu.load({ backend: 'shmem' });
+    const zones = await guest.zones();
+    const bytes = wholeObjects(reachableFreeBytes(zones, 40) * 1.1);
+    const reach = await run('dma', { bytes, 'object-size': OBJECT }, dmaReport);
+    expect(reachComplaints(reach, zones, 40).sort()).toEqual(['not-all-resident', 'swapped']);
   });
 });
