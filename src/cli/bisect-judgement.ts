@@ -25,20 +25,46 @@ export function judgeExit(exitCode: number): Judgement {
   }
 }
 
-/** How sure a commit that is called good has to be one. */
-const CONFIDENCE = 0.99;
+/** A commit that is called good is bad with a lower probability than this. */
+const DOUBT = 0.01;
 
-/** So many runs without a failure, as a bad commit has with a probability below 1 %. */
+/**
+ * With what probability a bad commit passes so often. Few runs say little about the rate, so the mean over all rates is
+ * taken, each weighted by how well it explains what was seen (a Beta distribution, from rates that are all alike likely).
+ */
+export function chanceToPass({ failures, runs }: FailureRate, times: number): number {
+  // Seen to fail every time, it is taken for something that does.
+  if (failures === runs) return times === 0 ? 1 : 0;
+  let chance = 1;
+  for (let passed = 0; passed < times; passed++) chance *= (runs - failures + 1 + passed) / (runs + 2 + passed);
+  return chance;
+}
+
+/** So often has a commit to pass to be good. */
 export function runsNeeded(rate: FailureRate | undefined): number {
   if (rate === undefined) return 1;
   const { failures, runs } = rate;
   if (failures <= 0 || failures > runs) {
     throw new RigError('usage', `A test that fails ${String(failures)} of ${String(runs)} times can't be bisected.`, {
-      remedy: 'Measure its rate on a bad kernel: ./dgpu-rig run SUITE --filter RE --repeat 20',
+      remedy: 'Measure its rate on a bad kernel: ./dgpu-rig run SUITE --filter RE --for "30 min" --repeat 20',
     });
   }
-  if (failures === runs) return 1;
-  return Math.ceil(Math.log(1 - CONFIDENCE) / Math.log(1 - failures / runs));
+  let times = 1;
+  while (chanceToPass(rate, times) > DOUBT) times++;
+  return times;
+}
+
+/** What a person wants to know before a night of it. */
+export function confidenceText(rate: FailureRate | undefined, origin: 'given' | 'recorded'): string {
+  if (rate === undefined) {
+    return 'A commit is good when it passes once: nothing is recorded of how often the bad one fails (--rate, or run --kernel-src … --repeat).';
+  }
+  const { failures, runs } = rate;
+  const seen = `${origin === 'given' ? 'As given' : 'By what is recorded'}, a bad commit fails ${String(failures)} of ${String(runs)} times.`;
+  const times = runsNeeded(rate);
+  if (times === 1) return `${seen} One is good when it passes once.`;
+  const percent = (100 * chanceToPass(rate, times)).toPrecision(2);
+  return `${seen} One is good when it passes ${String(times)} times in a row, which a bad one does with a probability of ${percent} %.`;
 }
 
 /** Fewer say little about how often something happens. */
@@ -47,7 +73,11 @@ const FEWEST_RUNS = 3;
 /** How often what is bisected failed with the bad commit, by what was recorded of that; of several tests the one that fails most often counts. */
 export function recordedRate(
   recorded: readonly RecordedRun[],
-  { commit, suites, filter }: { readonly commit: string; readonly suites: readonly string[]; readonly filter?: RegExp },
+  {
+    commit,
+    suites,
+    filter,
+  }: { readonly commit: string; readonly suites: readonly string[]; readonly filter: RegExp | undefined },
 ): FailureRate | undefined {
   const results = recorded
     .filter(({ report }) => kernelCommit(report.kernel.version)?.startsWith(commit.slice(0, 12)))

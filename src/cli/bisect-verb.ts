@@ -13,20 +13,16 @@ import { elapsed } from '../report/elapsed.ts';
 import type { FailureRate } from '../report/failure-rate.ts';
 import { History, historyFile } from '../report/history.ts';
 import { suiteFiles } from '../suite/suite-files.ts';
-import { GIT_ANSWERS, judgeCommit, recordedRate, runsNeeded, type Judgement } from './bisect-judgement.ts';
+import {
+  confidenceText,
+  GIT_ANSWERS,
+  judgeCommit,
+  recordedRate,
+  runsNeeded,
+  type Judgement,
+} from './bisect-judgement.ts';
+import { stepArguments, type BisectOptions } from './bisect-options.ts';
 import type { Session } from './session.ts';
-
-export interface BisectOptions {
-  readonly good: string;
-  readonly bad: string;
-  readonly kernelSrc?: string;
-  readonly filter?: string;
-  readonly rate?: FailureRate;
-  readonly machine?: string;
-  readonly dmaBits?: string;
-  readonly backend?: string;
-  readonly flavour?: string;
-}
 
 /** What a step has to know; it is a process of its own, started by git. */
 const stepFile = z.object({
@@ -58,23 +54,16 @@ async function search(suites: readonly string[], options: BisectOptions, session
   const { progress, signal } = session;
   const kernelSrc = options.kernelSrc ?? EDITABLE_FOLDER;
   const rate = options.rate ?? (await knownRate(kernelSrc, suites, options));
-  if (rate && !options.rate) {
-    progress.print(
-      `By what is recorded, it fails ${String(rate.failures)} of ${String(rate.runs)} times when it is bad.`,
-    );
-  }
   const runs = runsNeeded(rate);
   const tree = await openBisectTree(kernelSrc, options, signal);
   const scratch = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-bisect-'));
   const log = path.join(scratch, 'log');
   try {
     await writeFile(log, '');
-    const step = { tree: tree.folder, arguments: runArguments(suites, options), runs, log };
+    const step = { tree: tree.folder, arguments: stepArguments(suites, options), runs, log };
     const file = path.join(scratch, 'step.json');
     await writeFile(file, JSON.stringify(step));
-    progress.print(
-      `Bisecting in ${tree.folder}; a commit is good when it passes ${String(runs)} of ${String(runs)} runs.`,
-    );
+    progress.print(`Bisecting in ${tree.folder}.\n${confidenceText(rate, options.rate ? 'given' : 'recorded')}`);
     const found = await bisect(tree, [repositoryPath('dgpu-rig'), 'bisect-step', file], {
       signal,
       onLine: progress.print,
@@ -100,14 +89,13 @@ async function search(suites: readonly string[], options: BisectOptions, session
 async function knownRate(
   kernelSrc: string,
   suites: readonly string[],
-  { bad, filter }: BisectOptions,
+  { bad, filter }: Pick<BisectOptions, 'bad' | 'filter'>,
 ): Promise<FailureRate | undefined> {
   const { ok, stdout } = await tryGit(kernelSrc, ['rev-parse', '--verify', '--quiet', `${bad}^{commit}`]);
   if (!ok) return undefined;
   const history = History.open(historyFile());
   try {
-    const which = { commit: stdout.trim(), suites, ...(filter === undefined ? {} : { filter: new RegExp(filter) }) };
-    return recordedRate(history.runs(), which);
+    return recordedRate(history.runs(), { commit: stdout.trim(), suites, filter });
   } finally {
     history.close();
   }
@@ -152,21 +140,6 @@ async function runOnce(step: z.infer<typeof stepFile>, signal: AbortSignal): Pro
   signal.throwIfAborted();
   // Without one it was killed.
   return exitCode ?? -1;
-}
-
-function runArguments(suites: readonly string[], options: BisectOptions): string[] {
-  const passedOn = {
-    filter: '--filter',
-    machine: '--machine',
-    dmaBits: '--dma-bits',
-    backend: '--backend',
-    flavour: '--flavour',
-  } as const;
-  const given = Object.entries(passedOn).flatMap(([name, flag]) => {
-    const value = options[name as keyof typeof passedOn];
-    return value === undefined ? [] : [flag, value];
-  });
-  return [...suites, ...given];
 }
 
 async function readSteps(log: string): Promise<LoggedStep[]> {

@@ -1,11 +1,12 @@
 /** The command line: verbs, options, and what becomes of every error. */
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { EDITABLE_FOLDER } from '../build/editable-kernel.ts';
 import { EXIT_CODES, RigError } from '../util/rig-error.ts';
 import { applyUserDefaults } from './apply-defaults.ts';
 import { kernelBaselineVerb } from './baseline-verb.ts';
 import { benchVerb } from './bench-verb.ts';
-import { bisectStepVerb, bisectVerb, type BisectOptions } from './bisect-verb.ts';
+import { addBisectOptions, type BisectOptions } from './bisect-options.ts';
+import { bisectStepVerb, bisectVerb } from './bisect-verb.ts';
 import { buildVerb, type BuildVerbOptions } from './build-verb.ts';
 import { addDeskCommands } from './desk-commands.ts';
 import { addCompletion } from './completion.ts';
@@ -22,7 +23,6 @@ import {
   maxVmsOption,
   unpatchedOption,
   type BaselineOptions,
-  parseRate,
   type BenchOptions,
   type RunOptions,
   type TestOptions,
@@ -111,24 +111,12 @@ function addKernelVerbs(kernel: Command, session: Session, exit: SetExitCode): v
 }
 
 function addBisectCommands(root: Command, session: Session, exit: SetExitCode): void {
-  root
-    .command('bisect')
-    .description('find the commit of a kernel tree since which tests fail')
+  addBisectOptions(
+    root
+      .command('bisect')
+      .description('find the commit of a kernel tree ("kernel edit"\'s by default) since which tests fail'),
+  )
     .argument('[suite...]', 'suites to run; all of them by default')
-    .requiredOption('--good <commit>', 'one with which they pass')
-    .requiredOption('--bad <commit>', 'a later one, with which they fail')
-    .option('--kernel-src <dir>', 'the tree; what "kernel edit" lays out by default')
-    .option('--filter <regex>', 'only tests whose full name matches')
-    .addOption(
-      new Option(
-        '--rate <k/n>',
-        'how often they fail with a bad kernel: by it a commit has to pass more than once',
-      ).argParser(parseRate),
-    )
-    .option('--machine <name>', 'machine profile')
-    .option('--dma-bits <list>', 'address widths of the device')
-    .option('--backend <name>', "what the driver's objects live in")
-    .option('--flavour <name>', "what the guest's kernel watches for")
     .action(async (suites: string[], options: BisectOptions) => exit(await bisectVerb(suites, options, session)));
   root
     .command('bisect-step', { hidden: true })

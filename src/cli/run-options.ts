@@ -145,11 +145,7 @@ function addResultOptions(command: Command): Command {
 
 export function addRunOptions(command: Command): Command {
   return addResultOptions(command)
-    .addOption(
-      new Option('--backend <name>', "what the driver's objects live in")
-        .choices(BACKENDS)
-        .default(DEFAULT_SELECTION.backend),
-    )
+    .addOption(backendOption())
     .addOption(repeatOption())
     .addOption(
       new Option(
@@ -164,6 +160,12 @@ export function addRunOptions(command: Command): Command {
     )
     .addOption(new Option('--duration <time>', 'the same, for so long at most (30 min)').argParser(parseTime))
     .addOption(maxVmsOption());
+}
+
+export function backendOption(): Option {
+  return new Option('--backend <name>', "what the driver's objects live in")
+    .choices(BACKENDS)
+    .default(DEFAULT_SELECTION.backend);
 }
 
 function repeatOption(): Option {
@@ -281,7 +283,7 @@ function parseTime(text: string): number {
   throw new InvalidArgumentError('Give a duration such as 90 s, 30 min or 8 h.');
 }
 
-function parseRegex(text: string): RegExp {
+export function parseRegex(text: string): RegExp {
   try {
     return new RegExp(text);
   } catch (error) {

@@ -5,10 +5,24 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bisect, openBisectTree } from '../../../src/build/bisect-tree.ts';
 import { git } from '../../../src/build/git.ts';
-import { GIT_ANSWERS, judgeCommit, judgeExit, recordedRate, runsNeeded } from '../../../src/cli/bisect-judgement.ts';
+import {
+  chanceToPass,
+  confidenceText,
+  GIT_ANSWERS,
+  judgeCommit,
+  judgeExit,
+  recordedRate,
+  runsNeeded,
+} from '../../../src/cli/bisect-judgement.ts';
+import { stepArguments, type BisectOptions } from '../../../src/cli/bisect-options.ts';
 import type { RecordedRun } from '../../../src/report/history.ts';
 import type { TestResult } from '../../../src/report/run-report.ts';
 import { SAMPLE_REPORT } from '../report/sample-report.ts';
+
+function seededRandom(seed: number): () => number {
+  let state = seed;
+  return () => (state = (state * 16_807) % 2_147_483_647) / 2_147_483_647;
+}
 
 const NEVER = new AbortController().signal;
 
@@ -38,12 +52,64 @@ describe('a commit is judged', () => {
   test('as often as its failure rate makes necessary', () => {
     expect(runsNeeded(undefined)).toBe(1);
     expect(runsNeeded({ failures: 5, runs: 5 })).toBe(1);
-    expect(runsNeeded({ failures: 1, runs: 2 })).toBe(7);
-    expect(runsNeeded({ failures: 1, runs: 10 })).toBe(44);
-    for (const failures of [1, 3, 7, 19]) {
-      expect((1 - failures / 20) ** runsNeeded({ failures, runs: 20 })).toBeLessThan(0.01);
+    // ln 0.01 / ln 0.6 = 9.02
+    expect(runsNeeded({ failures: 400, runs: 1000 })).toBe(10);
+    for (const [failures, runs] of [
+      [1, 20],
+      [3, 20],
+      [8, 20],
+      [19, 20],
+    ] as const) {
+      const rate = { failures, runs };
+      expect(chanceToPass(rate, runsNeeded(rate))).toBeLessThanOrEqual(0.01);
+      expect(chanceToPass(rate, runsNeeded(rate) - 1)).toBeGreaterThan(0.01);
+      // A point estimate takes what was seen for the truth, and is too sure of itself.
+      expect(runsNeeded(rate)).toBeGreaterThanOrEqual(Math.ceil(Math.log(0.01) / Math.log(1 - failures / runs)));
     }
     expect(() => runsNeeded({ failures: 0, runs: 10 })).toThrow(/can't be bisected/);
+  });
+
+  test('more often where little is known of the rate, as bad kernels of unknown rates show', () => {
+    expect(runsNeeded({ failures: 2, runs: 5 })).toBeGreaterThan(1.5 * runsNeeded({ failures: 40, runs: 100 }));
+    // Of all kernels that could be met, those that fail 2 of 5 times: how many then pass as often as is asked for?
+    const random = seededRandom(7);
+    const times = runsNeeded({ failures: 2, runs: 5 });
+    let [seen, mistaken] = [0, 0];
+    for (let kernel = 0; kernel < 400_000; kernel++) {
+      const rate = random();
+      const fails = (): number => Number(random() < rate);
+      if (fails() + fails() + fails() + fails() + fails() !== 2) continue;
+      seen++;
+      mistaken += (1 - rate) ** times;
+    }
+    expect(mistaken / seen).toBeGreaterThan(0.007);
+    expect(mistaken / seen).toBeLessThan(0.011);
+  });
+
+  test('and says how sure that is', () => {
+    expect(confidenceText({ failures: 400, runs: 1000 }, 'given')).toBe(
+      'As given, a bad commit fails 400 of 1000 times. One is good when it passes 10 times in a row, which a bad one does with a probability of 0.62 %.',
+    );
+    expect(confidenceText({ failures: 3, runs: 3 }, 'recorded')).toMatch(/recorded, .* 3 of 3 .* passes once\.$/);
+    expect(confidenceText(undefined, 'recorded')).toContain('--rate');
+  });
+
+  test('whatever commit is first, by a test that fails at random', () => {
+    const random = seededRandom(11);
+    const rate = { failures: 8, runs: 20 };
+    const wrong = Array.from({ length: 2000 }, (_, trial) => {
+      const first = trial % 64;
+      let [good, bad] = [-1, 63];
+      while (bad - good > 1) {
+        const middle = Math.floor((good + bad) / 2);
+        const fails = Array.from({ length: runsNeeded(rate) }, () => random() < 0.4);
+        if (middle >= first && fails.includes(true)) bad = middle;
+        else good = middle;
+      }
+      return bad !== first;
+    }).filter(Boolean);
+    // Six steps, each wrong in less than 1 of 100 cases.
+    expect(wrong.length / 2000).toBeLessThan(0.03);
   });
 
   describe('by the rate that is recorded for the bad one', () => {
@@ -143,5 +209,26 @@ describe('a history', () => {
   test('a range that is none is refused', async () => {
     await expect(openBisectTree(origin, { good: 'HEAD', bad: 'HEAD~3' }, NEVER)).rejects.toThrow(/no ancestor/);
     await expect(openBisectTree(origin, { good: 'nowhere', bad: 'HEAD' }, NEVER)).rejects.toThrow(/no commit named/);
+  });
+});
+
+describe('each run of a step', () => {
+  const options: BisectOptions = {
+    ...{ good: 'a', bad: 'b', machine: 'tight', dmaBits: [32, 40], accel: 'tcg', keep: false, flavour: 'kasan' },
+    ...{ backend: 'shmem', maxVms: 2 },
+  };
+  test('gets what was asked for, whatever the defaults are where it starts', () => {
+    expect(stepArguments(['dma', 'swap'], options)).toEqual(
+      'dma swap --machine tight --dma-bits 32,40 --backend shmem --flavour kasan --accel tcg --max-vms 2'.split(' '),
+    );
+    const more = { ...options, filter: /a b|c/, debugInfo: true, unpatched: true, qemuSrc: '/q' };
+    expect(stepArguments([], more).slice(12)).toEqual([
+      '--filter',
+      'a b|c',
+      '--qemu-src',
+      '/q',
+      '--unpatched',
+      '--debug-info',
+    ]);
   });
 });

@@ -33,6 +33,12 @@ describe('user mistakes', { concurrent: true }, () => {
     [['run', '--shards', '2'], '--shard 1/3'],
     [['run', '--engine', 'slurm', '--shard', '1/2'], '--shards'],
     [['report', 'a', 'b'], '--merge'],
+    [['bisect', '--good', 'a'], '--bad'],
+    [['bisect', '--good', 'a', '--bad', 'b', '--filter', '('], 'regular expression'],
+    [['bisect', '--good', 'a', '--bad', 'b', '--flavour', 'nosuch'], 'lockdep'],
+    [['bisect', '--good', 'a', '--bad', 'b', '--rate', '0.4'], '3/20'],
+    [['bisect', '--good', 'a', '--bad', 'b', '--rate', '0/9'], '--repeat'],
+    [['bisect', '--good', 'a', '--bad', 'b', '--kernel-src', '/nosuch'], '--kernel-src'],
     [[], 'Usage'],
   ] as const)('%o is told what is valid', { timeout: 60_000 }, async ([args, valid]) => {
     const { exitCode, stderr } = await rig(...args);
