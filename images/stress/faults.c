@@ -28,6 +28,7 @@ static __thread struct {
 	uint64_t state;
 	unsigned int hits;
 	bool armed;
+	bool settled;		/* the draw may decide from here on */
 } self;
 
 static uint64_t next_random(void)
@@ -93,16 +94,25 @@ static bool open_self(void)
 	return true;
 }
 
+static uint64_t draw(void)
+{
+	uint64_t depth = 1ull << (next_random() >> 32) % (MAX_DEPTH_BITS + 1);
+
+	return 1 + (next_random() >> 32) % depth;
+}
+
+/*
+ * A program of few ioctls could be lucky. Its first ioctl that has so many of
+ * them is refused the first, then the second, and so on: what copies its
+ * arguments only has fewer, and all that make something allocate among them.
+ */
 void faults_arm(void)
 {
-	uint64_t depth;
-
 	if (!enabled || self.fd < 0 || (!self.fd && !open_self()) || self.hits >= MAX_HITS)
 		return;
-	if (!self.hits && next_random() >> 63)
+	if (self.settled && !self.hits && next_random() >> 63)
 		return;
-	depth = 1ull << (next_random() >> 32) % (MAX_DEPTH_BITS + 1);
-	set(1 + (next_random() >> 32) % depth);
+	set(self.settled ? draw() : self.hits + 1);
 	self.armed = true;
 }
 
@@ -118,6 +128,7 @@ bool faults_disarm(void)
 	set(0);
 	self.armed = false;
 	self.hits = hit ? self.hits + 1 : 0;
+	self.settled |= self.hits == MAX_HITS;
 	return hit;
 }
 

@@ -1,4 +1,5 @@
 /** What a kernel that has reported nothing may still have to hide: taint, a lock validator that has given up, leaks. */
+import type { KernelReportKind } from '../vm/kernel-report-kinds.ts';
 import type { Guest } from './guest.ts';
 
 /** Flags of /proc/sys/kernel/tainted, by bit, as Documentation/admin-guide/tainted-kernels.rst has them. */
@@ -27,6 +28,23 @@ const TAINTS = [
 
 /** An in-kernel test has run, which is what suites do; QEMU's firmware is what it is; and benches switch CPU features off. */
 const HARMLESS: readonly string[] = ['test module', 'firmware workaround', 'CPU out of specification'];
+
+/** What the kernel is tainted by once it has reported such a thing, after which all else about it must still be in order. */
+const LEFT_BY: Partial<Record<KernelReportKind, readonly string[]>> = {
+  warning: ['warning'],
+  'dma-debug': ['warning'],
+  'iommu-fault': [],
+  'hardware-error': [],
+  oom: [],
+  'page-allocation-failure': [],
+  'drm-error': [],
+};
+
+/** Undefined after reports of other kinds: the lock validator turns itself off, and what the culprit held is lost. */
+export function taintsLeftBy(kinds: readonly KernelReportKind[]): readonly string[] | undefined {
+  const left = kinds.map((kind) => LEFT_BY[kind]);
+  return left.includes(undefined) ? undefined : left.flatMap((names) => names ?? []);
+}
 
 export function taints(value: number): string[] {
   return TAINTS.filter((_, bit) => Math.floor(value / 2 ** bit) % 2 === 1);
@@ -72,10 +90,11 @@ function isLeak(leak: string, { allocatedBy: [allocator, caller] }: KnownLeak): 
 /** Enough to see what it is about. */
 const SHOWN_LEAKS = 10;
 
-/** What is wrong; empty is good. */
-export function healthComplaints(state: string): string[] {
+/** What is wrong, beside taints that are expected; empty is good. */
+export function healthComplaints(state: string, expected: readonly string[] = []): string[] {
   const field = (name: string): string | undefined => new RegExp(`^ *${name} *(.*)$`, 'm').exec(state)?.[1];
-  const tainted = taints(Number(field('tainted'))).filter((name) => !HARMLESS.includes(name));
+  const excused = [...HARMLESS, ...expected];
+  const tainted = taints(Number(field('tainted'))).filter((name) => !excused.includes(name));
   const leaks = unknownLeaks(state);
   return [
     ...(tainted.length > 0 ? [`the kernel is tainted: ${tainted.join(', ')}`] : []),
@@ -95,9 +114,9 @@ const ASK = 'echo tainted $(cat /proc/sys/kernel/tainted); grep -s debug_locks: 
 /** A leak is believed when a second scan still sees it: the first may have come between two moves of a pointer. */
 const SCAN = `echo scan > ${KMEMLEAK}; sleep 6; echo scan > ${KMEMLEAK}; cat ${KMEMLEAK}`;
 
-export async function examineKernel(guest: Guest): Promise<string[]> {
+export async function examineKernel(guest: Guest, expected: readonly string[] = []): Promise<string[]> {
   const ask = (await canFindLeaks(guest)) ? `${ASK}; ${SCAN}` : ASK;
-  return healthComplaints(await guest.run(ask, { deadlineMs: SCAN_DEADLINE_MS }));
+  return healthComplaints(await guest.run(ask, { deadlineMs: SCAN_DEADLINE_MS }), expected);
 }
 
 /** kmemleak_scan() (mm/kmemleak.c) looks at each page frame that a zone spans, there or not: some 10^10 on the machine `straddle`. */

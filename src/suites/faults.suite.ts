@@ -5,9 +5,9 @@
  */
 import { describe, expect, inject } from 'vitest';
 import { z } from 'zod';
-import { countFailures, prepareFailures } from '../suite/allocation-failures.ts';
+import { countFailures, failingEnvironment, prepareFailures } from '../suite/allocation-failures.ts';
 import { test } from '../suite/fixtures.ts';
-import { programReport, runProgram } from '../suite/stress-program.ts';
+import { programReport, runProgram, smokeReport } from '../suite/stress-program.ts';
 
 /** Known without a guest, which others need not boot for this. */
 const refuses = inject('rig').selection.flavour === 'failslab';
@@ -67,6 +67,36 @@ describe.skipIf(!refuses)('each allocation in turn (only --flavour failslab refu
     const said = await runProgram(guest, { name: 'nth', options, report, deadlineMs: DEADLINE_MS });
     expect(said.firstError).toMatch(/allocation \d+ refused: content$/);
     expect(said.mismatches).toBeGreaterThan(said.failed / 2);
+  });
+});
+
+/** As short as a program can be. */
+const short = { name: 'smoke', options: { bytes: 4096, 'object-size': 4096 }, report: smokeReport };
+
+describe.skipIf(!refuses)('a program of few ioctls', { concurrent: true }, () => {
+  test.override(shape);
+
+  test('has an allocation refused, whatever the seed', async ({ guest, gpu, seed, backend }) => {
+    await gpu.load({ backend });
+    for (let at = seed; at < seed + 10; at++) {
+      await prepareFailures(guest);
+      const options = { ...short.options, seed: at };
+      const said = await runProgram(guest, {
+        ...short,
+        options,
+        deadlineMs: DEADLINE_MS,
+        environment: failingEnvironment(at),
+      });
+      expect(said, said.firstError).toMatchObject({ ok: true, mismatches: 0 });
+      expect(await countFailures(guest)).toBeGreaterThan(0);
+    }
+  });
+
+  test('control: a run that had none refused is told', async ({ guest, gpu, seed, backend }) => {
+    await gpu.load({ backend });
+    await prepareFailures(guest);
+    await runProgram(guest, { ...short, options: { ...short.options, seed }, deadlineMs: DEADLINE_MS });
+    await expect(countFailures(guest)).rejects.toThrow('No allocation failed');
   });
 });
 

@@ -33,11 +33,13 @@ const SEVERITIES = {
   oom: 'bug',
   'page-allocation-failure': 'note',
   'drm-error': 'note',
+  /** A detector that has turned itself off, for want of memory: from here on, its silence means nothing. */
+  'detector-off': 'note',
 } as const;
 
 export type KernelReportKind = keyof typeof SEVERITIES;
 
-/** A bug fails the test; a note is what drivers and the allocator say when something they can live with goes wrong. */
+/** A bug fails the test; a note is what drivers, the allocator and detectors say when something they can live with goes wrong. */
 export type Severity = 'bug' | 'note';
 
 export function severityOf(kind: KernelReportKind): Severity {
@@ -105,6 +107,9 @@ const TITLES: readonly Pattern[] = [
   ['page-allocation-failure', /^\S.*: (page allocation failure: order:\d+|page allocation stall for \d+ secs)/],
   ['page-allocation-failure', /^\S.*: vmalloc error: size \d+/],
   ['drm-error', /^(\S+ \S+: )?\[drm(:[^\]]*(\[\w+\])?)?\] \*ERROR\*/],
+  ['detector-off', /^DMA-API: (debugging out of memory - disabling|cacheline tracking ENOMEM, dma-debug disabled)$/],
+  ['detector-off', /^ODEBUG: Out of memory\. ODEBUG disabled$/],
+  ['detector-off', /^kmemleak: Cannot allocate a kmemleak_object structure$/],
   ['drm-error', /^\[TTM\] (Failed|Buffer eviction failed|Illegal|Error)/],
 ];
 

@@ -31,7 +31,7 @@ const CONTINUES: Partial<Record<KernelReportKind, readonly KernelReportKind[]>> 
 };
 
 /** Said in one line, or on behalf of CPUs that print their own traces. */
-const ONE_LINE: ReadonlySet<KernelReportKind> = new Set(['drm-error', 'kmemleak', 'iommu-fault']);
+const ONE_LINE: ReadonlySet<KernelReportKind> = new Set(['drm-error', 'kmemleak', 'iommu-fault', 'detector-off']);
 const OTHERS_JOIN: ReadonlySet<KernelReportKind> = new Set([
   ...(['panic', 'rcu-stall', 'soft-lockup', 'hard-lockup', 'workqueue-lockup', 'hung-task'] as const),
 ]);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { healthComplaints, taints } from '../../../src/suite/kernel-health.ts';
+import { healthComplaints, taints, taintsLeftBy } from '../../../src/suite/kernel-health.ts';
 
 const leak = (functions: readonly string[]): string =>
   [
@@ -32,6 +32,22 @@ test('taint, a lock validator that has given up, and leaks are each told', () =>
     'the lock validator has turned itself off, and said nothing',
     `kmemleak suspects 2 leaks:\n${LEAK}${OTHER}`,
   ]);
+});
+
+test('a kernel that was made to warn may be tainted by that, and is to be healthy otherwise', () => {
+  expect(taintsLeftBy([])).toEqual([]);
+  expect(taintsLeftBy(['oom', 'warning'])).toEqual(['warning']);
+  const text = `tainted ${String(2 ** 9 + 2 ** 5)}\n debug_locks:                             0\n${LEAK}`;
+  expect(healthComplaints(text, ['warning'])).toEqual([
+    'the kernel is tainted: bad page',
+    'the lock validator has turned itself off, and said nothing',
+    `kmemleak suspects 1 leaks:\n${LEAK}`,
+  ]);
+});
+
+test('one that has crashed, or found its locks in disorder, is not asked for more', () => {
+  expect(taintsLeftBy(['oops'])).toBeUndefined();
+  expect(taintsLeftBy(['warning', 'lockdep'])).toBeUndefined();
 });
 
 test("leaks of upstream's test helpers are known by both functions, too", () => {
