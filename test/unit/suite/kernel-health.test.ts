@@ -67,3 +67,15 @@ test("upstream's own leak is known by the two functions that it takes, and by no
   expect(health(UPSTREAMS.replace('ttm_pool_mgr_init', 'edgpu_init'))).toHaveLength(1);
   expect(health(UPSTREAMS.replace('__list_lru_init', 'something_else'))).toHaveLength(1);
 });
+
+test("a file of a GEM object that a case of upstream's forgets is known, and one set of credentials with it", () => {
+  const file = leak(['alloc_empty_file', 'drm_gem_object_init', 'ttm_bo_kunit_init', 'ttm_tt_kunit_init']);
+  const upstreams = file.replace('ttm_tt_kunit_init+0x10/0x20', 'ttm_tt_kunit_init+0x10/0x20 [ttm_pool_test]');
+  const credentials = leak(['kmem_cache_alloc_noprof', 'prepare_creds', 'copy_creds', 'copy_process']);
+  expect(upstreams).not.toBe(file);
+  expect(healthComplaints(`tainted 0\n${upstreams}${credentials}`)).toEqual([]);
+  expect(healthComplaints(`tainted 0\n${file}`)).toHaveLength(1);
+  expect(healthComplaints(`tainted 0\n${upstreams}${credentials}${credentials}`)).toEqual([
+    `kmemleak suspects 1 leaks:\n${credentials}`,
+  ]);
+});
