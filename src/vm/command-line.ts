@@ -18,9 +18,9 @@ export interface BootFiles {
   readonly swapImage: string;
 }
 
-/** Where the monitor and the console go: inherited sockets for the rig, the terminal for a person replaying. */
+/** Where monitor and console go: an inherited socket and a pair of FIFOs for the rig, the terminal for a person replaying. */
 export type Channels =
-  { readonly kind: 'sockets'; readonly monitorFd: number; readonly consoleFd: number } | { readonly kind: 'terminal' };
+  { readonly kind: 'rig'; readonly monitorFd: number; readonly console: string } | { readonly kind: 'terminal' };
 
 export interface VmHardware {
   readonly profile: MachineProfile;
@@ -172,15 +172,18 @@ function monitorAndConsole(channels: Channels): string[] {
   if (channels.kind === 'terminal') return ['-serial', 'mon:stdio'];
   return [
     ...['-chardev', `socket,id=monitor,fd=${String(channels.monitorFd)}`, '-mon', 'chardev=monitor,mode=control'],
-    ...['-chardev', `socket,id=console,fd=${String(channels.consoleFd)}`, '-serial', 'chardev:console'],
+    ...['-chardev', `pipe,id=console,path=${escapeComma(channels.console)}`, '-serial', 'chardev:console'],
   ];
 }
 
-/** Warnings and up on the console: what the classifier needs, and not a boot slowed by the serial port. */
+/**
+ * Warnings and up on the console: what the classifier needs, and not a boot slowed by the serial port. No timer check, as under any
+ * hypervisor that Linux knows: on a host too busy to deliver its interrupts in time it panics.
+ */
 function kernelCommandLine({ profile, kernelArgs }: VmHardware): string {
   // The guest's init sets up compressed RAM; a swap disk it recognizes by itself.
   const zram = profile.swap?.kind === 'zram' ? [`rig.zram=${String(profile.swap.sizeMiB)}`] : [];
-  return ['console=ttyS0', 'loglevel=6', ...zram, ...profile.kernelArgs, ...kernelArgs].join(' ');
+  return ['console=ttyS0', 'loglevel=6', 'no_timer_check', ...zram, ...profile.kernelArgs, ...kernelArgs].join(' ');
 }
 
 /** QEMU's option syntax doubles a comma that is part of a value. */

@@ -17,31 +17,25 @@ export class SerialConsole {
   readonly #copies = new Set<Writable>();
   #lines: string[] = [];
   readonly #log: Writable;
-  #stream: Duplex;
+  readonly #port: Duplex;
   #partial = '';
   #logged = 0;
   #lastByteAt = performance.now();
 
-  constructor(stream: Duplex, log: Writable) {
+  constructor(port: Duplex, log: Writable) {
     this.#log = log;
-    this.#stream = stream;
-    this.attach(stream);
-  }
-
-  /** Goes on with the port of another process: of the same machine, switched on again. */
-  attach(stream: Duplex): void {
-    this.#stream = stream;
-    stream.on('data', (chunk: Buffer) => {
+    this.#port = port;
+    port.on('data', (chunk: Buffer) => {
       this.#write(chunk);
       this.#feed(chunk);
       for (const copy of this.#copies) copy.write(chunk);
     });
-    stream.on('error', () => undefined); // The process's exit is what counts.
+    port.on('error', () => undefined); // QEMU's exit is what counts.
   }
 
   /** To the guest. */
   type(text: string | Buffer): void {
-    this.#stream.write(text);
+    this.#port.write(text);
   }
 
   /** Every byte from now on, until the returned function is called. */

@@ -15,7 +15,7 @@ import { QmpClient } from './qmp.ts';
 import { SerialConsole } from './serial-console.ts';
 import { generateSshKey } from './ssh-session.ts';
 import { timeLimits } from './time-limits.ts';
-import { assemble, channel, CONSOLE, hardwareOf, MONITOR, spawnQemu } from './vm-hardware.ts';
+import { assemble, hardwareOf, monitorOf, spawnQemu } from './vm-hardware.ts';
 import { VmFolder } from './vm-folder.ts';
 import { KernelReportScanner } from './kernel-report.ts';
 import type { Template, VmSpec } from './vm-spec.ts';
@@ -134,16 +134,16 @@ async function bootAndSave(spec: VmSpec, temporary: string): Promise<z.infer<typ
   const assembled = await assemble(spec, logs, key);
   const hardware = { ...assembled, memory: { use: 'template', folder: temporary } as const };
   const limits = timeLimits(spec.accelerator, spec.software.kernel.flavour);
-  const qemu = await spawnQemu(spec.software.qemu.binary, hardware);
+  const qemu = await spawnQemu(spec.software.qemu.binary, hardware, logs);
   const over = new AbortController();
   void qemu.exited.then(({ stderr }) => over.abort(new RigError('infrastructure', `QEMU exited: ${stderr}`)));
   const bounds = (deadlineMs: number) => ({ signal: AbortSignal.any([spec.signal, over.signal]), deadlineMs });
   let qmp: QmpClient | undefined;
   try {
     const scanner = new KernelReportScanner();
-    const console = new SerialConsole(channel(qemu, CONSOLE), logs.serialLog);
+    const console = new SerialConsole(logs.consolePort, logs.serialLog);
     console.subscribe((line) => void scanner.push(line));
-    qmp = await QmpClient.open(channel(qemu, MONITOR), bounds(limits.start), logs.qmpLog);
+    qmp = await QmpClient.open(monitorOf(qemu), bounds(limits.start), logs.qmpLog);
     const [, hostKey = ''] = await console.waitFor(READY, bounds(limits.boot));
     const bug = scanner.reports.find(({ severity }) => severity === 'bug');
     if (bug) throw new RigError('kernel', `The guest's kernel reported: ${bug.title}`);

@@ -1,19 +1,25 @@
-/** What one VM leaves behind: enough to see what happened, and to boot the same VM again by hand. */
+/** What one VM has on disk: its console's FIFOs and its swap while it runs, and what it leaves: enough to see what happened, and to boot it again by hand. */
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { mkdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { execa } from 'execa';
 import { RigError } from '../util/rig-error.ts';
+import { openConsolePort, removeConsolePort } from './console-port.ts';
 import { shellQuote } from './shell-quote.ts';
+
+const CONSOLE = 'console';
 
 export class VmFolder {
   readonly path: string;
+  readonly consolePort: Duplex;
   readonly serialLog: WriteStream;
   readonly qmpLog: WriteStream;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, consolePort: Duplex) {
     this.path = folder;
+    this.consolePort = consolePort;
     this.serialLog = openLog(this.file('serial.log'));
     this.qmpLog = openLog(this.file('qmp.log'));
   }
@@ -21,9 +27,14 @@ export class VmFolder {
   /** Says "failed" on disk until the opposite is proven, whatever kills the rig in between. */
   static async create(folder: string): Promise<VmFolder> {
     await mkdir(folder, { recursive: true });
-    const created = new VmFolder(folder);
+    const created = new VmFolder(folder, await openConsolePort(path.join(folder, CONSOLE)));
     await created.writeJson('result.json', { status: 'failed', reason: 'The rig did not live to judge this VM.' });
     return created;
+  }
+
+  /** As QEMU names its end of the console's port. */
+  get consoleName(): string {
+    return this.file(CONSOLE);
   }
 
   file(name: string): string {
@@ -65,7 +76,9 @@ export class VmFolder {
 
   /** What only a running VM needs goes at once; the rest stays if `keep`. */
   async close(keep: boolean): Promise<void> {
+    this.consolePort.destroy();
     await Promise.all([this.serialLog, this.qmpLog].map((log) => finished(log.end()).catch(() => undefined)));
+    await removeConsolePort(this.consoleName);
     await rm(keep ? this.file('swap.img') : this.path, { recursive: true, force: true });
   }
 }

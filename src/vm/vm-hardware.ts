@@ -8,9 +8,6 @@ import type { SshKeyPair } from './ssh-session.ts';
 import { replayScript, type VmFolder } from './vm-folder.ts';
 import type { Template, VmSpec } from './vm-spec.ts';
 
-export const MONITOR = 0;
-export const CONSOLE = 1;
-
 export type Hardware = Omit<VmHardware, 'channels'>;
 
 /** All of a machine but what it is connected to; and its files. */
@@ -50,9 +47,9 @@ async function replayable(hardware: Hardware, { profile, software }: VmSpec, fol
   return hardware;
 }
 
-export function spawnQemu(binary: string, hardware: Hardware): Promise<QemuProcess> {
-  const channels: Channels = { kind: 'sockets', monitorFd: channelFd(MONITOR), consoleFd: channelFd(CONSOLE) };
-  return QemuProcess.spawn(binary, qemuArguments({ ...hardware, channels }), 2);
+export function spawnQemu(binary: string, hardware: Hardware, { consoleName }: VmFolder): Promise<QemuProcess> {
+  const channels: Channels = { kind: 'rig', monitorFd: channelFd(0), console: consoleName };
+  return QemuProcess.spawn(binary, qemuArguments({ ...hardware, channels }), 1);
 }
 
 /** The guest's initrd, and behind it a segment of our own with the key that this run may log in with. */
@@ -70,8 +67,7 @@ async function writeInitrd(base: string, folder: VmFolder, key: SshKeyPair): Pro
   return folder.write('initrd', Buffer.concat([image, padding, segment]), 0o600);
 }
 
-export function channel(qemu: QemuProcess, index: number): QemuProcess['channels'][number] {
-  const stream = qemu.channels[index];
-  if (!stream) throw new Error(`QEMU was spawned without channel ${String(index)}`);
-  return stream;
+export function monitorOf({ channels: [monitor] }: QemuProcess): QemuProcess['channels'][number] {
+  if (!monitor) throw new Error('QEMU was spawned without a channel for its monitor');
+  return monitor;
 }

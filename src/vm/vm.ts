@@ -29,7 +29,7 @@ import { SerialConsole } from './serial-console.ts';
 import { generateSshKey, SshSession, type CommandResult, type SshAddress, type SshKeyPair } from './ssh-session.ts';
 import { timeLimits, type TimeLimits } from './time-limits.ts';
 import { VmFolder } from './vm-folder.ts';
-import { assemble, assembleClone, channel, CONSOLE, MONITOR, spawnQemu, type Hardware } from './vm-hardware.ts';
+import { assemble, assembleClone, monitorOf, spawnQemu, type Hardware } from './vm-hardware.ts';
 import type { Template, VmSpec } from './vm-spec.ts';
 
 export type { VmSoftware, VmSpec } from './vm-spec.ts';
@@ -80,7 +80,7 @@ export class Vm {
     this.#hardware = hardware;
     this.#key = key;
     this.#process = qemu;
-    this.console = new SerialConsole(channel(qemu, CONSOLE), folder.serialLog);
+    this.console = new SerialConsole(folder.consolePort, folder.serialLog);
     this.console.subscribe((line) => this.#judgeLine(line));
     const [state, ssh] = [(): string => this.#state.kind, (): SshAddress | undefined => this.#address];
     this.#door = Door.open({ pid: qemu.pid, folder: folder.path, state, ssh, console: this.console });
@@ -94,7 +94,7 @@ export class Vm {
     const folder = await VmFolder.create(spec.folder);
     const key = generateSshKey();
     const hardware = await assemble(spec, folder, key);
-    const qemu = await spawnQemu(spec.software.qemu.binary, hardware);
+    const qemu = await spawnQemu(spec.software.qemu.binary, hardware, folder);
     const vm = new Vm(spec, folder, qemu, hardware, key);
     return vm.#started(() => vm.#comeUp());
   }
@@ -105,7 +105,7 @@ export class Vm {
     const folder = await VmFolder.create(spec.folder);
     const hardware = await assembleClone(spec, folder, template);
     const memory = { use: 'clone', folder: template.folder } as const;
-    const qemu = await spawnQemu(spec.software.qemu.binary, { ...hardware, memory });
+    const qemu = await spawnQemu(spec.software.qemu.binary, { ...hardware, memory }, folder);
     const vm = new Vm(spec, folder, qemu, hardware, template.key);
     return vm.#started(() => vm.#wakeUp(spec, template));
   }
@@ -257,7 +257,7 @@ export class Vm {
   }
 
   async #openMonitor(): Promise<void> {
-    const stream = channel(this.#process, MONITOR);
+    const stream = monitorOf(this.#process);
     this.#qmp = await QmpClient.open(stream, this.#bounds(this.limits.start), this.folder.qmpLog);
     this.#qmp.subscribe((event) => {
       // QEMU stops the guest when the host has no room for what it swaps out: it would never answer again.
@@ -295,9 +295,8 @@ export class Vm {
     this.#pastEvents = [...this.#pastEvents, ...this.#monitor().history];
     this.#qmp?.close();
     const kernelArgs = [...this.#hardware.kernelArgs, 'rig.resume'];
-    this.#process = await spawnQemu(this.#binary, { ...this.#hardware, kernelArgs });
+    this.#process = await spawnQemu(this.#binary, { ...this.#hardware, kernelArgs }, this.folder);
     void this.#process.exited.then((exit) => this.#exited(exit));
-    this.console.attach(channel(this.#process, CONSOLE));
     await this.#openMonitor();
   }
 

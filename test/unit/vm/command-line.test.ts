@@ -6,7 +6,7 @@ const BASE: Omit<VmHardware, 'profile'> = {
   accelerator: 'tcg',
   gpu: { dmaBits: 40, vramMiB: 256, apertureMiB: 128 },
   files: { kernel: '/k/bzImage', initrd: '/vm/initrd', firmware: ['/fw/rig', '/fw/debian'], swapImage: '/vm/swap.img' },
-  channels: { kind: 'sockets', monitorFd: 3, consoleFd: 4 },
+  channels: { kind: 'rig', monitorFd: 3, console: '/vm/console' },
   kernelArgs: [],
 };
 
