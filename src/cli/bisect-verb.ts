@@ -106,6 +106,7 @@ export async function bisectStepVerb(file: string, session: Session): Promise<nu
   try {
     return await judgeCheckout(file, session);
   } catch (error) {
+    if (session.signal.aborted) return GIT_ANSWERS.stop;
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     return GIT_ANSWERS.stop;
   }

@@ -1,6 +1,6 @@
 /** The guest kernel's flavours: what each adds to the configuration and to the command line, and what it costs in time. */
 
-export const FLAVOURS = ['plain', 'kasan', 'lockdep', 'kmemleak', 'failslab', 'hostfs'] as const;
+export const FLAVOURS = ['plain', 'kasan', 'lockdep', 'kmemleak', 'failslab', 'kcsan', 'hostfs'] as const;
 export type Flavour = (typeof FLAVOURS)[number];
 
 interface FlavourTraits {
@@ -24,6 +24,8 @@ const TRAITS: Readonly<Record<Flavour, FlavourTraits>> = {
   kmemleak: { slowdown: 3, bookkeeping: 0.04, kernelArgs: ['kmemleak=on'] },
   // With kmemleak, which sees what an error path forgets.
   failslab: { slowdown: 3, bookkeeping: 0.04, kernelArgs: ['kmemleak=on'] },
+  // Each access that it watches is made to wait.
+  kcsan: { slowdown: 5, bookkeeping: 0, kernelArgs: [] },
   // No detector, but the host's files: for comparisons with tools that boot from those.
   hostfs: { slowdown: 1, bookkeeping: 0, kernelArgs: [] },
 };

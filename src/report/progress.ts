@@ -20,7 +20,7 @@ interface OpenStep {
 
 type StepEnd = Extract<RigEvent, { type: 'step-end' }>;
 
-const MARKS: Readonly<Record<StepEnd['outcome'], string>> = { done: '✔', cached: '=', failed: '✘' };
+const MARKS: Readonly<Record<StepEnd['outcome'], string>> = { done: '✔', cached: '=', failed: '✘', skipped: '-' };
 
 const FRAME_MS = 200;
 /** How often a log says what still runs, so that nobody takes a long build for a hang. */

@@ -1,9 +1,11 @@
 /** Our vitest reporter: tests become steps while they run, and outcomes when they end. */
 import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node';
 import type { FailureClass } from '../util/rig-error.ts';
-import type { Emit } from '../util/rig-event.ts';
+import type { Emit, RigEvent } from '../util/rig-event.ts';
 import type { TestResult } from './run-report.ts';
 import { outcomeOf, suiteName, type TestOutcome } from './test-outcome.ts';
+
+type StepEnd = Extract<RigEvent, { type: 'step-end' }>;
 
 export class RigReporter implements Reporter {
   readonly #emit: Emit;
@@ -30,8 +32,7 @@ export class RigReporter implements Reporter {
 
   /** Tests of whole files are steps where they take long enough to watch; unit tests are not. */
   onTestCaseReady(test: TestCase): void {
-    if (isWatched(test) && test.options.mode === 'run')
-      this.#emit({ type: 'step-start', id: test.id, title: titleOf(test) });
+    if (isStep(test)) this.#emit({ type: 'step-start', id: test.id, title: titleOf(test) });
   }
 
   onTestCaseAnnotate(test: TestCase, annotation: { message: string; type: string }): void {
@@ -44,10 +45,10 @@ export class RigReporter implements Reporter {
     this.#outcomes.push(outcome);
     this.#onResult(outcome.result);
     const { durationMs, status } = outcome.result;
-    if (isWatched(test) && status !== 'skip') {
+    if (isStep(test)) {
       // The last progress ("stressing …") is of no interest once it is over.
       this.#emit({ type: 'step-progress', id: test.id, detail: '' });
-      this.#emit({ type: 'step-end', id: test.id, outcome: outcome.failure ? 'failed' : 'done', durationMs });
+      this.#emit({ type: 'step-end', id: test.id, outcome: endOf(outcome), durationMs });
     }
     if (status === 'fail' || status === 'error') this.#emit({ type: 'notice', text: failureText(test, outcome) });
   }
@@ -79,8 +80,14 @@ export class RigReporter implements Reporter {
   }
 }
 
-function isWatched(test: TestCase): boolean {
-  return ['vm', 'reliability', 'slurm', 'suites', 'benches'].includes(test.project.name);
+/** Those that are not even begun are none; those that skip themselves are. */
+function isStep(test: TestCase): boolean {
+  return test.options.mode === 'run' && ['vm', 'reliability', 'slurm', 'suites', 'benches'].includes(test.project.name);
+}
+
+function endOf({ failure, result: { status } }: TestOutcome): StepEnd['outcome'] {
+  if (failure) return 'failed';
+  return status === 'skip' ? 'skipped' : 'done';
 }
 
 function titleOf(test: TestCase): string {

@@ -131,6 +131,37 @@ describe('a CPU that never comes back', { concurrent: true }, () => {
   });
 });
 
+/** What KCSAN says of a race between two functions that it saw both of. */
+const BOTH_SIDES = [
+  /^write to 0x\w+ of 8 bytes by (task|interrupt)/,
+  /^ test_kernel_write\+/,
+  /^read to 0x\w+ of 8 bytes by (task|interrupt)/,
+  /^ test_kernel_read\+/,
+];
+
+describe('accesses that race', { concurrent: true }, () => {
+  test.override({ provokes: ['kcsan'] });
+
+  test("are told with both sides, where the kernel's own test races on purpose", async ({
+    vm,
+    guest,
+    flavour,
+    skip,
+  }) => {
+    skip(flavour !== 'kcsan', 'only the flavour kcsan sees races');
+    await guest.run('modprobe kunit filter_glob=kcsan.test_basic');
+    // It takes samples, for a second and a half; on a busy host the other CPU may stand still whenever it looks.
+    for (let round = 1; round <= 40 && vm.kernelReports.length === 0; round++) {
+      await guest.run('modprobe kcsan_test && rmmod kcsan_test');
+    }
+    expect(kindsOf(vm)).toEqual(['kcsan']);
+    for (const { title, lines } of vm.kernelReports) {
+      expect(title).toBe('BUG: KCSAN: data-race in test_kernel_read [kcsan_test] / test_kernel_write [kcsan_test]');
+      expect(BOTH_SIDES.filter((side) => !lines.some((line) => side.test(line)))).toEqual([]);
+    }
+  });
+});
+
 describe('the DMA API, misused', { concurrent: true }, () => {
   test.override({ provokes: ['dma-debug'] });
 

@@ -7,7 +7,8 @@ export type RigEvent =
   | {
       readonly type: 'step-end';
       readonly id: string;
-      readonly outcome: 'done' | 'cached' | 'failed';
+      /** Skipped: a test that found, once it ran, that it is not for this kernel. */
+      readonly outcome: 'done' | 'cached' | 'failed' | 'skipped';
       readonly durationMs: number;
     }
   | { readonly type: 'notice'; readonly text: string };
