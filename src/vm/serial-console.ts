@@ -11,6 +11,9 @@ const LARGEST_LOG = 256 * 2 ** 20;
 /** Lines that who comes later gets to see. */
 const SCREEN = 100;
 
+/** Of the guest's init, through the kernel's log: its SSH server listens, and this is its key (ed25519: 51 bytes, in base64). */
+const READY = /RIG-READY ([A-Za-z0-9+/]{68})\s*$/;
+
 export class SerialConsole {
   readonly #decoder = new StringDecoder('utf8');
   readonly #listeners = new Set<(line: string) => void>();
@@ -76,6 +79,12 @@ export class SerialConsole {
     } finally {
       stop();
     }
+  }
+
+  /** The guest's host key, as soon as its SSH server listens. */
+  async hostKey(bounds: WaitBounds): Promise<string> {
+    const [, key = ''] = await this.waitFor(READY, bounds);
+    return key;
   }
 
   /** The last complete lines, for messages to people. */

@@ -27,8 +27,6 @@ const FORMAT = '1';
 /** Each holds what its guest had written to its memory, some hundred MB. */
 const MOST_TEMPLATES = 24;
 
-const READY = /RIG-READY ([A-Za-z0-9+/]+=*)\s*$/;
-
 const file = z.object({ name: z.string(), size: z.number(), ino: z.number(), ctimeMs: z.number() });
 
 const record = z.union([
@@ -144,7 +142,7 @@ async function bootAndSave(spec: VmSpec, temporary: string): Promise<z.infer<typ
     const console = new SerialConsole(logs.consolePort, logs.serialLog);
     console.subscribe((line) => void scanner.push(line));
     qmp = await QmpClient.open(monitorOf(qemu), bounds(limits.start), logs.qmpLog);
-    const [, hostKey = ''] = await console.waitFor(READY, bounds(limits.boot));
+    const hostKey = await console.hostKey(bounds(limits.boot));
     const bug = scanner.reports.find(({ severity }) => severity === 'bug');
     if (bug) throw new RigError('kernel', `The guest's kernel reported: ${bug.title}`);
     await qmp.execute('stop', {}, bounds(limits.monitor));

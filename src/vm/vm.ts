@@ -41,8 +41,6 @@ export type VmState =
   | { readonly kind: 'gone'; readonly ladder: readonly RungTime[] }
   | { readonly kind: 'dead'; readonly failure: Error };
 
-/** Through the kernel's log, hence the time stamp; the key is base64. */
-export const READY_LINE = /^(?:\[.*\] )?RIG-READY ([A-Za-z0-9+/]+=*)\s*$/;
 const FORWARDED_PORT = /TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b/;
 const BETWEEN_REGISTERS_MS = 500;
 const END_OF_PANIC = /---\[ end Kernel panic/;
@@ -237,8 +235,7 @@ export class Vm {
   async #comeUp(): Promise<void> {
     await this.#openMonitor();
     // Not before sshd listens: a refused SYN through slirp is retried only seconds later.
-    const [, hostKey = ''] = await this.console.waitFor(READY_LINE, this.#bounds(this.limits.boot));
-    this.#hostKey = hostKey;
+    this.#hostKey = await this.console.hostKey(this.#bounds(this.limits.boot));
     await this.#connect(undefined);
   }
 
