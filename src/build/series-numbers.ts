@@ -15,7 +15,7 @@ const RANGES: readonly Range[] = [
   {
     name: 'mm/shmem',
     first: 1,
-    last: 9,
+    last: 10,
     home: 'mm/',
     allowed: [
       'mm/',
@@ -29,7 +29,7 @@ const RANGES: readonly Range[] = [
   },
   {
     name: 'drm/ttm',
-    first: 10,
+    first: 11,
     last: 39,
     home: 'drivers/gpu/drm/',
     allowed: [

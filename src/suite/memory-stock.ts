@@ -4,6 +4,8 @@ import { parseSlabinfo } from './proc-files.ts';
 
 export interface MemoryStock {
   readonly shmem: number;
+  /** Pages that reclaim doesn't look at: those of objects that are held. */
+  readonly unevictable: number;
   readonly vmalloc: number;
   /** Processes killed for want of memory, since boot. */
   readonly oomKills: number;
@@ -43,6 +45,7 @@ export async function takeStock(guest: Guest): Promise<MemoryStock> {
   const [meminfo, vmstat, slabinfo] = [await guest.meminfo(), await guest.vmstat(), await guest.read('/proc/slabinfo')];
   return {
     shmem: meminfo.get('Shmem') ?? NaN,
+    unevictable: meminfo.get('Unevictable') ?? NaN,
     vmalloc: meminfo.get('VmallocUsed') ?? NaN,
     oomKills: vmstat.get('oom_kill') ?? NaN,
     slab: parseSlabinfo(slabinfo),
@@ -68,6 +71,7 @@ export function stockComplaints(before: MemoryStock, after: MemoryStock, objects
   const caches = [...after.slab].filter(([name]) => !exempt.includes(name));
   return [
     ...growth('shmem', after.shmem - before.shmem, OTHERS_BYTES),
+    ...growth('unevictable', after.unevictable - before.unevictable, OTHERS_BYTES),
     ...growth('vmalloc', after.vmalloc - before.vmalloc, OTHERS_BYTES),
     ...growth('oom-kill', after.oomKills - before.oomKills, 0),
     ...caches.flatMap(([name, used]) =>

@@ -88,7 +88,7 @@ describe('an editable tree', () => {
     await commit('mm: one', { 'mm/shmem.c': 3 });
     await commit('drm/ttm: two', { 'drivers/gpu/drm/ttm/ttm_tt.c': 3 });
     const first = await refreshSeries(tree, patches);
-    expect(first.written).toEqual(['0001-mm-one.patch', '0010-drm-ttm-two.patch']);
+    expect(first.written).toEqual(['0001-mm-one.patch', '0011-drm-ttm-two.patch']);
     const before = await series();
     await rm(tree, { recursive: true });
     await edit();
@@ -136,16 +136,16 @@ describe('what others do to the series meanwhile', () => {
   test('stays: their new patch, with its number', async () => {
     await elsewhere(() => commit('drm/ttm: theirs', { 'drivers/gpu/drm/ttm/ttm_tt.c': 9 }));
     await commit('drm/ttm: three', { 'drivers/gpu/drm/ttm/ttm_tt.c': 15 });
-    expect((await refreshSeries(tree, patches)).written).toEqual(['0012-drm-ttm-three.patch']);
+    expect((await refreshSeries(tree, patches)).written).toEqual(['0013-drm-ttm-three.patch']);
     const all = [
       '0001-mm-one.patch',
-      '0010-drm-ttm-two.patch',
-      '0011-drm-ttm-theirs.patch',
-      '0012-drm-ttm-three.patch',
+      '0011-drm-ttm-two.patch',
+      '0012-drm-ttm-theirs.patch',
+      '0013-drm-ttm-three.patch',
     ];
     expect(Object.keys(await series())).toEqual(all);
     await git(tree, ['reset', '--quiet', '--hard', 'HEAD~1']);
-    expect((await refreshSeries(tree, patches)).removed).toEqual(['0012-drm-ttm-three.patch']);
+    expect((await refreshSeries(tree, patches)).removed).toEqual(['0013-drm-ttm-three.patch']);
   });
 
   test('stays: their change of a patch that was not changed here', async () => {
@@ -167,13 +167,13 @@ describe('what others do to the series meanwhile', () => {
     await elsewhere(() => amend('Theirs.'));
     await amend('Ours.');
     await expect(refreshSeries(tree, patches)).rejects.toThrow(/"drm\/ttm: two" was changed here, and in the series/);
-    expect((await series())['0010-drm-ttm-two.patch']).toContain('Theirs.');
+    expect((await series())['0011-drm-ttm-two.patch']).toContain('Theirs.');
   });
 
   test('is refused where it no longer fits', async () => {
     await elsewhere(() => commit('drm/ttm: theirs', { 'drivers/gpu/drm/ttm/ttm_tt.c': 3 }));
     await git(tree, ['reset', '--quiet', '--hard', 'HEAD~1']);
-    await expect(refreshSeries(tree, patches)).rejects.toThrow(/0011-drm-ttm-theirs\.patch needs what is not/);
+    await expect(refreshSeries(tree, patches)).rejects.toThrow(/0012-drm-ttm-theirs\.patch needs what is not/);
   });
 });
 
@@ -211,7 +211,7 @@ describe('refresh refuses, and leaves the series alone,', () => {
 
   test('a patch that leans on the line that hooks the driver in', async () => {
     await commit('drm: one', { 'drivers/gpu/drm/Makefile': 11 });
-    await refused(/0010-drm-one\.patch needs what is not in the series/);
+    await refused(/0011-drm-one\.patch needs what is not in the series/);
   });
 
   test('an empty series, and another branch', async () => {

@@ -3,6 +3,7 @@ import { stockComplaints, type MemoryStock } from '../../../src/suite/memory-sto
 
 const BEFORE: MemoryStock = {
   shmem: 2 ** 20,
+  unevictable: 0,
   vmalloc: 2 ** 20,
   oomKills: 0,
   slab: new Map([['kmalloc-1k', 5000]]),
@@ -17,6 +18,10 @@ describe('what was not given back', () => {
   test('nothing, and less than before, are good', () => {
     expect(after({})).toEqual([]);
     expect(after({ shmem: 0, vmalloc: 0, slab: new Map() })).toEqual([]);
+  });
+
+  test('pages that reclaim would not find, or a wrong count of them', () => {
+    expect(after({ unevictable: 2 ** 20 })).toEqual(['unevictable +1048576']);
   });
 
   test('shmem and vmalloc, beyond what shells come and go with', () => {
