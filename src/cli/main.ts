@@ -18,6 +18,7 @@ import {
   addPlanOptions,
   addRunOptions,
   addTestOptions,
+  addWatchOptions,
   debugInfoOption,
   flavourOption,
   maxVmsOption,
@@ -60,7 +61,7 @@ function program(session: Session, exit: SetExitCode): Command {
   addBenchOptions(root.command('bench').description('measure, and compare with what upstream has'))
     .argument('[bench...]', 'benches to run; all of them by default')
     .action(async (benches: string[], options: BenchOptions) => exit(await benchVerb(benches, options, session)));
-  addRunOptions(root.command('watch').description('run suites again whenever something they depend on is saved'))
+  addWatchOptions(root.command('watch').description('run suites again whenever something they depend on is saved'))
     .argument('[suite...]', 'suites to run; all of them by default')
     .action(async (suites: string[], options: RunOptions) => exit(await watchVerb(suites, options, session)));
   addBisectCommands(root, session, exit);
@@ -83,7 +84,16 @@ function program(session: Session, exit: SetExitCode): Command {
     .argument('[project...]', 'unit, device, vm, reliability, slurm, suites; all of them by default')
     .action(async (projects: string[], options: TestOptions) => exit(await testVerb(projects, options, session)));
   addCompletion(root);
+  root.commands.forEach(hintAtHelp);
   return root;
+}
+
+/** The help of most is longer than a terminal: the mistake would be out of sight. */
+function hintAtHelp(verb: Command): void {
+  const above = verb.parent?.parent ? [verb.parent.name()] : [];
+  if (verb.commands.length === 0)
+    verb.showHelpAfterError(`(${['./dgpu-rig', ...above, verb.name(), '--help'].join(' ')} says what it takes)`);
+  verb.commands.forEach(hintAtHelp);
 }
 
 function addKernelVerbs(kernel: Command, session: Session, exit: SetExitCode): void {

@@ -53,6 +53,11 @@ function startedBefore(run: RunReport, subject: RunReport): boolean {
 }
 
 async function subjectOf(files: readonly string[], { merge }: ReportOptions, history: History): Promise<Subject> {
+  if (merge === true && files.length === 0) {
+    throw new RigError('usage', '--merge is for the reports of the shards of a run, and none is named.', {
+      remedy: './dgpu-rig report --merge shard-*.json',
+    });
+  }
   if (merge === true) return { report: mergeShards(await Promise.all(files.map(readReport))), id: undefined };
   const [file, ...more] = files;
   if (more.length > 0) {

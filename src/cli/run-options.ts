@@ -1,5 +1,5 @@
 /** The options that choose what a run is about, shared by the verbs that boot VMs. */
-import { access, constants } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { QemuVariant } from '../build/qemu-build.ts';
@@ -137,16 +137,30 @@ export function debugInfoOption(): Option {
 }
 
 function addResultOptions(command: Command): Command {
-  return addReportOptions(addMachineOptions(command))
+  return addReportOptions(addSelectionOptions(command)).option(
+    '--jsonl <file>',
+    'write all that happens as it happens, one JSON object a line',
+  );
+}
+
+function addSelectionOptions(command: Command): Command {
+  return addMachineOptions(command)
     .option('--filter <regex>', 'only tests whose full name matches', parseRegex)
-    .option('--jsonl <file>', 'write all that happens as it happens, one JSON object a line')
     .addOption(new Option('--seed <n>', 'repeat a run with the seed it printed').argParser(parseCount));
 }
 
 export function addRunOptions(command: Command): Command {
-  return addResultOptions(command)
+  return addSuiteOptions(addResultOptions(command)).addOption(repeatOption());
+}
+
+/** Its verdicts are for who looks on, and not written anywhere. */
+export function addWatchOptions(command: Command): Command {
+  return addSuiteOptions(addSelectionOptions(command));
+}
+
+function addSuiteOptions(command: Command): Command {
+  return command
     .addOption(backendOption())
-    .addOption(repeatOption())
     .addOption(
       new Option(
         '--matrix <cover>',
@@ -207,7 +221,7 @@ export function addPlanOptions(command: Command): Command {
 
 export function addTestOptions(command: Command): Command {
   return addRunOptions(command).addOption(
-    new Option('--effort <n>', 'so many times as many random runs of the device tests')
+    new Option('--effort <n>', 'so many times as many random runs and kills; above 1 what takes long, too')
       .default(1)
       .argParser(parseCount),
   );
@@ -261,6 +275,12 @@ export async function checkReportFiles(files: ReportFiles): Promise<void> {
     await access(folder, constants.W_OK).catch((cause: unknown) => {
       throw new RigError('usage', `--${format} ${file}: there is no folder ${folder} to write to.`, { cause });
     });
+    const found = await stat(file).catch(() => undefined);
+    if (file === '' || found?.isDirectory() === true) {
+      throw new RigError('usage', `--${format} ${file}: that is no name of a file.`, {
+        remedy: `Give one, as in --${format} ${path.join(file === '' ? '.' : file, `report.${format}`)}`,
+      });
+    }
   }
 }
 
