@@ -151,6 +151,8 @@ async function readSteps(log: string): Promise<LoggedStep[]> {
 const WORDS: Readonly<Record<Judgement, string>> = { good: 'good', bad: 'BAD ', skip: 'skip', stop: 'stop' };
 
 function stepLine({ commit, subject, judgement, exitCodes, durationMs }: LoggedStep): string {
-  const exits = `exit ${exitCodes.join(', ')}`;
+  const times = String(exitCodes.length);
+  const last = String(exitCodes.at(-1));
+  const exits = judgement === 'good' ? `passed ${times} of ${times}` : `exit ${last} in run ${times}`;
   return `${WORDS[judgement]}  ${commit.slice(0, 12)}  ${subject}  (${exits}; ${elapsed(durationMs)})`;
 }
