@@ -1,4 +1,5 @@
 /** `dgpu-rig shell`: a shell or one command in a fresh VM, which ends with it, or in a running one; files go in before and come out after. */
+import { access } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { prepareRun } from '../suite/run-context.ts';
 import { RigError } from '../util/rig-error.ts';
@@ -32,6 +33,7 @@ export async function shellVerb(command: readonly string[], options: ShellOption
       remedy: 'As in: ./dgpu-rig shell -- edgpu-stress info',
     });
   }
+  await checkTransfers(options);
   if (vm !== undefined) return inRunningVm(vm, command, options, session);
   const { progress } = session;
   const rig = await prepareRun(runRequest(options, session));
@@ -42,6 +44,15 @@ export async function shellVerb(command: readonly string[], options: ShellOption
       throw error instanceof RigError && error.failureClass === 'usage' ? error : fresh.explain(error);
     });
   });
+}
+
+/** Before a VM is booted for it. */
+async function checkTransfers({ put }: ShellOptions): Promise<void> {
+  for (const { from } of put) {
+    await access(from).catch((cause: unknown) => {
+      throw new RigError('usage', `${from} can't be put into the guest: there is no such file.`, { cause });
+    });
+  }
 }
 
 async function inRunningVm(

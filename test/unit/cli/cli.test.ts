@@ -31,6 +31,7 @@ describe('user mistakes', { concurrent: true }, () => {
     [['nosuch'], 'doctor'],
     [['shell'], 'a command to run'],
     [['shell', '--put', 'file'], 'FROM:TO'],
+    [['shell', '--put', '/nosuch/file:/tmp', '--', 'true'], 'no such file'],
     [['console'], 'terminal'],
     [['repro', '999999999'], 'No recorded run is called 999999999'],
     [['completion', 'csh'], 'bash'],
