@@ -30,6 +30,7 @@
 #define MAX_FAULTS 65536
 #define BYSTANDER_BYTES (1024 * 1024)
 #define PAUSE_NS 1000000
+#define SLOW_NS 100000
 #define READ_SIZE (256 * 1024)
 
 struct reclaim {
@@ -319,11 +320,21 @@ static void report_counts(const struct reclaim *reclaim, const struct counts *be
 	report_close_group();
 }
 
+static uint64_t slow_faults(void)
+{
+	uint64_t slow = 0;
+
+	for (uint64_t i = 0; i < bystander.faults; i++)
+		slow += bystander.ns[i] > SLOW_NS;
+	return slow;
+}
+
 static void report_bystander(void)
 {
 	qsort(bystander.ns, bystander.faults, sizeof(*bystander.ns), by_value);
 	report_open_group("bystander");
 	report_number("faults", bystander.faults);
+	report_number("slow", slow_faults());
 	report_number("p50Ns", bystander.faults ? bystander.ns[bystander.faults / 2] : 0);
 	report_number("p99Ns", bystander.faults ? bystander.ns[bystander.faults * 99 / 100] : 0);
 	report_number("maxNs", bystander.faults ? bystander.ns[bystander.faults - 1] : 0);

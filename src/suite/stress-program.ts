@@ -34,7 +34,14 @@ export const reclaimReport = programReport.extend({
   vmstat: z.record(z.string(), z.number()),
   /** By number; each has `before_pages` and what its counters have grown by. */
   devices: z.record(z.string(), z.record(z.string(), z.number())),
-  bystander: z.object({ faults: z.number(), p50Ns: z.number(), p99Ns: z.number(), maxNs: z.number() }),
+  /** `slow` are the faults that took more than 100 µs. */
+  bystander: z.object({
+    faults: z.number(),
+    slow: z.number(),
+    p50Ns: z.number(),
+    p99Ns: z.number(),
+    maxNs: z.number(),
+  }),
 });
 
 export type ReclaimReport = z.infer<typeof reclaimReport>;
