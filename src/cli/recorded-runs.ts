@@ -28,6 +28,9 @@ export async function findRun(history: History, name: string, before: number): P
   const list = known.map(
     ({ id, startedAt, report }) => `#${String(id)} of ${startedAt.slice(0, 16)}, Linux ${report.kernel.version}`,
   );
+  if (list.length === 0 && before < Number.MAX_SAFE_INTEGER) {
+    throw new RigError('usage', 'The latest run is the first that is recorded: there is none to hold it against.');
+  }
   throw new RigError('usage', `No recorded run is called ${name}.`, {
     remedy: list.length === 0 ? 'None is recorded yet: ./dgpu-rig run' : `The latest are: ${list.join('; ')}.`,
   });

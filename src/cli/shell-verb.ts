@@ -90,29 +90,24 @@ async function work(
 /** Until the shell is left, with its exit code. */
 async function interact(ssh: SshSession, signal: AbortSignal): Promise<number> {
   const { rows, columns } = process.stdout;
-  const channel = await ssh.shell({ rows, cols: columns, term: process.env['TERM'] ?? 'vt100' });
+  const { channel, ended } = await ssh.shell({ rows, cols: columns, term: process.env['TERM'] ?? 'vt100' });
   const onResize = (height: number, width: number): void => channel.setWindow(height, width, 0, 0);
-  let code = 0;
-  channel.once('exit', (exit: number | null) => (code = exit ?? KILLED));
   await joinTerminal(channel, { onResize, signal });
-  return code;
+  return (await ended) ?? KILLED;
 }
 
 /** As ssh does it: the streams are the caller's. */
 async function runCommand(ssh: SshSession, command: string, signal: AbortSignal): Promise<number> {
-  const channel = await ssh.open(command);
+  const { channel, ended } = await ssh.open(command);
   const stderr: Readable = channel.stderr;
   channel.pipe(process.stdout, { end: false });
   stderr.pipe(process.stderr, { end: false });
   if (process.stdin.isTTY) channel.end();
   else process.stdin.pipe(channel);
-  return new Promise((resolve, reject) => {
-    let code: number | null = null;
-    channel.once('exit', (exit: number | null) => (code = exit));
-    channel.once('close', () => (signal.aborted ? reject(signal.reason as Error) : resolve(code ?? KILLED)));
-    channel.once('error', reject);
-    signal.addEventListener('abort', () => channel.close(), { once: true });
-  });
+  signal.addEventListener('abort', () => channel.close(), { once: true });
+  const code = await ended;
+  signal.throwIfAborted();
+  return code ?? KILLED;
 }
 
 /** Of a command that a signal ended there is no other. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { RigError } from '../util/rig-error.ts';
 import { shellQuote } from './shell-quote.ts';
-import type { SshSession } from './ssh-session.ts';
+import type { OpenCommand, SshSession } from './ssh-session.ts';
 
 export async function putFiles(session: SshSession, from: string, to: string, signal: AbortSignal): Promise<void> {
   await stat(from).catch((cause: unknown) => {
@@ -18,10 +18,11 @@ export async function putFiles(session: SshSession, from: string, to: string, si
     ...['set -e', `mkdir -p ${shellQuote(folder)}`, `new=$(mktemp -d ${shellQuote(`${folder}/.put-XXXXXX`)})`],
     ...[`tar -x -C "$new"`, `mv "$new"/${name} ${shellQuote(to)}`, `rmdir "$new"`],
   ].join('\n');
-  const channel = await session.open(unpack);
+  const command = await session.open(unpack);
+  const { channel } = command;
   // What nobody reads would keep it open.
   channel.resume();
-  const done = exitOf(channel, signal);
+  const done = exitOf(command, signal);
   const pack = execa('tar', ['-c', '-C', path.dirname(source), '--', path.basename(source)], {
     encoding: 'buffer',
     buffer: false,
@@ -42,9 +43,10 @@ export async function getFiles(session: SshSession, from: string, to: string, si
   try {
     const source = path.posix.normalize(from).replace(/(.)\/$/, '$1');
     const [parent, name] = [path.posix.dirname(source), path.posix.basename(source)];
-    const channel = await session.open(`tar -c -C ${shellQuote(parent)} ${shellQuote(name)}`);
+    const command = await session.open(`tar -c -C ${shellQuote(parent)} ${shellQuote(name)}`);
+    const { channel } = command;
     channel.end();
-    const done = exitOf(channel, signal);
+    const done = exitOf(command, signal);
     const unpack = await execa('tar', ['-x', '-C', fresh], { input: channel, reject: false, cancelSignal: signal });
     const { code, said } = await done;
     if (code !== 0 || unpack.exitCode !== 0) {
@@ -56,16 +58,11 @@ export async function getFiles(session: SshSession, from: string, to: string, si
   }
 }
 
-type Channel = Awaited<ReturnType<SshSession['open']>>;
-
-function exitOf(channel: Channel, signal: AbortSignal): Promise<{ code: number | null; said: string }> {
+function exitOf({ channel, ended }: OpenCommand, signal: AbortSignal): Promise<{ code: number | null; said: string }> {
   let said = '';
-  let code: number | null = null;
   channel.stderr.on('data', (text: Buffer) => (said += text.toString()));
-  channel.once('exit', (exit: number | null) => (code = exit));
   return new Promise((resolve, reject) => {
-    channel.once('error', reject);
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-    channel.once('close', () => resolve({ code, said: said.trim() }));
+    ended.then((code) => resolve({ code, said: said.trim() }), reject);
   });
 }

@@ -30,6 +30,12 @@ export interface CommandResult {
   readonly durationMs: number;
 }
 
+export interface OpenCommand {
+  readonly channel: ClientChannel;
+  /** Its exit code, once all is said; null when a signal, or the session, ended it. */
+  readonly ended: Promise<number | null>;
+}
+
 /** A key for one run: it is never written anywhere but into that run's guest. */
 export function generateSshKey(): SshKeyPair {
   for (;;) {
@@ -128,17 +134,17 @@ export class SshSession {
     if (exitCode !== 0) throw new RigError('infrastructure', `Could not write ${path} in the guest: ${stderr.trim()}`);
   }
 
-  /** A command whose streams are the caller's, and its end, too. */
-  open(command: string): Promise<ClientChannel> {
+  /** A command whose streams are the caller's. */
+  open(command: string): Promise<OpenCommand> {
     return new Promise((resolve, reject) => {
-      this.#client.exec(command, (error, channel) => (error ? reject(error) : resolve(channel)));
+      this.#client.exec(command, (error, channel) => (error ? reject(error) : resolve(watchEnd(channel))));
     });
   }
 
   /** An interactive login shell on a terminal of this size. */
-  shell(window: { rows: number; cols: number; term: string }): Promise<ClientChannel> {
+  shell(window: { rows: number; cols: number; term: string }): Promise<OpenCommand> {
     return new Promise((resolve, reject) => {
-      this.#client.shell(window, (error, channel) => (error ? reject(error) : resolve(channel)));
+      this.#client.shell(window, (error, channel) => (error ? reject(error) : resolve(watchEnd(channel))));
     });
   }
 
@@ -150,6 +156,19 @@ export class SshSession {
   #orLost<T>(promise: Promise<T>): Promise<T> {
     return Promise.race([promise, this.lost.then((reason) => Promise.reject<T>(reason))]);
   }
+}
+
+/** From the very beginning: a short command's end may be in the same packet as its start, and is not told twice. */
+function watchEnd(channel: ClientChannel): OpenCommand {
+  let code: number | null = null;
+  const ended = new Promise<number | null>((resolve, reject) => {
+    channel.once('exit', (exit: number | null) => (code = exit));
+    channel.once('close', () => resolve(code));
+    channel.once('error', reject);
+  });
+  // Whoever waits for it learns of it.
+  ended.catch(() => undefined);
+  return { channel, ended };
 }
 
 /** Far more than any program of ours says; without a bound a loop in the guest would take the host's memory. */

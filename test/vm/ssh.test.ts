@@ -28,6 +28,14 @@ test('the exit code of a command too short to be heard is heard', async () => {
   const results = await Promise.all(Array.from({ length: 8 }, () => vm.exec('true')));
   for (let i = 0; i < 30; i++) results.push(await vm.exec('true'));
   expect(results.every(({ exitCode }) => exitCode === 0)).toBe(true);
+  const codes: (number | null)[] = [];
+  for (let i = 0; i < 30; i++) {
+    const { channel, ended } = await vm.session().open('exit 3');
+    channel.resume();
+    channel.end();
+    codes.push(await ended);
+  }
+  expect(codes.filter((code) => code !== 3)).toEqual([]);
 });
 
 test('a server with another host key is not our guest, and a stranger is not let in', async () => {
