@@ -8,6 +8,7 @@ import type { Guest } from './guest.ts';
 /**
  * What a test overrides to have them counted: a kernel that knows that it is a guest doesn't queue for locks, but tries again and
  * again to take them, and no tracepoint tells (virt_spin_lock() in arch/x86/include/asm/paravirt-spinlock.h).
+ * Not for measuring times: a queue stands still while a CPU of the guest that is in it has to wait for one of the host's.
  */
 export const COUNTED_LOCKS = { kernelArgs: ['clearcpuid=hypervisor'] };
 
