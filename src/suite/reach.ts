@@ -23,6 +23,9 @@ export interface Reach {
   readonly witnesses: DmaWitnesses;
 }
 
+/** The largest that x86 has for pages of 4 KiB. */
+const HUGE_FOLIO = 2 * 2 ** 20;
+
 export type ReachComplaint = 'wrong-content' | 'not-all-resident' | 'swapped' | 'memory-above-limit';
 
 /**
@@ -30,15 +33,15 @@ export type ReachComplaint = 'wrong-content' | 'not-all-resident' | 'swapped' | 
  *
  * Not wrong is what kswapd does to a node that objects have filled. It takes one allocation that has to be from that node (a slab
  * for the stack of a kernel thread: `__GFP_THISNODE`) to wake it, whoever has filled the node and however much is free on others.
- * It then reclaims up to the high watermark (mm/vmscan.c, kswapd_shrink_node()), and asks shrinkers on the way: they let go of objects
- * of which nearly all pages stay in memory.
+ * It then reclaims up to the high watermark (mm/vmscan.c, kswapd_shrink_node()), by whole folios, the last of which may be a huge one,
+ * and asks shrinkers on the way: they let go of objects of which nearly all pages stay in memory.
  */
 export function reachComplaints(
   { report, witnesses }: Reach,
   zones: readonly Zone[],
   limitBits: number,
 ): ReachComplaint[] {
-  const keptFree = highWatermarkBytes(zones, limitBits);
+  const keptFree = mostKeptFree(zones, limitBits);
   const inMemory = report.bytesVerified - memoryBelow(report, zones, limitBits) <= keptFree;
   return only<ReachComplaint>({
     'wrong-content': !report.ok || report.checksumsVerified !== report.objects,
@@ -49,9 +52,10 @@ export function reachComplaints(
 }
 
 /** What the kernel may want to keep free of the memory within the limit. */
-function highWatermarkBytes(zones: readonly Zone[], limitBits: number): number {
+function mostKeptFree(zones: readonly Zone[], limitBits: number): number {
   const within = zones.filter(({ startAddress }) => startAddress < 2 ** limitBits);
-  return within.reduce((sum, zone) => sum + zone.highWatermarkBytes, 0);
+  const nodes = new Set(within.map(({ node }) => node)).size;
+  return within.reduce((sum, zone) => sum + zone.highWatermarkBytes, nodes * HUGE_FOLIO);
 }
 
 /** How much of the objects lies on nodes that have memory within the limit, in use by the device or not. */

@@ -13,16 +13,18 @@ const zone = (node: number, startAddress: number, size: number): Zone => ({
   highWatermarkBytes: 2 * PAGE,
 });
 const ZONES = [zone(0, 0, GIB), zone(1, 8 * GIB, GIB), zone(2, 1024 * GIB, GIB)];
+/** Of the two nodes within 40 bits: their high watermarks, and a huge folio each. */
+const KEPT_FREE = 2 * (2 + 512) * PAGE;
 
 const REPORT = {
   ok: true,
   mismatches: 0,
   objects: 2,
   resident: 2,
-  bytesVerified: 200 * PAGE,
+  bytesVerified: 4000 * PAGE,
   checksumsVerified: 2,
   othersShmem: 10 * PAGE,
-  shmemOnNode: { '0': 100 * PAGE, '1': 100 * PAGE, '2': 0 },
+  shmemOnNode: { '0': 2000 * PAGE, '1': 2000 * PAGE, '2': 0 },
 };
 const WITNESSES = { swiotlbBounces: 0, pswpout: 0, pswpin: 0, deviceFaults: 0, maxDmaAddress: 1, faultEvents: 0 };
 
@@ -34,8 +36,8 @@ describe('reach', () => {
   test.for([
     ['wrong-content', { ok: false }],
     ['wrong-content', { checksumsVerified: 1 }],
-    ['not-all-resident', { resident: 1, shmemOnNode: { '0': 100 * PAGE, '1': 95 * PAGE } }],
-    ['memory-above-limit', { shmemOnNode: { '0': 189 * PAGE, '2': 11 * PAGE } }],
+    ['not-all-resident', { resident: 1, shmemOnNode: { '0': 2000 * PAGE, '1': 2000 * PAGE - KEPT_FREE - PAGE } }],
+    ['memory-above-limit', { shmemOnNode: { '0': 3989 * PAGE, '2': 11 * PAGE } }],
   ] as const)('%s: %o', ([complaint, change]) => {
     expect(reachComplaints({ report: { ...REPORT, ...change }, witnesses: WITNESSES }, ZONES, 40)).toEqual([complaint]);
   });
@@ -43,25 +45,25 @@ describe('reach', () => {
   test('what kswapd keeps free of nodes within the limit may be swapped, and one page more is too many', () => {
     const complaints = (pswpout: number) =>
       reachComplaints({ report: REPORT, witnesses: { ...WITNESSES, pswpout } }, ZONES, 40);
-    expect(complaints(4)).toEqual([]);
-    expect(complaints(5)).toEqual(['swapped']);
+    expect(complaints(KEPT_FREE / PAGE)).toEqual([]);
+    expect(complaints(KEPT_FREE / PAGE + 1)).toEqual(['swapped']);
   });
 
   test('objects that were let go of, and of which as much is in memory, are no loss', () => {
     const letGo = (bytes: number) => ({ ...REPORT, resident: 1, shmemOnNode: { '0': bytes } });
-    expect(reachComplaints({ report: letGo(196 * PAGE), witnesses: WITNESSES }, ZONES, 40)).toEqual([]);
-    expect(reachComplaints({ report: letGo(195 * PAGE), witnesses: WITNESSES }, ZONES, 40)).toEqual([
-      'not-all-resident',
-    ]);
+    expect(reachComplaints({ report: letGo(4000 * PAGE - KEPT_FREE), witnesses: WITNESSES }, ZONES, 40)).toEqual([]);
+    expect(reachComplaints({ report: letGo(4000 * PAGE - KEPT_FREE - PAGE), witnesses: WITNESSES }, ZONES, 40)).toEqual(
+      ['not-all-resident'],
+    );
   });
 
   test('memory above depends on the limit', () => {
-    expect([32, 40, 41].map((bits) => memoryAbove(REPORT, ZONES, bits))).toEqual([100 * PAGE, 0, 0]);
+    expect([32, 40, 41].map((bits) => memoryAbove(REPORT, ZONES, bits))).toEqual([2000 * PAGE, 0, 0]);
   });
 });
 
 test("others' memory that was moved up is not ours", () => {
-  const moved = { ...REPORT, shmemOnNode: { '0': 190 * PAGE, '2': 10 * PAGE } };
+  const moved = { ...REPORT, shmemOnNode: { '0': 3990 * PAGE, '2': 10 * PAGE } };
   expect(reachComplaints({ report: moved, witnesses: WITNESSES }, ZONES, 40)).toEqual([]);
 });
 
