@@ -32,6 +32,8 @@
  *		lines with the object's offset for mmap (hex), a first page of it,
  *		pages that follow each other, "system" or "vram", and the frame
  *		number there (hex).
+ * move_peak_pages	The most pages of system memory that objects held while
+ *		one was moved; writing 0 starts anew.
  * chunk_pages	How many pages of a large object are moved or evicted at a time.
  * hold_lru_lock	Hold TTM's LRU lock for so many milliseconds.
  */
@@ -182,6 +184,7 @@ void edgpu_debugfs_init(struct drm_minor *minor)
 	edgpu_frames_init(edgpu, root);
 	debugfs_create_file("evict", 0200, root, edgpu, &edgpu_evict_fops);
 	debugfs_create_file_unsafe("hold_lru_lock", 0200, root, edgpu, &edgpu_hold_lru_fops);
+	debugfs_create_ulong("move_peak_pages", 0644, root, &edgpu->counters.move_peak_pages);
 #ifdef TTM_ALLOCATION_SHMEM_CHUNKED
 	debugfs_create_u32("chunk_pages", 0644, root, &edgpu->ttm.shmem_chunk);
 #endif

@@ -31,6 +31,8 @@ struct edgpu_counters {
 	atomic64_t from_vram;
 	/* Jobs that filled discarded pages again. */
 	atomic_long_t recreated;
+	/* The most pages that objects held while one was moved; may be set to 0. */
+	unsigned long move_peak_pages;
 };
 
 /**

@@ -71,12 +71,21 @@ static int move_end(struct edgpu_ring *ring, struct edgpu_fence *fence, int ret)
 }
 
 /* One copy from @src, or a fill with zeroes without one, and wait for it. */
+/* Moves at the same time may overwrite each other's: whoever reads it makes one. */
+static void move_note_peak(struct edgpu_device *edgpu)
+{
+	unsigned long *peak = &edgpu->counters.move_peak_pages;
+
+	WRITE_ONCE(*peak, max(READ_ONCE(*peak), edgpu_tt_pages(edgpu)));
+}
+
 static int move_run(struct edgpu_ring *ring, const struct edgpu_span *src,
 		    const struct edgpu_span *dst, u64 size)
 {
 	struct edgpu_fence *fence;
 	int ret;
 
+	move_note_peak(ring->edgpu);
 	ret = move_begin(ring, &fence);
 	if (ret)
 		return ret;

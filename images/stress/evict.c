@@ -12,9 +12,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +35,6 @@
 #define TEMPLATE_PAGES 251
 #define TEMPLATE (TEMPLATE_PAGES * PAGE)
 #define STRETCH EDGPU_MAX_CHECKSUM_LEN
-#define SAMPLE_NS 200000
 /* Moves are not interrupted more often, or none would ever end. */
 #define MOST_SIGNALS 20
 /* Engine 0 moves objects; jobs of the program's own don't get in the way of its failures. */
@@ -185,13 +182,6 @@ static bool verify(struct evict *evict)
 
 /* ---- What it takes meanwhile ---- */
 
-struct watch {
-	pthread_t thread;
-	atomic_bool end;
-	unsigned int minor;
-	uint64_t most;
-};
-
 static bool pinned_pages(unsigned int minor, uint64_t *pages)
 {
 	char path[64], line[128];
@@ -208,18 +198,38 @@ static bool pinned_pages(unsigned int minor, uint64_t *pages)
 	return found || gpu_fail("%s has no pinned_pages", path);
 }
 
-static void *watch_pages(void *arg)
+static FILE *open_number(struct evict *evict, const char *name, const char *mode)
 {
-	const struct timespec pause = { .tv_nsec = SAMPLE_NS };
-	struct watch *watch = arg;
-	uint64_t pages;
+	char path[64];
+	FILE *file;
 
-	while (!watch->end) {
-		if (pinned_pages(watch->minor, &pages) && pages > watch->most)
-			watch->most = pages;
-		nanosleep(&pause, NULL);
-	}
-	return NULL;
+	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%u/%s", evict->gpu.minor, name);
+	file = fopen(path, mode);
+	if (!file)
+		gpu_fail("open %s: %s", path, strerror(errno));
+	return file;
+}
+
+static bool set_number(struct evict *evict, const char *name, uint64_t value)
+{
+	FILE *file = open_number(evict, name, "we");
+
+	if (!file)
+		return false;
+	fprintf(file, "%" PRIu64, value);
+	return !fclose(file) || gpu_fail("write %s: %s", name, strerror(errno));
+}
+
+static bool get_number(struct evict *evict, const char *name, uint64_t *value)
+{
+	FILE *file = open_number(evict, name, "re");
+	bool found;
+
+	if (!file)
+		return false;
+	found = fscanf(file, "%" SCNu64, value) == 1;
+	fclose(file);
+	return found || gpu_fail("%s has no number", name);
 }
 
 /* ---- Moves ---- */
@@ -278,22 +288,19 @@ static bool move(struct evict *evict, uint32_t from, uint32_t to)
 
 static bool timed_move(struct evict *evict, uint32_t from, uint32_t to, uint64_t *ns)
 {
-	struct watch watch = { .minor = evict->gpu.minor };
-	uint64_t before, start;
-	bool ok;
+	uint64_t before, peak, start;
 
-	if (!pinned_pages(evict->gpu.minor, &before))
+	if (!pinned_pages(evict->gpu.minor, &before) || !set_number(evict, "move_peak_pages", 0))
 		return false;
-	if (pthread_create(&watch.thread, NULL, watch_pages, &watch))
-		return gpu_fail("pthread_create failed");
 	start = now_ns();
-	ok = move(evict, from, to);
+	if (!move(evict, from, to))
+		return false;
 	*ns = now_ns() - start;
-	watch.end = true;
-	pthread_join(watch.thread, NULL);
-	if (watch.most > before && watch.most - before > evict->peak_pages)
-		evict->peak_pages = watch.most - before;
-	return ok;
+	if (!get_number(evict, "move_peak_pages", &peak))
+		return false;
+	if (peak > before && peak - before > evict->peak_pages)
+		evict->peak_pages = peak - before;
+	return true;
 }
 
 static bool flip_bit(struct evict *evict)
@@ -395,20 +402,6 @@ static bool run_pages(struct evict *evict)
 	return read_all(evict, data) && verify(evict) && gpu_unmap(&evict->object, data);
 }
 
-static bool set_chunk(struct evict *evict)
-{
-	char path[64];
-	FILE *file;
-
-	if (!evict->chunk)
-		return true;
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%u/chunk_pages", evict->gpu.minor);
-	file = fopen(path, "we");
-	if (!file || fprintf(file, "%" PRIu64, evict->chunk) < 0 || fclose(file))
-		return gpu_fail("write %s: %s", path, strerror(errno));
-	return true;
-}
-
 static bool run(struct evict *evict)
 {
 	uint32_t placement = evict->mode == MODE_VRAM ? ANYWHERE : EDGPU_PLACEMENT_SYSTEM;
@@ -418,7 +411,8 @@ static bool run(struct evict *evict)
 	evict->sums = calloc(stretches(evict), sizeof(*evict->sums));
 	if (!evict->sums)
 		return gpu_fail("calloc: %s", strerror(errno));
-	if (!gpu_open(&evict->gpu) || !set_chunk(evict) ||
+	if (!gpu_open(&evict->gpu) ||
+	    (evict->chunk && !set_number(evict, "chunk_pages", evict->chunk)) ||
 	    !checksum_init(&evict->checksum, &evict->gpu, evict->seed) ||
 	    !gpu_create(&evict->gpu, &evict->template, TEMPLATE, EDGPU_PLACEMENT_SYSTEM, 0) ||
 	    !gpu_map(&evict->gpu, &evict->template, (void **)&evict->template_data) ||
