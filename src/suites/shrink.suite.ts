@@ -72,11 +72,12 @@ describe('nodes', { concurrent: true }, () => {
 
   /**
    * Objects worth such a share of what is free, all filled once; which share of their pages was swapped out by then. Pages that
-   * were only let go of are still there, and it costs next to nothing to get hold of them again.
+   * were only let go of are still there, and it costs next to nothing to get hold of them again. Each node that gets full has its
+   * kswapd reclaim: that swapped 0 to 5 % (of files in tmpfs 0 to 0.4 %). What does not fit is 20 %, and half of that is the bound.
    */
   test.for([
-    { share: 0.75, what: 'objects stay in memory while other nodes have room', atLeast: 0, atMost: 0.05 },
-    { share: 1.25, what: 'control: what does not fit is swapped out, and seen to be', atLeast: 0.1, atMost: 1 },
+    { share: 0.75, what: 'objects stay in memory while other nodes have room', atLeast: 0, atMost: 0.1 },
+    { share: 1.25, what: 'control: what does not fit is swapped out, and seen to be', atLeast: 0.15, atMost: 1 },
   ])('$what', async ({ share, atLeast, atMost }, { guest, gpu, backend, run, record }) => {
     await gpu.load({ backend });
     const bytes = Math.floor((reachableFreeBytes(await guest.zones(), 64) * share) / OBJECT_SIZE) * OBJECT_SIZE;
