@@ -182,23 +182,7 @@ static bool verify(struct evict *evict)
 
 /* ---- What it takes meanwhile ---- */
 
-static bool pinned_pages(unsigned int minor, uint64_t *pages)
-{
-	char path[64], line[128];
-	bool found = false;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%u/stats", minor);
-	file = fopen(path, "re");
-	if (!file)
-		return gpu_fail("open %s: %s", path, strerror(errno));
-	while (!found && fgets(line, sizeof(line), file))
-		found = sscanf(line, "pinned_pages: %" SCNu64, pages) == 1;
-	fclose(file);
-	return found || gpu_fail("%s has no pinned_pages", path);
-}
-
-static FILE *open_number(struct evict *evict, const char *name, const char *mode)
+static FILE *open_debugfs(struct evict *evict, const char *name, const char *mode)
 {
 	char path[64];
 	FILE *file;
@@ -210,9 +194,23 @@ static FILE *open_number(struct evict *evict, const char *name, const char *mode
 	return file;
 }
 
+static bool pinned_pages(struct evict *evict, uint64_t *pages)
+{
+	FILE *file = open_debugfs(evict, "stats", "re");
+	bool found = false;
+	char line[128];
+
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "pinned_pages: %" SCNu64, pages) == 1;
+	fclose(file);
+	return found || gpu_fail("stats has no pinned_pages");
+}
+
 static bool set_number(struct evict *evict, const char *name, uint64_t value)
 {
-	FILE *file = open_number(evict, name, "we");
+	FILE *file = open_debugfs(evict, name, "we");
 
 	if (!file)
 		return false;
@@ -222,7 +220,7 @@ static bool set_number(struct evict *evict, const char *name, uint64_t value)
 
 static bool get_number(struct evict *evict, const char *name, uint64_t *value)
 {
-	FILE *file = open_number(evict, name, "re");
+	FILE *file = open_debugfs(evict, name, "re");
 	bool found;
 
 	if (!file)
@@ -290,7 +288,7 @@ static bool timed_move(struct evict *evict, uint32_t from, uint32_t to, uint64_t
 {
 	uint64_t before, peak, start;
 
-	if (!pinned_pages(evict->gpu.minor, &before) || !set_number(evict, "move_peak_pages", 0))
+	if (!pinned_pages(evict, &before) || !set_number(evict, "move_peak_pages", 0))
 		return false;
 	start = now_ns();
 	if (!move(evict, from, to))
