@@ -1,4 +1,5 @@
 /** Runs first in every vitest worker that may own VMs. */
+import { afterAll } from 'vitest';
 import { dieWithParent } from '../vm/die-with-parent.ts';
 
-dieWithParent();
+afterAll(dieWithParent());

@@ -1,7 +1,16 @@
-/** A process that owns VMs must not outlive the one that told it to, nor end before it. */
-export function dieWithParent(): void {
-  // Ctrl-C reaches the whole foreground group; it is the main process that ends tests in order, and VMs with them.
-  process.on('SIGINT', () => undefined);
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/**
+ * A process that owns VMs must not outlive the one that told it to, nor end before it.
+ * Returns what lets signals end it again: vitest asks a worker that has nothing left to do by SIGTERM, too.
+ */
+export function dieWithParent(): () => void {
+  // Ctrl-C, timeout(1) and a terminal that closes reach the whole group; it is the main process that ends tests in order, and VMs with them.
+  const ignore = (): void => undefined;
+  for (const name of ENDING_SIGNALS) process.on(name, ignore);
   // The channel to a main process that was killed closes; our QEMUs then die by their PDEATHSIG.
   process.on('disconnect', () => process.exit(1));
+  return () => {
+    for (const name of ENDING_SIGNALS) process.off(name, ignore);
+  };
 }

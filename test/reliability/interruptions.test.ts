@@ -1,4 +1,4 @@
-/** Ctrl-C in every phase: the rig says so by its exit code, soon, and leaves nothing behind. */
+/** Ctrl-C in every phase, and other ways to end a run early: the rig says so by its exit code, soon, and leaves nothing behind. */
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -37,7 +37,7 @@ const PHASES: readonly Phase[] = [
 /** In order: VMs and builds down first. A busy host takes its time. */
 const SOON_MS = 30_000;
 
-describe.skipIf(NO_SANDBOX !== undefined)(`Ctrl-C${NO_SANDBOX === undefined ? '' : ` (${NO_SANDBOX})`}`, () => {
+describe.skipIf(NO_SANDBOX !== undefined)(`interrupted${NO_SANDBOX === undefined ? '' : ` (${NO_SANDBOX})`}`, () => {
   const phases = PHASES.filter(({ long }) => EFFORT > 1 || long === undefined);
 
   test.for(phases)('while $name', { timeout: 300_000 }, async ({ forget = [], began }) => {
@@ -50,15 +50,32 @@ describe.skipIf(NO_SANDBOX !== undefined)(`Ctrl-C${NO_SANDBOX === undefined ? ''
     await until(async () => run.hasEnded || (await readEvents(events)).some(began), 200_000);
     expect((await readEvents(events)).some(began), `the phase is reached: ${run.output}`).toBe(true);
     const start = performance.now();
-    run.signal('SIGINT');
+    run.signalGroup('SIGINT');
     expect(await run.ended, run.output).toEqual({ code: 130, signal: null });
     expect(performance.now() - start).toBeLessThan(SOON_MS);
+    expect(run.output).not.toContain('outside of any test');
     await sandbox.expectClean();
     for (const stage of forget) {
       // It may have ended before there was anything to build.
       const entries = await readdir(sandbox.cache(stage)).catch(() => []);
       expect(entries.filter((name) => name.startsWith('tmp-'))).toEqual([]);
     }
+  });
+
+  test.for([
+    ['by timeout(1), which tells the whole group', 'SIGTERM', 'signalGroup'],
+    ['by a service manager, which may tell the rig alone', 'SIGTERM', 'signal'],
+    ['by a terminal that is closed', 'SIGHUP', 'signalGroup'],
+  ] as const)('%s', { timeout: 300_000 }, async ([, name, send]) => {
+    const sandbox = await Sandbox.open();
+    const run = sandbox.start(...SMALL_RUN, '--jsonl', sandbox.cache('events'));
+    const inGuest = says('running smoke');
+    await until(async () => run.hasEnded || (await readEvents(sandbox.cache('events'))).some(inGuest), 200_000);
+    expect(run.hasEnded, run.output).toBe(false);
+    run[send](name);
+    expect(await run.ended, run.output).toEqual({ code: 130, signal: null });
+    expect(run.output).not.toContain('outside of any test');
+    await sandbox.expectClean();
   });
 
   test('twice ends it at once, and leaves nothing either', { timeout: 300_000 }, async () => {

@@ -99,9 +99,9 @@ export class Sandbox {
   start(...args: readonly string[]): RigRun {
     const mark = `--mount=/proc/${String(this.#holder.pid)}/ns/mnt`;
     const environment = `DGPU_RIG_CACHE=${this.#folder}/cache`;
-    const child = spawn('nsenter', [mark, '--', 'env', environment, repositoryPath('dgpu-rig'), ...args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const argv = ['--pdeathsig', 'KILL', '--', 'nsenter', mark, '--', 'env', environment, repositoryPath('dgpu-rig')];
+    // A process group of its own, as a shell gives it one.
+    const child = spawn('setpriv', [...argv, ...args], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     onTestFinished(() => void child.kill('SIGKILL'));
     return new RigRun(child);
   }
@@ -219,6 +219,11 @@ export class RigRun {
 
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name);
+  }
+
+  /** It and all that it has started in its process group, as a terminal and timeout(1) do. */
+  signalGroup(name: NodeJS.Signals): void {
+    if (this.#child.pid !== undefined && !this.hasEnded) process.kill(-this.#child.pid, name);
   }
 
   /** True as soon as it has printed this; false when it ended without. */
