@@ -32,13 +32,15 @@ import { reportVerb, type ReportOptions } from './report-verb.ts';
 import { runVerb } from './run-verb.ts';
 import { Interruption, INTERRUPTED_EXIT_CODE, openSession, type Session } from './session.ts';
 import { testVerb } from './test-verb.ts';
+import { versionText } from './version-text.ts';
 import { watchVerb } from './watch-verb.ts';
 
 type SetExitCode = (code: number) => void;
 
-function program(session: Session, exit: SetExitCode): Command {
+function program(version: string, session: Session, exit: SetExitCode): Command {
   const root = new Command('dgpu-rig')
     .description('A test rig for the memory management of discrete GPUs in the Linux kernel.')
+    .version(version, '--version', 'say which version this is')
     .exitOverride()
     .showHelpAfterError();
   applyUserDefaults(root, process.cwd());
@@ -150,7 +152,7 @@ function exitCodeOf(error: unknown): number {
 const session = openSession();
 let exitCode = 0;
 try {
-  await program(session, (code) => (exitCode = code)).parseAsync();
+  await program(await versionText(), session, (code) => (exitCode = code)).parseAsync();
 } catch (error) {
   session.progress.stop();
   exitCode = exitCodeOf(session.signal.aborted ? session.signal.reason : error);

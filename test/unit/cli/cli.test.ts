@@ -62,6 +62,12 @@ test('help is no mistake', async () => {
   expect(stdout).toContain('--kernel-src');
 });
 
+test('says which version it is, and which commit', async () => {
+  const { exitCode, stdout } = await rig('--version');
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(/^dgpu-rig \d+\.\d+\.\d+( at [0-9a-f]{40}\+?)?$/);
+});
+
 describe('completion', { concurrent: true }, () => {
   test.for([
     [['run', 'smo'], 'smoke'],
