@@ -1,5 +1,6 @@
 /** Just enough of a driver for virtio-iommu (section 5.13 of the virtio specification) to map pages for one device. */
 import { PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY, PciFunction, type QtestClient } from '../../src/vm/qtest.ts';
+import { DEVFN, type Iommu, type Mapping } from './iommu.ts';
 
 const BAR = 0xe020_0000n;
 const VENDOR_CAPABILITY = 0x09;
@@ -20,14 +21,19 @@ const USED = QUEUE + 0x2000n;
 const REQUEST = QUEUE + 0x3000n;
 const TAIL = QUEUE + 0x3800n;
 
-export interface Mapping {
-  readonly iova: bigint;
-  readonly page: bigint;
-  /** 1 read, 2 write. */
-  readonly access: 1 | 2 | 3;
-}
+/** Of the IOMMU itself. */
+const SLOT = 5;
 
-export class VirtioIommu {
+export const VIRTIO_IOMMU: Iommu = {
+  option: () => `virtio-iommu-pci,addr=${SLOT}.0`,
+  map: async ({ qtest }, mappings) => {
+    const iommu = await VirtioIommu.start(qtest, SLOT);
+    await iommu.attach(DEVFN);
+    for (const mapping of mappings) await iommu.map(mapping);
+  },
+};
+
+class VirtioIommu {
   readonly #qtest: QtestClient;
   #common = 0n;
   #notify = 0n;
