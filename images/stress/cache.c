@@ -20,6 +20,7 @@
 
 #include "bus_error.h"
 #include "checksum.h"
+#include "driver_files.h"
 #include "gpu.h"
 #include "options.h"
 #include "pattern.h"
@@ -97,7 +98,7 @@ static void print_view(FILE *file, const void *data, size_t size, uint64_t offse
 static bool snapshot(struct cache *cache, const char *stage)
 {
 	FILE *file = create(stage, "views");
-	char frames[64];
+	char frames[DRIVER_FILE_PATH_MAX];
 
 	if (!file)
 		return false;
@@ -107,7 +108,7 @@ static bool snapshot(struct cache *cache, const char *stage)
 				   cache->items[i].offset);
 	if (cache->reused)
 		print_view(file, cache->reused, total(cache), 0);
-	snprintf(frames, sizeof(frames), "/sys/kernel/debug/dri/%u/frames", cache->gpu.minor);
+	driver_file_path(&cache->gpu, "frames", frames);
 	return !fclose(file) && copy(frames, stage, "frames") &&
 	       copy(TABLES, stage, "tables") && copy(frames, stage, "frames-after");
 }
@@ -194,7 +195,7 @@ static bool hold(struct cache *cache)
 
 static bool evict(struct cache *cache)
 {
-	return swap_evict(cache->gpu.minor);
+	return driver_evict(&cache->gpu);
 }
 
 static bool swap_out(struct cache *cache)

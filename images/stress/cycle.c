@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "driver_files.h"
 #include "gpu.h"
 #include "options.h"
 #include "pattern.h"
@@ -237,7 +238,7 @@ static bool run_phase(struct cycle *cycle, enum phase phase)
 	case PHASE_FILL:
 		return fill(cycle);
 	case PHASE_EVICT:
-		return !cycle->evict || swap_evict(cycle->gpu.minor);
+		return !cycle->evict || driver_evict(&cycle->gpu);
 	case PHASE_RECLAIM:
 		return !cycle->swap || swap_reclaim(cycle->bytes);
 	case PHASE_USE:

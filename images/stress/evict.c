@@ -22,6 +22,7 @@
 
 #include "bus_error.h"
 #include "checksum.h"
+#include "driver_files.h"
 #include "faults.h"
 #include "gpu.h"
 #include "options.h"
@@ -180,56 +181,6 @@ static bool verify(struct evict *evict)
 	return true;
 }
 
-/* ---- What it takes meanwhile ---- */
-
-static FILE *open_debugfs(struct evict *evict, const char *name, const char *mode)
-{
-	char path[64];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%u/%s", evict->gpu.minor, name);
-	file = fopen(path, mode);
-	if (!file)
-		gpu_fail("open %s: %s", path, strerror(errno));
-	return file;
-}
-
-static bool pinned_pages(struct evict *evict, uint64_t *pages)
-{
-	FILE *file = open_debugfs(evict, "stats", "re");
-	bool found = false;
-	char line[128];
-
-	if (!file)
-		return false;
-	while (!found && fgets(line, sizeof(line), file))
-		found = sscanf(line, "pinned_pages: %" SCNu64, pages) == 1;
-	fclose(file);
-	return found || gpu_fail("stats has no pinned_pages");
-}
-
-static bool set_number(struct evict *evict, const char *name, uint64_t value)
-{
-	FILE *file = open_debugfs(evict, name, "we");
-
-	if (!file)
-		return false;
-	fprintf(file, "%" PRIu64, value);
-	return !fclose(file) || gpu_fail("write %s: %s", name, strerror(errno));
-}
-
-static bool get_number(struct evict *evict, const char *name, uint64_t *value)
-{
-	FILE *file = open_debugfs(evict, name, "re");
-	bool found;
-
-	if (!file)
-		return false;
-	found = fscanf(file, "%" SCNu64, value) == 1;
-	fclose(file);
-	return found || gpu_fail("%s has no number", name);
-}
-
 /* ---- Moves ---- */
 
 static void on_alarm(int signal)
@@ -288,13 +239,13 @@ static bool timed_move(struct evict *evict, uint32_t from, uint32_t to, uint64_t
 {
 	uint64_t before, peak, start;
 
-	if (!pinned_pages(evict, &before) || !set_number(evict, "move_peak_pages", 0))
+	if (!driver_stat(&evict->gpu, "pinned_pages", &before) || !driver_file_set(&evict->gpu, "move_peak_pages", 0))
 		return false;
 	start = now_ns();
 	if (!move(evict, from, to))
 		return false;
 	*ns = now_ns() - start;
-	if (!get_number(evict, "move_peak_pages", &peak))
+	if (!driver_file_get(&evict->gpu, "move_peak_pages", &peak))
 		return false;
 	if (peak > before && peak - before > evict->peak_pages)
 		evict->peak_pages = peak - before;
@@ -410,7 +361,7 @@ static bool run(struct evict *evict)
 	if (!evict->sums)
 		return gpu_fail("calloc: %s", strerror(errno));
 	if (!gpu_open(&evict->gpu) ||
-	    (evict->chunk && !set_number(evict, "chunk_pages", evict->chunk)) ||
+	    (evict->chunk && !driver_file_set(&evict->gpu, "chunk_pages", evict->chunk)) ||
 	    !checksum_init(&evict->checksum, &evict->gpu, evict->seed) ||
 	    !gpu_create(&evict->gpu, &evict->template, TEMPLATE, EDGPU_PLACEMENT_SYSTEM, 0) ||
 	    !gpu_map(&evict->gpu, &evict->template, (void **)&evict->template_data) ||

@@ -14,6 +14,7 @@
 
 #include "bus_error.h"
 #include "checksum.h"
+#include "driver_files.h"
 #include "gpu.h"
 #include "options.h"
 #include "programs.h"
@@ -174,7 +175,7 @@ static bool move(struct mmap_test *test, enum move kind)
 	case MOVE_SYSTEM:
 		return gpu_move(&test->gpu, object, EDGPU_PLACEMENT_SYSTEM);
 	case MOVE_EVICT:
-		return swap_evict(test->gpu.minor);
+		return driver_evict(&test->gpu);
 	case MOVE_RECLAIM:
 		/* No more: the writers bring back what is taken, so that it takes long. */
 		return swap_reclaim(test->options.object_size);

@@ -17,6 +17,7 @@
 
 #include "bus_error.h"
 #include "checksum.h"
+#include "driver_files.h"
 #include "faults.h"
 #include "gpu.h"
 #include "options.h"
@@ -463,29 +464,13 @@ static bool tear_down(struct nth *nth)
 
 /* ---- Looking ---- */
 
-static bool held_pages(struct nth *nth, uint64_t *pages)
-{
-	char path[64], line[128];
-	bool found = false;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%u/stats", nth->gpu.minor);
-	file = fopen(path, "re");
-	if (!file)
-		return gpu_fail("open %s: %s", path, strerror(errno));
-	while (!found && fgets(line, sizeof(line), file))
-		found = sscanf(line, "pinned_pages: %" SCNu64, pages) == 1;
-	fclose(file);
-	return found || gpu_fail("%s has no pinned_pages", path);
-}
-
 /* Objects in which a job was interested go when that is done. */
 static bool nothing_left(struct nth *nth, const struct operation *operation, uint64_t at)
 {
 	uint64_t pages = 0;
 
 	for (int tries = 0; tries < 30000; tries++) {
-		if (!held_pages(nth, &pages))
+		if (!driver_stat(&nth->gpu, "pinned_pages", &pages))
 			return false;
 		if (pages <= nth->base_pages)
 			return true;
@@ -580,7 +565,7 @@ static bool try_all(struct nth *nth, const struct operation *operation)
 
 	/* That page is there from here on, if the last operation took it away. */
 	*nth->checksum.result = 0;
-	if (!held_pages(nth, &nth->base_pages))
+	if (!driver_stat(&nth->gpu, "pinned_pages", &nth->base_pages))
 		return false;
 	if (operation->crowded)
 		nth->base_pages += nth->gpu.vram_size / PAGE;
@@ -646,16 +631,8 @@ static uint64_t refusals[OPERATIONS];
 
 static bool set_chunk(struct nth *nth)
 {
-	char path[64];
-	FILE *file;
-
-	if (!nth->options.chunk)
-		return true;
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%u/chunk_pages", nth->gpu.minor);
-	file = fopen(path, "we");
-	if (!file || fprintf(file, "%" PRIu64, nth->options.chunk) < 0 || fclose(file))
-		return gpu_fail("write %s: %s", path, strerror(errno));
-	return true;
+	return !nth->options.chunk ||
+	       driver_file_set(&nth->gpu, "chunk_pages", nth->options.chunk);
 }
 
 static bool make_syncobj(struct nth *nth, uint32_t flags, uint32_t *handle)
@@ -671,13 +648,13 @@ static bool make_syncobj(struct nth *nth, uint32_t flags, uint32_t *handle)
 
 static bool open_witnesses(struct nth *nth)
 {
-	char path[64];
+	char path[DRIVER_FILE_PATH_MAX];
 
 	/* Has it mounted, too. */
-	if (!swap_reclaim(PAGE) || !swap_evict(nth->gpu.minor))
+	if (!swap_reclaim(PAGE) || !driver_evict(&nth->gpu))
 		return false;
 	nth->reclaim = open(RECLAIM, O_WRONLY | O_CLOEXEC);
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%u/evict", nth->gpu.minor);
+	driver_file_path(&nth->gpu, "evict", path);
 	nth->evict = open(path, O_WRONLY | O_CLOEXEC);
 	if (nth->reclaim < 0 || nth->evict < 0)
 		return gpu_fail("open: %s", strerror(errno));

@@ -13,6 +13,7 @@
 
 #include "bus_error.h"
 #include "checksum.h"
+#include "driver_files.h"
 #include "gpu.h"
 #include "options.h"
 #include "pattern.h"
@@ -103,15 +104,14 @@ static bool count_pieces(struct pieces *pieces, unsigned int index)
 {
 	unsigned long long offset, first, pages, frame;
 	uint64_t wanted, covered = 0;
-	char path[64], where[16];
+	char where[16];
 	FILE *file;
 
 	if (!gpu_mmap_offset(&pieces->gpu, &pieces->large[index], &wanted))
 		return false;
-	snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%u/frames", pieces->gpu.minor);
-	file = fopen(path, "re");
+	file = driver_file_open(&pieces->gpu, "frames", "re");
 	if (!file)
-		return gpu_fail("open %s: %s", path, strerror(errno));
+		return false;
 	pieces->found[index] = 0;
 	while (fscanf(file, "%llx %llu %llu %15s %llx", &offset, &first, &pages, where,
 		      &frame) == 5) {
@@ -202,7 +202,7 @@ static bool write_large(struct pieces *pieces)
 static bool swap_large(struct pieces *pieces)
 {
 	return gpu_move(&pieces->gpu, &pieces->large[0], EDGPU_PLACEMENT_SYSTEM) &&
-	       check_large(pieces, 0, "in system memory") && swap_evict(pieces->gpu.minor) &&
+	       check_large(pieces, 0, "in system memory") && driver_evict(&pieces->gpu) &&
 	       swap_reclaim(pieces->large[0].size) &&
 	       gpu_move(&pieces->gpu, &pieces->large[0], EDGPU_PLACEMENT_VRAM) &&
 	       check_large(pieces, 0, "back from swap");

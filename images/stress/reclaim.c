@@ -4,6 +4,7 @@
  * at which cost, and what somebody notices of it who only wants a page.
  */
 #define _GNU_SOURCE
+#include "driver_files.h"
 #include "programs.h"
 
 #include <errno.h>
@@ -106,12 +107,12 @@ static bool read_file(const char *path, const char *const *names, uint64_t *valu
 
 static bool count(const struct reclaim *reclaim, struct counts *counts)
 {
-	char path[64];
+	char path[DRIVER_FILE_PATH_MAX];
 
 	if (!read_file("/proc/vmstat", vmstat_names, counts->vmstat, VMSTATS))
 		return false;
 	for (uint64_t i = 0; i < reclaim->devices; i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/dri/%u/stats", reclaim->gpu[i].minor);
+		driver_file_path(&reclaim->gpu[i], "stats", path);
 		if (!read_file(path, device_names, counts->device[i], DEVICE_STATS))
 			return false;
 	}

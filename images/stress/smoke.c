@@ -14,6 +14,7 @@
 
 #include "bus_error.h"
 #include "checksum.h"
+#include "driver_files.h"
 #include "gpu.h"
 #include "options.h"
 #include "pattern.h"
@@ -224,7 +225,7 @@ static bool evict(struct smoke *smoke)
 	struct swap_counts now;
 	uint64_t done;
 
-	if (!swap_evict(smoke->gpu.minor) || !swap_read(&now))
+	if (!driver_evict(&smoke->gpu) || !swap_read(&now))
 		return false;
 	done = (now.out - smoke->swap.out) * PAGE;
 	return done >= goal || swap_reclaim(goal - done);

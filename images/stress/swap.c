@@ -11,7 +11,6 @@
 
 #include "gpu.h"
 
-#define DEBUGFS "/sys/kernel/debug"
 #define CGROUP "/sys/fs/cgroup"
 #define RECLAIM CGROUP "/memory.reclaim"
 
@@ -46,19 +45,6 @@ static bool write_file(const char *path, const char *text)
 	close(fd);
 	errno = error;
 	return !error;
-}
-
-bool swap_evict(unsigned int drm_minor)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), DEBUGFS "/dri/%u/evict", drm_minor);
-	if (write_file(path, "1"))
-		return true;
-	/* Not mounted yet, perhaps. */
-	mount("debugfs", DEBUGFS, "debugfs", 0, NULL);
-	return write_file(path, "1") ||
-	       gpu_fail("write %s: %s (%s)", path, strerrorname_np(errno), strerror(errno));
 }
 
 static bool reclaim(uint64_t bytes, const char *whence)

@@ -12,9 +12,6 @@ struct swap_counts {
 
 bool swap_read(struct swap_counts *counts);
 
-/* Have the driver let go of all idle system memory; the pages stay in RAM. */
-bool swap_evict(unsigned int drm_minor);
-
 /* Ask the kernel to reclaim @bytes, as far as it can, by swapping. */
 bool swap_reclaim(uint64_t bytes);
 /* The same, from page cache too, as the kernel thinks fit. */

@@ -14,10 +14,10 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "driver_files.h"
 #include "exit_code.h"
 #include "gpu.h"
 #include "pattern.h"
-#include "swap.h"
 #include "xxh64.h"
 
 #define PAGE 4096
@@ -300,7 +300,7 @@ static uint64_t random_below(struct uapi *uapi, uint64_t limit)
 /* Now and then, an object changes its place, or all leave memory. */
 static bool shuffle(struct uapi *uapi, const struct object *object)
 {
-	if (!random_below(uapi, 16) && !swap_evict(uapi->gpu.minor))
+	if (!random_below(uapi, 16) && !driver_evict(&uapi->gpu))
 		return false;
 	switch (random_below(uapi, 4)) {
 	case 0:
@@ -427,7 +427,7 @@ static bool info(struct uapi *uapi)
 	if (!gpu_move(&uapi->gpu, &uapi->any, EDGPU_PLACEMENT_VRAM) ||
 	    !gpu_info(&uapi->gpu, &uapi->any, &vram) ||
 	    !gpu_move(&uapi->gpu, &uapi->any, EDGPU_PLACEMENT_SYSTEM) ||
-	    !gpu_info(&uapi->gpu, &uapi->any, &there) || !swap_evict(uapi->gpu.minor) ||
+	    !gpu_info(&uapi->gpu, &uapi->any, &there) || !driver_evict(&uapi->gpu) ||
 	    !gpu_info(&uapi->gpu, &uapi->any, &gone))
 		return false;
 
