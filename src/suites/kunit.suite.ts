@@ -15,7 +15,7 @@ const TTM = ['device', 'pool', 'resource', 'tt', 'bo', 'bo_validate'].map((name)
 
 const TTM_OF_SERIES = ['tt_shmem', 'tt_borrowed', 'sleep', 'lru', 'shrinker'].map((name) => `ttm_${name}_test`);
 
-const OF_SERIES = ['shmem_folio_ops_kunit', 'shmem_limit_kunit'];
+const OF_SERIES = ['shmem_folio_ops_kunit', 'shmem_limit_kunit', 'unevictable_kunit'];
 
 const UPSTREAM = ['drm_mm_test', 'drm_exec_test', 'drm_managed_test', 'gpu_buddy_tests', 'dmabuf_kunit'];
 

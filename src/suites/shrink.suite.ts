@@ -11,7 +11,9 @@ import { test } from '../suite/fixtures.ts';
 import type { Guest } from '../suite/guest.ts';
 import { stockComplaints, takeStock } from '../suite/memory-stock.ts';
 import { reachableFreeBytes } from '../suite/proc-files.ts';
+import type { Backend } from '../suite/rig-context.ts';
 import { reclaimReport, smokeReport, spawnReport, type SmokeReport } from '../suite/stress-program.ts';
+import { runWithWitnesses, type StressFixtures } from '../suite/witnessed-stress.ts';
 
 const MIB = 2 ** 20;
 const PAGE = 4096;
@@ -72,23 +74,39 @@ describe('nodes', { concurrent: true }, () => {
 
   /**
    * Objects worth such a share of what is free, all filled once; which share of their pages was swapped out by then. Pages that
-   * were only let go of are still there, and it costs next to nothing to get hold of them again. Each node that gets full has its
-   * kswapd reclaim: that swapped 0 to 5 % (of files in tmpfs 0 to 0.4 %). What does not fit is 20 %, and half of that is the bound.
+   * were only let go of are still there, and it costs next to nothing to get hold of them again.
    */
-  test.for([
-    { share: 0.75, what: 'objects stay in memory while other nodes have room', atLeast: 0, atMost: 0.1 },
-    { share: 1.25, what: 'control: what does not fit is swapped out, and seen to be', atLeast: 0.15, atMost: 1 },
-  ])('$what', async ({ share, atLeast, atMost }, { guest, gpu, backend, run, record }) => {
+  async function shareSwapped(share: number, fixtures: StressFixtures & { backend: Backend }): Promise<number> {
+    const { guest, gpu, backend, record } = fixtures;
     await gpu.load({ backend });
     const bytes = Math.floor((reachableFreeBytes(await guest.zones(), 64) * share) / OBJECT_SIZE) * OBJECT_SIZE;
     const options = { bytes, 'object-size': OBJECT_SIZE, reclaim: 0 };
-    const { report, witnesses } = await run('reclaim', options, reclaimReport);
+    const { report, witnesses } = await runWithWitnesses(fixtures, 'reclaim', options, reclaimReport);
     expect(report.ok, report.firstError).toBe(true);
-    const swapped = witnesses.pswpout / (bytes / PAGE);
-    record.metrics['shareSwapped'] = swapped;
+    record.metrics['shareSwapped'] = witnesses.pswpout / (bytes / PAGE);
     record.metrics['sharePopulated'] = (report.devices['0']?.['before_pages'] ?? 0) / (bytes / PAGE);
-    expect(swapped).toBeGreaterThanOrEqual(atLeast);
-    expect(swapped).toBeLessThanOrEqual(atMost);
+    return record.metrics['shareSwapped'];
+  }
+
+  /**
+   * Where a page block has to be mixed, Linux raises the watermark of the zone for a while and wakes the kswapd of its node, however
+   * much is free on others. Objects and files in tmpfs alike are swapped for that (0 to 6 % and 0 to 8 % of the pages): all that
+   * ever woke it here. Without, nothing was let go of in 4 of 4 runs; 1 % is for a slab that has to come from a full node.
+   */
+  describe('whose watermarks stay where they are', { concurrent: true }, () => {
+    test.override({ kernelArgs: ['sysctl.vm.watermark_boost_factor=0'] });
+
+    test('objects stay in memory while other nodes have room', async ({ stressFixtures, backend }) => {
+      expect(await shareSwapped(0.75, { ...stressFixtures, backend })).toBeLessThanOrEqual(0.01);
+    });
+  });
+
+  test('as Linux comes, half of what would not fit is swapped at most', async ({ stressFixtures, backend }) => {
+    expect(await shareSwapped(0.75, { ...stressFixtures, backend })).toBeLessThanOrEqual(0.1);
+  });
+
+  test('control: what does not fit is swapped out, and seen to be', async ({ stressFixtures, backend }) => {
+    expect(await shareSwapped(1.25, { ...stressFixtures, backend })).toBeGreaterThanOrEqual(0.15);
   });
 });
 
