@@ -11,16 +11,14 @@ const DEPENDS_ON_TIME = 'benchmark_';
 
 test.override({ machine: 'tiers' });
 
-/**
- * All of it upstream's: test_hmm, migrate_device.c and rmap.c, which the series leaves as they are. migrate_folio_unmap() holds the
- * anon_vma until the migration entries are gone, for nothing else keeps it; migrate_device_range() does not.
+/*
+ * Under KASAN, at a host load of 40, rmap_walk_anon() once met an anon_vma that was gone: when test_hmm, closed, evicted pages
+ * (userfaultfd_read failed in that run, too). Since then it ran without a report, with the series, without it, and without it on a
+ * single CPU of the host's. All of the stack is upstream's: migrate_folio_unmap() holds the anon_vma until the migration entries are
+ * gone, for nothing else keeps it; migrate_device_range() does not. Whether it takes the series was not to be seen; should the
+ * report come again, `--unpatched` is what to compare with.
  */
-const USE_AFTER_FREE =
-  'test_hmm, closed, evicts pages of a process whose anon_vma is gone, as KASAN finds in rmap_walk_anon()';
-
-test('hmm-tests', async ({ guest, unpatched, flavour, record, annotate, skip }) => {
-  // Without the series it runs, and shows that.
-  skip(flavour === 'kasan' && !unpatched, USE_AFTER_FREE);
+test('hmm-tests', async ({ guest, unpatched, record, annotate }) => {
   await annotate('running hmm-tests', 'step');
   await guest.run('modprobe test_hmm');
   const { stdout, stderr } = await guest.exec('hmm-tests', { deadlineMs: DEADLINE_MS });
