@@ -42,6 +42,7 @@ const RANGES: readonly Range[] = [
       'MAINTAINERS',
     ],
   },
+  { name: 'x86', first: 40, last: 49, home: 'arch/x86/', allowed: ['arch/x86/'] },
 ];
 
 /** The driver is kept as source, not as a patch. */

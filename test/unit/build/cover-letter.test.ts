@@ -10,7 +10,7 @@ const letter = await readFile(repositoryPath('guest-kernel/cover-letter.txt'), '
 const subjects = (await readSeries(PATCH_FOLDER)).map(({ text }) => /^Subject: \[PATCH\] (.*)/m.exec(text)?.[1] ?? '');
 
 /** As in `drm/ttm, sleep (26 to 30):`. */
-const parts = [...letter.matchAll(/^([a-z]+\/[a-z]+)[^\n(]*\((\d+)(?: to (\d+))?\):/gm)].map(
+const parts = [...letter.matchAll(/^([a-z\d]+\/[a-z]+)[^\n(]*\((\d+)(?: to (\d+))?\):/gm)].map(
   ([, area = '', first, last = first]) => ({ area, first: Number(first), last: Number(last) }),
 );
 
