@@ -239,7 +239,8 @@ static bool timed_move(struct evict *evict, uint32_t from, uint32_t to, uint64_t
 {
 	uint64_t before, peak, start;
 
-	if (!driver_stat(&evict->gpu, "pinned_pages", &before) || !driver_file_set(&evict->gpu, "move_peak_pages", 0))
+	if (!driver_stat(&evict->gpu, "pinned_pages", &before) ||
+	    !driver_file_set(&evict->gpu, "move_peak_pages", 0))
 		return false;
 	start = now_ns();
 	if (!move(evict, from, to))

@@ -47,7 +47,7 @@ export class OpenVitest {
     signal.throwIfAborted();
     // Half a second to load: only for those who run tests.
     const { createVitest } = await import('vitest/node');
-    const reporter = new RigReporter(progress.emit, signal, onResult);
+    const reporter = new RigReporter(progress.emit, onResult);
     const ours = INTERRUPTS.map((name) => process.listeners(name));
     const vitest = await createVitest('test', {
       config: false,

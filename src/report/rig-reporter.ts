@@ -9,13 +9,11 @@ type StepEnd = Extract<RigEvent, { type: 'step-end' }>;
 
 export class RigReporter implements Reporter {
   readonly #emit: Emit;
-  readonly #signal: AbortSignal;
   readonly #onResult: (result: TestResult) => void;
   #outcomes: TestOutcome[] = [];
 
-  constructor(emit: Emit, signal: AbortSignal, onResult: (result: TestResult) => void = () => undefined) {
+  constructor(emit: Emit, onResult: (result: TestResult) => void = () => undefined) {
     this.#emit = emit;
-    this.#signal = signal;
     this.#onResult = onResult;
   }
 
@@ -61,8 +59,6 @@ export class RigReporter implements Reporter {
   }
 
   onTestRunEnd(_modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
-    // Who interrupts us may have told the workers as well.
-    if (this.#signal.aborted) return;
     for (const error of unhandled) this.#addOutside('outside of any test', error);
   }
 
