@@ -1,38 +1,56 @@
 // The import order of the orchestrator: a layer may import itself and the layers before it, types included.
-const LAYERS = ['util', 'config', 'build', 'vm', 'suite', 'report', 'cli'];
+const LAYERS = [
+  ['util'],
+  ['config'],
+  ['cache'],
+  ['builds'],
+  ['vm'],
+  ['device', 'series'],
+  ['plan'],
+  ['report', 'testbed'],
+  ['cli'],
+];
 
-const above = (layer) => LAYERS.slice(LAYERS.indexOf(layer) + 1);
+const FOLDERS = LAYERS.flat();
+/** What a folder may not import: the layers after its own, and its neighbours in its own. */
+const above = (folder) => {
+  const own = LAYERS.findIndex((layer) => layer.includes(folder));
+  return LAYERS.slice(own)
+    .flat()
+    .filter((other) => other !== folder);
+};
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
   forbidden: [
-    ...LAYERS.filter((layer) => above(layer).length > 0).map((layer) => ({
-      name: `${layer}-imports-upward`,
+    ...FOLDERS.map((folder) => ({
+      name: `${folder}-imports-upward`,
       severity: 'error',
-      from: { path: `^src/${layer}/` },
-      to: { path: `^src/(${[...above(layer), 'suites', 'benches'].join('|')})/` },
+      from: { path: `^src/${folder}/` },
+      to: { path: `^src/(${[...above(folder), 'suites', 'benches'].join('|')})/` },
     })),
     {
       name: 'suites-see-only-fixtures',
       comment: 'A suite is written against the fixtures, as a user would write it.',
       severity: 'error',
       from: { path: '^src/suites/' },
-      to: { path: '^src/', pathNot: '^src/(suites|suite|util)/' },
+      to: { path: '^src/', pathNot: '^src/(suites|testbed|plan|config|util)/' },
     },
     {
       name: 'benches-see-fixtures-and-machines',
-      comment: 'As a suite; one without a guest drives QEMU by what the device tests drive it by.',
+      comment: 'As a suite; one without a guest drives QEMU as the tests of the device do.',
       severity: 'error',
       from: { path: '^src/benches/' },
-      to: { path: '^(src|test)/', pathNot: '^(src/(benches|suite|vm|util)|test/device)/' },
+      to: { path: '^src/', pathNot: '^src/(benches|testbed|plan|device|vm|config|util)/' },
     },
     {
       name: 'product-imports-tests',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/benches/' },
+      from: { path: '^src/' },
       to: { path: '^test/' },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-folder-cycles', scope: 'folder', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'no-orphans',
       severity: 'error',
@@ -43,7 +61,7 @@ export default {
     {
       name: 'no-dev-dependency-in-product',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(suites|benches|suite|report|cli)/' },
+      from: { path: '^src/' },
       to: { dependencyTypes: ['npm-dev'], pathNot: 'node_modules/@types/' },
     },
   ],

@@ -141,7 +141,7 @@ static bool create_buffer(struct display *display)
 	return true;
 }
 
-/* The same in src/suite/display.ts. */
+/* The same in src/testbed/device/display.ts. */
 static uint32_t pixel(uint32_t seed, uint32_t x, uint32_t y)
 {
 	uint32_t value = (seed ^ (y << 16 | x)) * 2654435761u;

@@ -4,9 +4,9 @@
  * that virtme-ng boots from.
  */
 import { describe } from 'vitest';
-import { openStarters, type Starter } from '../suite/boot-times.ts';
-import { test } from '../suite/fixtures.ts';
-import { inTurn, measurements } from '../suite/in-turn.ts';
+import { openStarters, type Starter } from '../testbed/bench/boot-times.ts';
+import { test } from '../testbed/fixtures.ts';
+import { inTurn, measurements } from '../testbed/bench/in-turn.ts';
 
 /** The time until the last of so many is there. */
 async function timeTogether(start: Starter, count: number, name: string): Promise<number> {

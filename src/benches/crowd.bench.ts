@@ -3,11 +3,11 @@
  * that it takes some care; the same guest, the same load. What upstream has is `legacy` and `backup`.
  */
 import { describe } from 'vitest';
-import { casualties, runCrowd, type Crowd } from '../suite/crowd.ts';
-import { test } from '../suite/fixtures.ts';
-import type { Guest } from '../suite/guest.ts';
-import { inTurn, measurements } from '../suite/in-turn.ts';
-import { BACKENDS } from '../suite/rig-context.ts';
+import { casualties, runCrowd, type Crowd } from '../testbed/witnesses/crowd.ts';
+import { test } from '../testbed/fixtures.ts';
+import type { Guest } from '../testbed/guest/guest.ts';
+import { inTurn, measurements } from '../testbed/bench/in-turn.ts';
+import { BACKENDS } from '../config/combination.ts';
 
 const MIB = 2 ** 20;
 /** Beyond all memory and swap, for the kernel to kill it. */

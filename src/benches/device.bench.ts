@@ -2,10 +2,10 @@
  * How fast the device moves bytes, against the host's own memcpy() in the same run: it must not be the device that a figure is
  * about. And what a guest pays for reading a register.
  */
-import { FLAG, OP, type Command } from '../../test/device/edgpu-command.ts';
-import { DATA, EdgpuMachine, RAM } from '../../test/device/edgpu-machine.ts';
-import { test } from '../suite/fixtures.ts';
-import { mmioReport, runProgram } from '../suite/stress-program.ts';
+import { FLAG, OP, type Command } from '../device/edgpu-command.ts';
+import { DATA, EdgpuMachine, RAM } from '../device/edgpu-machine.ts';
+import { test } from '../testbed/fixtures.ts';
+import { mmioReport, runProgram } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 const LENGTH = 32 * MIB;

@@ -5,12 +5,12 @@
  * Instructions and string instructions: see swap.bench.ts.
  */
 import { describe } from 'vitest';
-import { test } from '../suite/fixtures.ts';
-import type { Guest } from '../suite/guest.ts';
-import { inTurn, measurements } from '../suite/in-turn.ts';
-import { reachableFreeBytes, unreachableFreeBytes } from '../suite/proc-files.ts';
-import { BACKENDS } from '../suite/rig-context.ts';
-import { cycleReport, type CycleReport } from '../suite/stress-program.ts';
+import { test } from '../testbed/fixtures.ts';
+import type { Guest } from '../testbed/guest/guest.ts';
+import { inTurn, measurements } from '../testbed/bench/in-turn.ts';
+import { reachableFreeBytes, unreachableFreeBytes } from '../testbed/guest/proc-files.ts';
+import { BACKENDS } from '../config/combination.ts';
+import { cycleReport, type CycleReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 const PAGE = 4096;

@@ -4,12 +4,13 @@
  * and of a few huge ones, cached and write-combined; without what it takes to swap them, which is the same for all (bench swap has it).
  */
 import { describe } from 'vitest';
-import { COUNTED_GUEST } from '../suite/counted-guest.ts';
-import { allocationsPerPage, costPerPage, extraMiB, PAGE } from '../suite/cycle-figures.ts';
-import { test } from '../suite/fixtures.ts';
-import { inTurn, measurements } from '../suite/in-turn.ts';
-import { BACKENDS, type Measurement } from '../suite/rig-context.ts';
-import { cycleReport, type CycleReport } from '../suite/stress-program.ts';
+import { COUNTED_GUEST } from '../testbed/bench/counted-guest.ts';
+import { allocationsPerPage, costPerPage, extraMiB, PAGE } from '../testbed/bench/cycle-figures.ts';
+import { test } from '../testbed/fixtures.ts';
+import { inTurn, measurements } from '../testbed/bench/in-turn.ts';
+import type { Measurement } from '../plan/rig-context.ts';
+import { BACKENDS } from '../config/combination.ts';
+import { cycleReport, type CycleReport } from '../testbed/programs/stress-program.ts';
 
 const KIB = 2 ** 10;
 const MIB = 2 ** 20;

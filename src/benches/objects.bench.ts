@@ -4,10 +4,10 @@
  * Instructions and string instructions: see swap.bench.ts.
  */
 import { describe } from 'vitest';
-import { test } from '../suite/fixtures.ts';
-import { inTurn, measurements } from '../suite/in-turn.ts';
-import { BACKENDS } from '../suite/rig-context.ts';
-import { objectsReport } from '../suite/stress-program.ts';
+import { test } from '../testbed/fixtures.ts';
+import { inTurn, measurements } from '../testbed/bench/in-turn.ts';
+import { BACKENDS } from '../config/combination.ts';
+import { objectsReport } from '../testbed/programs/stress-program.ts';
 
 const many = { count: 50_000, 'object-size': 4096 };
 

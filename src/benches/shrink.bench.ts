@@ -7,15 +7,16 @@
  * are measured on four that really run at once, and wall-clock figures are only as good as the host is quiet.
  */
 import { describe } from 'vitest';
-import { COUNTED_LOCKS, countWaits, startCounting } from '../suite/contention.ts';
-import { COUNTED_GUEST } from '../suite/counted-guest.ts';
-import { test } from '../suite/fixtures.ts';
-import type { Guest } from '../suite/guest.ts';
-import { POLICIES, WALKS, type DriverOptions, type Policy, type Walk } from '../suite/gpu.ts';
-import { inTurn, measurements } from '../suite/in-turn.ts';
-import { reachableFreeBytes } from '../suite/proc-files.ts';
-import { BACKENDS, type Measurement } from '../suite/rig-context.ts';
-import { reclaimReport, type ReclaimReport } from '../suite/stress-program.ts';
+import { COUNTED_LOCKS, countWaits, startCounting } from '../testbed/witnesses/contention.ts';
+import { COUNTED_GUEST } from '../testbed/bench/counted-guest.ts';
+import { test } from '../testbed/fixtures.ts';
+import type { Guest } from '../testbed/guest/guest.ts';
+import { POLICIES, WALKS, type DriverOptions, type Policy, type Walk } from '../testbed/device/gpu.ts';
+import { inTurn, measurements } from '../testbed/bench/in-turn.ts';
+import { reachableFreeBytes } from '../testbed/guest/proc-files.ts';
+import type { Measurement } from '../plan/rig-context.ts';
+import { BACKENDS } from '../config/combination.ts';
+import { reclaimReport, type ReclaimReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 const PAGE = 4096;

@@ -3,12 +3,19 @@
  * that are copied there, as `backup` (what xe does) and `legacy` (what TTM does for other drivers) do.
  */
 import { describe } from 'vitest';
-import { COUNTED_GUEST } from '../suite/counted-guest.ts';
-import { allocationsPerPage, costPerPage, extraMiB, msPerGiB, PAGE, type Phase } from '../suite/cycle-figures.ts';
-import { test } from '../suite/fixtures.ts';
-import { inTurn, measurements } from '../suite/in-turn.ts';
-import { BACKENDS } from '../suite/rig-context.ts';
-import { cycleReport, type CycleReport } from '../suite/stress-program.ts';
+import { COUNTED_GUEST } from '../testbed/bench/counted-guest.ts';
+import {
+  allocationsPerPage,
+  costPerPage,
+  extraMiB,
+  msPerGiB,
+  PAGE,
+  type Phase,
+} from '../testbed/bench/cycle-figures.ts';
+import { test } from '../testbed/fixtures.ts';
+import { inTurn, measurements } from '../testbed/bench/in-turn.ts';
+import { BACKENDS } from '../config/combination.ts';
+import { cycleReport, type CycleReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 /** Little enough for those that can only be told to stay below 4 GiB. */

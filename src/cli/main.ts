@@ -1,17 +1,17 @@
 /** The command line: verbs, options, and what becomes of every error. */
 import { Command, CommanderError } from 'commander';
-import { EDITABLE_FOLDER } from '../build/editable-kernel.ts';
+import { EDITABLE_FOLDER } from '../series/editable-kernel.ts';
 import { EXIT_CODES, RigError } from '../util/rig-error.ts';
-import { applyUserDefaults } from './apply-defaults.ts';
-import { kernelBaselineVerb } from './baseline-verb.ts';
-import { benchVerb } from './bench-verb.ts';
-import { addBisectOptions, type BisectOptions } from './bisect-options.ts';
-import { bisectStepVerb, bisectVerb } from './bisect-verb.ts';
-import { buildVerb, type BuildVerbOptions } from './build-verb.ts';
-import { addDeskCommands } from './desk-commands.ts';
-import { addCompletion } from './completion.ts';
-import { doctorVerb } from './doctor-verb.ts';
-import { kernelCheckVerb, kernelEditVerb, kernelRefreshVerb } from './kernel-verb.ts';
+import { applyUserDefaults } from './options/apply-defaults.ts';
+import { kernelBaselineVerb } from './run/baseline-verb.ts';
+import { benchVerb } from './run/bench-verb.ts';
+import { addBisectOptions, type BisectOptions } from './bisect/bisect-options.ts';
+import { bisectStepVerb, bisectVerb } from './bisect/bisect-verb.ts';
+import { buildVerb, type BuildVerbOptions } from './verbs/build-verb.ts';
+import { addDeskCommands } from './desk/desk-commands.ts';
+import { addCompletion } from './options/completion.ts';
+import { doctorVerb } from './verbs/doctor-verb.ts';
+import { kernelCheckVerb, kernelEditVerb, kernelRefreshVerb } from './verbs/kernel-verb.ts';
 import {
   addBenchOptions,
   addMachineOptions,
@@ -27,13 +27,13 @@ import {
   type BenchOptions,
   type RunOptions,
   type TestOptions,
-} from './run-options.ts';
-import { reportVerb, type ReportOptions } from './report-verb.ts';
-import { runVerb } from './run-verb.ts';
+} from './options/run-options.ts';
+import { reportVerb, type ReportOptions } from './verbs/report-verb.ts';
+import { runVerb } from './run/run-verb.ts';
 import { Interruption, INTERRUPTED_EXIT_CODE, openSession, type Session } from './session.ts';
-import { testVerb } from './test-verb.ts';
-import { versionText } from './version-text.ts';
-import { watchVerb } from './watch-verb.ts';
+import { testVerb } from './run/test-verb.ts';
+import { versionText } from './options/version-text.ts';
+import { watchVerb } from './watch/watch-verb.ts';
 
 type SetExitCode = (code: number) => void;
 

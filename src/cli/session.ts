@@ -1,6 +1,6 @@
 /** One invocation of the CLI: how it shows what it does, and how Ctrl-C ends it. */
 import type { Emit } from '../util/rig-event.ts';
-import { createProgress, type Progress } from '../report/progress.ts';
+import { createProgress, type Progress } from '../report/live/progress.ts';
 
 export interface Session {
   readonly progress: Progress;

@@ -1,7 +1,7 @@
 /** The one record of a run, from which everything else that is written about it is made. */
 import { cpus, totalmem } from 'node:os';
 import type { Shard } from '../config/shard.ts';
-import type { RigContext } from '../suite/rig-context.ts';
+import type { RigContext } from '../plan/rig-context.ts';
 import { runReport, summarize, type Asked, type RunFacts, type RunReport, type TestResult } from './run-report.ts';
 
 /** What is the same for all results of a run. */

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 
 const kernelReport = z.object({
-  kind: z.string().describe('panic, oops, kasan, lockdep, …: all are in src/vm/kernel-report-kinds.ts'),
+  kind: z.string().describe('panic, oops, kasan, lockdep, …: all are in src/vm/kernel-log/kernel-report-kinds.ts'),
   severity: z.enum(['bug', 'note']).describe('a bug fails the test; a note does not'),
   title: z.string().describe("the kernel's own first line"),
   lines: z.array(z.string()),
@@ -48,7 +48,7 @@ const sleep = z.object({
   totalMs: z.number(),
   stages: z
     .array(z.object({ name: z.string(), durationMs: z.number() }))
-    .describe("in order, by the host's clock; their names are in src/vm/sleep-stages.ts"),
+    .describe("in order, by the host's clock; their names are in src/vm/sleep/sleep-stages.ts"),
 });
 
 export const testResult = z.object({

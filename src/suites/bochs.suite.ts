@@ -3,10 +3,10 @@
  * through, and as much of a suite as a display driver needs: what user space draws, the host sees.
  */
 import { describe, expect } from 'vitest';
-import { takePicture, wrongPixels } from '../suite/display.ts';
-import { test } from '../suite/fixtures.ts';
-import type { Guest } from '../suite/guest.ts';
-import { programReport } from '../suite/stress-program.ts';
+import { takePicture, wrongPixels } from '../testbed/device/display.ts';
+import { test } from '../testbed/fixtures.ts';
+import type { Guest } from '../testbed/guest/guest.ts';
+import { programReport } from '../testbed/programs/stress-program.ts';
 
 test.override({ machine: 'bochs', stateless: true });
 

@@ -3,10 +3,10 @@
  * write-back again before anybody else gets them, wherever the object went in between.
  */
 import { describe, expect } from 'vitest';
-import { cacheComplaints, cacheReport, describeTypes, readCacheTypes } from '../suite/cache-witnesses.ts';
-import { dmaComplaints, swapComplaints } from '../suite/dma-witnesses.ts';
-import { test } from '../suite/fixtures.ts';
-import type { MemoryType } from '../suite/page-tables.ts';
+import { cacheComplaints, cacheReport, describeTypes, readCacheTypes } from '../testbed/witnesses/cache-witnesses.ts';
+import { dmaComplaints, swapComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import { test } from '../testbed/fixtures.ts';
+import type { MemoryType } from '../testbed/guest/page-tables.ts';
 
 const MIB = 2 ** 20;
 /** Not large, for each page is a line; larger than what the kernel maps with one entry, so that it has to split those. */

@@ -3,8 +3,8 @@
  * slowed down for what its limit could not give back. On a machine of its own; `--machine` and `--dma-bits` play no part.
  */
 import { describe, expect } from 'vitest';
-import { test } from '../suite/fixtures.ts';
-import { smokeReport } from '../suite/stress-program.ts';
+import { test } from '../testbed/fixtures.ts';
+import { smokeReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 const CGROUPS = '/sys/fs/cgroup';

@@ -4,8 +4,8 @@
  */
 import { describe, expect, vi } from 'vitest';
 import { z } from 'zod';
-import { test } from '../suite/fixtures.ts';
-import { canFindLeaks, examineKernel, forgetLeaks, hasLockValidator } from '../suite/kernel-health.ts';
+import { test } from '../testbed/fixtures.ts';
+import { canFindLeaks, examineKernel, forgetLeaks, hasLockValidator } from '../testbed/guest/kernel-health.ts';
 
 const TRIGGER = '/sys/kernel/debug/provoke-crash/DIRECT';
 const RCU = '/sys/module/rcupdate/parameters';

@@ -3,10 +3,10 @@
  * its own counters say, and another allocator can have them. On a machine of its own; `--machine` and `--backend` play no part.
  */
 import { describe, expect } from 'vitest';
-import { contentComplaints, dmaComplaints } from '../suite/dma-witnesses.ts';
-import { test } from '../suite/fixtures.ts';
-import { stockComplaints, takeStock } from '../suite/memory-stock.ts';
-import { carveoutReport } from '../suite/stress-program.ts';
+import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import { test } from '../testbed/fixtures.ts';
+import { stockComplaints, takeStock } from '../testbed/guest/memory-stock.ts';
+import { carveoutReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 const PAGE = 4096;

@@ -3,11 +3,11 @@
  * bounced, without the device ever asking for an address above it, and in use by others only as long as those can't be moved.
  */
 import { describe, expect } from 'vitest';
-import { contentComplaints, dmaComplaints } from '../suite/dma-witnesses.ts';
-import { test } from '../suite/fixtures.ts';
-import { fillable } from '../suite/flavour-scale.ts';
-import { hasUnreachableRam, reachableFreeBytes } from '../suite/proc-files.ts';
-import { dmaReport, memoryAbove, reachComplaints } from '../suite/reach.ts';
+import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import { test } from '../testbed/fixtures.ts';
+import { fillable } from '../testbed/life/flavour-scale.ts';
+import { hasUnreachableRam, reachableFreeBytes } from '../testbed/guest/proc-files.ts';
+import { dmaReport, memoryAbove, reachComplaints } from '../testbed/witnesses/reach.ts';
 
 const MIB = 2 ** 20;
 const OBJECT = 4 * MIB;

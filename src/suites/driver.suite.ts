@@ -4,12 +4,12 @@
  */
 import { describe, expect } from 'vitest';
 import { z } from 'zod';
-import { contentComplaints } from '../suite/dma-witnesses.ts';
-import { test } from '../suite/fixtures.ts';
-import { Gpu } from '../suite/gpu.ts';
-import type { Guest } from '../suite/guest.ts';
-import { BACKENDS } from '../suite/rig-context.ts';
-import { programReport, runProgram, smokeReport, type ProgramReport } from '../suite/stress-program.ts';
+import { contentComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import { test } from '../testbed/fixtures.ts';
+import { Gpu } from '../testbed/device/gpu.ts';
+import type { Guest } from '../testbed/guest/guest.ts';
+import { BACKENDS } from '../config/combination.ts';
+import { programReport, runProgram, smokeReport, type ProgramReport } from '../testbed/programs/stress-program.ts';
 
 const DMA_BITS = 40;
 /** Six objects, in machines that have much more. */

@@ -3,10 +3,10 @@
  * where there is never room for all of it. An object that has lost a part is the next to lose the rest.
  */
 import { describe, expect } from 'vitest';
-import { contentComplaints, dmaComplaints } from '../suite/dma-witnesses.ts';
-import { test } from '../suite/fixtures.ts';
-import { stockComplaints, takeStock } from '../suite/memory-stock.ts';
-import { evictReport } from '../suite/stress-program.ts';
+import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import { test } from '../testbed/fixtures.ts';
+import { stockComplaints, takeStock } from '../testbed/guest/memory-stock.ts';
+import { evictReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;

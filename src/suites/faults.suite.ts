@@ -5,9 +5,9 @@
  */
 import { describe, expect, inject } from 'vitest';
 import { z } from 'zod';
-import { countFailures, failingEnvironment, prepareFailures } from '../suite/allocation-failures.ts';
-import { test } from '../suite/fixtures.ts';
-import { programReport, runProgram, smokeReport } from '../suite/stress-program.ts';
+import { countFailures, failingEnvironment, prepareFailures } from '../testbed/programs/allocation-failures.ts';
+import { test } from '../testbed/fixtures.ts';
+import { programReport, runProgram, smokeReport } from '../testbed/programs/stress-program.ts';
 
 /** Known without a guest, which others need not boot for this. */
 const refuses = inject('rig').selection.flavour === 'failslab';

@@ -3,8 +3,8 @@
  * finds everything as it was. On machines of its own; `--machine` plays no part.
  */
 import { expect, inject } from 'vitest';
-import { test } from '../suite/fixtures.ts';
-import { hibernateCycles } from '../suite/sleep-schedule.ts';
+import { test } from '../testbed/fixtures.ts';
+import { hibernateCycles } from '../testbed/sleep/sleep-schedule.ts';
 import {
   contract,
   DESKTOP,
@@ -13,7 +13,7 @@ import {
   OBJECT_SIZE,
   QUIET,
   replaceDevice,
-} from '../suite/sleep-suite.ts';
+} from '../testbed/sleep/sleep-suite.ts';
 
 contract('hibernate', { concurrent: true }, () => {
   test.override({ machine: 'tight', dmaBits: 40 });

@@ -3,12 +3,12 @@
  * the series brings pass. Loading a module runs its suites.
  */
 import { describe, expect, inject } from 'vitest';
-import { test } from '../suite/fixtures.ts';
-import type { Guest } from '../suite/guest.ts';
-import { caseVerdicts, countCases, parseKtap, type CaseVerdicts } from '../suite/ktap.ts';
-import { bugsExpected, bugsFound, kindsOf, type ProvokedWarning } from '../suite/provoked-warnings.ts';
-import type { TestRecord } from '../suite/rig-context.ts';
-import { upstreamVerdicts, verdictChanges } from '../suite/upstream-verdicts.ts';
+import { test } from '../testbed/fixtures.ts';
+import type { Guest } from '../testbed/guest/guest.ts';
+import { caseVerdicts, countCases, parseKtap, type CaseVerdicts } from '../plan/ktap.ts';
+import { bugsExpected, bugsFound, kindsOf, type ProvokedWarning } from '../testbed/witnesses/provoked-warnings.ts';
+import type { TestRecord } from '../plan/rig-context.ts';
+import { upstreamVerdicts, verdictChanges } from '../plan/upstream-verdicts.ts';
 
 /** In upstream's order: the tests of the pool need the globals that the last test of the device leaves behind. */
 const TTM = ['device', 'pool', 'resource', 'tt', 'bo', 'bo_validate'].map((name) => `ttm_${name}_test`);

@@ -4,10 +4,10 @@
  * combination alone is quickly tested; what only goes wrong together is what this suite is for.
  */
 import { describe, expect } from 'vitest';
-import { contentComplaints, dmaComplaints } from '../suite/dma-witnesses.ts';
-import { test } from '../suite/fixtures.ts';
-import { smokeReport } from '../suite/stress-program.ts';
-import { testedCombinations } from '../suite/tested-combinations.ts';
+import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import { test } from '../testbed/fixtures.ts';
+import { smokeReport } from '../testbed/programs/stress-program.ts';
+import { testedCombinations } from '../plan/tested-combinations.ts';
 
 const MIB = 2 ** 20;
 /** Little, but more than one object for each of the engines, and large enough to be moved in parts. */

@@ -5,11 +5,12 @@
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
 import { z } from 'zod';
-import { dmaComplaints } from '../suite/dma-witnesses.ts';
-import { test } from '../suite/fixtures.ts';
-import { scaled } from '../suite/flavour-scale.ts';
-import { GPU_MEMORY, type Gpu } from '../suite/gpu.ts';
-import { programReport } from '../suite/stress-program.ts';
+import { dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import { test } from '../testbed/fixtures.ts';
+import { scaled } from '../testbed/life/flavour-scale.ts';
+import { GPU_MEMORY } from '../config/gpu-memory.ts';
+import type { Gpu } from '../testbed/device/gpu.ts';
+import { programReport } from '../testbed/programs/stress-program.ts';
 
 const SHAPE = { objects: 8, 'object-size': 2 ** 20 };
 /** Enough for every kind of move to happen; on a slow kernel more writes fall into each. */

@@ -5,12 +5,12 @@
  */
 import { describe, expect } from 'vitest';
 import { z } from 'zod';
-import { dmaComplaints } from '../suite/dma-witnesses.ts';
-import { test } from '../suite/fixtures.ts';
-import { scaled } from '../suite/flavour-scale.ts';
-import { GPU_MEMORY } from '../suite/gpu.ts';
-import { stockComplaints, takeStock } from '../suite/memory-stock.ts';
-import { objectsReport, programReport } from '../suite/stress-program.ts';
+import { dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import { test } from '../testbed/fixtures.ts';
+import { scaled } from '../testbed/life/flavour-scale.ts';
+import { GPU_MEMORY } from '../config/gpu-memory.ts';
+import { stockComplaints, takeStock } from '../testbed/guest/memory-stock.ts';
+import { objectsReport, programReport } from '../testbed/programs/stress-program.ts';
 
 const dmaBits = 40;
 /** As many as fit into the patience of a slow kernel: that none of them stays behind is the same claim with fewer. */

@@ -3,9 +3,9 @@
  * and the driver can refill just these.
  */
 import { describe, expect } from 'vitest';
-import { test } from '../suite/fixtures.ts';
-import { stockComplaints, takeStock } from '../suite/memory-stock.ts';
-import { purgeReport } from '../suite/stress-program.ts';
+import { test } from '../testbed/fixtures.ts';
+import { stockComplaints, takeStock } from '../testbed/guest/memory-stock.ts';
+import { purgeReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 /**

@@ -3,10 +3,10 @@
  * and placement as they were; the device itself counts how often it lost its memory, and the host reads that, not the driver.
  */
 import { expect } from 'vitest';
-import { test } from '../suite/fixtures.ts';
-import type { Guest } from '../suite/guest.ts';
-import { contract, driverStat, OBJECT_SIZE, QUIET, replaceDevice } from '../suite/sleep-suite.ts';
-import { programReport, runProgram } from '../suite/stress-program.ts';
+import { test } from '../testbed/fixtures.ts';
+import type { Guest } from '../testbed/guest/guest.ts';
+import { contract, driverStat, OBJECT_SIZE, QUIET, replaceDevice } from '../testbed/sleep/sleep-suite.ts';
+import { programReport, runProgram } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 const DEADLINE_MS = 300_000;

@@ -1,8 +1,8 @@
 /** The kernel's self-tests of the memory management that the series builds on say, case by case, what they say without it. */
 import { expect } from 'vitest';
-import { caseVerdicts, countCases, parseKtap } from '../suite/ktap.ts';
-import { test } from '../suite/fixtures.ts';
-import { upstreamVerdicts, verdictChanges } from '../suite/upstream-verdicts.ts';
+import { caseVerdicts, countCases, parseKtap } from '../plan/ktap.ts';
+import { test } from '../testbed/fixtures.ts';
+import { upstreamVerdicts, verdictChanges } from '../plan/upstream-verdicts.ts';
 
 const DEADLINE_MS = 600_000;
 

@@ -4,16 +4,16 @@
  * legacy` or `backup` it shows how a kernel without the series fares.
  */
 import { describe, expect } from 'vitest';
-import type { DmaWitnesses } from '../suite/dma-witnesses.ts';
-import { CROWD_BYTES, runCrowd, survivor } from '../suite/crowd.ts';
-import { contentComplaints, dmaComplaints } from '../suite/dma-witnesses.ts';
-import { test } from '../suite/fixtures.ts';
-import type { Guest } from '../suite/guest.ts';
-import { stockComplaints, takeStock } from '../suite/memory-stock.ts';
-import { reachableFreeBytes } from '../suite/proc-files.ts';
-import type { Backend } from '../suite/rig-context.ts';
-import { reclaimReport, smokeReport, spawnReport, type SmokeReport } from '../suite/stress-program.ts';
-import { runWithWitnesses, type StressFixtures } from '../suite/witnessed-stress.ts';
+import type { DmaWitnesses } from '../testbed/witnesses/dma-witnesses.ts';
+import { CROWD_BYTES, runCrowd, survivor } from '../testbed/witnesses/crowd.ts';
+import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import { test } from '../testbed/fixtures.ts';
+import type { Guest } from '../testbed/guest/guest.ts';
+import { stockComplaints, takeStock } from '../testbed/guest/memory-stock.ts';
+import { reachableFreeBytes } from '../testbed/guest/proc-files.ts';
+import type { Backend } from '../config/combination.ts';
+import { reclaimReport, smokeReport, spawnReport, type SmokeReport } from '../testbed/programs/stress-program.ts';
+import { runWithWitnesses, type StressFixtures } from '../testbed/witnesses/witnessed-stress.ts';
 
 const MIB = 2 ** 20;
 const PAGE = 4096;

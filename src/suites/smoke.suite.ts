@@ -3,9 +3,9 @@
  * CPU, moved by the device, swapped out and in, and read back by both. The controls prove that each oracle can say no.
  */
 import { describe, expect, inject } from 'vitest';
-import { contentComplaints, dmaComplaints, swapComplaints } from '../suite/dma-witnesses.ts';
-import { test } from '../suite/fixtures.ts';
-import { hasUnreachableRam, reachableFreeBytes } from '../suite/proc-files.ts';
+import { contentComplaints, dmaComplaints, swapComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import { test } from '../testbed/fixtures.ts';
+import { hasUnreachableRam, reachableFreeBytes } from '../testbed/guest/proc-files.ts';
 
 const MIB = 2 ** 20;
 

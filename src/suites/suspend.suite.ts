@@ -4,9 +4,9 @@
  * On machines of its own: `--machine` plays no part, and only the stress mode takes notice of `--dma-bits`.
  */
 import { describe, expect } from 'vitest';
-import { test } from '../suite/fixtures.ts';
-import type { Guest } from '../suite/guest.ts';
-import { suspendCycles } from '../suite/sleep-schedule.ts';
+import { test } from '../testbed/fixtures.ts';
+import type { Guest } from '../testbed/guest/guest.ts';
+import { suspendCycles } from '../testbed/sleep/sleep-schedule.ts';
 import {
   contract,
   DESKTOP,
@@ -16,8 +16,8 @@ import {
   QUIET,
   replaceDevice,
   type Desktop,
-} from '../suite/sleep-suite.ts';
-import { programReport, runProgram } from '../suite/stress-program.ts';
+} from '../testbed/sleep/sleep-suite.ts';
+import { programReport, runProgram } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 const DEADLINE_MS = 300_000;

@@ -4,11 +4,16 @@
  * On machines of its own; `--machine` and `--dma-bits` play no part.
  */
 import { describe, expect } from 'vitest';
-import { contentComplaints, dmaComplaints, swapComplaints, type DmaWitnesses } from '../suite/dma-witnesses.ts';
-import { test } from '../suite/fixtures.ts';
-import type { Guest } from '../suite/guest.ts';
-import { stockComplaints, takeStock } from '../suite/memory-stock.ts';
-import { hogReport, smokeReport, type SmokeReport } from '../suite/stress-program.ts';
+import {
+  contentComplaints,
+  dmaComplaints,
+  swapComplaints,
+  type DmaWitnesses,
+} from '../testbed/witnesses/dma-witnesses.ts';
+import { test } from '../testbed/fixtures.ts';
+import type { Guest } from '../testbed/guest/guest.ts';
+import { stockComplaints, takeStock } from '../testbed/guest/memory-stock.ts';
+import { hogReport, smokeReport, type SmokeReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 const OBJECT_SIZE = 4 * MIB;

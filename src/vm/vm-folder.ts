@@ -6,8 +6,8 @@ import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { execa } from 'execa';
 import { RigError } from '../util/rig-error.ts';
-import { openConsolePort, removeConsolePort } from './console-port.ts';
-import { shellQuote } from './shell-quote.ts';
+import { openConsolePort, removeConsolePort } from './link/console-port.ts';
+import { shellQuote } from '../util/shell-quote.ts';
 
 const CONSOLE = 'console';
 

@@ -1,10 +1,10 @@
 /** A VM's hardware and the files it is started with: from nothing, or from what a template left. */
 import { readFile } from 'node:fs/promises';
-import { writeCpio } from '../build/cpio.ts';
+import { writeCpio } from '../builds/guest/cpio.ts';
 import { flavourKernelArgs } from '../config/flavour.ts';
-import { qemuArguments, type Channels, type VmHardware } from './command-line.ts';
-import { channelFd, QemuProcess } from './qemu-process.ts';
-import type { SshKeyPair } from './ssh-session.ts';
+import { qemuArguments, type Channels, type VmHardware } from './qemu/command-line.ts';
+import { channelFd, QemuProcess } from './qemu/qemu-process.ts';
+import type { SshKeyPair } from './link/ssh-session.ts';
 import { replayScript, type VmFolder } from './vm-folder.ts';
 import type { Template, VmSpec } from './vm-spec.ts';
 

@@ -1,8 +1,8 @@
 /** What a VM is made of, and what a clone is made from. */
 import type { Flavour } from '../config/flavour.ts';
 import type { MachineProfile } from '../config/machine-profile.ts';
-import type { GpuHardware } from './command-line.ts';
-import type { SshKeyPair } from './ssh-session.ts';
+import type { GpuHardware } from './qemu/command-line.ts';
+import type { SshKeyPair } from './link/ssh-session.ts';
 import type { Accelerator } from './time-limits.ts';
 
 /** The part of a build that a VM boots. */

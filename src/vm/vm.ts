@@ -14,19 +14,25 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { slowdownOf } from '../config/flavour.ts';
 import { RigError } from '../util/rig-error.ts';
-import { boundedWait, type WaitBounds } from './bounded-wait.ts';
-import { sleepThrough, type SleepOptions } from './sleep.ts';
-import type { SleepRecord, SleepState } from './sleep-stages.ts';
-import type { SleepingMachine } from './sleep-watch.ts';
-import { gpuQomPath } from './command-line.ts';
-import { Door } from './door.ts';
-import { takeIdentity } from './clone-identity.ts';
-import { KernelReportScanner, type KernelReport } from './kernel-report.ts';
-import { awaitState } from './migration.ts';
-import type { QemuExit, QemuProcess, RungTime } from './qemu-process.ts';
-import { QmpClient, type QmpEvent } from './qmp.ts';
-import { SerialConsole } from './serial-console.ts';
-import { generateSshKey, SshSession, type CommandResult, type SshAddress, type SshKeyPair } from './ssh-session.ts';
+import { boundedWait, type WaitBounds } from '../util/bounded-wait.ts';
+import { sleepThrough, type SleepOptions } from './sleep/sleep.ts';
+import type { SleepRecord, SleepState } from './sleep/sleep-stages.ts';
+import type { SleepingMachine } from './sleep/sleep-watch.ts';
+import { gpuQomPath } from './qemu/command-line.ts';
+import { Door } from './link/door.ts';
+import { takeIdentity } from './clone/clone-identity.ts';
+import { KernelReportScanner, type KernelReport } from './kernel-log/kernel-report.ts';
+import { awaitState } from './qemu/migration.ts';
+import type { QemuExit, QemuProcess, RungTime } from './qemu/qemu-process.ts';
+import { QmpClient, type QmpEvent } from './qemu/qmp.ts';
+import { SerialConsole } from './link/serial-console.ts';
+import {
+  generateSshKey,
+  SshSession,
+  type CommandResult,
+  type SshAddress,
+  type SshKeyPair,
+} from './link/ssh-session.ts';
 import { timeLimits, type TimeLimits } from './time-limits.ts';
 import { VmFolder } from './vm-folder.ts';
 import { assemble, assembleClone, monitorOf, spawnQemu, type Hardware } from './vm-hardware.ts';

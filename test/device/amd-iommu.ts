@@ -1,5 +1,5 @@
 /** An AMD IOMMU, as the AMD I/O Virtualization Technology specification has its registers and tables. */
-import type { EdgpuMachine } from './edgpu-machine.ts';
+import type { EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 import { DEVFN, tableIndex, type Iommu } from './iommu.ts';
 
 const REGISTERS = 0xfed8_0000n;

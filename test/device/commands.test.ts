@@ -1,9 +1,9 @@
 /** What the commands do when nothing is wrong with them. */
 import { describe, expect } from 'vitest';
 import xxhash from 'xxhash-wasm';
-import { edgpu } from './edgpu-constants.ts';
-import { encodeScatterList, FAULT, FLAG, OP, pattern, type ScatterEntry } from './edgpu-command.ts';
-import { APERTURE_SIZE, DATA, RAM, test, VRAM_SIZE, type EdgpuMachine } from './edgpu-machine.ts';
+import { edgpu } from '../../src/device/edgpu-constants.ts';
+import { encodeScatterList, FAULT, FLAG, OP, pattern, type ScatterEntry } from '../../src/device/edgpu-command.ts';
+import { APERTURE_SIZE, DATA, RAM, test, VRAM_SIZE, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 
 const MIB = 1 << 20;
 const LIST = DATA;

@@ -1,7 +1,7 @@
 /** What edgpu.md promises, a second time: an engine, VRAM and a few ranges of memory, without rings, slices or PCI. */
 import type { XXHashAPI } from 'xxhash-wasm';
-import { edgpu } from './edgpu-constants.ts';
-import { FAULT, FLAG, OP, type Command, type ScatterEntry } from './edgpu-command.ts';
+import { edgpu } from '../../src/device/edgpu-constants.ts';
+import { FAULT, FLAG, OP, type Command, type ScatterEntry } from '../../src/device/edgpu-command.ts';
 
 /** The engine moves a command's bytes in units: it reads one whole, then writes it. */
 const UNIT = 64n << 10n;

@@ -1,9 +1,9 @@
 /** Each fault: what raises it, what it reports, that nothing is done beyond it, and how to go on. */
 import { describe, expect } from 'vitest';
-import { edgpu } from './edgpu-constants.ts';
-import { encodeScatterList, FAULT, FLAG, OP, pattern, type Command } from './edgpu-command.ts';
-import { DATA, DATA_END, RAM, test, VRAM_SIZE, type EdgpuMachine } from './edgpu-machine.ts';
-import { PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY } from '../../src/vm/qtest.ts';
+import { edgpu } from '../../src/device/edgpu-constants.ts';
+import { encodeScatterList, FAULT, FLAG, OP, pattern, type Command } from '../../src/device/edgpu-command.ts';
+import { DATA, DATA_END, RAM, test, VRAM_SIZE, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
+import { PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY } from '../../src/device/qtest.ts';
 
 const KIND_NAMES = [
   'none',

@@ -1,8 +1,8 @@
 /** Ring slots as a guest that means harm would fill them: from nearly right to noise. */
 import fc from 'fast-check';
-import { edgpu } from './edgpu-constants.ts';
-import { encodeCommand, encodeScatterList, FLAG, OP } from './edgpu-command.ts';
-import { DATA, DATA_END, ringBase, VRAM_SIZE } from './edgpu-machine.ts';
+import { edgpu } from '../../src/device/edgpu-constants.ts';
+import { encodeCommand, encodeScatterList, FLAG, OP } from '../../src/device/edgpu-command.ts';
+import { DATA, DATA_END, ringBase, VRAM_SIZE } from '../../src/device/edgpu-machine.ts';
 
 export interface HostileSlot {
   readonly bytes: Uint8Array;

@@ -1,10 +1,10 @@
 /** A guest that means harm: whatever it writes, QEMU lives, ends each slice, and the device works after a reset. */
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import { edgpu } from './edgpu-constants.ts';
-import { OP } from './edgpu-command.ts';
+import { edgpu } from '../../src/device/edgpu-constants.ts';
+import { OP } from '../../src/device/edgpu-command.ts';
 import { hostileSlot, interesting, type HostileSlot } from './hostile-commands.ts';
-import { APERTURE_SIZE, DATA, ringBase, test, VRAM_SIZE, type EdgpuMachine } from './edgpu-machine.ts';
+import { APERTURE_SIZE, DATA, ringBase, test, VRAM_SIZE, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 import { RigError } from '../../src/util/rig-error.ts';
 import { propertyRuns, propertyTimeoutMs, tellVolume } from './property-runs.ts';
 

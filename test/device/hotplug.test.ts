@@ -1,7 +1,7 @@
 /** Coming and going while the machine runs. */
 import { expect } from 'vitest';
-import { OP } from './edgpu-command.ts';
-import { DATA, test } from './edgpu-machine.ts';
+import { OP } from '../../src/device/edgpu-command.ts';
+import { DATA, test } from '../../src/device/edgpu-machine.ts';
 
 const BRIDGES = [
   '-device',

@@ -1,8 +1,8 @@
 /** Failures on demand: each happens when it was asked to, once, to whom it was asked to, and to no other. */
 import { describe, expect } from 'vitest';
-import { edgpu } from './edgpu-constants.ts';
-import { FAULT, FLAG, OP, pattern } from './edgpu-command.ts';
-import { DATA, test, type EdgpuMachine } from './edgpu-machine.ts';
+import { edgpu } from '../../src/device/edgpu-constants.ts';
+import { FAULT, FLAG, OP, pattern } from '../../src/device/edgpu-command.ts';
+import { DATA, test, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 
 const MSIX = 0x11;
 const PCIE = 0x10;

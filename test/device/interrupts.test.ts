@@ -1,8 +1,8 @@
 /** MSI-X: who is told, when, and by which vector. */
 import { expect } from 'vitest';
-import { edgpu } from './edgpu-constants.ts';
-import { FLAG, OP } from './edgpu-command.ts';
-import { test, type EdgpuMachine } from './edgpu-machine.ts';
+import { edgpu } from '../../src/device/edgpu-constants.ts';
+import { FLAG, OP } from '../../src/device/edgpu-command.ts';
+import { test, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 
 const MSIX = 0x11;
 const FENCE_0 = 1n << BigInt(edgpu('IRQ_FENCE_SHIFT'));

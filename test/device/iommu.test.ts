@@ -1,8 +1,8 @@
 /** Behind a vIOMMU of any kind: translated accesses arrive, refused ones are faults of their own kind. */
 import { describe, expect } from 'vitest';
 import { AMD_IOMMU } from './amd-iommu.ts';
-import { FAULT, FLAG, OP, pattern, type Command } from './edgpu-command.ts';
-import { DATA, ringBase, test, type EdgpuMachine } from './edgpu-machine.ts';
+import { FAULT, FLAG, OP, pattern, type Command } from '../../src/device/edgpu-command.ts';
+import { DATA, ringBase, test, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 import { INTEL_IOMMU } from './intel-iommu.ts';
 import type { Iommu, Mapping } from './iommu.ts';
 import { VIRTIO_IOMMU } from './virtio-iommu.ts';

@@ -1,5 +1,5 @@
 /** What the tests of edgpu behind an IOMMU want of one, whatever it is. */
-import type { EdgpuMachine } from './edgpu-machine.ts';
+import type { EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 
 /** Pages are of 4 KiB, and all IOVAs within the same 2 MiB: one table of the last level. */
 export interface Mapping {

@@ -1,7 +1,7 @@
 /** Saved in the middle of queued work and loaded elsewhere, the device ends where it would have ended at home. */
 import { expect } from 'vitest';
-import { encodeScatterList, FAULT, FLAG, OP, pattern } from './edgpu-command.ts';
-import { DATA, test, type EdgpuMachine } from './edgpu-machine.ts';
+import { encodeScatterList, FAULT, FLAG, OP, pattern } from '../../src/device/edgpu-command.ts';
+import { DATA, test, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 
 const MIB = 1 << 20;
 const LIST = DATA;

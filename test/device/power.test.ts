@@ -1,8 +1,8 @@
 /** Resets and power states: what each keeps, what each loses. */
 import { describe, expect } from 'vitest';
-import { FAULT, OP, pattern } from './edgpu-command.ts';
-import { PCI_COMMAND_MEMORY, PciFunction } from '../../src/vm/qtest.ts';
-import { DATA, test, type EdgpuMachine } from './edgpu-machine.ts';
+import { FAULT, OP, pattern } from '../../src/device/edgpu-command.ts';
+import { PCI_COMMAND_MEMORY, PciFunction } from '../../src/device/qtest.ts';
+import { DATA, test, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 
 const PM = 0x01;
 const PCIE = 0x10;

@@ -2,10 +2,17 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import xxhash from 'xxhash-wasm';
-import { edgpu } from './edgpu-constants.ts';
-import { encodeScatterList, FLAG, OP, pattern, type Command, type ScatterEntry } from './edgpu-command.ts';
+import { edgpu } from '../../src/device/edgpu-constants.ts';
+import {
+  encodeScatterList,
+  FLAG,
+  OP,
+  pattern,
+  type Command,
+  type ScatterEntry,
+} from '../../src/device/edgpu-command.ts';
 import { EdgpuModel, type Program } from './edgpu-model.ts';
-import { DATA, DATA_END, RAM, test, type EdgpuMachine } from './edgpu-machine.ts';
+import { DATA, DATA_END, RAM, test, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 import { propertyRuns, propertyTimeoutMs, tellVolume } from './property-runs.ts';
 
 const VRAM = 1 << 20;

@@ -1,7 +1,7 @@
 /** Every register: identity, reset value, access, misuse. */
 import { describe, expect } from 'vitest';
-import { edgpu, EDGPU_DEFINES, parseDefines } from './edgpu-constants.ts';
-import { APERTURE_SIZE, test, VRAM_SIZE } from './edgpu-machine.ts';
+import { edgpu, EDGPU_DEFINES, parseDefines } from '../../src/device/edgpu-constants.ts';
+import { APERTURE_SIZE, test, VRAM_SIZE } from '../../src/device/edgpu-machine.ts';
 
 const NOTHING = { 1: 0xffn, 2: 0xffffn, 4: 0xffff_ffffn, 8: 0xffff_ffff_ffff_ffffn } as const;
 

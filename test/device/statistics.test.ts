@@ -1,7 +1,7 @@
 /** What the host is told about the device: counters, and properties it must refuse. */
 import { expect } from 'vitest';
-import { FLAG, OP } from './edgpu-command.ts';
-import { DATA, RAM, startRefused, test, type EdgpuMachine } from './edgpu-machine.ts';
+import { FLAG, OP } from '../../src/device/edgpu-command.ts';
+import { DATA, RAM, startRefused, test, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 
 const NAMES = [
   'commands',

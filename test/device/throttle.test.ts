@@ -1,7 +1,7 @@
 /** Bandwidth and latency on the virtual clock: what takes how long is known to the nanosecond. */
 import { describe, expect } from 'vitest';
-import { FLAG, OP, type Command } from './edgpu-command.ts';
-import { DATA, startRefused, test, type EdgpuMachine } from './edgpu-machine.ts';
+import { FLAG, OP, type Command } from '../../src/device/edgpu-command.ts';
+import { DATA, startRefused, test, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 
 const MIB = 1n << 20n;
 const MIB_PER_SECOND = 1 << 20;

@@ -1,8 +1,8 @@
 /** Trace events: one for each command, DMA and fault, so that a log of them is the whole story. */
 import { readFile } from 'node:fs/promises';
 import { expect } from 'vitest';
-import { FLAG, OP } from './edgpu-command.ts';
-import { DATA, test } from './edgpu-machine.ts';
+import { FLAG, OP } from '../../src/device/edgpu-command.ts';
+import { DATA, test } from '../../src/device/edgpu-machine.ts';
 
 /** How often each event is in a log of QEMU. */
 function countEvents(log: string): Record<string, number> {

@@ -1,5 +1,5 @@
 /** Just enough of a driver for virtio-iommu (section 5.13 of the virtio specification) to map pages for one device. */
-import { PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY, PciFunction, type QtestClient } from '../../src/vm/qtest.ts';
+import { PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY, PciFunction, type QtestClient } from '../../src/device/qtest.ts';
 import { DEVFN, type Iommu, type Mapping } from './iommu.ts';
 
 const BAR = 0xe020_0000n;

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
-import { installPackages, missingHostPackages } from '../../src/build/host-packages.ts';
+import { installPackages, missingHostPackages } from '../../src/builds/debian/host-packages.ts';
 import { repositoryPath } from '../../src/config/paths.ts';
 
 const PACKAGES = ['slurm-wlm', 'munge'];

@@ -3,8 +3,8 @@ import { readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { z } from 'zod';
-import { startVm } from '../../src/suite/vm-start.ts';
-import { obtainTemplate } from '../../src/vm/template.ts';
+import { startVm } from '../../src/testbed/life/vm-start.ts';
+import { obtainTemplate } from '../../src/vm/clone/template.ts';
 import { Vm } from '../../src/vm/vm.ts';
 import { failureOf, testVmSpec } from './test-vm.ts';
 

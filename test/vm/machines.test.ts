@@ -1,7 +1,7 @@
 /** Every machine profile boots, with its RAM where the profile says. */
 import { describe, expect, inject, test } from 'vitest';
 import { listMachineProfiles, loadMachineProfile } from '../../src/config/machine-profile.ts';
-import { parseZoneInfo } from '../../src/suite/proc-files.ts';
+import { parseZoneInfo } from '../../src/testbed/guest/proc-files.ts';
 import { bootTestVm } from './test-vm.ts';
 
 const MIB = 2 ** 20;

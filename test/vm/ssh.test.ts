@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { expect, test } from 'vitest';
-import { generateSshKey, SshSession } from '../../src/vm/ssh-session.ts';
+import { generateSshKey, SshSession } from '../../src/vm/link/ssh-session.ts';
 import type { Vm } from '../../src/vm/vm.ts';
 import { bootTestVm, failureOf } from './test-vm.ts';
 

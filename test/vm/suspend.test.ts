@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { SleepRecord } from '../../src/vm/sleep-stages.ts';
+import type { SleepRecord } from '../../src/vm/sleep/sleep-stages.ts';
 import type { Vm } from '../../src/vm/vm.ts';
 import { bootTestVm, failureOf } from './test-vm.ts';
 

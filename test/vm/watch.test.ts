@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { git } from '../../src/build/git.ts';
+import { git } from '../../src/builds/tree/git.ts';
 import { repositoryPath } from '../../src/config/paths.ts';
 
 const ANSWER_MS = 240_000;

@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { bisect, openBisectTree } from '../../../src/build/bisect-tree.ts';
-import { git } from '../../../src/build/git.ts';
+import { bisect, openBisectTree } from '../../../src/series/bisect-tree.ts';
+import { git } from '../../../src/builds/tree/git.ts';
 import {
   chanceToPass,
   confidenceText,
@@ -13,9 +13,9 @@ import {
   judgeExit,
   recordedRate,
   runsNeeded,
-} from '../../../src/cli/bisect-judgement.ts';
-import { stepArguments, type BisectOptions } from '../../../src/cli/bisect-options.ts';
-import type { RecordedRun } from '../../../src/report/history.ts';
+} from '../../../src/cli/bisect/bisect-judgement.ts';
+import { stepArguments, type BisectOptions } from '../../../src/cli/bisect/bisect-options.ts';
+import type { RecordedRun } from '../../../src/report/past/history.ts';
 import type { TestResult } from '../../../src/report/run-report.ts';
 import { SAMPLE_REPORT } from '../report/sample-report.ts';
 

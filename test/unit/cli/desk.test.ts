@@ -1,9 +1,9 @@
 /** What the desk verbs make of what a person says. */
 import { InvalidArgumentError } from 'commander';
 import { describe, expect, test } from 'vitest';
-import { parseTransfer } from '../../../src/cli/desk-commands.ts';
-import { chooseVm } from '../../../src/cli/desk-vm.ts';
-import { gdbArguments } from '../../../src/cli/gdb-verb.ts';
+import { parseTransfer } from '../../../src/cli/desk/desk-commands.ts';
+import { chooseVm } from '../../../src/cli/desk/desk-vm.ts';
+import { gdbArguments } from '../../../src/cli/desk/gdb-verb.ts';
 import { RigError } from '../../../src/util/rig-error.ts';
 
 describe('--vm', () => {

@@ -1,8 +1,8 @@
 /** What of a command line goes to the jobs. */
 import { Command } from 'commander';
 import { expect, test } from 'vitest';
-import { jobArguments } from '../../../src/cli/job-arguments.ts';
-import { addPlanOptions, addRunOptions } from '../../../src/cli/run-options.ts';
+import { jobArguments } from '../../../src/cli/slurm/job-arguments.ts';
+import { addPlanOptions, addRunOptions } from '../../../src/cli/options/run-options.ts';
 
 const { options } = addPlanOptions(addRunOptions(new Command('run')));
 const forJobs = (line: string): string => jobArguments(line.split(' '), options, 7).join(' ');

@@ -1,7 +1,7 @@
 /** What a recorded run says is enough to repeat what failed in it. */
 import { expect, test } from 'vitest';
-import { alike, combinationsOf, optionsOf, parseId, subjectsOf } from '../../../src/cli/repro-verb.ts';
-import { repetition } from '../../../src/cli/run-conclusion.ts';
+import { alike, combinationsOf, optionsOf, parseId, subjectsOf } from '../../../src/cli/run/repro-verb.ts';
+import { repetition } from '../../../src/cli/run/run-conclusion.ts';
 import { loadPlans } from '../../../src/config/plan.ts';
 import { runReport, type RunReport, type TestResult } from '../../../src/report/run-report.ts';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command, Option } from 'commander';
 import { expect, onTestFinished, test } from 'vitest';
-import { applyUserDefaults } from '../../../src/cli/apply-defaults.ts';
+import { applyUserDefaults } from '../../../src/cli/options/apply-defaults.ts';
 import { repositoryPath } from '../../../src/config/paths.ts';
 import { defaultsSchema, loadUserDefaults } from '../../../src/config/user-defaults.ts';
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { needsOf, watchFiles, type Edit } from '../../../src/cli/watched-files.ts';
+import { needsOf, watchFiles, type Edit } from '../../../src/cli/watch/watched-files.ts';
 
 test.for([
   ['guest-kernel/edgpu/edgpu.c', ['driver']],
@@ -17,7 +17,7 @@ test.for([
   ['rig/edgpu/edgpu.c', ['build']],
   ['rig/machines/tiers.yaml', []],
   ['src/suites/smoke.suite.ts', ['suites']],
-  ['src/suite/gpu.ts', ['suites']],
+  ['src/testbed/device/gpu.ts', ['suites']],
   ['guest-kernel/edgpu/.edgpu_drv.c.swp', undefined],
   ['guest-kernel/edgpu/4913', undefined],
   ['guest-kernel/edgpu/edgpu_drv.c~', undefined],
@@ -29,7 +29,7 @@ const DRIVER = 'guest-kernel/edgpu/edgpu.c';
 /** A watched repository in which there is one file. */
 async function watched(): Promise<{ root: string; edits: Edit[] }> {
   const root = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
-  for (const folder of ['guest-kernel/edgpu', 'images', 'rig', 'src/suites', 'src/suite']) {
+  for (const folder of ['guest-kernel/edgpu', 'images', 'rig', 'src/suites', 'src/testbed']) {
     await mkdir(path.join(root, folder), { recursive: true });
   }
   await writeFile(path.join(root, DRIVER), '');

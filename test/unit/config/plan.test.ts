@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { parseDuration } from '../../../src/config/duration.ts';
 import { listMachineProfiles } from '../../../src/config/machine-profile.ts';
 import { loadPlans, parsePlans, planNamed } from '../../../src/config/plan.ts';
-import { planParts } from '../../../src/suite/plan-parts.ts';
-import { suiteNames } from '../../../src/suite/suite-files.ts';
+import { planParts } from '../../../src/plan/plan-parts.ts';
+import { suiteNames } from '../../../src/plan/suite-files.ts';
 
 describe("the repository's plans", async () => {
   const plans = await loadPlans();

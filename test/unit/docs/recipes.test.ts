@@ -64,7 +64,7 @@ describe('GitLab CI', () => {
 test.for(['gitlab-ci.yml', 'github-actions.yml'])('%s: every command line is one that the rig knows', async (name) => {
   const text = await recipe(name);
   const main = await readFile(repositoryPath('src/cli/main.ts'), 'utf8');
-  const options = await readFile(repositoryPath('src/cli/run-options.ts'), 'utf8');
+  const options = await readFile(repositoryPath('src/cli/options/run-options.ts'), 'utf8');
   const lines = Array.from(text.matchAll(/\.\/dgpu-rig (\w+)(.*)/g));
   expect(lines.length).toBeGreaterThan(0);
   for (const [, verb = '', rest = ''] of lines) {

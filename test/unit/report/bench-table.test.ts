@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { benchTable } from '../../../src/report/bench-table.ts';
-import { median, withMedians } from '../../../src/report/measurement.ts';
+import { benchTable } from '../../../src/report/text/bench-table.ts';
+import { median, withMedians } from '../../../src/report/judge/measurement.ts';
 import type { TestResult } from '../../../src/report/run-report.ts';
 
 test.for([

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { elapsed } from '../../../src/report/elapsed.ts';
+import { elapsed } from '../../../src/report/text/elapsed.ts';
 
 test.for([
   [49, '0.0 s'],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { judgeExpectation } from '../../../src/report/expected-failure.ts';
+import { judgeExpectation } from '../../../src/report/judge/expected-failure.ts';
 
 const TODAY = new Date('2026-11-21T12:00:00Z');
 const XFAIL = { reason: 'swap-in ignores the limit', until: '2026-11-21' };

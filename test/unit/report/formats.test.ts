@@ -4,11 +4,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { openEventLog } from '../../../src/report/event-log.ts';
-import { htmlReport } from '../../../src/report/html-report.ts';
-import { junitReport } from '../../../src/report/junit-report.ts';
-import { ktapReport } from '../../../src/report/ktap-report.ts';
-import { writeReports } from '../../../src/report/report-files.ts';
+import { openEventLog } from '../../../src/report/live/event-log.ts';
+import { htmlReport } from '../../../src/report/html/html-report.ts';
+import { junitReport } from '../../../src/report/formats/junit-report.ts';
+import { ktapReport } from '../../../src/report/formats/ktap-report.ts';
+import { writeReports } from '../../../src/report/formats/report-files.ts';
 import { runReport } from '../../../src/report/run-report.ts';
 import { SAMPLE_REPORT } from './sample-report.ts';
 

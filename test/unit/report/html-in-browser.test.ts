@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { htmlReport } from '../../../src/report/html-report.ts';
+import { htmlReport } from '../../../src/report/html/html-report.ts';
 import { SAMPLE_REPORT } from './sample-report.ts';
 
 const CHROMIUM = '/usr/bin/chromium';

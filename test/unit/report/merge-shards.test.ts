@@ -1,7 +1,7 @@
 /** Reports of shards become one: nothing is lost, and nothing that failed comes out as passed. */
 import { describe, expect, test } from 'vitest';
-import { lostJobText, mergeShards } from '../../../src/report/merge-shards.ts';
-import { recordedExitCode } from '../../../src/report/outcome.ts';
+import { lostJobText, mergeShards } from '../../../src/report/past/merge-shards.ts';
+import { recordedExitCode } from '../../../src/report/judge/outcome.ts';
 import { runReport, summarize, type RunReport, type TestResult } from '../../../src/report/run-report.ts';
 import { SAMPLE_REPORT } from './sample-report.ts';
 

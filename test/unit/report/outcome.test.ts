@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { runExitCode, statusOf } from '../../../src/report/outcome.ts';
+import { runExitCode, statusOf } from '../../../src/report/judge/outcome.ts';
 
 describe('exit code of a run', () => {
   test.for([

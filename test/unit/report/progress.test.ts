@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { plainProgress } from '../../../src/report/progress.ts';
+import { plainProgress } from '../../../src/report/live/progress.ts';
 
 test('a log gets a line when a step starts and one when it ends', () => {
   const lines: string[] = [];

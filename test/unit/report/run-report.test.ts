@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { runReport, summarize, type TestResult } from '../../../src/report/run-report.ts';
-import { verdictTable } from '../../../src/report/verdict-table.ts';
+import { verdictTable } from '../../../src/report/text/verdict-table.ts';
 
 const RESULT: TestResult = {
   suite: 'smoke',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { listMachineProfiles, loadMachineProfile } from '../../../src/config/machine-profile.ts';
-import { qemuArguments, type VmHardware } from '../../../src/vm/command-line.ts';
+import { qemuArguments, type VmHardware } from '../../../src/vm/qemu/command-line.ts';
 
 const BASE: Omit<VmHardware, 'profile'> = {
   accelerator: 'tcg',

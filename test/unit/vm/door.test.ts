@@ -5,8 +5,15 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { PassThrough, Writable, Duplex } from 'node:stream';
 import { expect, onTestFinished, test } from 'vitest';
-import { consoleOf, Door, runningVms, sshAddressOf, type Household, type RunningVm } from '../../../src/vm/door.ts';
-import { SerialConsole } from '../../../src/vm/serial-console.ts';
+import {
+  consoleOf,
+  Door,
+  runningVms,
+  sshAddressOf,
+  type Household,
+  type RunningVm,
+} from '../../../src/vm/link/door.ts';
+import { SerialConsole } from '../../../src/vm/link/serial-console.ts';
 
 const ADDRESS = { port: 2222, hostKey: 'host', privateKey: `-----BEGIN\n${'k'.repeat(3000)}` };
 

@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { distinctReports } from '../../../src/vm/distinct-reports.ts';
-import { findKernelReports, KernelReportScanner, type KernelReport } from '../../../src/vm/kernel-report.ts';
+import { distinctReports } from '../../../src/vm/kernel-log/distinct-reports.ts';
+import { findKernelReports, KernelReportScanner, type KernelReport } from '../../../src/vm/kernel-log/kernel-report.ts';
 
 const FOLDER = path.join(import.meta.dirname, 'kernel-reports');
 const HEADER = /^# report: (\S+) (fatal|alive) \| (.*)$/;

@@ -1,7 +1,7 @@
 /** A console that says too much costs neither memory nor disk without end, and is still heard. */
 import { PassThrough, Writable } from 'node:stream';
 import { expect, test } from 'vitest';
-import { SerialConsole } from '../../../src/vm/serial-console.ts';
+import { SerialConsole } from '../../../src/vm/link/serial-console.ts';
 
 const MIB = 2 ** 20;
 

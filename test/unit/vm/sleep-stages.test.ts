@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { StageClock } from '../../../src/vm/sleep-stages.ts';
+import { StageClock } from '../../../src/vm/sleep/sleep-stages.ts';
 
 test.for([
   ['[    3.222299][   T64] PM: suspend entry (deep)', 'sync'],

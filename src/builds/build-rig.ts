@@ -1,0 +1,66 @@
+/** From a fresh machine to a built rig: everything that a VM needs, built once and then found in the cache. */
+
+import type { Flavour, KernelVariant } from '../config/flavour.ts';
+import { allOrAbort } from '../util/all-or-abort.ts';
+import type { Emit } from '../util/rig-event.ts';
+import { fetchDebianPackages } from './debian/debian-packages.ts';
+import type { DebianPackages } from './debian/debian-packages.ts';
+import { buildFirmware } from './machine/firmware-build.ts';
+import { buildGuestImage } from './guest/guest-image.ts';
+import { ensureHostPackages } from './debian/host-packages.ts';
+import { buildKernel } from './kernel/kernel-build.ts';
+import type { KernelBuild, KernelRequest } from './kernel/kernel-build.ts';
+import { openKernelSource } from './kernel/kernel-source.ts';
+import { buildQemu } from './machine/qemu-build.ts';
+import type { QemuBuild, QemuVariant } from './machine/qemu-build.ts';
+
+export interface RigBuild {
+  readonly qemu: QemuBuild & {
+    /** Folders for -L, ours first. */
+    readonly firmware: readonly string[];
+  };
+  readonly kernel: KernelBuild;
+  /** A gzipped cpio archive, padded so that another one may follow. */
+  readonly initrd: string;
+}
+
+export interface BuildOptions {
+  /** Another tree than Debian's package; it is not written to. */
+  readonly kernelSource?: string;
+  readonly qemu?: QemuVariant;
+  readonly flavour: Flavour;
+  readonly variant?: KernelVariant;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+export async function buildRig({
+  kernelSource,
+  flavour,
+  variant = {},
+  qemu: qemuVariant = {},
+  emit,
+  signal,
+}: BuildOptions): Promise<RigBuild> {
+  await ensureHostPackages(emit, signal);
+  const packages = await fetchDebianPackages(emit, signal);
+  const source = await openKernelSource(kernelSource, packages);
+  // Each of them keeps all CPUs busy for most of its time; together they also fill the other's pauses.
+  const [{ kernel, initrd }, qemu, firmware] = await allOrAbort(signal, [
+    async (shared) => buildGuest({ packages, source, flavour, variant }, emit, shared),
+    async (shared) => buildQemu({ packages, variant: qemuVariant }, emit, shared),
+    async (shared) => buildFirmware(packages, emit, shared),
+  ]);
+  return { qemu: { ...qemu, firmware }, kernel, initrd };
+}
+
+interface GuestInput extends KernelRequest {
+  readonly packages: DebianPackages;
+}
+
+async function buildGuest({ packages, ...request }: GuestInput, emit: Emit, signal: AbortSignal): Promise<Guest> {
+  const kernel = await buildKernel(request, emit, signal);
+  return { kernel, initrd: await buildGuestImage({ packages, kernel }, emit, signal) };
+}
+
+type Guest = Pick<RigBuild, 'kernel' | 'initrd'>;

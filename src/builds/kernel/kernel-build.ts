@@ -1,0 +1,372 @@
+/** Builds the guest's kernel: a Linux tree, our patch series, the edgpu driver, our configuration. */
+
+import { appendFile, copyFile, cp, mkdir, readFile, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import { execa } from 'execa';
+
+import { configFragments, type Flavour, type KernelVariant } from '../../config/flavour.ts';
+import { repositoryPath } from '../../config/paths.ts';
+import type { Emit } from '../../util/rig-event.ts';
+import { runBuildCommand } from '../tree/build-command.ts';
+import { buildEnvironment, toolchainIdentity } from '../tree/build-environment.ts';
+import { obtainEntry } from '../../cache/cache-entry.ts';
+import type { EntryWork } from '../../cache/cache-entry.ts';
+import { contentKey } from '../../cache/content-key.ts';
+import { checkConfig } from './kernel-config.ts';
+import type { KernelSource } from './kernel-source.ts';
+import { readSeries } from '../tree/patch-series.ts';
+import { graftedFiles, overlayKey } from '../tree/source-overlay.ts';
+import type { Graft, OverlaySpec } from '../tree/source-overlay.ts';
+import { editWorkTree, prepareWorkTree } from '../tree/work-tree.ts';
+import type { WorkTree } from '../tree/work-tree.ts';
+
+export const PATCH_FOLDER = repositoryPath('guest-kernel/patches');
+
+export const DRIVER_GRAFT: Graft = {
+  folder: repositoryPath('guest-kernel/edgpu'),
+  to: 'drivers/gpu/drm/edgpu',
+  alsoCopy: [repositoryPath('rig/edgpu/edgpu_regs.h')],
+};
+
+const OVERLAY: OverlaySpec = { patchFolder: PATCH_FOLDER, graft: DRIVER_GRAFT };
+
+/** Of the kernel's own tests those of mm that the guest can run: what becomes an executable of the guest, and its sources. */
+const SELFTESTS: Readonly<Record<string, readonly string[]>> = {
+  'hmm-tests': ['hmm-tests.c', 'vm_util.c', 'hugepage_settings.c'],
+};
+
+/** What a program needs to talk to a DRM driver; the host's may be older. */
+const ABI_HEADERS = ['drm/drm.h', 'drm/drm_mode.h', 'linux/bits.h'].map((header) => `include/uapi/${header}`);
+
+/** The same sources give the same bytes, whoever builds them, wherever and whenever. */
+const MAKE_ENVIRONMENT = {
+  KBUILD_BUILD_TIMESTAMP: '1970-01-01',
+  KBUILD_BUILD_USER: 'dgpu-rig',
+  KBUILD_BUILD_HOST: 'dgpu-rig',
+  KBUILD_BUILD_VERSION: '1',
+  LOCALVERSION: '',
+};
+
+export interface KernelBuild {
+  /** The cache entry, with the headers of the DRM ABI in include/uapi; its name changes with its content. */
+  readonly folder: string;
+  readonly image: string;
+  readonly vmlinux: string;
+  readonly config: string;
+  /** A folder with lib/modules/RELEASE in it. */
+  readonly modules: string;
+  /** Executables for the guest; some may be missing from a tree of the user's. */
+  readonly selftests: string;
+  /** As `uname -r` says it. */
+  readonly release: string;
+  /** Which sources these are. */
+  readonly version: string;
+  readonly flavour: Flavour;
+  readonly patches: readonly string[];
+  /** With debug information only: what `modules` has, not stripped, */
+  readonly debugModules?: string;
+  /** and what gdb is to source: the kernel's own commands (lx-…). */
+  readonly gdbScript?: string;
+}
+
+export interface KernelRequest {
+  readonly source: KernelSource;
+  readonly flavour: Flavour;
+  readonly variant?: KernelVariant;
+}
+
+export async function buildKernel(
+  { source, flavour, variant = {} }: KernelRequest,
+  emit: Emit,
+  signal: AbortSignal,
+): Promise<KernelBuild> {
+  const { unpatched = false, debugInfo = false } = variant;
+  const fragment = await readFragments(flavour, variant);
+  const overlay = unpatched || source.complete ? {} : OVERLAY;
+  const toolchain = await toolchainIdentity();
+  const key = contentKey({
+    source: source.identity,
+    overlay: await overlayKey(overlay),
+    fragment,
+    toolchain,
+    environment: JSON.stringify(MAKE_ENVIRONMENT),
+    selftests: JSON.stringify(SELFTESTS),
+  });
+  const build = async (work: EntryWork): Promise<void> => {
+    const tree = await prepareKernelTree(source, { kind: treeKind(flavour, variant), overlay }, work);
+    await configureKernel(tree, { fragment, title: titleOf(source) }, work);
+    await compileKernel(tree, work);
+    await collectKernel(tree, work);
+    if (debugInfo) await collectDebugInfo(tree, work);
+    await compileSelftests(tree, work);
+  };
+  const traits = [...(flavour === 'plain' ? [] : [flavour]), ...(debugInfo ? ['debug information'] : [])];
+  const title = `Build Linux with${unpatched ? 'out' : ''} the series${traits.length === 0 ? '' : ` (${traits.join(', ')})`}`;
+  const folder = await obtainEntry({ stage: 'kernel', title, key, build }, emit, signal);
+  return {
+    folder,
+    image: path.join(folder, 'bzImage'),
+    vmlinux: path.join(folder, 'vmlinux'),
+    config: path.join(folder, 'config'),
+    modules: path.join(folder, 'modules'),
+    selftests: path.join(folder, 'selftests'),
+    release: (await readFile(path.join(folder, 'release'), 'utf8')).trim(),
+    version: source.version,
+    flavour,
+    patches: unpatched || source.complete ? [] : (await readSeries(PATCH_FOLDER)).map(({ name }) => name),
+    ...(debugInfo
+      ? { debugModules: path.join(folder, DEBUG_MODULES), gdbScript: path.join(folder, 'vmlinux-gdb.py') }
+      : {}),
+  };
+}
+
+function treeKind(flavour: Flavour, { unpatched = false, debugInfo = false }: KernelVariant): LinuxTreeKind {
+  return `linux-${flavour}${unpatched ? '-unpatched' : ''}${debugInfo ? '-debug' : ''}`;
+}
+
+export function titleOf({ version }: KernelSource): string {
+  return `Linux ${version}`;
+}
+
+type LinuxTreeKind = `linux-${Flavour}${'' | '-unpatched'}${'' | '-debug'}`;
+
+export interface TreeUse {
+  /** Builds with very different configurations had better not take turns in one tree. */
+  readonly kind: 'series' | LinuxTreeKind;
+  readonly overlay: OverlaySpec;
+  /** All that changed since the last use, if that is known: what becomes of which path of the tree. */
+  readonly edited?: ReadonlyMap<string, string>;
+}
+
+/** The tree that all builds of a kind and of these sources share; the caller holds a lock for the kind. */
+export async function prepareKernelTree(
+  source: KernelSource,
+  { kind, overlay, edited = new Map() }: TreeUse,
+  work: MakeWork,
+): Promise<WorkTree> {
+  const { unpack, refresh } = source.fill(work);
+  const identity = contentKey({ tree: source.treeName, toolchain: await toolchainIdentity() });
+  const { misfit } = source;
+  const spec = {
+    kind,
+    identity,
+    title: titleOf(source),
+    misfit,
+    neededGiB: 4,
+    unpack,
+    ...(refresh ? { refresh } : {}),
+  };
+  return (await editWorkTree(spec, edited)) ?? prepareWorkTree(spec, overlay);
+}
+
+/** The configuration that the rig asks for. */
+export async function readFragments(flavour: Flavour, variant: KernelVariant = {}): Promise<string> {
+  const files = configFragments(flavour, variant).map((name) => repositoryPath('guest-kernel/config', name));
+  return (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n');
+}
+
+/** One of the rig's own, or one that a person works in. */
+type BuildTree = Pick<WorkTree, 'source'> & Partial<Pick<WorkTree, 'dirtyMarker'>>;
+
+interface Configuration {
+  /** Has to be granted. */
+  readonly fragment: string;
+  /** Asked for, too, but some trees do not know it yet. */
+  readonly optional?: string;
+  readonly title: string;
+}
+
+/** Everything is off but what the fragment asks for, what that needs, and what is on by default where that opens a choice. */
+export async function configureKernel(
+  tree: BuildTree,
+  { fragment, optional = '', title }: Configuration,
+  work: MakeWork,
+): Promise<void> {
+  work.step.progress('configuring');
+  const file = path.join(tree.source, '.config');
+  await make(tree, work, 'Configuring the kernel', ['allnoconfig']);
+  await appendFile(file, `${fragment}\n${optional}`);
+  await make(tree, work, 'Configuring the kernel', ['olddefconfig']);
+  checkConfig(fragment, await readFile(file, 'utf8'), title);
+}
+
+export async function compileKernel(tree: WorkTree, work: MakeWork): Promise<void> {
+  const progress = objectProgress(work);
+  await make(tree, { ...work, onLine: progress }, 'Building the kernel', ['bzImage', 'modules']);
+}
+
+/** Where the kernel's modules are installed, and the driver's name among them. */
+export interface InstalledModule {
+  readonly installed: string;
+  readonly name: string;
+}
+
+/** The driver's module alone, of a tree that has been built; returns its path. */
+export async function compileDriver(
+  { source, flavour, variant = {} }: KernelRequest,
+  { installed, name }: InstalledModule,
+  work: EntryWork,
+): Promise<string> {
+  const overlay = source.complete ? {} : OVERLAY;
+  const use = { kind: treeKind(flavour, variant), overlay } as const;
+  const edited = source.complete ? new Map<string, string>() : await graftedFiles(DRIVER_GRAFT);
+  const tree = await prepareKernelTree(source, { ...use, edited }, work);
+  // Alone it would lack the symbols of the modules that it needs: make looks for them in what it is asked for.
+  const needed = neededModules(await readFile(path.join(installed, 'modules.dep'), 'utf8'), name);
+  await make(
+    tree,
+    work,
+    'Building the driver',
+    [name, ...needed].map((module) => module.replace(/^kernel\//, '')),
+  );
+  return path.join(tree.source, name.replace(/^kernel\//, ''));
+}
+
+/** By modules.dep, as depmod writes it: "a.ko: b.ko c.ko". */
+export function neededModules(dependencies: string, name: string): string[] {
+  const line = dependencies.split('\n').find((candidate) => candidate.startsWith(`${name}:`)) ?? '';
+  return line
+    .slice(name.length + 1)
+    .split(' ')
+    .filter((module) => module !== '');
+}
+
+/**
+ * What the compiler says about these sources when it is asked to say more (`W=1`), line by line, and sparse, where there is one that
+ * the tree accepts; without objects nothing.
+ */
+export async function compileVerbosely(tree: BuildTree, sources: readonly string[], work: MakeWork): Promise<string[]> {
+  const lines: string[] = [];
+  const options = ['W=1', ...((await sparseFault(tree.source)) === undefined ? ['C=2'] : [])];
+  const objects = sources.map((file) => file.replace(/\.c$/, '.o'));
+  if (objects.length > 0) {
+    await make(tree, { ...work, onLine: (line) => lines.push(line) }, `Compiling with ${options.join(' ')}`, [
+      ...options,
+      ...objects,
+    ]);
+  }
+  return lines;
+}
+
+/** All in these folders that the configuration asks for, and what the compiler says with `W=1`, line by line. */
+export async function compileFolders(tree: BuildTree, folders: readonly string[], work: MakeWork): Promise<string[]> {
+  const lines: string[] = [];
+  const progress = objectProgress(work);
+  const onLine = (line: string): void => {
+    lines.push(line);
+    progress(line);
+  };
+  await make(tree, { ...work, onLine }, 'Compiling with W=1', ['W=1', ...folders]);
+  return lines;
+}
+
+/** Why sparse can't check this tree; undefined where it can. The kernel itself knows which versions are of use. */
+export async function sparseFault(tree: string): Promise<string | undefined> {
+  const environment = { env: buildEnvironment(), extendEnv: false, reject: false } as const;
+  if ((await execa('sparse', ['--version'], environment)).failed) return 'there is no sparse on this machine';
+  const valid = await execa('sh', [path.join(tree, 'scripts/checker-valid.sh'), 'sparse'], environment);
+  if (!valid.failed && valid.stdout.trim() === '1') return undefined;
+  return 'the sparse of this machine does not know all that this kernel is written in (0.6.4 does not, 0.6.5 does)';
+}
+
+export interface MakeWork extends Pick<EntryWork, 'log' | 'signal' | 'step'> {
+  readonly onLine?: (line: string) => void;
+}
+
+async function make(
+  tree: BuildTree,
+  { log, signal, onLine = () => undefined }: MakeWork,
+  what: string,
+  args: readonly string[],
+): Promise<void> {
+  await runBuildCommand({
+    what,
+    argv: ['make', `-j${availableParallelism()}`, ...args],
+    cwd: tree.source,
+    env: MAKE_ENVIRONMENT,
+    ...(tree.dirtyMarker === undefined ? {} : { dirtyMarker: tree.dirtyMarker }),
+    log,
+    signal,
+    onLine,
+  });
+}
+
+/** Nobody knows beforehand how many objects there will be: make finds out as it goes. */
+function objectProgress({ step }: MakeWork): (line: string) => void {
+  let count = 0;
+  return (line) => {
+    const [, object] = /^ {2}(?:CC|AS|LD|AR)(?: \[M\])? +(\S+)/.exec(line) ?? [];
+    if (object === undefined) return;
+    count += 1;
+    step.progress(`${count} objects, ${object}`);
+  };
+}
+
+async function collectKernel(tree: WorkTree, work: EntryWork): Promise<void> {
+  const { folder } = work;
+  const outputs = {
+    bzImage: 'arch/x86/boot/bzImage',
+    vmlinux: 'vmlinux',
+    config: '.config',
+    release: 'include/config/kernel.release',
+    ...Object.fromEntries(ABI_HEADERS.map((header) => [header, header])),
+  };
+  for (const [name, file] of Object.entries(outputs)) {
+    await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
+    await copyFile(path.join(tree.source, file), path.join(folder, name));
+  }
+  await installModules(tree, path.join(folder, 'modules'), ['INSTALL_MOD_STRIP=1'], work);
+}
+
+async function installModules(
+  tree: WorkTree,
+  modules: string,
+  variables: readonly string[],
+  work: EntryWork,
+): Promise<void> {
+  await mkdir(modules);
+  const argv = ['modules_install', `INSTALL_MOD_PATH=${modules}`, ...variables];
+  await make(tree, work, 'Installing the modules', argv);
+  // A link into the work tree, which other builds will change.
+  const release = (await readFile(path.join(work.folder, 'release'), 'utf8')).trim();
+  await rm(path.join(modules, 'lib/modules', release, 'build'), { force: true });
+}
+
+const DEBUG_MODULES = 'modules-debug';
+
+/** vmlinux has its debug information in any case where there is some; gdb looks for its script beside it. */
+async function collectDebugInfo(tree: WorkTree, work: EntryWork): Promise<void> {
+  const { folder } = work;
+  await installModules(tree, path.join(folder, DEBUG_MODULES), [], work);
+  await make(tree, work, "Generating the kernel's commands for gdb", ['scripts_gdb']);
+  const scripts = 'scripts/gdb';
+  await cp(path.join(tree.source, scripts), path.join(folder, scripts), { recursive: true, dereference: true });
+  await copyFile(path.join(tree.source, scripts, 'vmlinux-gdb.py'), path.join(folder, 'vmlinux-gdb.py'));
+}
+
+/** Static, since the guest's libraries are not the compiler's; with the headers of this very kernel. */
+async function compileSelftests(tree: WorkTree, work: EntryWork): Promise<void> {
+  const { log, signal, step } = work;
+  step.progress('compiling self-tests');
+  await make(tree, work, 'Installing the headers', ['headers']);
+  const tests = path.join(tree.source, 'tools/testing/selftests');
+  const include = [`-isystem${path.join(tree.source, 'usr/include')}`, `-I${tests}`, `-I${tree.source}`];
+  await mkdir(path.join(work.folder, 'selftests'));
+  for (const [name, sources] of Object.entries(SELFTESTS)) {
+    const output = path.join(work.folder, 'selftests', name);
+    const argv = [
+      'gcc',
+      '-O2',
+      '-w',
+      '-static',
+      '-D_GNU_SOURCE=',
+      ...include,
+      '-o',
+      output,
+      ...sources,
+      '-lpthread',
+    ] as const;
+    await runBuildCommand({ what: `Building ${name}`, argv, cwd: path.join(tests, 'mm'), log, signal });
+  }
+}

@@ -1,0 +1,186 @@
+/** Builds QEMU with the edgpu device in it: from Debian's source, or from a tree of the user's own. */
+
+import { access, copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+
+import { repositoryPath } from '../../config/paths.ts';
+import type { Emit } from '../../util/rig-event.ts';
+import { runBuildCommand } from '../tree/build-command.ts';
+import { toolchainIdentity } from '../tree/build-environment.ts';
+import { obtainEntry } from '../../cache/cache-entry.ts';
+import type { EntryWork } from '../../cache/cache-entry.ts';
+import { contentKey } from '../../cache/content-key.ts';
+import { extractDeb } from '../debian/debian-packages.ts';
+import type { DebianPackage, DebianPackages } from '../debian/debian-packages.ts';
+import { overlayKey } from '../tree/source-overlay.ts';
+import type { OverlaySpec } from '../tree/source-overlay.ts';
+import { openUserTree } from '../tree/user-tree.ts';
+import type { SourceTree, TreeKind } from '../tree/user-tree.ts';
+import { prepareWorkTree } from '../tree/work-tree.ts';
+import type { WorkTree } from '../tree/work-tree.ts';
+
+const CONFIGURE: readonly string[] = [
+  '--target-list=x86_64-softmmu',
+  '--without-default-features',
+  '--disable-install-blobs',
+  '--disable-werror',
+  '--disable-debug-info',
+  '--disable-docs',
+  '--disable-download',
+  '--enable-system',
+  '--enable-tcg',
+  '--enable-kvm',
+  '--enable-slirp',
+  '--enable-pixman',
+  '--enable-tools',
+];
+
+const PROGRAMS = ['qemu-system-x86_64', 'qemu-img'] as const;
+
+/** Of the sources, and beside the programs in the cache. */
+const VERSION = 'VERSION';
+
+const DEVICE: OverlaySpec = {
+  patchFolder: repositoryPath('rig/qemu'),
+  graft: { folder: repositoryPath('rig/edgpu'), to: 'hw/edgpu' },
+};
+
+/** What of it is undefined behaviour or an access out of bounds ends it, with a report. */
+const SANITIZERS: readonly string[] = ['--enable-asan', '--enable-ubsan'];
+
+/** The Python packages that it is configured with: the host's meson may be too old. */
+const PYTHON_PACKAGES = ['meson', 'python3-pycotap'] as const;
+
+/** Where the build keeps them. */
+const PYTHON = 'rig-python';
+
+export interface QemuBuild {
+  readonly binary: string;
+  readonly img: string;
+  readonly version: string;
+}
+
+/** Which QEMU to build. */
+export interface QemuVariant {
+  /** Another tree than Debian's package; it is not written to. */
+  readonly source?: string;
+  /** With AddressSanitizer and UndefinedBehaviorSanitizer. */
+  readonly sanitize?: boolean;
+}
+
+export async function buildQemu(
+  { packages, variant }: { packages: DebianPackages; variant: QemuVariant },
+  emit: Emit,
+  signal: AbortSignal,
+): Promise<QemuBuild> {
+  const source = await openQemuSource(variant.source, packages);
+  const configure = [...CONFIGURE, ...(variant.sanitize ? SANITIZERS : [])];
+  const how = contentKey({
+    python: PYTHON_PACKAGES.map((name) => packages.binaries[name].identity),
+    configure,
+    toolchain: await toolchainIdentity(),
+  });
+  const key = contentKey({ qemu: source.identity, how, overlay: await overlayKey(DEVICE) });
+  const request = { packages, source, configure, treeName: contentKey({ tree: source.treeName, how }) };
+  const build = async (work: EntryWork): Promise<void> => compileQemu(request, work);
+  const folder = await obtainEntry({ stage: 'qemu', title: 'Build QEMU with edgpu', key, build }, emit, signal);
+  const [binary, img] = PROGRAMS.map((program) => path.join(folder, program));
+  return { binary: binary ?? '', img: img ?? '', version: await readFile(path.join(folder, VERSION), 'utf8') };
+}
+
+const QEMU: TreeKind = {
+  marker: 'system/physmem.c',
+  what: 'a QEMU source tree',
+  remedy: 'Give --qemu-src a folder with the sources of QEMU 10.0 or later in it.',
+  products: ['.git', '*.o', '*.a', 'build', 'pyvenv'],
+};
+
+async function openQemuSource(folder: string | undefined, { sources }: DebianPackages): Promise<SourceTree> {
+  return folder === undefined ? debianQemuSource(sources.qemu) : openUserTree(folder, QEMU);
+}
+
+function debianQemuSource({ version, identity, file }: DebianPackage): SourceTree {
+  return {
+    version,
+    misfit: 'infrastructure',
+    identity,
+    treeName: contentKey({ identity }),
+    fill: ({ log, signal, step }) => ({
+      unpack: async (folder) => {
+        step.progress('unpacking');
+        await rm(folder, { recursive: true });
+        const argv = ['dpkg-source', '--no-copy', '-x', file, folder] as const;
+        await runBuildCommand({ what: 'Unpacking the source of QEMU', argv, cwd: path.dirname(folder), log, signal });
+      },
+    }),
+  };
+}
+
+interface QemuRequest {
+  readonly packages: DebianPackages;
+  readonly source: SourceTree;
+  readonly configure: readonly string[];
+  readonly treeName: string;
+}
+
+async function compileQemu(request: QemuRequest, work: EntryWork): Promise<void> {
+  const { source, treeName } = request;
+  const tree = await prepareWorkTree(
+    {
+      kind: 'qemu',
+      identity: treeName,
+      title: `QEMU ${source.version}`,
+      misfit: source.misfit,
+      neededGiB: 3,
+      ...source.fill(work),
+    },
+    DEVICE,
+  );
+  await configureQemu(tree, request, work);
+  const jobs = `-j${availableParallelism()}`;
+  await inTree(tree, work, { what: 'Building QEMU', argv: ['ninja', jobs, ...PROGRAMS], onLine: ninjaProgress(work) });
+  for (const program of PROGRAMS) await copyFile(path.join(tree.output, program), path.join(work.folder, program));
+  await writeFile(path.join(work.folder, VERSION), (await readFile(path.join(tree.source, VERSION), 'utf8')).trim());
+}
+
+async function configureQemu(tree: WorkTree, request: QemuRequest, work: EntryWork): Promise<void> {
+  const configured = path.join(tree.output, '.configured');
+  const alreadyDone = await access(configured).then(
+    () => true,
+    () => false,
+  );
+  if (alreadyDone) return;
+  work.step.progress('configuring');
+  await rm(tree.output, { recursive: true, force: true });
+  await mkdir(path.join(tree.output, PYTHON), { recursive: true });
+  for (const name of PYTHON_PACKAGES) {
+    await extractDeb(request.packages.binaries[name].file, path.join(tree.output, PYTHON), work);
+  }
+  const argv = [path.join(tree.source, 'configure'), '--python=/usr/bin/python3', ...request.configure] as const;
+  await inTree(tree, work, { what: 'Configuring QEMU', argv, onLine: () => undefined });
+  await writeFile(configured, '');
+}
+
+interface TreeCommand {
+  readonly what: string;
+  readonly argv: readonly [string, ...string[]];
+  readonly onLine: (line: string) => void;
+}
+
+async function inTree(tree: WorkTree, { log, signal }: EntryWork, command: TreeCommand): Promise<void> {
+  const python = path.join(tree.output, PYTHON, 'usr');
+  const env = {
+    PATH: `${path.join(python, 'bin')}:${process.env['PATH'] ?? '/usr/bin:/bin'}`,
+    PYTHONPATH: path.join(python, 'lib/python3/dist-packages'),
+    PYTHONDONTWRITEBYTECODE: '1',
+  };
+  await runBuildCommand({ ...command, cwd: tree.output, env, dirtyMarker: tree.dirtyMarker, log, signal });
+}
+
+function ninjaProgress({ step }: EntryWork): (line: string) => void {
+  return (line) => {
+    const [, done, total] = /^\[(\d+)\/(\d+)\]/.exec(line) ?? [];
+    if (done !== undefined && total !== undefined) step.progress(`${done} of ${total}`);
+  };
+}

@@ -1,0 +1,167 @@
+/** Runs one command of a build in a process group of its own: logged, watched line by line, ended as a whole. */
+
+import { createWriteStream } from 'node:fs';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { finished } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
+import type { Result } from 'execa';
+
+import { RigError } from '../../util/rig-error.ts';
+import { buildEnvironment } from './build-environment.ts';
+import { heldLock } from '../../cache/build-lock.ts';
+
+export interface BuildCommand {
+  /** What the command is for, as the sentence "… failed" names it. */
+  readonly what: string;
+  readonly argv: readonly [string, ...string[]];
+  readonly cwd: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Output goes to the end of this file. */
+  readonly log: string;
+  readonly signal: AbortSignal;
+  readonly onLine?: (line: string) => void;
+  /**
+   * A file that exists for as long as the command runs, and stays when the command could not end in its own way (it had to be
+   * killed, or the rig itself was): make and ninja remove half-written targets, but only when they are allowed to.
+   */
+  readonly dirtyMarker?: string;
+}
+
+/** Time for make to delete what it was writing, between SIGTERM and SIGKILL. */
+const TERMINATION_GRACE_MS = 5000;
+
+export async function runBuildCommand(command: BuildCommand): Promise<void> {
+  command.signal.throwIfAborted();
+  await mkdir(path.dirname(command.log), { recursive: true });
+  const log = createWriteStream(command.log, { flags: 'a' });
+  // A full disk must not end the rig by an unhandled 'error' event; the command will notice it, too.
+  log.on('error', () => undefined);
+  log.write(`$ cd ${command.cwd} && ${command.argv.join(' ')}\n`);
+  if (command.dirtyMarker !== undefined) await writeFile(command.dirtyMarker, command.argv.join(' '));
+  const { exitCode, killed, reason } = await superviseProcess(command, (line) => {
+    log.write(`${line}\n`);
+    command.onLine?.(line);
+  });
+  log.end();
+  await finished(log).catch(() => undefined);
+  if (command.dirtyMarker !== undefined && !killed) await rm(command.dirtyMarker, { force: true });
+  command.signal.throwIfAborted();
+  if (exitCode !== 0) throw await commandError(command, reason);
+}
+
+interface Ending {
+  readonly exitCode: number | undefined;
+  readonly killed: boolean;
+  readonly reason: string;
+}
+
+async function superviseProcess(command: BuildCommand, onLine: (line: string) => void): Promise<Ending> {
+  // The parent-death signal ends the command even when the rig dies by SIGKILL. A group of its own (detached) keeps the
+  // terminal's Ctrl-C from it, and lets us end make together with its compilers.
+  const lock = heldLock();
+  const child = execa('setpriv', ['--pdeathsig', 'TERM', '--', ...command.argv], {
+    cwd: command.cwd,
+    env: buildEnvironment(command.env),
+    extendEnv: false,
+    detached: true,
+    // Nobody else is to touch the tree before the last compiler of a rig that was killed has let go of it.
+    stdio: ['ignore', 'pipe', 'pipe', ...(lock === undefined ? [] : [lock])],
+    all: true,
+    buffer: false,
+    reject: false,
+  });
+  let killTimer: NodeJS.Timeout | undefined;
+  const ending = { killed: false };
+  const terminate = (): void => {
+    signalGroup(child.pid, 'SIGTERM');
+    killTimer = setTimeout(() => {
+      ending.killed = true;
+      signalGroup(child.pid, 'SIGKILL');
+    }, TERMINATION_GRACE_MS);
+  };
+  command.signal.addEventListener('abort', terminate, { once: true });
+  try {
+    for await (const line of child.iterable({ from: 'all' })) onLine(line);
+    const result = await child;
+    if (command.signal.aborted && child.pid !== undefined && (await outliveSession(child.pid))) ending.killed = true;
+    return {
+      exitCode: result.exitCode,
+      killed: ending.killed || result.signal === 'SIGKILL',
+      reason: endingOf(result),
+    };
+  } finally {
+    clearTimeout(killTimer);
+    command.signal.removeEventListener('abort', terminate);
+  }
+}
+
+function endingOf(result: Pick<Result, 'exitCode' | 'signal' | 'code'>): string {
+  if (result.exitCode !== undefined) return `exit code ${result.exitCode}`;
+  return result.signal ?? result.code ?? 'could not be started';
+}
+
+function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+  if (pid !== undefined) signalProcess(-pid, signal);
+}
+
+function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/**
+ * ninja gives each compiler a group of its own; what they all share is the session. They have had their signal when ninja
+ * ends, but on a busy machine it may take them a moment to die of it. True when some had to
+ * be killed.
+ */
+async function outliveSession(session: number): Promise<boolean> {
+  let killed = false;
+  for (let waited = 0; ; waited += SESSION_POLL_MS) {
+    const members = await sessionMembers(session);
+    if (members.length === 0) return killed;
+    killed = waited >= SESSION_GRACE_MS;
+    if (killed) for (const pid of members) signalProcess(pid, 'SIGKILL');
+    await sleep(SESSION_POLL_MS);
+  }
+}
+
+const SESSION_POLL_MS = 20;
+const SESSION_GRACE_MS = 1000;
+
+async function sessionMembers(session: number): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const stats = await Promise.all(pids.map(async (pid) => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')));
+  return stats.flatMap((stat, index) => {
+    // proc(5): the name may hold anything, so the fields are counted from its closing bracket: state, parent, group, session.
+    const [state, , , owner] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return Number(owner) === session && state !== 'Z' ? [Number(pids[index])] : [];
+  });
+}
+
+const TAIL_LINES = 12;
+
+/** The first line that names an error says more than the last, which is mostly make's own farewell. */
+const ERROR_LINE = /(?:\berror:|\*\*\*|^E: |FAILED:|No space left)/i;
+
+async function commandError({ what, log }: BuildCommand, reason: string): Promise<RigError> {
+  const lines = (await readFile(log, 'utf8').catch(() => '')).trimEnd().split('\n');
+  const start = lines.findLastIndex((line) => line.startsWith('$ '));
+  const own = lines.slice(start + 1);
+  const firstError = own.findIndex((line) => ERROR_LINE.test(line));
+  const excerpt = firstError >= 0 ? own.slice(firstError, firstError + TAIL_LINES) : own.slice(-TAIL_LINES);
+  const full = own.some((line) => line.includes('No space left on device'));
+  return new RigError(
+    'infrastructure',
+    `${what} failed (${reason}):\n${excerpt.map((line) => `  ${line}`).join('\n')}`,
+    {
+      remedy: full
+        ? 'Free some disk space, or point DGPU_RIG_CACHE at a larger disk.'
+        : `The whole output is in ${log}`,
+    },
+  );
+}

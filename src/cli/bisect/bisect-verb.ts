@@ -1,0 +1,158 @@
+/** `dgpu-rig bisect`: the commit of a kernel tree since which tests fail, by `git bisect run` with builds from the cache. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { execa } from 'execa';
+import { z } from 'zod';
+import { bisect, openBisectTree } from '../../series/bisect-tree.ts';
+import { withBuildLock } from '../../cache/build-lock.ts';
+import { EDITABLE_FOLDER } from '../../series/editable-kernel.ts';
+import { git, tryGit } from '../../builds/tree/git.ts';
+import { repositoryPath } from '../../config/paths.ts';
+import { elapsed } from '../../report/text/elapsed.ts';
+import type { FailureRate } from '../../report/judge/failure-rate.ts';
+import { History, historyFile } from '../../report/past/history.ts';
+import { suiteFiles } from '../../plan/suite-files.ts';
+import {
+  confidenceText,
+  GIT_ANSWERS,
+  judgeCommit,
+  recordedRate,
+  runsNeeded,
+  type Judgement,
+} from './bisect-judgement.ts';
+import { stepArguments, type BisectOptions } from './bisect-options.ts';
+import type { Session } from '../session.ts';
+
+/** What a step has to know; it is a process of its own, started by git. */
+const stepFile = z.object({
+  tree: z.string(),
+  /** For `run`. */
+  arguments: z.array(z.string()),
+  runs: z.number(),
+  log: z.string(),
+});
+
+const loggedStep = z.object({
+  commit: z.string(),
+  subject: z.string(),
+  judgement: z.enum(['good', 'bad', 'skip', 'stop']),
+  exitCodes: z.array(z.number()),
+  durationMs: z.number(),
+});
+
+type LoggedStep = z.infer<typeof loggedStep>;
+
+export async function bisectVerb(suites: readonly string[], options: BisectOptions, session: Session): Promise<number> {
+  await suiteFiles(suites);
+  const { progress, signal } = session;
+  const onWait = (): void => progress.print('Waiting for another bisection to end.');
+  return withBuildLock({ name: 'bisect', signal, onWait }, () => search(suites, options, session));
+}
+
+async function search(suites: readonly string[], options: BisectOptions, session: Session): Promise<number> {
+  const { progress, signal } = session;
+  const kernelSrc = options.kernelSrc ?? EDITABLE_FOLDER;
+  const rate = options.rate ?? (await knownRate(kernelSrc, suites, options));
+  const runs = runsNeeded(rate);
+  const tree = await openBisectTree(kernelSrc, options, signal);
+  const scratch = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-bisect-'));
+  const log = path.join(scratch, 'log');
+  try {
+    await writeFile(log, '');
+    const step = { tree: tree.folder, arguments: stepArguments(suites, options), runs, log };
+    const file = path.join(scratch, 'step.json');
+    await writeFile(file, JSON.stringify(step));
+    progress.print(`Bisecting in ${tree.folder}.\n${confidenceText(rate, options.rate ? 'given' : 'recorded')}`);
+    const found = await bisect(tree, [repositoryPath('dgpu-rig'), 'bisect-step', file], {
+      signal,
+      onLine: progress.print,
+    });
+    progress.stop();
+    const steps = await readSteps(log);
+    process.stdout.write(`\n${steps.map(stepLine).join('\n')}\n\n`);
+    if ('commit' in found) {
+      process.stdout.write(`First bad commit: ${found.commit.slice(0, 12)} ${found.subject}\n`);
+      return 0;
+    }
+    const lines = found.candidates.map(({ commit, subject }) => `  ${commit.slice(0, 12)} ${subject}`);
+    process.stdout.write(
+      `The first bad commit is one of these; those between could not be judged:\n${lines.join('\n')}\n`,
+    );
+    return 0;
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Without a history every bad run fails, as far as anybody knows. */
+async function knownRate(
+  kernelSrc: string,
+  suites: readonly string[],
+  { bad, filter }: Pick<BisectOptions, 'bad' | 'filter'>,
+): Promise<FailureRate | undefined> {
+  const { ok, stdout } = await tryGit(kernelSrc, ['rev-parse', '--verify', '--quiet', `${bad}^{commit}`]);
+  if (!ok) return undefined;
+  const history = History.open(historyFile());
+  try {
+    return recordedRate(history.runs(), { commit: stdout.trim(), suites, filter });
+  } finally {
+    history.close();
+  }
+}
+
+/** One commit, checked out by git: what `git bisect run` calls. A bug of ours must not be taken for one of the commit. */
+export async function bisectStepVerb(file: string, session: Session): Promise<number> {
+  try {
+    return await judgeCheckout(file, session);
+  } catch (error) {
+    if (session.signal.aborted) return GIT_ANSWERS.stop;
+    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    return GIT_ANSWERS.stop;
+  }
+}
+
+async function judgeCheckout(file: string, { signal }: Session): Promise<number> {
+  const step = stepFile.parse(JSON.parse(await readFile(file, 'utf8')));
+  const [commit = '', subject = ''] = (await git(step.tree, ['log', '-1', '--format=%H%n%s'])).trim().split('\n');
+  const start = performance.now();
+  const exitCodes: number[] = [];
+  const judgement = await judgeCommit(step.runs, async (index) => {
+    process.stdout.write(`\n${commit.slice(0, 12)} ${subject}: run ${String(index)} of at most ${String(step.runs)}\n`);
+    const code = await runOnce(step, signal);
+    exitCodes.push(code);
+    return code;
+  });
+  const durationMs = Math.round(performance.now() - start);
+  await writeFile(step.log, `${JSON.stringify({ commit, subject, judgement, exitCodes, durationMs })}\n`, {
+    flag: 'a',
+  });
+  return GIT_ANSWERS[judgement];
+}
+
+async function runOnce(step: z.infer<typeof stepFile>, signal: AbortSignal): Promise<number> {
+  const argv = ['run', ...step.arguments, '--kernel-src', step.tree];
+  const { exitCode } = await execa(repositoryPath('dgpu-rig'), argv, {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    reject: false,
+    cancelSignal: signal,
+    forceKillAfterDelay: 30_000,
+  });
+  signal.throwIfAborted();
+  // Without one it was killed.
+  return exitCode ?? -1;
+}
+
+async function readSteps(log: string): Promise<LoggedStep[]> {
+  const lines = (await readFile(log, 'utf8')).split('\n').filter((line) => line !== '');
+  return lines.map((line) => loggedStep.parse(JSON.parse(line)));
+}
+
+const WORDS: Readonly<Record<Judgement, string>> = { good: 'good', bad: 'BAD ', skip: 'skip', stop: 'stop' };
+
+function stepLine({ commit, subject, judgement, exitCodes, durationMs }: LoggedStep): string {
+  const times = String(exitCodes.length);
+  const last = String(exitCodes.at(-1));
+  const exits = judgement === 'good' ? `passed ${times} of ${times}` : `exit ${last} in run ${times}`;
+  return `${WORDS[judgement]}  ${commit.slice(0, 12)}  ${subject}  (${exits}; ${elapsed(durationMs)})`;
+}

@@ -1,0 +1,49 @@
+/** The verbs for a person at a desk: what gets them into a VM. */
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { consoleVerb, type ConsoleOptions } from './console-verb.ts';
+import { gdbVerb, type GdbOptions } from './gdb-verb.ts';
+import { reproVerb } from '../run/repro-verb.ts';
+import { addMachineOptions, addReproOptions, type ReproOptions } from '../options/run-options.ts';
+import type { Session } from '../session.ts';
+import { shellVerb, type ShellOptions, type Transfer } from './shell-verb.ts';
+
+export function addDeskCommands(root: Command, session: Session, exit: (code: number) => void): void {
+  addMachineOptions(root.command('shell').description('a shell, or one command, in a fresh VM or a running one'))
+    .argument('[command...]', 'to run instead of a shell; after --')
+    .addOption(transferOption('--put <local:guest>', 'a file or folder to copy into the guest, before'))
+    .addOption(transferOption('--get <guest:local>', 'one to copy out of it, after'))
+    .addOption(vmOption())
+    .action(async (command: string[], options: ShellOptions) => exit(await shellVerb(command, options, session)));
+  addMachineOptions(root.command('console').description('the serial port of a fresh VM or a running one'))
+    .addOption(vmOption())
+    .action(async (options: ConsoleOptions) => exit(await consoleVerb(options, session)));
+  addMachineOptions(
+    root.command('gdb').description('gdb on the kernel of a fresh VM, with symbols and the lx- commands'),
+  )
+    .argument('[args...]', 'more arguments for gdb; after --')
+    .option('--no-driver', 'do not load the driver before')
+    .action(async (args: string[], options: GdbOptions) => exit(await gdbVerb(args, options, session)));
+  addReproOptions(root.command('repro').description('what failed in a recorded run, again: same seed, machine, kernel'))
+    .argument('<id>', 'a run (12, last, a commit), or one of its tests (12.3)')
+    .action(async (id: string, options: ReproOptions) => exit(await reproVerb(id, options, session)));
+}
+
+function vmOption(): Option {
+  return new Option(
+    '--vm [name]',
+    'the running VM with this process id, or this in its name; the only one if none is named',
+  );
+}
+
+function transferOption(flags: string, description: string): Option {
+  return new Option(flags, `${description}; may be repeated`)
+    .default([], 'none')
+    .argParser((text, before: readonly Transfer[]) => [...before, parseTransfer(text)]);
+}
+
+export function parseTransfer(text: string): Transfer {
+  const [, from, to] = /^([^:]+):([^:]+)$/.exec(text) ?? [];
+  if (from === undefined || to === undefined)
+    throw new InvalidArgumentError('Give it as FROM:TO, as in fio.job:/tmp/.');
+  return { from, to };
+}

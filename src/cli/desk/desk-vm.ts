@@ -1,0 +1,70 @@
+/** The VM that a person works in: a fresh one, or one that is running for something else. */
+import path from 'node:path';
+import { loadMachineProfile } from '../../config/machine-profile.ts';
+import { GPU_MEMORY } from '../../config/gpu-memory.ts';
+import type { RigContext } from '../../plan/rig-context.ts';
+import { RigError } from '../../util/rig-error.ts';
+import { runningVms, type RunningVm } from '../../vm/link/door.ts';
+import { Vm } from '../../vm/vm.ts';
+import type { Session } from '../session.ts';
+
+export interface DeskVmOptions {
+  /** Of its folder. */
+  readonly name: string;
+  readonly keep: boolean;
+  readonly kernelArgs?: readonly string[];
+}
+
+/** Boots one for as long as `use` needs it, and says at the end what its kernel had to complain about. */
+export async function withDeskVm<T>(
+  rig: RigContext,
+  { name, keep, kernelArgs = [] }: DeskVmOptions,
+  { progress, signal }: Session,
+  use: (vm: Vm) => Promise<T>,
+): Promise<T> {
+  const { machine, dmaBits } = rig.selection;
+  const vm = await Vm.boot({
+    profile: await loadMachineProfile(machine),
+    accelerator: rig.accelerator,
+    software: rig.build,
+    gpu: { dmaBits: dmaBits[0] ?? 32, ...GPU_MEMORY },
+    kernelArgs,
+    folder: path.join(rig.artifacts, name),
+    signal,
+  });
+  try {
+    return await use(vm);
+  } finally {
+    for (const { title, severity } of vm.kernelReports) {
+      if (severity === 'bug') process.stderr.write(`dgpu-rig: the guest's kernel reported: ${title}\n`);
+    }
+    await vm.end({ keep, verdict: { status: 'passed' } });
+    if (keep) progress.print(`Artifacts: ${rig.artifacts}`);
+  }
+}
+
+/** By its process id or a part of its folder's name; `true` is the only one that runs. */
+export function chooseVm(running: readonly RunningVm[], wanted: string | true): RunningVm {
+  const matches =
+    wanted === true
+      ? running
+      : running.filter(({ pid, folder }) => String(pid) === wanted || path.basename(folder).includes(wanted));
+  const [only, ...others] = matches;
+  if (only && others.length === 0) return only;
+  const list = (matches.length === 0 ? running : matches).map(
+    ({ pid, folder, state }) => `${String(pid)}  ${state}  ${path.basename(folder)}`,
+  );
+  const what =
+    matches.length > 1
+      ? 'Several VMs are running.'
+      : wanted === true
+        ? 'No VM is running.'
+        : `No running VM is called ${wanted}.`;
+  throw new RigError('usage', what, {
+    remedy: list.length === 0 ? 'Leave --vm out to boot one.' : `Name one of them by --vm:\n  ${list.join('\n  ')}`,
+  });
+}
+
+export async function findVm(wanted: string | true): Promise<RunningVm> {
+  return chooseVm(await runningVms(), wanted);
+}

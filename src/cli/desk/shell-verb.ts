@@ -1,0 +1,114 @@
+/** `dgpu-rig shell`: a shell or one command in a fresh VM, which ends with it, or in a running one; files go in before and come out after. */
+import { access } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { prepareRun } from '../../plan/prepare-run.ts';
+import { RigError } from '../../util/rig-error.ts';
+import { sshAddressOf } from '../../vm/link/door.ts';
+import { getFiles, putFiles } from '../../vm/link/file-transfer.ts';
+import { SshSession } from '../../vm/link/ssh-session.ts';
+import { timeLimits } from '../../vm/time-limits.ts';
+import { findVm, withDeskVm } from './desk-vm.ts';
+import { runRequest, type MachineOptions } from '../options/run-options.ts';
+import type { Session } from '../session.ts';
+import { joinTerminal } from './terminal.ts';
+
+/** On the host and in the guest, in the order in which it goes. */
+export interface Transfer {
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface ShellOptions extends MachineOptions {
+  readonly put: readonly Transfer[];
+  readonly get: readonly Transfer[];
+  /** A running VM; `true` is the only one there is. */
+  readonly vm?: string | true;
+}
+
+/** The exit code is that of the command. */
+export async function shellVerb(command: readonly string[], options: ShellOptions, session: Session): Promise<number> {
+  const { put, get, vm } = options;
+  if (command.length === 0 && !process.stdin.isTTY && put.length + get.length === 0) {
+    throw new RigError('usage', 'dgpu-rig shell needs a terminal, or a command to run.', {
+      remedy: 'As in: ./dgpu-rig shell -- edgpu-stress info',
+    });
+  }
+  await checkTransfers(options);
+  if (vm !== undefined) return inRunningVm(vm, command, options, session);
+  const { progress } = session;
+  const rig = await prepareRun(runRequest(options, session));
+  return withDeskVm(rig, { name: 'shell', keep: options.keep }, session, async (fresh) => {
+    if (command.length === 0) progress.print('"modprobe edgpu" loads the driver; leaving the shell ends the VM.');
+    progress.stop();
+    return work(fresh.session(), command, { put, get }, fresh.signal).catch((error: unknown) => {
+      throw error instanceof RigError && error.failureClass === 'usage' ? error : fresh.explain(error);
+    });
+  });
+}
+
+/** Before a VM is booted for it. */
+async function checkTransfers({ put }: ShellOptions): Promise<void> {
+  for (const { from } of put) {
+    await access(from).catch((cause: unknown) => {
+      throw new RigError('usage', `${from} can't be put into the guest: there is no such file.`, { cause });
+    });
+  }
+}
+
+async function inRunningVm(
+  name: string | true,
+  command: readonly string[],
+  { put, get }: ShellOptions,
+  { progress, signal }: Session,
+): Promise<number> {
+  const vm = await findVm(name);
+  const address = await sshAddressOf(vm);
+  if (!address) throw new RigError('usage', `That VM (${vm.folder}) has no SSH server yet.`);
+  const ssh = await SshSession.connect(address, { signal, deadlineMs: timeLimits('tcg', 'plain').sshConnect });
+  progress.stop();
+  try {
+    return await work(ssh, command, { put, get }, signal);
+  } finally {
+    ssh.close();
+  }
+}
+
+async function work(
+  ssh: SshSession,
+  command: readonly string[],
+  { put, get }: Pick<ShellOptions, 'put' | 'get'>,
+  signal: AbortSignal,
+): Promise<number> {
+  for (const { from, to } of put) await putFiles(ssh, from, to, signal);
+  let exitCode = 0;
+  if (command.length > 0) exitCode = await runCommand(ssh, command.join(' '), signal);
+  else if (process.stdin.isTTY) exitCode = await interact(ssh, signal);
+  for (const { from, to } of get) await getFiles(ssh, from, to, signal);
+  return exitCode;
+}
+
+/** Until the shell is left, with its exit code. */
+async function interact(ssh: SshSession, signal: AbortSignal): Promise<number> {
+  const { rows, columns } = process.stdout;
+  const { channel, ended } = await ssh.shell({ rows, cols: columns, term: process.env['TERM'] ?? 'vt100' });
+  const onResize = (height: number, width: number): void => channel.setWindow(height, width, 0, 0);
+  await joinTerminal(channel, { onResize, signal });
+  return (await ended) ?? KILLED;
+}
+
+/** As ssh does it: the streams are the caller's. */
+async function runCommand(ssh: SshSession, command: string, signal: AbortSignal): Promise<number> {
+  const { channel, ended } = await ssh.open(command);
+  const stderr: Readable = channel.stderr;
+  channel.pipe(process.stdout, { end: false });
+  stderr.pipe(process.stderr, { end: false });
+  if (process.stdin.isTTY) channel.end();
+  else process.stdin.pipe(channel);
+  signal.addEventListener('abort', () => channel.close(), { once: true });
+  const code = await ended;
+  signal.throwIfAborted();
+  return code ?? KILLED;
+}
+
+/** Of a command that a signal ended there is no other. */
+const KILLED = 128;

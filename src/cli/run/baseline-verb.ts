@@ -1,0 +1,27 @@
+/** `dgpu-rig kernel baseline`: runs the kernel's own tests on the unpatched kernel, and records what they say. */
+import { prepareRun } from '../../plan/prepare-run.ts';
+import { suiteFiles } from '../../plan/suite-files.ts';
+import { BASELINE_FILE, writeBaseline } from '../../plan/upstream-verdicts.ts';
+import { vitestProject } from '../../plan/vitest-projects.ts';
+import { EXIT_CODES } from '../../util/rig-error.ts';
+import { runRequest, type BaselineOptions } from '../options/run-options.ts';
+import type { Session } from '../session.ts';
+import { runVitest } from './vitest-run.ts';
+
+const SUITES = ['kunit', 'selftests'];
+
+/** Nothing is written when one of the tests could not be run to its end: on this kernel that is all they can fail for. */
+export async function kernelBaselineVerb(options: BaselineOptions, session: Session): Promise<number> {
+  const rig = await prepareRun(runRequest({ ...options, unpatched: true }, session));
+  const { flavour, machine } = rig.selection;
+  const include = await suiteFiles(SUITES);
+  const projects = [vitestProject('suites', { include, maxVms: options.maxVms, flavour })];
+  const { results, failures } = await runVitest({ projects, rig, filter: undefined }, session);
+  if (failures.length > 0) return EXIT_CODES.test;
+  const tests = results.flatMap(({ test, cases }) =>
+    cases ? [[test.split(' > ').at(-1) ?? test, cases] as const] : [],
+  );
+  await writeBaseline({ kernel: rig.build.kernel.version, machine }, Object.fromEntries(tests));
+  session.progress.print(`${BASELINE_FILE}: what ${String(tests.length)} tests say on the unpatched kernel.`);
+  return 0;
+}

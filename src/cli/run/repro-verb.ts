@@ -1,0 +1,157 @@
+/** `dgpu-rig repro`: what failed in a recorded run, again, with the seed, machine, mask, backend, kernel and QEMU it had. */
+import { BACKENDS, type Combination, combinationName } from '../../config/combination.ts';
+import { FLAVOURS, type Flavour } from '../../config/flavour.ts';
+import { loadPlans, type Plans } from '../../config/plan.ts';
+import { History, historyFile, type RecordedRun } from '../../report/past/history.ts';
+import type { RunReport, TestResult } from '../../report/run-report.ts';
+import { fullProduct } from '../../plan/covering.ts';
+import type { PlanPart } from '../../plan/plan-parts.ts';
+import { DEFAULT_SELECTION } from '../../plan/rig-context.ts';
+import { repositoryCommit } from '../../plan/prepare-run.ts';
+import { RigError } from '../../util/rig-error.ts';
+import { exactly } from './failure-rates.ts';
+import { Rigs, runParts, type PlanOutcome } from './plan-run.ts';
+import { findRun } from './recorded-runs.ts';
+import { concludeRun } from './run-conclusion.ts';
+import { checkReportFiles, runRequest, type ReproOptions, type RunOptions } from '../options/run-options.ts';
+import type { Session } from '../session.ts';
+
+export async function reproVerb(id: string, given: ReproOptions, session: Session): Promise<number> {
+  await checkReportFiles(given);
+  const { number, report, subjects } = await look(id);
+  const { progress } = session;
+  progress.print(`Run ${String(number)}: ${subjects.map(({ suite, test }) => `${suite} › ${test}`).join(', ')}`);
+  await warnOfOtherSources(report, progress.print);
+  const plans = await loadPlans();
+  const outcomes: PlanOutcome[] = [];
+  let rig;
+  for (const group of alike(subjects)) {
+    const options = optionsOf(report, group, given);
+    const rigs = new Rigs(runRequest(options, session));
+    rig ??= await rigs.of(group.flavour);
+    const filter = exactly(group.results);
+    const request = {
+      space: plans,
+      filter,
+      maxVms: given.maxVms,
+      repeat: given.repeat ?? 0,
+      onResult: () => undefined,
+    };
+    outcomes.push(await runParts([partOf(group, plans)], rigs, request, session));
+  }
+  const results = outcomes.flatMap((outcome) => outcome.results);
+  if (!rig || results.length === 0) {
+    const { rig: commit = 'unknown' } = report;
+    throw new RigError('usage', 'There is no such test any more.', {
+      remedy: `It was run with commit ${commit} of the rig.`,
+    });
+  }
+  return concludeRun({ rig, results, failures: outcomes.flatMap(({ failures }) => failures) }, given, session);
+}
+
+interface Found {
+  readonly number: number;
+  readonly report: RunReport;
+  readonly subjects: readonly TestResult[];
+}
+
+async function look(id: string): Promise<Found> {
+  const { run, test } = parseId(id);
+  const history = History.open(historyFile());
+  try {
+    const recorded = await findRun(history, run, Number.MAX_SAFE_INTEGER);
+    return { number: recorded.id, report: recorded.report, subjects: subjectsOf(recorded, test) };
+  } finally {
+    history.close();
+  }
+}
+
+/** "12" is a run; "12.3" the third test of it; "last" and a commit are runs, too. */
+export function parseId(id: string): { run: string; test: number | undefined } {
+  const [, run = id, test] = /^(#?\d+|last)\.(\d+)$/.exec(id) ?? [];
+  return { run, test: test === undefined ? undefined : Number(test) };
+}
+
+/** What failed; or the one that is named, whatever became of it. */
+export function subjectsOf({ id, report }: Pick<RecordedRun, 'id' | 'report'>, test: number | undefined): TestResult[] {
+  const { results } = report;
+  if (test !== undefined) {
+    const named = results[test - 1];
+    if (named) return [named];
+    throw new RigError(
+      'usage',
+      `Run ${String(id)} has no test ${String(test)}, but ${String(results.length)} of them.`,
+    );
+  }
+  const failed = results.filter(({ status }) => status === 'fail' || status === 'error');
+  if (failed.length > 0) return failed;
+  throw new RigError('usage', `Nothing failed in run ${String(id)}.`, {
+    remedy: `Name one of its ${String(results.length)} tests: ./dgpu-rig repro ${String(id)}.1`,
+  });
+}
+
+export interface Alike {
+  readonly flavour: Flavour;
+  readonly seed: number | undefined;
+  readonly results: readonly TestResult[];
+}
+
+/** Of one plan several kernels may be needed, and of one that is repeated for hours several seeds. */
+export function alike(results: readonly TestResult[]): Alike[] {
+  const groups = new Map<string, Alike & { results: TestResult[] }>();
+  for (const result of results) {
+    const flavour = FLAVOURS.find((name) => name === result.params['flavour']) ?? 'plain';
+    const seed = typeof result.params['seed'] === 'number' ? result.params['seed'] : undefined;
+    const key = `${flavour} ${String(seed)}`;
+    const group = groups.get(key) ?? { flavour, seed, results: [] };
+    group.results.push(result);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
+function partOf({ flavour, results }: Alike, plans: Plans): PlanPart {
+  const suites = [...new Set(results.map(({ suite }) => suite))];
+  return { flavour, suites, combinations: combinationsOf(results, plans) };
+}
+
+/** The suite "matrix" has a group for each, of its name. */
+export function combinationsOf(results: readonly TestResult[], { factors, impossible }: Plans): Combination[] {
+  const groups = new Set(results.filter(({ suite }) => suite === 'matrix').map(({ test }) => test.split(' > ')[0]));
+  if (groups.size === 0) return [];
+  return fullProduct(factors, impossible).filter((combination) => groups.has(combinationName(combination)));
+}
+
+/** As they were then; what a person says now only adds to it. */
+export function optionsOf(
+  report: RunReport,
+  { flavour, seed }: Omit<Alike, 'results'>,
+  given: ReproOptions,
+): RunOptions {
+  const { asked } = report;
+  const backend = BACKENDS.find((name) => name === asked?.backend);
+  const chosenSeed = seed ?? report.seed;
+  const { machine, dmaBits } = DEFAULT_SELECTION;
+  return {
+    ...{ machine, dmaBits, backend: DEFAULT_SELECTION.backend, ...given },
+    ...(asked && { machine: asked.machine, dmaBits: asked.dmaBits }),
+    ...(backend && { backend }),
+    ...(chosenSeed !== undefined && { seed: chosenSeed }),
+    ...(asked?.cycles !== undefined && { cycles: asked.cycles }),
+    ...(asked?.durationMs !== undefined && { duration: asked.durationMs }),
+    ...(asked?.kernelSource !== undefined && { kernelSrc: asked.kernelSource }),
+    ...(asked?.unpatched && { unpatched: true }),
+    ...(asked?.qemuSource !== undefined && { qemuSrc: asked.qemuSource }),
+    ...(asked?.sanitize && { sanitize: true }),
+    flavour,
+  };
+}
+
+/** Everything else is in the record; the sources are what the person has now. */
+async function warnOfOtherSources({ rig: then }: RunReport, tell: (text: string) => void): Promise<void> {
+  const now = await repositoryCommit();
+  if (then === undefined || then === now) return;
+  tell(
+    `It was run with commit ${then.slice(0, 13)} of the rig; this is ${now?.slice(0, 13) ?? 'none'}, so it may do something else.`,
+  );
+}

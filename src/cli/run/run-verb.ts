@@ -1,0 +1,135 @@
+/** `dgpu-rig run`: builds what is missing, boots, runs suites, judges. */
+import type { Command } from 'commander';
+import { runFacts } from '../../report/compose-report.ts';
+import { openEventLog, type LogEvent } from '../../report/live/event-log.ts';
+import { recordedExitCode } from '../../report/judge/outcome.ts';
+import { summarize } from '../../report/run-report.ts';
+import { loadPlans, planNamed, type Plan, type Plans } from '../../config/plan.ts';
+import { planOf, planParts, type PlanPart } from '../../plan/plan-parts.ts';
+import { shardOf } from '../../plan/plan-shards.ts';
+import { randomSeed } from '../../plan/prepare-run.ts';
+import { suiteFiles, suiteNames } from '../../plan/suite-files.ts';
+import { RigError } from '../../util/rig-error.ts';
+import { jobArguments } from '../slurm/job-arguments.ts';
+import { Rigs, runParts, type PlanOutcome } from './plan-run.ts';
+import { concludeReport, concludeRun } from './run-conclusion.ts';
+import { checkReportFiles, runRequest, type RunOptions } from '../options/run-options.ts';
+import { loggedSession, type Session } from '../session.ts';
+import { runOnSlurm } from '../slurm/slurm-run.ts';
+
+export async function runVerb(
+  names: readonly string[],
+  options: RunOptions,
+  quiet: Session,
+  command: Command,
+): Promise<number> {
+  await suiteFiles(names);
+  await checkReportFiles(options);
+  checkEngine(options);
+  const plans = await loadPlans();
+  const plan = choosePlan(names, options, plans);
+  const whole = planParts(plan, plans, await suiteNames());
+  const log = openEventLog(options.jsonl);
+  const session = loggedSession(quiet, log);
+  const forMs = options.for ?? plan.forMs;
+  if (options.engine === 'slurm') {
+    const args = jobArguments(process.argv.slice(3), command.options, options.seed ?? randomSeed());
+    const request = { parts: whole, shards: options.shards, timed: forMs !== undefined, args, keep: options.keep };
+    const report = await runOnSlurm(request, session, log);
+    requireResults(report.results, options.filter);
+    await concludeReport(report, options, session);
+    const exitCode = recordedExitCode(report.results);
+    log({ type: 'run-end', summary: report.summary, exitCode });
+    return exitCode;
+  }
+  const parts = options.shard ? shardOf(whole, options.shard) : whole;
+  return runHere({ parts, plans, forMs }, options, session, log);
+}
+
+interface LocalRun {
+  readonly parts: readonly PlanPart[];
+  readonly plans: Plans;
+  readonly forMs: number | undefined;
+}
+
+async function runHere(
+  { parts, plans, forMs }: LocalRun,
+  options: RunOptions,
+  session: Session,
+  log: LogEvent,
+): Promise<number> {
+  const { progress } = session;
+  const request = runRequest(options, session);
+  const rigs = new Rigs(request);
+  const rig = await rigs.of(parts[0]?.flavour ?? options.flavour);
+  log({ type: 'run-start', ...runFacts(rig) });
+  const { build, accelerator, selection } = rig;
+  const kernels = parts.map(({ flavour }) => flavour).join(', ');
+  progress.print(
+    `Linux ${build.kernel.version} (${kernels}), QEMU ${build.qemu.version}, ${accelerator}, seed ${String(selection.seed)}`,
+  );
+  const { filter, maxVms, repeat = 0 } = options;
+  const onResult = (result: PlanOutcome['results'][number]): void => log({ type: 'test-end', result });
+  const common = { space: plans, filter, maxVms, repeat, onResult };
+  const { results, failures } = await untilOver(forMs, async (first) => {
+    if (first) return runParts(parts, rigs, common, session);
+    const seed = randomSeed();
+    progress.print(`Once more, with seed ${String(seed)}`);
+    const again = new Rigs({ ...request, selection: { ...request.selection, seed } });
+    return runParts(parts, again, common, session);
+  });
+  // A shard may well have none of the tests that are asked for.
+  if (!options.shard) requireResults(results, filter);
+  const exitCode = await concludeRun({ rig, results, failures }, options, session);
+  log({ type: 'run-end', summary: summarize(results), exitCode });
+  return exitCode;
+}
+
+export function requireResults({ length }: readonly unknown[], filter: RegExp | undefined): void {
+  if (length === 0)
+    throw new RigError('usage', filter ? `No test's name matches ${String(filter)}.` : 'There is no test to run.');
+}
+
+function checkEngine({ engine, shard, shards }: RunOptions): void {
+  if (engine === 'slurm' && shard) {
+    throw new RigError('usage', '--shard is for one job; --engine slurm makes a job for each.', {
+      remedy: 'Say with --shards how many there are to be.',
+    });
+  }
+  if (engine !== 'slurm' && shards !== undefined) {
+    throw new RigError('usage', '--shards is for --engine slurm.', { remedy: 'One part on this host: --shard 1/3.' });
+  }
+}
+
+function choosePlan(names: readonly string[], options: RunOptions, plans: Plans): Plan {
+  const { plan: name, matrix: cover, flavour } = options;
+  if (name === undefined) return planOf(names, { flavour, cover }, plans);
+  if (names.length > 0) {
+    throw new RigError(
+      'usage',
+      `The plan ${name} says which suites to run; ${names.join(', ')} can't be run with it.`,
+      {
+        remedy: 'Name suites, or a plan.',
+      },
+    );
+  }
+  const plan = planNamed(plans, name);
+  return cover && plan.matrix ? { ...plan, matrix: { ...plan.matrix, cover } } : plan;
+}
+
+/** Once; or again and again, until the time is over or something failed. */
+async function untilOver(
+  milliseconds: number | undefined,
+  round: (first: boolean) => Promise<PlanOutcome>,
+): Promise<PlanOutcome> {
+  const end = performance.now() + (milliseconds ?? 0);
+  const outcome = await round(true);
+  const results = [...outcome.results];
+  let { failures } = outcome;
+  while (performance.now() < end && failures.length === 0) {
+    const next = await round(false);
+    results.push(...next.results);
+    failures = next.failures;
+  }
+  return { results, failures };
+}

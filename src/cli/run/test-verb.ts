@@ -1,0 +1,88 @@
+/** `dgpu-rig test`: the tests of the rig itself, then the suites: all that has to hold before a change lands. */
+import { execa } from 'execa';
+import type { Flavour } from '../../config/flavour.ts';
+import { loadPlans, planNamed, type Cover, type Plans } from '../../config/plan.ts';
+import { repositoryPath } from '../../config/paths.ts';
+import { runExitCode } from '../../report/judge/outcome.ts';
+import { summarize } from '../../report/run-report.ts';
+import { summaryLine } from '../../report/text/summary-line.ts';
+import { verdictTable } from '../../report/text/verdict-table.ts';
+import { planParts, type PlanPart } from '../../plan/plan-parts.ts';
+import { suiteFiles, suiteNames } from '../../plan/suite-files.ts';
+import { PROJECT_NAMES, vitestProject, type ProjectName } from '../../plan/vitest-projects.ts';
+import { RigError } from '../../util/rig-error.ts';
+import { runRequest, type TestOptions } from '../options/run-options.ts';
+import type { Session } from '../session.ts';
+import { runVitest } from './vitest-run.ts';
+import { matrixTrial, Rigs } from './plan-run.ts';
+import { reduceFailures } from './reduced-failures.ts';
+
+export async function testVerb(names: readonly string[], options: TestOptions, session: Session): Promise<number> {
+  const { progress } = session;
+  setSearchEffort(options);
+  const projects = names.length === 0 ? PROJECT_NAMES : names.map(projectName);
+  const { filter, maxVms, flavour, matrix } = options;
+  const plans = await loadPlans();
+  const { combinations, suites } = await ciPart(plans, flavour, matrix);
+  const rigs = new Rigs(runRequest(options, session));
+  const [plain, checked] = await Promise.all([rigs.of(flavour), runCheck(session)]);
+  const rig = { ...plain, selection: { ...plain.selection, combinations } };
+  const include = await suiteFiles(suites);
+  const configured = projects.map((name) =>
+    vitestProject(name, { maxVms, flavour, ...(name === 'suites' ? { include } : {}) }),
+  );
+  const reporter = await runVitest({ projects: configured, rig, filter }, session);
+  const trial = matrixTrial(rigs, { maxVms }, session);
+  const results = await reduceFailures(reporter.results, { ...plans, combinations }, trial, session);
+
+  progress.stop();
+  const { pass, fail, error } = summarize(results);
+  const watched = results.filter(({ params }) => Object.keys(params).length > 0);
+  if (watched.length > 0) process.stdout.write(`\n${verdictTable(watched)}\n`);
+  process.stdout.write(`\n${summaryLine(pass + Number(checked), fail + error + Number(!checked))}\n`);
+  return runExitCode([...reporter.failures, ...(checked ? [] : ['test' as const])]);
+}
+
+/** The suites are those of the plan "ci": on one kernel, the plain one unless told otherwise. */
+async function ciPart(plans: Plans, flavour: Flavour, cover: Cover | undefined): Promise<PlanPart> {
+  const { matrix, ...ci } = planNamed(plans, 'ci');
+  const own = matrix && { cover: cover ?? matrix.cover, factors: { ...matrix.factors, flavour: [flavour] as const } };
+  const [part] = planParts({ ...ci, flavours: [flavour], matrix: own }, plans, await suiteNames());
+  return part ?? { flavour, suites: [], combinations: [] };
+}
+
+/** For the property tests of the device, which run in other processes. */
+function setSearchEffort({ effort, seed, sanitize }: TestOptions): void {
+  process.env['DGPU_RIG_EFFORT'] = String(effort);
+  if (seed !== undefined) process.env['DGPU_RIG_SEED'] = String(seed);
+  if (sanitize !== true) return;
+  // What QEMU leaves allocated at its end is not the question; undefined behaviour must not go on after a remark.
+  process.env['ASAN_OPTIONS'] ??= 'detect_leaks=0';
+  process.env['UBSAN_OPTIONS'] ??= 'halt_on_error=1:print_stacktrace=1';
+}
+
+/** Format, lint, types and import order count as one test. */
+async function runCheck({ progress, signal }: Session): Promise<boolean> {
+  const start = performance.now();
+  const step = { id: 'npm-run-check' };
+  progress.emit({ type: 'step-start', ...step, title: 'Format, lint, types, import order' });
+  const { exitCode, all } = await execa('npm', ['run', '--silent', 'check'], {
+    cwd: repositoryPath(),
+    all: true,
+    reject: false,
+    cancelSignal: signal,
+  });
+  signal.throwIfAborted();
+  const outcome = exitCode === 0 ? 'done' : 'failed';
+  progress.emit({ type: 'step-end', ...step, outcome, durationMs: performance.now() - start });
+  if (exitCode !== 0) progress.print(all);
+  return exitCode === 0;
+}
+
+function projectName(name: string): ProjectName {
+  const known = PROJECT_NAMES.find((candidate) => candidate === name);
+  if (known) return known;
+  throw new RigError('usage', `There are no tests named ${name}.`, {
+    remedy: `There are: ${PROJECT_NAMES.join(', ')}.`,
+  });
+}

@@ -1,0 +1,112 @@
+/** Runs vitest projects in this process, with our reporter. */
+import { rmdir } from 'node:fs/promises';
+import type { TestProjectInlineConfiguration } from 'vitest/config';
+import type { Vitest } from 'vitest/node';
+import { repositoryPath } from '../../config/paths.ts';
+import { RigReporter } from '../../report/judge/rig-reporter.ts';
+import type { TestResult } from '../../report/run-report.ts';
+import type { RigContext } from '../../plan/rig-context.ts';
+import { untilQemusAreGone } from '../../vm/qemu/lingering-qemus.ts';
+import type { Session } from '../session.ts';
+
+const INTERRUPTS = ['SIGINT', 'SIGTERM'] as const;
+
+export interface VitestRequest {
+  readonly projects: readonly TestProjectInlineConfiguration[];
+  readonly rig: RigContext;
+  readonly filter: RegExp | undefined;
+  readonly onResult?: ((result: TestResult) => void) | undefined;
+}
+
+export async function runVitest(request: VitestRequest, session: Session): Promise<RigReporter> {
+  const vitest = await OpenVitest.open(request, session);
+  try {
+    return await vitest.run(request.rig, request.filter);
+  } finally {
+    await vitest.close();
+  }
+}
+
+/** One that may run its tests again: it knows their code then, and starts a second sooner. What was edited since, it does not. */
+export class OpenVitest {
+  readonly #vitest: Vitest;
+  readonly #reporter: RigReporter;
+  readonly #signal: AbortSignal;
+  readonly #artifacts = new Set<string>();
+
+  private constructor(vitest: Vitest, reporter: RigReporter, signal: AbortSignal) {
+    this.#vitest = vitest;
+    this.#reporter = reporter;
+    this.#signal = signal;
+  }
+
+  static async open(
+    { projects, onResult }: Pick<VitestRequest, 'projects' | 'onResult'>,
+    { progress, signal }: Session,
+  ): Promise<OpenVitest> {
+    signal.throwIfAborted();
+    // Half a second to load: only for those who run tests.
+    const { createVitest } = await import('vitest/node');
+    const reporter = new RigReporter(progress.emit, onResult);
+    const ours = INTERRUPTS.map((name) => process.listeners(name));
+    const vitest = await createVitest('test', {
+      config: false,
+      root: repositoryPath(),
+      watch: false,
+      projects: [...projects],
+      reporters: [reporter],
+      passWithNoTests: true,
+    });
+    // Its own listeners would end this process at once, VMs still running; ours ends the run in order.
+    for (const [index, name] of INTERRUPTS.entries()) {
+      for (const theirs of process.listeners(name).filter((listener) => !ours[index]?.includes(listener))) {
+        process.off(name, theirs);
+      }
+    }
+    return new OpenVitest(vitest, reporter, signal);
+  }
+
+  /** The results are those of this run until the next one begins. */
+  async run(rig: RigContext, filter: RegExp | undefined): Promise<RigReporter> {
+    const vitest = this.#vitest;
+    this.#artifacts.add(rig.artifacts);
+    vitest.provide('rig', rig);
+    if (filter) vitest.setGlobalTestNamePattern(filter);
+    else vitest.resetGlobalTestNamePattern();
+    const stop = cancelWhenAborted(this.#signal, () => void vitest.cancelCurrentRun('keyboard-input'));
+    try {
+      // It may have been aborted while vitest was loaded.
+      if (!this.#signal.aborted) await vitest.start();
+    } finally {
+      stop();
+    }
+    return this.#reporter;
+  }
+
+  async close(): Promise<void> {
+    await this.#vitest.close();
+    for (const folder of this.#artifacts) {
+      // A test that is cancelled while its VM boots does not wait for that VM's end.
+      await untilQemusAreGone(folder);
+      // Only where something was kept there is something in it.
+      await rmdir(folder).catch(() => undefined);
+    }
+    this.#signal.throwIfAborted();
+  }
+}
+
+const CANCEL_AGAIN_MS = 500;
+
+/** Again and again: vitest forgets what it is asked before it has workers. Returns the way to stop. */
+function cancelWhenAborted(signal: AbortSignal, cancel: () => void): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const start = (): void => {
+    cancel();
+    timer = setInterval(cancel, CANCEL_AGAIN_MS);
+  };
+  signal.addEventListener('abort', start, { once: true });
+  return () => {
+    signal.removeEventListener('abort', start);
+    clearInterval(timer);
+  };
+}

@@ -1,0 +1,24 @@
+/** `dgpu-rig build`: everything `run` needs, without running anything. */
+import { buildRig } from '../../builds/build-rig.ts';
+import { kernelVariant, qemuVariant, type MachineOptions } from '../options/run-options.ts';
+import type { Session } from '../session.ts';
+
+export type BuildVerbOptions = Pick<
+  MachineOptions,
+  'kernelSrc' | 'flavour' | 'unpatched' | 'debugInfo' | 'qemuSrc' | 'sanitize'
+>;
+
+export async function buildVerb(options: BuildVerbOptions, { progress, signal }: Session): Promise<number> {
+  const { kernelSrc, flavour } = options;
+  const source = kernelSrc === undefined ? {} : { kernelSource: kernelSrc };
+  const { kernel, qemu } = await buildRig({
+    ...source,
+    flavour,
+    variant: kernelVariant(options),
+    qemu: qemuVariant(options),
+    emit: progress.emit,
+    signal,
+  });
+  progress.print(`Linux ${kernel.version} with ${String(kernel.patches.length)} patches, QEMU ${qemu.version}.`);
+  return 0;
+}

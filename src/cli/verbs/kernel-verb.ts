@@ -1,0 +1,50 @@
+/** `dgpu-rig kernel`: lay the series out for work, write it back, and check that every patch is one that could be sent. */
+import path from 'node:path';
+import { editKernel } from '../../series/editable-kernel.ts';
+import { PATCH_FOLDER } from '../../builds/kernel/kernel-build.ts';
+import { refreshSeries } from '../../series/series-refresh.ts';
+import { checkSeries, type PatchVerdict } from '../../series/series-check.ts';
+import { summaryLine } from '../../report/text/summary-line.ts';
+import { EXIT_CODES } from '../../util/rig-error.ts';
+import type { Session } from '../session.ts';
+
+export async function kernelEditVerb(
+  dir: string,
+  { kernelSrc }: { kernelSrc?: string },
+  { progress, signal }: Session,
+): Promise<number> {
+  const folder = path.resolve(dir);
+  const source = kernelSrc === undefined ? {} : { kernelSource: kernelSrc };
+  await editKernel({ ...source, folder, emit: progress.emit, signal });
+  progress.print(`${folder}: branch "rig" has the series; configured for "make -j bzImage modules".
+Commit there, then: ./dgpu-rig kernel refresh ${dir}`);
+  return 0;
+}
+
+export async function kernelRefreshVerb(dir: string, { progress }: Session): Promise<number> {
+  const { written, removed, unchanged } = await refreshSeries(path.resolve(dir), PATCH_FOLDER);
+  for (const name of written) progress.print(`written  ${name}`);
+  for (const name of removed) progress.print(`removed  ${name}`);
+  progress.print(`${written.length} written, ${removed.length} removed, ${unchanged.length} unchanged.`);
+  return 0;
+}
+
+export async function kernelCheckVerb(
+  { kernelSrc }: { kernelSrc?: string },
+  { progress, signal }: Session,
+): Promise<number> {
+  const source = kernelSrc === undefined ? {} : { kernelSource: kernelSrc };
+  const reasonsOf = ({ complaints, buildFailure }: PatchVerdict): string[] => {
+    return [...complaints, ...(buildFailure === undefined ? [] : [buildFailure])];
+  };
+  const onVerdict = (verdict: PatchVerdict): void => {
+    const reasons = reasonsOf(verdict);
+    if (reasons.length > 0) {
+      progress.print([`✘ ${verdict.patch}`, ...reasons.map((reason) => `    ${reason}`)].join('\n'));
+    }
+  };
+  const verdicts = await checkSeries({ ...source, onVerdict, emit: progress.emit, signal });
+  const bad = verdicts.filter((verdict) => reasonsOf(verdict).length > 0);
+  progress.print(summaryLine(verdicts.length - bad.length, bad.length));
+  return bad.length === 0 ? 0 : EXIT_CODES.test;
+}

@@ -1,0 +1,170 @@
+/** `dgpu-rig watch`: whenever something is saved, builds what changed and runs what failed, in a fresh VM. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { freshFile, PARTS, type GuestFile, type Part } from '../../builds/fresh-files.ts';
+import { elapsed } from '../../report/text/elapsed.ts';
+import { loadPlans } from '../../config/plan.ts';
+import type { TestResult } from '../../report/run-report.ts';
+import { summarize } from '../../report/run-report.ts';
+import { summaryLine } from '../../report/text/summary-line.ts';
+import { verdictTable } from '../../report/text/verdict-table.ts';
+import { planOf, planParts, type PlanPart } from '../../plan/plan-parts.ts';
+import type { RigContext } from '../../plan/rig-context.ts';
+import { prepareRun, type RunRequest } from '../../plan/prepare-run.ts';
+import { suiteFiles, suiteNames } from '../../plan/suite-files.ts';
+import { vitestProject } from '../../plan/vitest-projects.ts';
+import { RigError } from '../../util/rig-error.ts';
+import { exactly } from '../run/failure-rates.ts';
+import { runRequest, type RunOptions } from '../options/run-options.ts';
+import { requireResults } from '../run/run-verb.ts';
+import type { Session } from '../session.ts';
+import { OpenVitest } from '../run/vitest-run.ts';
+import { watchFiles, type Edit, type Need } from './watched-files.ts';
+
+export async function watchVerb(names: readonly string[], options: RunOptions, session: Session): Promise<number> {
+  await suiteFiles(names);
+  const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-watch-'));
+  const { suites, combinations } = await chosenPart(names, options);
+  const request = runRequest(options, session);
+  const live = new LiveRig({ ...request, selection: { ...request.selection, combinations } }, folder);
+  const tests = new LiveTests(await suiteFiles(suites), options, session);
+  try {
+    return await watchSuites(live, tests, session);
+  } finally {
+    // It says that it was interrupted, where it was.
+    await tests.close().finally(() => rm(folder, { recursive: true, force: true }));
+  }
+}
+
+/** As `run` has it: what is named, and of the suite "matrix" the combinations that this kernel is for. */
+async function chosenPart(names: readonly string[], { flavour, matrix: cover }: RunOptions): Promise<PlanPart> {
+  const plans = await loadPlans();
+  const [part] = planParts(planOf(names, { flavour, cover }, plans), plans, await suiteNames());
+  return part ?? { flavour, suites: names, combinations: [] };
+}
+
+async function watchSuites(live: LiveRig, tests: LiveTests, { progress, signal }: Session): Promise<never> {
+  const edits = await editQueue(signal);
+  let failed = await tests.judge(await live.broughtUp(new Set(['build'])));
+  let builds = true;
+  for (;;) {
+    const verdict = failed === 0 ? 'all pass' : `${String(failed)} fail`;
+    const state = builds ? verdict : 'what was saved does not build';
+    progress.print(`\nWatching; ${state}. Ctrl-C ends it.`);
+    const { files, needs, savedAt } = await edits.next();
+    progress.print(`\n${files.slice(0, 3).join(', ')}${files.length > 3 ? ', …' : ''}`);
+    try {
+      builds = false;
+      if (needs.has('suites')) await tests.close();
+      const rig = await live.broughtUp(needs);
+      builds = true;
+      failed = await tests.judge(rig);
+      progress.print(`A verdict ${elapsed(performance.now() - savedAt)} after it was saved.`);
+    } catch (error) {
+      signal.throwIfAborted();
+      // What doesn't compile is what a person is about to mend.
+      if (!(error instanceof RigError)) throw error;
+      progress.print(`✘ ${error.message}${error.remedy === undefined ? '' : `\n  ${error.remedy}`}`);
+    }
+  }
+}
+
+/** The rig as the sources are now, which costs no more than what has changed of them. */
+class LiveRig {
+  readonly #request: RunRequest;
+  readonly #folder: string;
+  readonly #fresh = new Map<Part, GuestFile>();
+  /** What did not compile is still to be built when something else is saved. */
+  readonly #due = new Set<Need>();
+  #rig: RigContext | undefined;
+
+  constructor(request: RunRequest, folder: string) {
+    this.#request = request;
+    this.#folder = folder;
+  }
+
+  async broughtUp(needs: ReadonlySet<Need>): Promise<RigContext> {
+    for (const need of needs) this.#due.add(need);
+    if (this.#due.has('build') || !this.#rig) {
+      this.#rig = await prepareRun(this.#request);
+      this.#fresh.clear();
+      this.#due.clear();
+    }
+    const { kernelSource, emit, signal } = this.#request;
+    const { build } = this.#rig;
+    for (const part of PARTS.filter((name) => this.#due.has(name))) {
+      this.#fresh.set(part, await freshFile(part, { build, kernelSource, folder: this.#folder, emit, signal }));
+      this.#due.delete(part);
+    }
+    return { ...this.#rig, fresh: [...this.#fresh.values()] };
+  }
+}
+
+/** The tests as they are now, ready to run. */
+class LiveTests {
+  readonly #include: readonly string[];
+  readonly #options: RunOptions;
+  readonly #session: Session;
+  #vitest: OpenVitest | undefined;
+  /** What failed the last time: that alone is run, for as long as it does. */
+  #failed: readonly TestResult[] = [];
+
+  constructor(include: readonly string[], options: RunOptions, session: Session) {
+    this.#include = include;
+    this.#options = options;
+    this.#session = session;
+  }
+
+  /** How many fail now. */
+  async judge(rig: RigContext): Promise<number> {
+    const { maxVms, flavour } = this.#options;
+    const all = this.#options.filter;
+    const filter = this.#failed.length === 0 ? all : exactly(this.#failed);
+    const projects = [vitestProject('suites', { include: this.#include, maxVms, flavour })];
+    this.#vitest ??= await OpenVitest.open({ projects }, this.#session);
+    let ran = await this.#run(this.#vitest, rig, filter);
+    // What failed may have another name by now.
+    if (ran.length === 0 && filter !== all) ran = await this.#run(this.#vitest, rig, all);
+    requireResults(ran, all);
+    const { pass, fail, error, xfail } = summarize(ran);
+    this.#session.progress.print(`\n${verdictTable(ran)}\n${summaryLine(pass + xfail, fail + error)}`);
+    this.#failed = ran.filter(({ status }) => status === 'fail' || status === 'error');
+    return this.#failed.length;
+  }
+
+  async #run(vitest: OpenVitest, rig: RigContext, filter: RegExp | undefined): Promise<readonly TestResult[]> {
+    const { results } = await vitest.run(rig, filter);
+    this.#session.signal.throwIfAborted();
+    return results.filter(({ status }) => status !== 'skip');
+  }
+
+  /** What they are made of is read again when they run the next time. */
+  async close(): Promise<void> {
+    const vitest = this.#vitest;
+    this.#vitest = undefined;
+    await vitest?.close();
+  }
+}
+
+/** What is saved while tests run is not lost, and all of it together is one edit. */
+async function editQueue(signal: AbortSignal): Promise<{ next: () => Promise<Edit> }> {
+  const waiting: Edit[] = [];
+  let wake: () => void = () => undefined;
+  await watchFiles(signal, (edit) => {
+    waiting.push(edit);
+    wake();
+  });
+  signal.addEventListener('abort', () => wake(), { once: true });
+  return {
+    next: async () => {
+      if (waiting.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+      signal.throwIfAborted();
+      const [first, ...others] = waiting.splice(0);
+      if (!first) throw new Error('Woken without an edit');
+      const all = [first, ...others];
+      const needs = new Set(all.flatMap((edit) => [...edit.needs]));
+      return { files: all.flatMap(({ files }) => files), needs, savedAt: first.savedAt };
+    },
+  };
+}

@@ -1,0 +1,81 @@
+/** Builds what a run needs and decides, once, what every test of it gets. */
+import path from 'node:path';
+import { buildRig } from '../builds/build-rig.ts';
+import { tryGit } from '../builds/tree/git.ts';
+import type { QemuVariant } from '../builds/machine/qemu-build.ts';
+import type { KernelVariant } from '../config/flavour.ts';
+import { loadMachineProfile } from '../config/machine-profile.ts';
+import { repositoryPath } from '../config/paths.ts';
+import type { Emit } from '../util/rig-event.ts';
+import { chooseAccelerator, type AcceleratorChoice } from '../vm/kvm-proof.ts';
+import type { RigContext, Selection, Sources } from './rig-context.ts';
+
+export interface RunRequest {
+  readonly selection: Selection;
+  readonly accelerator: AcceleratorChoice;
+  readonly kernelSource: string | undefined;
+  readonly variant?: KernelVariant;
+  readonly qemu?: QemuVariant;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+export async function prepareRun({
+  selection,
+  accelerator,
+  kernelSource,
+  variant = {},
+  qemu = {},
+  emit,
+  signal,
+}: RunRequest): Promise<RigContext> {
+  const startedAt = new Date();
+  const profile = await loadMachineProfile(selection.machine);
+  const { flavour } = selection;
+  const commit = await repositoryCommit();
+  const build = await buildRig({
+    ...(kernelSource === undefined ? {} : { kernelSource }),
+    flavour,
+    variant,
+    qemu,
+    emit,
+    signal,
+  });
+  return {
+    build,
+    sources: sourcesOf(kernelSource, variant, qemu),
+    fresh: [],
+    accelerator: await chooseAccelerator(accelerator, { software: build, profile, emit, signal }),
+    selection,
+    startedAt: startedAt.toISOString(),
+    ...(commit === undefined ? {} : { commit }),
+    artifacts: path.join(repositoryPath('artifacts'), runName(startedAt)),
+  };
+}
+
+function sourcesOf(kernelSource: string | undefined, { unpatched }: KernelVariant, qemu: QemuVariant): Sources {
+  return {
+    ...(kernelSource === undefined ? {} : { kernelSource: path.resolve(kernelSource) }),
+    ...(unpatched ? { unpatched } : {}),
+    ...(qemu.source === undefined ? {} : { qemuSource: path.resolve(qemu.source) }),
+    ...(qemu.sanitize ? { sanitize: true } : {}),
+  };
+}
+
+/** What the results are results of. */
+export async function repositoryCommit(): Promise<string | undefined> {
+  const root = repositoryPath();
+  const head = await tryGit(root, ['rev-parse', 'HEAD']);
+  if (!head.ok) return undefined;
+  const edits = await tryGit(root, ['status', '--porcelain', '--untracked-files=no']);
+  return `${head.stdout.trim()}${edits.stdout === '' ? '' : '+'}`;
+}
+
+export function randomSeed(): number {
+  return Math.floor(Math.random() * 2 ** 31);
+}
+
+/** Sorts by time; the process id keeps two runs of one second apart. */
+function runName(now: Date): string {
+  return `${now.toISOString().slice(0, 19).replaceAll(':', '')}-${String(process.pid)}`;
+}

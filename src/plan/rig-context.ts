@@ -1,0 +1,132 @@
+/** What a run decides once and every test of it gets: `inject('rig')` in the tests, `provide` in the process that starts them. */
+import type { RigBuild } from '../builds/build-rig.ts';
+import type { GuestFile } from '../builds/fresh-files.ts';
+import type { Backend, Combination } from '../config/combination.ts';
+import type { Flavour } from '../config/flavour.ts';
+import type { DistinctReport } from '../vm/kernel-log/distinct-reports.ts';
+import type { CaseVerdicts } from './ktap.ts';
+import type { SleepRecord } from '../vm/sleep/sleep-stages.ts';
+import type { Accelerator } from '../vm/time-limits.ts';
+
+/** What a person may choose for a run; a suite that takes no notice of one of these says so. */
+export interface Selection {
+  readonly machine: string;
+  readonly dmaBits: readonly number[];
+  readonly backend: Backend;
+  /** Of the guest's kernel. */
+  readonly flavour: Flavour;
+  /** What the suite "matrix" tests; the choices above are not for it. */
+  readonly combinations: readonly Combination[];
+  /** All that is random in a test derives from it. */
+  readonly seed: number;
+  /** How often a bench measures each thing it compares. */
+  readonly rounds: number;
+  /** Keep the artifacts of tests that passed, too. */
+  readonly keep: boolean;
+  /** Of the stress mode of the suites that have one: so many cycles, or as many as fit into this time. */
+  readonly cycles?: number;
+  readonly durationMs?: number;
+}
+
+export const DEFAULT_SELECTION: Omit<Selection, 'seed'> = {
+  machine: 'tiers',
+  dmaBits: [32, 40, 48],
+  backend: 'shmem',
+  flavour: 'plain',
+  combinations: [],
+  rounds: 3,
+  keep: false,
+};
+
+/** Of which sources the rig was built, where they are not its own. */
+export interface Sources {
+  readonly kernelSource?: string;
+  readonly unpatched?: boolean;
+  readonly qemuSource?: string;
+  readonly sanitize?: boolean;
+}
+
+export interface RigContext {
+  readonly build: RigBuild;
+  readonly sources: Sources;
+  /** Files that are newer than those of the guest's image. */
+  readonly fresh: readonly GuestFile[];
+  readonly accelerator: Accelerator;
+  readonly selection: Selection;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  /** Of the rig's repository, with a + where it was edited; missing where it is none. */
+  readonly commit?: string;
+  /** Folder of this run, with one folder per VM in it. */
+  readonly artifacts: string;
+}
+
+/** One quantity of a bench, for all the things that it compares, measured in turn. */
+export interface Measurement {
+  readonly quantity: string;
+  readonly unit: string;
+  readonly better: 'less' | 'more';
+  /** One number a round for each thing; the first named is the one that the others are held against. */
+  readonly samples: Readonly<Record<string, readonly number[]>>;
+  /** What the first should reach, in words: a figure that misses it is reported, not failed. */
+  readonly aim?: string;
+}
+
+/** A kernel report, and whether the test is about it: then it is no failure that it came, but would be one had it not. */
+export interface JudgedReport extends DistinctReport {
+  readonly expected: boolean;
+  /** Source lines of `where`, outermost function last; missing where the build has no debug information. */
+  readonly source?: readonly string[];
+}
+
+/** Bytes, but for the time; what the guest does not have is missing. */
+export interface MemorySample {
+  readonly timeMs: number;
+  readonly available: number;
+  readonly swapUsed: number;
+  readonly shmem: number;
+  readonly swappedOut: number;
+  readonly swappedIn: number;
+  readonly vram?: number;
+  readonly gtt?: number;
+}
+
+/** A failure that is known, and why; after that day it is not excused any longer. */
+export interface ExpectedFailure {
+  readonly reason: string;
+  /** Last day, as 2027-01-31. */
+  readonly until: string;
+}
+
+/** What a test leaves for the report, beside its verdict. */
+export interface TestRecord {
+  params: Record<string, string | number>;
+  metrics: Record<string, number>;
+  kernelReports: JudgedReport[];
+  /** What the kernel's own tests said, case by case. */
+  cases?: CaseVerdicts;
+  /** Once a second, over the life of the VM. */
+  memory?: MemorySample[];
+  /** What the device counted, by the end. */
+  deviceStatistics?: Record<string, number>;
+  /** Each time the guest was put to sleep; of many, the last. */
+  sleeps?: SleepRecord[];
+  /** Of a bench. */
+  measurements?: Measurement[];
+  /** Folder of the VM's artifacts, when they were kept. */
+  artifacts?: string;
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    rig: RigContext;
+  }
+}
+
+declare module '@vitest/runner' {
+  interface TaskMeta {
+    rig?: TestRecord;
+    /** `test(name, { meta: { xfail: { reason, until } } }, …)` */
+    xfail?: ExpectedFailure;
+  }
+}

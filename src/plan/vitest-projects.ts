@@ -1,0 +1,63 @@
+/** The kinds of tests there are, as vitest projects: the rig's own (unit, device, vm, reliability, slurm), and the suites. */
+import type { TestProjectInlineConfiguration } from 'vitest/config';
+import { slowdownOf, type Flavour } from '../config/flavour.ts';
+import { repositoryPath } from '../config/paths.ts';
+import { defaultMaxVms } from './vm-admission.ts';
+
+export const PROJECT_NAMES = ['unit', 'device', 'vm', 'reliability', 'slurm', 'suites'] as const;
+export type ProjectName = (typeof PROJECT_NAMES)[number];
+
+/** Benches are run when asked for, and are no part of the tests. */
+const INCLUDE: Readonly<Record<ProjectName | 'benches', string>> = {
+  unit: 'test/unit/**/*.test.ts',
+  device: 'test/device/**/*.test.ts',
+  vm: 'test/vm/**/*.test.ts',
+  reliability: 'test/reliability/**/*.test.ts',
+  slurm: 'test/slurm/**/*.test.ts',
+  suites: 'src/suites/*.suite.ts',
+  benches: 'src/benches/*.bench.ts',
+};
+
+/** Every wait of the rig has a limit of its own; this one is for a test that waits for something else. */
+const LAST_RESORT_MS = 15 * 60_000;
+
+export interface ProjectOptions {
+  readonly include?: readonly string[];
+  readonly maxVms?: number;
+  readonly flavour?: Flavour;
+}
+
+export function vitestProject(
+  name: ProjectName | 'benches',
+  { include, maxVms = defaultMaxVms(), flavour = 'plain' }: ProjectOptions = {},
+): TestProjectInlineConfiguration {
+  const bootsVms = name !== 'unit';
+  const lastResort = LAST_RESORT_MS * slowdownOf(flavour);
+  return {
+    root: repositoryPath(),
+    // Its warnings are about packages' source maps.
+    logLevel: 'error',
+    test: {
+      name,
+      include: include ? [...include] : [INCLUDE[name]],
+      // Processes and not threads: the host's kernel ties a QEMU to the life of the thread that started it.
+      pool: 'forks',
+      sequence: { groupOrder: Object.keys(INCLUDE).indexOf(name) },
+      ...(bootsVms
+        ? {
+            // One file after the other; a file's concurrent tests, each with a VM of its own, so many at a time.
+            fileParallelism: false,
+            maxConcurrency: maxVms,
+            globalSetup: [repositoryPath('src/plan/global-setup.ts')],
+            setupFiles: [repositoryPath('src/plan/worker-setup.ts')],
+            testTimeout: lastResort,
+            hookTimeout: lastResort,
+          }
+        : {
+            testTimeout: 60_000,
+            // It imports JSON as only bundlers do.
+            server: { deps: { inline: ['@actions/workflow-parser'] } },
+          }),
+    },
+  };
+}

@@ -1,0 +1,52 @@
+/** KTAP version 1, as the kernel's own tools read it (Documentation/dev-tools/ktap.rst): a suite is a test with subtests. */
+import { bySuite, kernelReportText } from '../text/result-text.ts';
+import type { RunReport, TestResult } from '../run-report.ts';
+
+export function ktapReport({ results }: RunReport): string {
+  const suites = [...bySuite(results)];
+  const lines = suites.flatMap(([name, members], index) => {
+    const passed = members.every(({ status }) => status !== 'fail' && status !== 'error');
+    return [
+      ...subtests(name, members).map((line) => `  ${line}`),
+      `${passed ? 'ok' : 'not ok'} ${String(index + 1)} ${plain(name)}`,
+    ];
+  });
+  return ['KTAP version 1', `1..${String(suites.length)}`, ...lines, ''].join('\n');
+}
+
+function subtests(suite: string, results: readonly TestResult[]): string[] {
+  const lines = results.flatMap((result, index) => [...diagnostics(result), verdict(result, index + 1)]);
+  return ['KTAP version 1', `# Subtest: ${plain(suite)}`, `1..${String(results.length)}`, ...lines];
+}
+
+function verdict({ status, failure, test, params, message = '' }: TestResult, number: number): string {
+  const name = plain([test, ...Object.entries(params).map(([key, value]) => `${key}=${String(value)}`)].join(' '));
+  const reason = plain(message.split('\n')[0] ?? '');
+  switch (status) {
+    case 'pass':
+      return `ok ${String(number)} ${name}`;
+    case 'skip':
+      return `ok ${String(number)} ${name} # SKIP ${reason}`;
+    case 'xfail':
+      return `ok ${String(number)} ${name} # XFAIL ${reason}`;
+    case 'fail':
+      return `not ok ${String(number)} ${name}`;
+    case 'error':
+      return `not ok ${String(number)} ${name} # ${failure === 'timeout' ? 'TIMEOUT' : 'ERROR'} ${reason}`;
+  }
+}
+
+function diagnostics({ status, message = '', kernelReports, metrics, artifacts }: TestResult): string[] {
+  const why = status === 'fail' || status === 'error' ? message.split('\n') : [];
+  return [
+    ...why,
+    ...kernelReports.flatMap((report) => kernelReportText(report).split('\n')),
+    ...Object.entries(metrics).map(([name, value]) => `${name}: ${String(value)}`),
+    ...(artifacts === undefined ? [] : [`artifacts: ${artifacts}`]),
+  ].map((line) => `# ${line}`.trimEnd());
+}
+
+/** "#" begins a directive. */
+function plain(text: string): string {
+  return text.replaceAll(/[\r\n]+/g, ' ').replaceAll('#', '');
+}

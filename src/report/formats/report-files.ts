@@ -1,0 +1,42 @@
+/** The files a run can be written to: each a rendering of its one record. */
+import { rename, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { RigError } from '../../util/rig-error.ts';
+import { htmlReport } from '../html/html-report.ts';
+import { junitReport } from './junit-report.ts';
+import { ktapReport } from './ktap-report.ts';
+import type { RunReport } from '../run-report.ts';
+
+type Render = (report: RunReport, folder: string) => string;
+
+const RENDERERS = {
+  json: (report) => `${JSON.stringify(report, undefined, 2)}\n`,
+  junit: junitReport,
+  ktap: ktapReport,
+  html: htmlReport,
+} satisfies Record<string, Render>;
+
+export type ReportFormat = keyof typeof RENDERERS;
+export const REPORT_FORMATS = Object.keys(RENDERERS) as ReportFormat[];
+
+/** Files by format, for those that are wanted. */
+export type ReportFiles = Partial<Readonly<Record<ReportFormat, string>>>;
+
+export async function writeReports(files: ReportFiles, report: RunReport): Promise<void> {
+  for (const format of REPORT_FORMATS) {
+    const file = files[format];
+    if (file !== undefined) await writeWhole(file, RENDERERS[format](report, path.dirname(path.resolve(file))));
+  }
+}
+
+/** Whole or not at all. */
+async function writeWhole(file: string, text: string): Promise<void> {
+  const temporary = `${file}.${String(process.pid)}.tmp`;
+  try {
+    await writeFile(temporary, text);
+    await rename(temporary, file);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new RigError('infrastructure', `The report could not be written to ${file}: ${reason}`, { cause });
+  }
+}

@@ -1,0 +1,90 @@
+/** From what vitest knows about a finished test to our result and, unless it passed, the class of its failure. */
+import path from 'node:path';
+import type { SerializedError, TestCase } from 'vitest/node';
+import type { FailureClass } from '../../util/rig-error.ts';
+import { EXIT_CODES } from '../../util/rig-error.ts';
+import { withMedians } from './measurement.ts';
+import type { JudgedReport, TestRecord } from '../../plan/rig-context.ts';
+import { judgeExpectation, type Judgement } from './expected-failure.ts';
+import { statusOf } from './outcome.ts';
+import type { TestResult } from '../run-report.ts';
+
+type Status = TestResult['status'];
+
+export interface TestOutcome {
+  readonly result: TestResult;
+  readonly failure: FailureClass | undefined;
+}
+
+export function outcomeOf(test: TestCase): TestOutcome {
+  const verdict = test.result();
+  const { state, errors = [] } = verdict;
+  const meta = test.meta();
+  const kernelReports = meta.rig?.kernelReports ?? [];
+  const failed = state === 'failed' ? classify(errors, kernelReports) : undefined;
+  const said = state === 'skipped' ? (verdict.note ?? '') : errors.map(describeError).join('\n');
+  const raw: Judgement = { failure: failed, status: rawStatus(state, failed), message: said };
+  const { failure, status, message } = judgeExpectation(raw, meta.xfail, new Date());
+  return {
+    failure,
+    result: {
+      ...recordOf(meta.rig),
+      suite: suiteName(test.module.moduleId),
+      test: test.fullName,
+      status,
+      durationMs: Math.round(test.diagnostic()?.duration ?? 0),
+      ...(failure === undefined ? {} : { failure }),
+      ...(message === '' ? {} : { message }),
+    },
+  };
+}
+
+function rawStatus(state: 'passed' | 'failed' | 'skipped' | 'pending', failed: FailureClass | undefined): Status {
+  if (failed) return statusOf(failed);
+  return state === 'passed' ? 'pass' : 'skip';
+}
+
+type RecordPart = Omit<TestResult, 'suite' | 'test' | 'status' | 'durationMs'>;
+
+/** What the test's own process left, in the form that the report has; what it did not leave is missing. */
+function recordOf(record: TestRecord | undefined): RecordPart {
+  const { kernelReports = [], measurements, memory, sleeps, ...rest } = record ?? { params: {}, metrics: {} };
+  return {
+    ...rest,
+    kernelReports: kernelReports.map(reportedBug),
+    ...(memory === undefined || memory.length === 0 ? {} : { memory }),
+    ...(sleeps === undefined
+      ? {}
+      : {
+          sleeps: sleeps.map(({ stages, ...sleep }) => ({ ...sleep, stages: stages.map((stage) => ({ ...stage })) })),
+        }),
+    ...(measurements === undefined ? {} : { measurements: measurements.map(withMedians) }),
+  };
+}
+
+function reportedBug({ where, source, lines, ...report }: JudgedReport): RecordPart['kernelReports'][number] {
+  return {
+    ...report,
+    lines: [...lines],
+    ...(where === undefined ? {} : { where }),
+    ...(source === undefined ? {} : { source: [...source] }),
+  };
+}
+
+export function suiteName(file: string): string {
+  return path.basename(file).replace(/\.(suite|bench|test)\.ts$/, '');
+}
+
+/** A kernel bug explains everything else; otherwise the first error does, the later ones being its consequences. */
+function classify(errors: readonly SerializedError[], reports: readonly JudgedReport[]): FailureClass {
+  if (reports.some(({ severity, expected }) => severity === 'bug' && !expected)) return 'kernel';
+  const [first] = errors;
+  const declared: unknown = first?.['failureClass'];
+  if (typeof declared === 'string' && declared in EXIT_CODES) return declared as FailureClass;
+  return /^(Test|Hook) timed out/.test(first?.message ?? '') ? 'timeout' : 'test';
+}
+
+function describeError(error: SerializedError): string {
+  const remedy: unknown = error['remedy'];
+  return typeof remedy === 'string' ? `${error.message}\n${remedy}` : error.message;
+}

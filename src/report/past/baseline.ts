@@ -1,0 +1,156 @@
+/** A run held against an earlier one: what is new, fixed, still failing, slower; and since which kernel. */
+import { failureRate, type FailureRate } from '../judge/failure-rate.ts';
+import { median } from '../judge/measurement.ts';
+import type { RunReport, TestResult } from '../run-report.ts';
+
+export interface Change {
+  readonly kind: 'new' | 'fixed' | 'still-failing' | 'slower' | 'faster';
+  readonly suite: string;
+  readonly test: string;
+  readonly detail: string;
+  /** Of a failure: the kernel with which it was first seen in a row, and the last one without it. */
+  readonly since?: { readonly kernel: string; readonly lastGood?: string };
+  /** Of what fails only sometimes with one and the same kernel: how often it did, in all recorded runs with that. */
+  readonly rate?: FailureRate;
+}
+
+/** Beyond what two runs of one kernel differ by on a busy host. */
+const SLOWER = 1.5;
+const SLOWER_BY_MS = 5000;
+/** Figures of benches come from rounds in turn, and differ less. */
+const WORSE = 1.15;
+
+/** `earlier` are the runs before `current`, newest first. */
+export function compareRuns(current: RunReport, baseline: RunReport, earlier: readonly RunReport[]): Change[] {
+  const before = byIdentity(baseline);
+  const histories = earlier.map(byIdentity);
+  return current.results.flatMap((result) => {
+    const old = before.get(identityOf(result));
+    return [
+      ...verdictChange(result, old, () => ({
+        since: sinceWhen(result, current, earlier, histories),
+        rate: rateWith(current, result, [current, ...earlier]),
+      })),
+      ...paceChanges(result, old),
+    ];
+  });
+}
+
+/** The seed is chance, and no part of what a test is. */
+function identityOf({ suite, test, params }: TestResult): string {
+  const named = Object.entries(params).filter(([name]) => name !== 'seed');
+  return JSON.stringify([suite, test, ...named.sort(([a], [b]) => (a < b ? -1 : 1))]);
+}
+
+function byIdentity({ results }: RunReport): ReadonlyMap<string, TestResult> {
+  return new Map(results.map((result) => [identityOf(result), result]));
+}
+
+function isFailing({ status }: TestResult): boolean {
+  return status === 'fail' || status === 'error';
+}
+
+interface Past {
+  readonly since: NonNullable<Change['since']>;
+  readonly rate: FailureRate;
+}
+
+/** A skipped test says nothing, neither then nor now. */
+function verdictChange(result: TestResult, old: TestResult | undefined, look: () => Past): Change[] {
+  const { suite, test, message = '' } = result;
+  if (isFailing(result)) {
+    const { since, rate } = look();
+    const sometimes = rate.failures < rate.runs;
+    const past = sometimes ? { rate } : { since };
+    return [
+      {
+        kind: old !== undefined && isFailing(old) ? 'still-failing' : 'new',
+        suite,
+        test,
+        detail: reasonOf(message),
+        ...past,
+      },
+    ];
+  }
+  if (old !== undefined && isFailing(old) && result.status === 'pass') {
+    const { rate } = look();
+    const sometimes = rate.failures > 0 ? { rate } : {};
+    return [{ kind: 'fixed', suite, test, detail: reasonOf(old.message ?? ''), ...sometimes }];
+  }
+  return [];
+}
+
+/** More of it is in the report itself. */
+const LONGEST_REASON = 160;
+
+/** What was expected, rather than all that was known at that point. */
+function reasonOf(message: string): string {
+  const [first = ''] = message.split('\n');
+  const claim = first.slice(Math.max(0, first.lastIndexOf(': expected '))).replace(/^: /, '');
+  return claim.length > LONGEST_REASON ? `${claim.slice(0, LONGEST_REASON)}…` : claim;
+}
+
+/** Of all runs with the kernel of this one that judged the test. */
+function rateWith(current: RunReport, result: TestResult, runs: readonly RunReport[]): FailureRate {
+  const same = runs.filter((run) => kernelName(run) === kernelName(current));
+  return failureRate(same.flatMap((run) => run.results.filter((other) => identityOf(other) === identityOf(result))));
+}
+
+/** Back through the runs that judged it, for as long as it failed. */
+function sinceWhen(
+  result: TestResult,
+  current: RunReport,
+  earlier: readonly RunReport[],
+  histories: readonly ReadonlyMap<string, TestResult>[],
+): Past['since'] {
+  let first = kernelName(current);
+  for (const [index, tests] of histories.entries()) {
+    const then = tests.get(identityOf(result));
+    const run = earlier[index];
+    if (!then || !run || then.status === 'skip') continue;
+    if (!isFailing(then)) return { kernel: first, lastGood: kernelName(run) };
+    first = kernelName(run);
+  }
+  return { kernel: first };
+}
+
+export function kernelName({ kernel, rig }: RunReport): string {
+  return rig === undefined ? kernel.version : `${kernel.version}, rig ${rig.slice(0, 12)}`;
+}
+
+function paceChanges(result: TestResult, old: TestResult | undefined): Change[] {
+  if (result.status !== 'pass' || old?.status !== 'pass') return [];
+  const { suite, test } = result;
+  const measured = measurementChanges(result, old);
+  if (result.measurements !== undefined) return measured;
+  const [then, now] = [old.durationMs, result.durationMs];
+  if (now > then * SLOWER && now - then > SLOWER_BY_MS) {
+    const detail = `${seconds(then)} → ${seconds(now)}`;
+    return [{ kind: 'slower', suite, test, detail }];
+  }
+  return [];
+}
+
+function measurementChanges(result: TestResult, old: TestResult): Change[] {
+  const { suite, test, measurements = [] } = result;
+  return measurements.flatMap(({ quantity, unit, better, samples }): Change[] => {
+    const [name, now] = Object.entries(samples)[0] ?? ['', []];
+    const then = old.measurements?.find((candidate) => candidate.quantity === quantity)?.samples[name] ?? [];
+    if (then.length === 0 || now.length === 0) return [];
+    const [was, is] = [median(then), median(now)];
+    const loss = better === 'less' ? is / was : was / is;
+    const detail = `${name}: ${quantity} ${was.toPrecision(3)} → ${is.toPrecision(3)} ${unit}`;
+    // Only where the rounds of then and now do not overlap: otherwise it may be chance.
+    if (loss > WORSE && apart(then, now, better === 'less')) return [{ kind: 'slower', suite, test, detail }];
+    if (loss < 1 / WORSE && apart(now, then, better === 'less')) return [{ kind: 'faster', suite, test, detail }];
+    return [];
+  });
+}
+
+function apart(good: readonly number[], bad: readonly number[], lessIsBetter: boolean): boolean {
+  return lessIsBetter ? Math.max(...good) < Math.min(...bad) : Math.min(...good) > Math.max(...bad);
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
+}

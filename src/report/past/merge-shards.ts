@@ -1,0 +1,101 @@
+/** From the reports of all shards to that of the whole run. What is missing is an error in it, and what failed stays failed. */
+import { shardName, type Shard } from '../../config/shard.ts';
+import { RigError } from '../../util/rig-error.ts';
+import { runReport, summarize, type RunReport, type TestResult } from '../run-report.ts';
+
+/** A job that ended with its node, before it could write a report; its shard ran again. */
+export interface LostJob {
+  readonly shard: number;
+  readonly node: string;
+  /** Of the tests that had ended by then. */
+  readonly results: readonly TestResult[];
+}
+
+export interface ShardExtras {
+  readonly lost?: readonly LostJob[];
+  /** Why a shard wrote no report, where that is known. */
+  readonly reasons?: ReadonlyMap<number, string>;
+}
+
+export function mergeShards(
+  reports: readonly RunReport[],
+  { lost = [], reasons = new Map() }: ShardExtras = {},
+): RunReport {
+  const byShard = new Map(reports.map((report) => [shardIn(report).index, report]));
+  const [first] = reports;
+  if (!first) throw new RigError('infrastructure', 'No shard wrote a report.');
+  const { of } = shardIn(first);
+  if (byShard.size < reports.length) throw new RigError('usage', 'Two of these reports are of the same shard.');
+  for (const report of reports) assertSameRun(first, report);
+  const results = Array.from({ length: of }, (_, position) => {
+    const index = position + 1;
+    const report = byShard.get(index);
+    const ofShard = lost.filter(({ shard }) => shard === index);
+    return report ? withLostFailures(report.results, ofShard) : [missing({ index, of }, reasons.get(index))];
+  }).flat();
+  const { schema, host, kernel, qemu, rig, seed } = first;
+  const [startedAt] = reports.flatMap((report) => report.startedAt ?? []).sort();
+  const lostJobs = lost.map(({ shard, node, results: { length } }) => ({ shard, node, testsEnded: length }));
+  return runReport.parse({
+    ...{ schema, host, kernel, qemu, rig, startedAt },
+    // Shards that were started one by one have each a seed of their own; the results name theirs.
+    seed: reports.every((report) => report.seed === seed) ? seed : undefined,
+    lostJobs: lostJobs.length === 0 ? undefined : lostJobs,
+    results,
+    summary: summarize(results),
+  });
+}
+
+export function lostJobText({ shard, node, testsEnded }: NonNullable<RunReport['lostJobs']>[number]): string {
+  return `Shard ${String(shard)} was lost with ${node}, after ${String(testsEnded)} tests, and ran again from its beginning.`;
+}
+
+function shardIn({ shard }: RunReport): Shard {
+  if (shard) return shard;
+  throw new RigError('usage', 'One of these reports is not of a shard.', {
+    remedy: 'Merge what "dgpu-rig run --shard 1/3 --json FILE" and its siblings wrote.',
+  });
+}
+
+function assertSameRun(first: RunReport, other: RunReport): void {
+  const identity = ({ kernel, qemu, rig, shard }: RunReport): string => JSON.stringify([kernel, qemu, rig, shard?.of]);
+  if (identity(first) === identity(other)) return;
+  throw new RigError(
+    'usage',
+    'These reports are not of one run: kernel, QEMU, rig and number of shards must be the same.',
+    {
+      remedy: `One has ${identity(first)}, another ${identity(other)}.`,
+    },
+  );
+}
+
+function missing(shard: Shard, reason = 'Its file is not among those that were given.'): TestResult {
+  return {
+    suite: `shard ${shardName(shard)}`,
+    test: '(no report)',
+    params: {},
+    status: 'error',
+    failure: 'infrastructure',
+    durationMs: 0,
+    metrics: {},
+    kernelReports: [],
+    message: `Nothing is known of the tests of shard ${shardName(shard)}. ${reason}`,
+  };
+}
+
+/** What fails once and then passes has failed. A node that dies can break the rig on it, but it fails no claim about a kernel. */
+function withLostFailures(results: readonly TestResult[], lost: readonly LostJob[]): TestResult[] {
+  const failed = lost.flatMap(({ node, results: ended }) =>
+    ended.filter(({ status }) => status === 'fail').map((result) => ({ node, result })),
+  );
+  const sameTest = (a: TestResult, b: TestResult): boolean => a.suite === b.suite && a.test === b.test;
+  const kept = results.map((result) => {
+    const earlier = failed.find((candidate) => sameTest(candidate.result, result));
+    if (!earlier || result.status === 'fail') return result;
+    const what = `It failed on ${earlier.node}, which was lost soon after; when it ran again, it said: ${result.status}.`;
+    const message = `${what}\n${earlier.result.message ?? ''}`;
+    return { ...earlier.result, message, rate: { failures: 0, runs: 1 } };
+  });
+  const unseen = failed.filter((failure) => !results.some((result) => sameTest(failure.result, result)));
+  return [...kept, ...unseen.map(({ result }) => result)];
+}

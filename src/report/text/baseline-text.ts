@@ -1,0 +1,36 @@
+/** The comparison with a baseline, for people. */
+import { kernelName, type Change } from '../past/baseline.ts';
+import type { RunReport } from '../run-report.ts';
+
+export const CHANGE_TITLES: Readonly<Record<Change['kind'], string>> = {
+  new: 'New failures',
+  'still-failing': 'Still failing',
+  fixed: 'Fixed',
+  slower: 'Slower',
+  faster: 'Faster',
+};
+
+export function baselineText(changes: readonly Change[], baseline: RunReport): string {
+  const heading = `Against ${kernelName(baseline)}${baseline.startedAt === undefined ? '' : ` of ${baseline.startedAt.slice(0, 16)}`}:`;
+  if (changes.length === 0) return `${heading} no difference.`;
+  const sections = Object.entries(CHANGE_TITLES).flatMap(([kind, title]) => {
+    const members = changes.filter((change) => change.kind === kind);
+    return members.length === 0 ? [] : [`${title} (${String(members.length)})`, ...members.map(line)];
+  });
+  return [heading, ...sections].join('\n');
+}
+
+function line(change: Change): string {
+  const since = sinceText(change);
+  return `  ${change.suite} › ${change.test.replaceAll(' > ', ' › ')}: ${change.detail}${since === '' ? '' : `\n    ${since}`}`;
+}
+
+export function sinceText({ kind, since, rate }: Change): string {
+  if (rate !== undefined) {
+    const chance = kind === 'fixed' ? ': it may only have been lucky' : '';
+    return `with this kernel it failed ${String(rate.failures)} of ${String(rate.runs)} times${chance}`;
+  }
+  if (since === undefined) return '';
+  const good = since.lastGood === undefined ? 'never seen to pass' : `last passed with ${since.lastGood}`;
+  return `since ${since.kernel}; ${good}`;
+}

@@ -1,0 +1,36 @@
+/** `kernel edit`: the pinned sources, or a user's, as a tree to work on the series in, configured so that make builds the guest's kernel. */
+
+import path from 'node:path';
+
+import { cacheDirectory, repositoryPath } from '../config/paths.ts';
+import type { Emit } from '../util/rig-event.ts';
+import { runStep } from '../util/step.ts';
+import { fetchDebianPackages } from '../builds/debian/debian-packages.ts';
+import { ensureHostPackages } from '../builds/debian/host-packages.ts';
+import { configureKernel, DRIVER_GRAFT, PATCH_FOLDER, readFragments, titleOf } from '../builds/kernel/kernel-build.ts';
+import { openKernelSource } from '../builds/kernel/kernel-source.ts';
+import { createEditableTree } from './series-edit.ts';
+
+/** Beside the repository and not in it, where every tool would walk through it. */
+export const EDITABLE_FOLDER = path.resolve(repositoryPath(), '../dgpu-rig-linux');
+
+export interface EditRequest {
+  readonly folder: string;
+  readonly kernelSource?: string;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+export async function editKernel({ folder, kernelSource, emit, signal }: EditRequest): Promise<void> {
+  await ensureHostPackages(emit, signal);
+  const source = await openKernelSource(kernelSource, await fetchDebianPackages(emit, signal));
+  const title = titleOf(source);
+  const log = path.join(cacheDirectory(), 'logs/kernel-edit.log');
+  await runStep(emit, { id: 'kernel-edit', title: `Lay out ${title}` }, async (step) => {
+    const work = { step, signal, log };
+    const { unpack } = source.fill(work);
+    await createEditableTree({ folder, title, unpack, patchFolder: PATCH_FOLDER, graft: DRIVER_GRAFT }, work);
+    await configureKernel({ source: folder }, { fragment: await readFragments('plain'), title }, work);
+    return { outcome: 'done', value: undefined };
+  });
+}

@@ -1,0 +1,244 @@
+/** Checks that a series can be taken patch by patch: each applies, passes checkpatch, leaves a tree that builds, and adds no warning. */
+
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { access, readFile, rm } from 'node:fs/promises';
+import { execa } from 'execa';
+
+import { cacheDirectory, repositoryPath } from '../config/paths.ts';
+import { RigError } from '../util/rig-error.ts';
+import type { Emit } from '../util/rig-event.ts';
+import { runStep } from '../util/step.ts';
+import type { Step } from '../util/step.ts';
+import { buildEnvironment } from '../builds/tree/build-environment.ts';
+import { withBuildLock } from '../cache/build-lock.ts';
+import { fetchDebianPackages } from '../builds/debian/debian-packages.ts';
+import { ensureHostPackages } from '../builds/debian/host-packages.ts';
+import {
+  compileFolders,
+  compileKernel,
+  compileVerbosely,
+  configureKernel,
+  DRIVER_GRAFT,
+  PATCH_FOLDER,
+  prepareKernelTree,
+  sparseFault,
+  titleOf,
+} from '../builds/kernel/kernel-build.ts';
+import type { MakeWork } from '../builds/kernel/kernel-build.ts';
+import { openKernelSource } from '../builds/kernel/kernel-source.ts';
+import type { KernelSource } from '../builds/kernel/kernel-source.ts';
+import { readSeries, touchedFiles } from '../builds/tree/patch-series.ts';
+import { documentedNames, exportedSymbols, newWarnings, warningIn } from './source-warnings.ts';
+import type { Warning } from './source-warnings.ts';
+import { graftedFiles } from '../builds/tree/source-overlay.ts';
+import type { Patch } from '../builds/tree/patch-series.ts';
+import type { WorkTree } from '../builds/tree/work-tree.ts';
+
+const BASE_CONFIG = repositoryPath('guest-kernel/config/base.config');
+
+/** So that the tests that a patch brings are compiled with it; those of later patches are not known yet. */
+const OPTIONAL_CONFIGS = ['tests.config', 'series.config'].map((name) => repositoryPath('guest-kernel/config', name));
+
+/** Of upstream's, for the driver needs the whole series. */
+const SOME_TTM_DRIVER = 'CONFIG_DRM_QXL=m';
+
+/** What uses what the series changes: built after each patch, where all of the kernel would take hours over a series. */
+const DEPENDENTS = ['mm/', 'drivers/gpu/drm/ttm/', 'drivers/gpu/drm/qxl/'];
+
+export interface PatchVerdict {
+  readonly patch: string;
+  /** Of checkpatch (if the tree has it), of the compiler with W=1, of sparse, and about exports without kernel-doc. */
+  readonly complaints: readonly string[];
+  /** Why the tree does not build with the series up to this patch. */
+  readonly buildFailure?: string;
+}
+
+export interface SeriesCheckOptions {
+  /** Another tree than Debian's package, as for buildRig. */
+  readonly kernelSource?: string;
+  /** It takes so long that whoever waits wants to know what is known. */
+  readonly onVerdict?: (verdict: PatchVerdict) => void;
+  readonly emit: Emit;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * One verdict for each patch, in order; the first that does not build ends the check. After the last the whole kernel is built and
+ * linked, after the others what the series can break.
+ */
+export async function checkSeries({
+  kernelSource,
+  onVerdict = () => undefined,
+  emit,
+  signal,
+}: SeriesCheckOptions): Promise<PatchVerdict[]> {
+  await ensureHostPackages(emit, signal);
+  const source = await openKernelSource(kernelSource, await fetchDebianPackages(emit, signal));
+  const series = await readSeries(PATCH_FOLDER);
+  const known = await unpatchedWarnings({ source, series }, emit, signal);
+  const verdicts: PatchVerdict[] = [];
+  for (const [index, patch] of series.entries()) {
+    const id = `series-${patch.name}`;
+    const verdict = await runStep(emit, { id, title: `Check ${patch.name}` }, async (step) => {
+      const onWait = (): void => step.progress('waiting for another rig that is checking a series');
+      const value = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) =>
+        checkPatch({ patch, count: index + 1, whole: index + 1 === series.length, source, known }, step, lockedSignal),
+      );
+      return { outcome: 'done', value };
+    });
+    verdicts.push(verdict);
+    onVerdict(verdict);
+    if (verdict.buildFailure !== undefined) return verdicts;
+  }
+  const driver = await checkDriver(source, emit, signal);
+  onVerdict(driver);
+  return [...verdicts, driver];
+}
+
+/** It is built with the guest's kernel; here it is only read. */
+async function checkDriver(source: KernelSource, emit: Emit, signal: AbortSignal): Promise<PatchVerdict> {
+  return runStep(emit, { id: 'series-driver', title: 'Check the driver' }, async (step) => {
+    const log = path.join(cacheDirectory(), 'logs/series.log');
+    const overlay = { patchFolder: PATCH_FOLDER };
+    const onWait = (): void => step.progress('waiting for another rig that is checking a series');
+    const complaints = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) => {
+      const tree = await prepareKernelTree(source, { kind: 'series', overlay }, { step, signal: lockedSignal, log });
+      return checkDriverStyle(tree.source);
+    });
+    return { outcome: 'done', value: { patch: 'guest-kernel/edgpu', complaints } };
+  });
+}
+
+interface PatchInSeries {
+  readonly patch: Patch;
+  readonly count: number;
+  /** Whether all of the kernel is to be built. */
+  readonly whole: boolean;
+  readonly source: KernelSource;
+  /** Warnings about files that the series changes, from before it does. */
+  readonly known: readonly Warning[];
+}
+
+/** What the compiler has to say about the files that the series is going to change. */
+async function unpatchedWarnings(
+  { source, series }: { readonly source: KernelSource; readonly series: readonly Patch[] },
+  emit: Emit,
+  signal: AbortSignal,
+): Promise<Warning[]> {
+  return runStep(emit, { id: 'series-unpatched', title: 'Build without the series' }, async (step) => {
+    const work = { step, log: path.join(cacheDirectory(), 'logs/series.log') };
+    const onWait = (): void => step.progress('waiting for another rig that is checking a series');
+    const value = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) => {
+      const overlay = { patchFolder: PATCH_FOLDER, patchCount: 0 };
+      const locked = { ...work, signal: lockedSignal };
+      const tree = await prepareKernelTree(source, { kind: 'series', overlay }, locked);
+      const fault = await sparseFault(tree.source);
+      if (fault !== undefined) emit({ type: 'notice', text: `Without sparse: ${fault}.` });
+      return buildWithWarnings(tree, series.flatMap(touchedFiles), titleOf(source), locked);
+    });
+    return { outcome: 'done', value };
+  });
+}
+
+/** Builds what depends on the series, and says what W=1 finds in those of the files that were compiled. */
+async function buildWithWarnings(
+  tree: WorkTree,
+  files: readonly string[],
+  title: string,
+  work: MakeWork,
+): Promise<Warning[]> {
+  const fragment = `${await readFile(BASE_CONFIG, 'utf8')}\n${SOME_TTM_DRIVER}\n`;
+  const optional = await Promise.all(OPTIONAL_CONFIGS.map((file) => readFile(file, 'utf8')));
+  await configureKernel(tree, { fragment, optional: optional.join('\n'), title }, work);
+  const interesting = new Set(files);
+  const objects = [...interesting].filter((file) => file.endsWith('.c')).map((file) => objectOf(tree, file));
+  // What is up to date already would not be spoken of.
+  await Promise.all(objects.map((object) => rm(object, { force: true })));
+  const lines = await compileFolders(tree, DEPENDENTS, work);
+  const compiled = [...interesting].filter((file) => file.endsWith('.c') && existsSync(objectOf(tree, file)));
+  lines.push(...(await compileVerbosely(tree, compiled, work)));
+  return [...new Set(lines)].flatMap((line) => warningIn(line, interesting) ?? []);
+}
+
+function objectOf(tree: WorkTree, file: string): string {
+  return path.join(tree.source, file.replace(/\.c$/, '.o'));
+}
+
+async function checkPatch(
+  { patch, count, whole, source, known }: PatchInSeries,
+  step: Step,
+  signal: AbortSignal,
+): Promise<PatchVerdict> {
+  const log = path.join(cacheDirectory(), 'logs/series.log');
+  await rm(log, { force: true });
+  const work: MakeWork = { step, signal, log };
+  const overlay = { patchFolder: PATCH_FOLDER, patchCount: count };
+  const tree = await prepareKernelTree(source, { kind: 'series', overlay }, work);
+  const complaints = [
+    ...(await checkPatchStyle(tree.source, patch)),
+    ...(await undocumentedExports(tree.source, patch)),
+  ];
+  try {
+    const warnings = newWarnings(await buildWithWarnings(tree, touchedFiles(patch), titleOf(source), work), known);
+    if (whole) await compileKernel(tree, work);
+    return { patch: patch.name, complaints: [...complaints, ...warnings] };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof RigError)) throw error;
+    return { patch: patch.name, complaints, buildFailure: error.message };
+  }
+}
+
+/** Whoever can call a function has to find out what it does. */
+export async function undocumentedExports(tree: string, patch: Patch): Promise<string[]> {
+  const symbols = exportedSymbols(patch.text);
+  if (symbols.length === 0) return [];
+  const sources = touchedFiles(patch).filter((file) => file.endsWith('.c'));
+  const texts = await Promise.all(sources.map(async (file) => readFile(path.join(tree, file), 'utf8').catch(() => '')));
+  const documented = new Set(texts.flatMap((text) => [...documentedNames(text)]));
+  return symbols.filter((name) => !documented.has(name)).map((name) => `${name}() is exported and has no kernel-doc`);
+}
+
+/** The driver is no patch, and has to be as clean; the register header it shares with the device is QEMU's, and a table. */
+export async function checkDriverStyle(tree: string): Promise<string[]> {
+  const { folder } = DRIVER_GRAFT;
+  const own = [...(await graftedFiles(DRIVER_GRAFT)).values()].filter((file) => file.startsWith(`${folder}/`));
+  const complaints = await runCheckpatch(tree, ['--file', ...own.filter((file) => /\.[ch]$/.test(file))]);
+  return complaints.map((line) => line.replaceAll(`${folder}/`, ''));
+}
+
+async function checkPatchStyle(tree: string, patch: Patch): Promise<string[]> {
+  const complaints = await runCheckpatch(tree, [patch.file]);
+  return complaints.map((line) => line.replace(`${patch.file}:`, ''));
+}
+
+/** One complaint to a line, as `file:line: TYPE: text`. */
+async function runCheckpatch(tree: string, what: readonly string[]): Promise<string[]> {
+  const script = path.join(tree, 'scripts/checkpatch.pl');
+  const exists = await access(script).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) return [];
+  // Whoever sends the series signs it off. And checkpatch asks for MAINTAINERS at every new file, even where an entry for
+  // the folder covers it.
+  const options = ['--strict', '--terse', '--color=never', '--no-signoff', '--ignore', 'FILE_PATH_CHANGES'];
+  const result = await execa(script, [...options, ...what], {
+    cwd: tree,
+    env: buildEnvironment(),
+    extendEnv: false,
+    reject: false,
+  });
+  // When content it says nothing; complaints end with a sum. Anything else is a failure of its own.
+  if (result.exitCode !== 0 && !/^total: \d+ errors/m.test(result.stdout)) {
+    throw new RigError(
+      'infrastructure',
+      `checkpatch.pl does not run on ${what.join(' ')}: ${result.stderr || result.stdout}`,
+      {
+        remedy: `Run it by hand: cd ${tree} && ${script} --strict ${what.join(' ')}`,
+      },
+    );
+  }
+  return result.stdout.split('\n').filter((line) => /: (ERROR|WARNING|CHECK): /.test(line));
+}

@@ -1,0 +1,45 @@
+/** What a machine's display shows, as the host sees it: the witness of a display driver. */
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { RigError } from '../../util/rig-error.ts';
+import type { Vm } from '../../vm/vm.ts';
+
+export interface Picture {
+  readonly width: number;
+  readonly height: number;
+  /** Red, green and blue of each, row by row. */
+  readonly pixels: Buffer;
+}
+
+export async function takePicture(vm: Vm): Promise<Picture> {
+  const filename = vm.folder.file('screen.ppm');
+  await vm.qmp('screendump', { filename }, z.unknown());
+  return parsePpm(await readFile(filename));
+}
+
+export function parsePpm(data: Buffer): Picture {
+  const header = /^P6\s+(\d+)\s+(\d+)\s+255\s/.exec(data.subarray(0, 64).toString('latin1'));
+  const [width, height] = [Number(header?.[1]), Number(header?.[2])];
+  const pixels = data.subarray(header?.[0].length ?? 0);
+  if (!header || pixels.length !== width * height * 3) {
+    throw new RigError('infrastructure', 'QEMU wrote a picture of the display that is none.');
+  }
+  return { width, height, pixels };
+}
+
+/** How many pixels are not those that the program "kms" draws with this seed. */
+export function wrongPixels({ width, height, pixels }: Picture, seed: number): number {
+  let wrong = 0;
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, at += 3) {
+      if (pixels.readUIntBE(at, 3) !== kmsPixel(seed, x, y)) wrong++;
+    }
+  }
+  return wrong;
+}
+
+/** The same in images/stress/kms.c. */
+export function kmsPixel(seed: number, x: number, y: number): number {
+  const value = Math.imul(seed ^ ((y << 16) | x), 2654435761);
+  return (value ^ (value >>> 15)) & 0xffffff;
+}

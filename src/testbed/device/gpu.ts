@@ -1,0 +1,134 @@
+/** The emulated GPU as a test sees it: its driver in the guest, its own counters, and what the host heard of its faults. */
+import { z } from 'zod';
+import { gpuQomPath } from '../../vm/qemu/command-line.ts';
+import type { Vm } from '../../vm/vm.ts';
+import type { Guest } from '../guest/guest.ts';
+import type { Backend } from '../../config/combination.ts';
+
+const FIRST_RENDER_MINOR = 128;
+
+/** A register: rig/edgpu/edgpu.md, section 3. */
+const VRAM_GENERATION = 0x20;
+
+const properties = z.array(z.object({ name: z.string(), type: z.string() }));
+
+const faultEvent = z.object({
+  path: z.string(),
+  engine: z.number(),
+  slot: z.number(),
+  kind: z.union([z.string(), z.number()]),
+  address: z.number(),
+});
+
+export type FaultEvent = z.infer<typeof faultEvent>;
+
+export interface DriverOptions {
+  readonly backend: Backend;
+  /** The limit the driver tells the DMA API and the backend; by default what the device says it has. */
+  readonly dmaBits?: number;
+  /** How the shrinker comes by objects, and how much it does in a call; by default what the driver prefers. */
+  readonly walk?: Walk;
+  readonly policy?: Policy;
+  /** Whether no more VRAM is handed out than could be saved; by default it is so. */
+  readonly suspendBudget?: boolean;
+}
+
+export const WALKS = ['macro', 'callback', 'next'] as const;
+export type Walk = (typeof WALKS)[number];
+export const POLICIES = ['pages', 'bo'] as const;
+export type Policy = (typeof POLICIES)[number];
+
+export class Gpu {
+  readonly #vm: Vm;
+  readonly #guest: Guest;
+  /** Which of the machine's devices, from 0. */
+  readonly unit: number;
+  readonly #qomPath: string;
+
+  constructor(vm: Vm, guest: Guest, unit = 0) {
+    this.#vm = vm;
+    this.#guest = guest;
+    this.unit = unit;
+    this.#qomPath = gpuQomPath(unit);
+  }
+
+  /** Where user space opens the device; the guest finds devices in the order in which they are plugged in. */
+  get renderNode(): string {
+    return `/dev/dri/renderD${String(FIRST_RENDER_MINOR + this.unit)}`;
+  }
+
+  /** Loads the driver, for all devices of the machine; returns when user space can open this one. */
+  async load({ backend, dmaBits, walk, policy, suspendBudget }: DriverOptions): Promise<void> {
+    const suspend_budget = suspendBudget === undefined ? undefined : Number(suspendBudget);
+    const parameters = Object.entries({ backend, dma_bits: dmaBits, walk, policy, suspend_budget }).flatMap(
+      ([name, value]) => (value === undefined ? [] : [`${name}=${String(value)}`]),
+    );
+    await this.#guest.run(`modprobe edgpu ${parameters.join(' ')} && test -c ${this.renderNode}`);
+  }
+
+  async unload(): Promise<void> {
+    await this.#guest.run('rmmod edgpu');
+  }
+
+  /** Changes how far the running device reaches; the driver learns of it when it is loaded. */
+  async setDmaBits(dmaBits: number): Promise<void> {
+    await this.#set('dma-bits', dmaBits);
+  }
+
+  async resetStatistics(): Promise<void> {
+    await this.#set('stats-reset', true);
+  }
+
+  /** Every counter of the device, by its property name without "stat-". */
+  async statistics(): Promise<Readonly<Record<string, number>>> {
+    const found = await this.#vm.qmp('qom-list', { path: this.#qomPath }, properties);
+    const names = found.map(({ name }) => name).filter((name) => name.startsWith('stat-'));
+    const values = await Promise.all(
+      names.map(async (name) => [name.slice('stat-'.length), await this.#counter(name)]),
+    );
+    return Object.fromEntries(values) as Record<string, number>;
+  }
+
+  /**
+   * Has the device fail when its time has come: 'hang engine=0 at=3', 'drop-irq', 'dead' and more, as section 9 of
+   * rig/edgpu/edgpu.md has them; 'clear' forgets what has not happened yet.
+   */
+  async inject(failures: string): Promise<void> {
+    await this.#set('inject', failures);
+  }
+
+  /** What was injected and has not happened yet. */
+  pendingInjections(): Promise<string> {
+    return this.#vm.qmp('qom-get', { path: this.#qomPath, property: 'inject' }, z.string());
+  }
+
+  /** Slows every engine down, on the virtual clock; 0 is no limit. */
+  async throttle({ bandwidth = 0, latencyNs = 0 }: { bandwidth?: number; latencyNs?: number }): Promise<void> {
+    await this.#set('bandwidth', bandwidth);
+    await this.#set('latency-ns', latencyNs);
+  }
+
+  /** How often the device has lost its memory, plus 1: its own register, read by the host while the device is in D0. */
+  async vramGeneration(): Promise<number> {
+    const [base = ''] = (
+      await this.#guest.read(`/sys/class/drm/renderD${String(FIRST_RENDER_MINOR + this.unit)}/device/resource`)
+    ).split(' ');
+    const command = `xp /1wx ${base} + ${String(VRAM_GENERATION)}`;
+    const said = await this.#vm.qmp('human-monitor-command', { 'command-line': command }, z.string());
+    return Number(/: (0x[0-9a-f]+)/.exec(said)?.[1]);
+  }
+
+  /** Every fault of this device that the host was told of. */
+  faultEvents(): FaultEvent[] {
+    const faults = this.#vm.events('EDGPU_FAULT').map(({ data }) => faultEvent.parse(data));
+    return faults.filter(({ path }) => path === this.#qomPath);
+  }
+
+  async #set(property: string, value: string | number | boolean): Promise<void> {
+    await this.#vm.qmp('qom-set', { path: this.#qomPath, property, value }, z.unknown());
+  }
+
+  #counter(property: string): Promise<number> {
+    return this.#vm.qmp('qom-get', { path: this.#qomPath, property }, z.number());
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * The fixtures that suites are written against: `vm` (a booted machine), `guest` (commands in it), `gpu` (the emulated
+ * device, its driver and its witnesses). `machine`, `dmaBits` and `backend` say which, and can be overridden per describe().
+ */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { inject, test as base } from 'vitest';
+import type { z } from 'zod';
+import { loadMachineProfile } from '../config/machine-profile.ts';
+import type { KernelReportKind } from '../vm/kernel-log/kernel-report-kinds.ts';
+import type { SleepOptions } from '../vm/sleep/sleep.ts';
+import type { SleepRecord, SleepState } from '../vm/sleep/sleep-stages.ts';
+import type { VmSpec } from '../vm/vm.ts';
+import { canFailAllocations } from './programs/allocation-failures.ts';
+import { GPU_MEMORY } from '../config/gpu-memory.ts';
+import { Gpu } from './device/gpu.ts';
+import { Guest } from './guest/guest.ts';
+import { sampleMemory } from './guest/memory-sampler.ts';
+import type { Measurement, TestRecord } from '../plan/rig-context.ts';
+import type { ProgramReport } from './programs/stress-program.ts';
+import { endVm } from './life/vm-verdict.ts';
+import { Sleeper, type SleeperOptions } from './programs/sleeper.ts';
+import { leaveRoom, takeRoom } from '../plan/vm-admission.ts';
+import { startVm } from './life/vm-start.ts';
+import {
+  runWithWitnesses,
+  stressWithWitnesses,
+  USUAL_OBJECT_SIZE,
+  type StressFixtures,
+} from './witnesses/witnessed-stress.ts';
+
+/** That the report keeps of each test. */
+const MOST_SLEEPS = 50;
+
+export const test = base
+  .extend('machine', () => inject('rig').selection.machine)
+  .extend('dmaBits', () => inject('rig').selection.dmaBits[0] ?? 32)
+  .extend('backend', () => inject('rig').selection.backend)
+  /** Of the device. */
+  .extend('vramMiB', (): number => GPU_MEMORY.vramMiB)
+  /** More of the kernel's command line than the machine's own. */
+  .extend('kernelArgs', (): readonly string[] => [])
+  /** Kinds of kernel reports that the test provokes: it fails if one does not come, and not because they do. */
+  .extend('provokes', (): readonly KernelReportKind[] => [])
+  /** The kernel has neither the series nor the driver. */
+  .extend('unpatched', () => inject('rig').build.kernel.patches.length === 0)
+  .extend('flavour', () => inject('rig').selection.flavour)
+  /** Says that it is all the same to the test whether its guest was booted or is a clone of one: then it is there in half a second. */
+  .extend('stateless', false)
+  .extend('seed', () => inject('rig').selection.seed)
+  .extend('record', ({ task, machine, dmaBits, backend, flavour, seed }): TestRecord => {
+    const record: TestRecord = { params: { machine, dmaBits, backend, flavour, seed }, metrics: {}, kernelReports: [] };
+    task.meta.rig = record;
+    return record;
+  })
+  /** Makes CPU time in the guest a number of instructions, 1 ns each, where the accelerator can. */
+  .extend('countsInstructions', false)
+  /** What a microsecond of CPU time in the guest then is called. */
+  .extend('cpuUnit', ({ countsInstructions }) => {
+    return countsInstructions && inject('rig').accelerator === 'tcg' ? 'k instr' : 'µs';
+  })
+  /** How often a bench measures each thing that it compares. */
+  .extend('rounds', () => inject('rig').selection.rounds)
+  /** For a bench: puts a quantity into the report. */
+  .extend('report', ({ record }) => (measurement: Measurement) => {
+    (record.measurements ??= []).push(measurement);
+  })
+  /** On the host, which may have to wait for the end of another VM. */
+  .extend('room', async ({ machine, vramMiB, signal, annotate }, { onCleanup }) => {
+    await annotate('waiting for memory', 'step');
+    const room = await takeRoom(await loadMachineProfile(machine), vramMiB, signal);
+    onCleanup(() => leaveRoom(room));
+    return room;
+  })
+  .extend(
+    'vm',
+    async (
+      {
+        task,
+        signal,
+        annotate,
+        machine,
+        dmaBits,
+        vramMiB,
+        kernelArgs,
+        countsInstructions,
+        stateless,
+        room,
+        provokes,
+        record,
+      },
+      { onCleanup },
+    ) => {
+      const rig = inject('rig');
+      await annotate('booting', 'step');
+      const spec: VmSpec = {
+        profile: await loadMachineProfile(machine),
+        accelerator: rig.accelerator,
+        countsInstructions: countsInstructions && rig.accelerator === 'tcg',
+        software: rig.build,
+        gpu: { dmaBits, vramMiB, apertureMiB: Math.min(vramMiB, GPU_MEMORY.apertureMiB) },
+        kernelArgs,
+        folder: path.join(rig.artifacts, folderName(task.fullTestName)),
+        signal,
+      };
+      const { vm, cloned } = await startVm(spec, { stateless, onFallback: (why) => annotate(why, 'notice') });
+      room.pid = vm.pid;
+      record.metrics['cloned'] = Number(cloned);
+      onCleanup(() => endVm(vm, record, { failed: task.result?.state === 'fail', provokes }));
+      for (const { path: name, file, mode } of rig.fresh) await vm.putFile(name, await readFile(file), mode);
+      // A bench has its guest to itself.
+      if (task.file.projectName === 'suites') sampleMemory(vm, (record.memory = []));
+      if (vm.state.kind === 'ready') record.metrics['bootMs'] = Math.round(vm.state.bootMs);
+      return vm;
+    },
+  )
+  .extend('guest', ({ vm }) => new Guest(vm))
+  .extend('gpu', ({ vm, guest }) => new Gpu(vm, guest))
+  /** The second device, on a machine that has one. */
+  .extend('gpu1', ({ vm, guest }) => new Gpu(vm, guest, 1))
+  .extend('stressFixtures', async ({ guest, gpu, seed, record, annotate }): Promise<StressFixtures> => {
+    return { guest, gpu, seed, failAllocations: await canFailAllocations(guest), record, annotate };
+  })
+  /** Puts the guest to sleep and wakes it up; the times of its stages go into the report. */
+  .extend('suspend', ({ vm, record }) => async (state: SleepState, options?: SleepOptions): Promise<SleepRecord> => {
+    const sleep = await vm.suspend(state, options);
+    record.sleeps = [...(record.sleeps ?? []), sleep].slice(-MOST_SLEEPS);
+    return sleep;
+  })
+  /** Starts the program whose objects have to survive that. */
+  .extend('startSleeper', ({ guest, seed }) => (options: Omit<SleeperOptions, 'seed'>) => {
+    return Sleeper.start(guest, { ...options, seed });
+  })
+  /** Runs a test program of the guest, and hears the witnesses. */
+  .extend('run', ({ stressFixtures }) => {
+    return <Report extends ProgramReport>(
+      name: string,
+      options: Readonly<Record<string, string | number>>,
+      report: z.ZodType<Report>,
+    ) => runWithWitnesses(stressFixtures, name, options, report);
+  })
+  /** Stresses the device with objects worth so many bytes, and hears the witnesses. */
+  .extend('stress', ({ stressFixtures }) => (bytes: number, objectSize = USUAL_OBJECT_SIZE) => {
+    return stressWithWitnesses(stressFixtures, bytes, objectSize);
+  });
+
+function folderName(testName: string): string {
+  return testName.replaceAll(/[^\w.-]+/g, '-').replaceAll(/^-+|-+$/g, '');
+}

@@ -1,0 +1,13 @@
+/** What a suite asks of a slow kernel, or of one that keeps records of everything: as much as it can do, with the same claim. */
+import { inject } from 'vitest';
+import { bookkeepingOf, scaledCount } from '../../config/flavour.ts';
+
+/** Repetitions, or objects where their number is not what is claimed. */
+export function scaled(count: number): number {
+  return scaledCount(count, inject('rig').selection.flavour);
+}
+
+/** A share of free memory that can be filled on the plain kernel, less what this one keeps records in. */
+export function fillable(share: number): number {
+  return share - bookkeepingOf(inject('rig').selection.flavour);
+}

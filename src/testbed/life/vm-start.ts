@@ -1,0 +1,53 @@
+/** How a test gets its VM: cloned where the suite says that it is stateless and the machine can be, booted otherwise. */
+import { rename, rm } from 'node:fs/promises';
+import { RigError } from '../../util/rig-error.ts';
+import { discardTemplate, isCloneable, obtainTemplate } from '../../vm/clone/template.ts';
+import { Vm, type VmSpec } from '../../vm/vm.ts';
+
+export interface StartOptions {
+  readonly stateless: boolean;
+  /** Called when a clone is not to be had after all, and why. */
+  readonly onFallback: (why: string) => unknown;
+}
+
+export interface StartedVm {
+  readonly vm: Vm;
+  readonly cloned: boolean;
+}
+
+/** Machines that this process has found to be no good as clones, by name: one attempt is enough. */
+const hopeless = new Set<string>();
+
+export async function startVm(spec: VmSpec, { stateless, onFallback }: StartOptions): Promise<StartedVm> {
+  const { name } = spec.profile;
+  if (stateless && isCloneable(spec) && !hopeless.has(name)) {
+    try {
+      return { vm: await startClone(spec), cloned: true };
+    } catch (error) {
+      spec.signal.throwIfAborted();
+      hopeless.add(name);
+      onFallback(`${name} is booted, not cloned: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return { vm: await Vm.boot(spec), cloned: false };
+}
+
+async function startClone(spec: VmSpec): Promise<Vm> {
+  const template = await obtainTemplate(spec);
+  try {
+    return await Vm.clone(spec, template);
+  } catch (error) {
+    await discardTemplate(template);
+    await keepEvidence(spec.folder);
+    throw error;
+  }
+}
+
+/** The boot that comes next has the folder to itself. */
+async function keepEvidence(folder: string): Promise<void> {
+  const kept = `${folder}-clone`;
+  await rm(kept, { recursive: true, force: true });
+  await rename(folder, kept).catch((cause: unknown) => {
+    throw new RigError('infrastructure', `The logs of a failed clone could not be kept in ${kept}.`, { cause });
+  });
+}

@@ -1,0 +1,70 @@
+/** The end of a test's VM: what only shows afterwards, what is kept of it, and whether the test still passes. */
+import { inject } from 'vitest';
+import { RigError } from '../../util/rig-error.ts';
+import { distinctReports } from '../../vm/kernel-log/distinct-reports.ts';
+import type { KernelReportKind } from '../../vm/kernel-log/kernel-report-kinds.ts';
+import type { Vm } from '../../vm/vm.ts';
+import { Gpu } from '../device/gpu.ts';
+import { Guest } from '../guest/guest.ts';
+import { examineKernel, taintsLeftBy } from '../guest/kernel-health.ts';
+import type { JudgedReport, TestRecord } from '../../plan/rig-context.ts';
+import { sourceLines } from '../../vm/kernel-log/source-lines.ts';
+
+export interface Expectations {
+  readonly failed: boolean;
+  /** Kinds of kernel reports that the test provokes. */
+  readonly provokes: readonly KernelReportKind[];
+}
+
+/** Frees the VM, whatever is found. */
+export async function endVm(vm: Vm, record: TestRecord, { failed, provokes }: Expectations): Promise<void> {
+  record.kernelReports.push(...(await judgeReports(vm, provokes)));
+  const failure = await hiddenFailure(vm, record, provokes);
+  record.deviceStatistics = await lastStatistics(vm);
+  const bad = failed || failure !== undefined;
+  const keep = bad || inject('rig').selection.keep;
+  if (keep) {
+    record.artifacts = vm.folder.path;
+    await vm.folder.writeJson('device-stats.json', record.deviceStatistics);
+  }
+  await vm.end({ keep, verdict: { status: bad ? 'failed' : 'passed', ...record } });
+  if (failure) throw failure;
+}
+
+async function judgeReports(vm: Vm, provokes: readonly KernelReportKind[]): Promise<JudgedReport[]> {
+  const { kernel } = inject('rig').build;
+  const judged = distinctReports(vm.kernelReports).map(async (report) => {
+    const source = report.where === undefined ? [] : await sourceLines(kernel, report.where);
+    const expected = provokes.includes(report.kind);
+    return { ...report, expected, ...(source.length > 0 ? { source } : {}) };
+  });
+  return Promise.all(judged);
+}
+
+/** What fails a test that has passed. */
+async function hiddenFailure(
+  vm: Vm,
+  { kernelReports }: TestRecord,
+  provokes: readonly KernelReportKind[],
+): Promise<RigError | undefined> {
+  const report = kernelReports.find(({ severity, expected }) => severity === 'bug' && !expected);
+  if (report) return new RigError('kernel', `The guest's kernel reported: ${report.title}`);
+  const missing = provokes.filter((kind) => !kernelReports.some((candidate) => candidate.kind === kind));
+  if (missing.length > 0) {
+    return new RigError('test', `The kernel should have reported, and did not: ${missing.join(', ')}`);
+  }
+  const expected = taintsLeftBy(provokes);
+  if (vm.state.kind !== 'ready' || expected === undefined) return undefined;
+  const guest = new Guest(vm);
+  // What a driver holds on to for ever is no leak before the driver is gone.
+  if (inject('rig').selection.flavour === 'kmemleak') await guest.exec('test ! -d /sys/module/edgpu || rmmod edgpu');
+  const complaints = await examineKernel(guest, expected).catch((error: unknown) => vm.explain(error));
+  if (complaints instanceof Error) return new RigError('infrastructure', complaints.message, { cause: complaints });
+  return complaints.length === 0 ? undefined : new RigError('kernel', complaints.join('\n'));
+}
+
+/** Of a dead VM there are none, and that must not hide why it died. */
+async function lastStatistics(vm: Vm): Promise<Record<string, number>> {
+  if (vm.state.kind !== 'ready') return {};
+  return new Gpu(vm, new Guest(vm)).statistics().catch(() => ({}));
+}

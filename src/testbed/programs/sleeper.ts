@@ -1,0 +1,85 @@
+/** The program in the guest whose objects have to survive: edgpu-stress sleeper, over any number of suspends. */
+import { RigError } from '../../util/rig-error.ts';
+import type { Guest } from '../guest/guest.ts';
+import { programReport, type ProgramReport } from './stress-program.ts';
+
+export interface SleeperOptions {
+  /** Objects in VRAM, and in system memory. */
+  readonly vram: number;
+  readonly system: number;
+  readonly objectSize: number;
+  readonly seed: number;
+  readonly caching?: 'cached' | 'wc' | 'uc';
+  /** Engines that copy and hash the objects all the time. */
+  readonly busy?: boolean;
+  /** Threads, each of which writes to an object in VRAM by mmap, and misses no write of its own. */
+  readonly writers?: number;
+  /** Each object is a dma-buf, too. */
+  readonly exported?: boolean;
+  /** Those in system memory are pinned by the second device. */
+  readonly pinned?: boolean;
+  /** So many more in VRAM, of which nobody needs the content. */
+  readonly purgeable?: number;
+}
+
+const LOG = '/run/sleeper.log';
+/** Minutes, where seconds are usual: for a host with other work to do. */
+const DEADLINE_MS = 300_000;
+
+export class Sleeper {
+  readonly #guest: Guest;
+  #verified = 0;
+
+  private constructor(guest: Guest) {
+    this.#guest = guest;
+  }
+
+  /** Returns when all objects are where they are to be. */
+  static async start(guest: Guest, options: SleeperOptions): Promise<Sleeper> {
+    const words = [
+      `--vram ${String(options.vram)} --system ${String(options.system)}`,
+      `--object-size ${String(options.objectSize)} --seed ${String(options.seed)}`,
+      `--caching ${options.caching ?? 'cached'} --busy ${options.busy === true ? 'yes' : 'no'}`,
+      `--writers ${String(options.writers ?? 0)} --exported ${options.exported === true ? 'yes' : 'no'}`,
+      `--pinned ${options.pinned === true ? 'yes' : 'no'} --purgeable ${String(options.purgeable ?? 0)}`,
+    ];
+    // A session of its own: it outlives the one that started it, which S4 ends. What the last one said must not count.
+    await guest.run(
+      `rm -f ${LOG}; setsid edgpu-stress sleeper ${words.join(' ')} < /dev/null > ${LOG} 2>&1 & ` +
+        `until grep -qs holding ${LOG}; do kill -0 $! 2> /dev/null || { cat ${LOG}; exit 1; }; sleep 0.2; done`,
+      { deadlineMs: DEADLINE_MS },
+    );
+    return new Sleeper(guest);
+  }
+
+  /** All that is wrong with what it holds, if anything: content by CPU and by device, and where it is. */
+  async verify(): Promise<string | undefined> {
+    const turn = ++this.#verified;
+    const said = await this.#guest.run(
+      `killall -USR1 sleeper; until grep '^verified ${String(turn)} ' ${LOG}; do pidof sleeper > /dev/null || { cat ${LOG}; exit 1; }; sleep 0.1; done`,
+      { deadlineMs: DEADLINE_MS },
+    );
+    const mismatches = /mismatches (\d+)/.exec(said)?.[1];
+    if (mismatches === '0') return undefined;
+    const { firstError } = await this.end();
+    return `${mismatches ?? said}: ${firstError ?? ''}`;
+  }
+
+  async end(): Promise<ProgramReport> {
+    const said = await this.#guest.run(
+      `killall -TERM sleeper; while pidof sleeper > /dev/null; do sleep 0.1; done; tail -n 1 ${LOG}`,
+      { deadlineMs: DEADLINE_MS },
+    );
+    const report = programReport.safeParse(parseJson(said));
+    if (report.success) return report.data;
+    throw new RigError('test', `The sleeper ended without a report. It said: ${said.trim()}`);
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,51 @@
+/** What happens in the cycles of the stress mode: random, and the same again from the same seed. */
+import type { PmTest, SleepOptions } from '../../vm/sleep/sleep.ts';
+import type { SleepState } from '../../vm/sleep/sleep-stages.ts';
+
+export interface SleepCycle {
+  readonly state: SleepState;
+  readonly options: SleepOptions;
+  /** How long the guest is awake before. */
+  readonly awakeMs: number;
+  /** Everything is unloaded and loaded again before. */
+  readonly reload: boolean;
+}
+
+const PM_TESTS: readonly PmTest[] = ['freezer', 'devices', 'platform', 'processors', 'core'];
+
+/** Numbers from 0 to 1, by the generator that Steele, Lea and Flood call splitmix, in its form for 32 bits. */
+export function randomNumbers(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x9e3779b9) >>> 0;
+    let value = state;
+    value = Math.imul(value ^ (value >>> 16), 0x21f0aaad);
+    value = Math.imul(value ^ (value >>> 15), 0x735a2d97);
+    return ((value ^ (value >>> 15)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Most of them real; some only to s2idle, or turned round by the kernel half-way. */
+export function* suspendCycles(seed: number): Generator<SleepCycle, never> {
+  const random = randomNumbers(seed);
+  for (;;) {
+    const kind = random();
+    const asleepMs = Math.floor(random() * 300);
+    const awakeMs = Math.floor(random() * 400);
+    const reload = random() < 0.02;
+    const pmTest = PM_TESTS[Math.floor(random() * PM_TESTS.length)] ?? 'core';
+    if (kind < 0.85) yield { state: 's3', options: { asleepMs }, awakeMs, reload };
+    else if (kind < 0.92) yield { state: 's2idle', options: { asleepMs }, awakeMs, reload };
+    else yield { state: 's3', options: { pmTest }, awakeMs, reload };
+  }
+}
+
+export function* hibernateCycles(seed: number): Generator<SleepCycle, never> {
+  const random = randomNumbers(seed);
+  for (;;) {
+    const powerOff = random() < 0.5 ? 'platform' : 'shutdown';
+    const awakeMs = Math.floor(random() * 400);
+    const reload = random() < 0.05;
+    yield { state: 's4', options: { powerOff, asleepMs: 0 }, awakeMs, reload };
+  }
+}

@@ -1,0 +1,192 @@
+/** QEMU's command line, from a machine profile and what is plugged into it: pure functions, one for each part of the machine. */
+import type { MachineProfile } from '../../config/machine-profile.ts';
+import type { Accelerator } from '../time-limits.ts';
+
+/** The device as QEMU's properties take it. */
+export interface GpuHardware {
+  readonly dmaBits: number;
+  readonly vramMiB: number;
+  readonly apertureMiB: number;
+}
+
+export interface BootFiles {
+  readonly kernel: string;
+  readonly initrd: string;
+  /** Folders with firmware, the first that has a file wins. */
+  readonly firmware: readonly string[];
+  /** The image behind the disk whose serial number is "swap", for a profile with a swap disk. */
+  readonly swapImage: string;
+}
+
+/** Where monitor and console go: an inherited socket and a pair of FIFOs for the rig, the terminal for a person replaying. */
+export type Channels =
+  { readonly kind: 'rig'; readonly monitorFd: number; readonly console: string } | { readonly kind: 'terminal' };
+
+export interface VmHardware {
+  readonly profile: MachineProfile;
+  readonly accelerator: Accelerator;
+  /** With TCG only: times in the guest are numbers of instructions, the same on every host, however busy it is. */
+  readonly countsInstructions?: boolean;
+  readonly gpu: GpuHardware | undefined;
+  readonly files: BootFiles;
+  readonly channels: Channels;
+  /** For the kernel, after the profile's own. */
+  readonly kernelArgs: readonly string[];
+  /** Memory in files, not of QEMU's own. */
+  readonly memory?: MemoryFiles | undefined;
+}
+
+/** A template writes its memory to files; a clone reads them, keeps what it writes to itself, and waits for the template's state. */
+export interface MemoryFiles {
+  readonly use: 'template' | 'clone';
+  readonly folder: string;
+}
+
+/** Where in QEMU's object tree a device's properties and statistics are. */
+export function gpuQomPath(unit: number): string {
+  return `/machine/peripheral/${gpuId(unit)}`;
+}
+
+function gpuId(unit: number): string {
+  return `gpu${String(unit)}`;
+}
+
+export function qemuArguments(hardware: VmHardware): string[] {
+  const { profile, gpu, files, channels } = hardware;
+  return [
+    ...['-nodefaults', '-no-user-config', '-display', 'none'],
+    ...files.firmware.flatMap((folder) => ['-L', folder]),
+    ...processor(hardware),
+    ...bootMemory(hardware),
+    ...iommu(profile),
+    ...profile.memory.dimms.flatMap((dimm, index) => pluggedMemory(dimm, index, hardware.memory)),
+    ...swapDisk(profile, files),
+    ...network(),
+    ...['-device', 'virtio-rng-pci', '-device', 'pvpanic-pci'],
+    ...(gpu ? graphics(gpu, profile.devices) : []),
+    ...profile.plugged.flatMap((device) => ['-device', device]),
+    ...reactions(),
+    ...monitorAndConsole(channels),
+    ...(hardware.memory?.use === 'clone' ? ['-incoming', 'defer'] : []),
+    ...['-kernel', files.kernel, '-initrd', files.initrd, '-append', kernelCommandLine(hardware)],
+  ];
+}
+
+function processor({ profile, accelerator, countsInstructions = false }: VmHardware): string[] {
+  const { cpu, cpuNodes, iommu } = profile;
+  const count = String(cpuNodes.length);
+  const threads = countsInstructions ? 'single' : 'multi';
+  // Interrupt remapping by a vIOMMU needs the I/O APIC in QEMU.
+  const irqchip = accelerator === 'kvm' && iommu !== undefined ? ',kernel-irqchip=split' : '';
+  return [
+    ...['-machine', `q35${irqchip}`, '-accel', accelerator === 'tcg' ? `tcg,thread=${threads}` : 'kvm'],
+    // A nanosecond of the guest's clocks is an instruction; while it is idle they go with the host's.
+    ...(countsInstructions ? ['-icount', 'shift=0,sleep=on'] : []),
+    ...['-cpu', accelerator === 'tcg' ? cpu : cpu.replace(/^max\b/, 'host')],
+    ...['-smp', `${count},sockets=${count}`],
+  ];
+}
+
+function bootMemory({ profile: { memory, cpuNodes }, memory: files }: VmHardware): string[] {
+  const { boot, maxBytes, dimms } = memory;
+  const size = `${String(boot.sizeMiB)}M`;
+  const pluggable = dimms.length > 0 ? `,slots=${String(dimms.length)},maxmem=${String(maxBytes >> 20n)}M` : '';
+  const nodes = [...new Set([boot.node, ...cpuNodes])].sort((a, b) => a - b);
+  return [
+    ...['-m', `${size}${pluggable}`, '-object', memoryBackend('ram', boot.sizeMiB, files)],
+    ...nodes.flatMap((node) => ['-numa', numaNode(node, boot.node, cpuNodes)]),
+  ];
+}
+
+function numaNode(node: number, bootNode: number, cpuNodes: readonly number[]): string {
+  const cpus = cpuNodes.flatMap((home, cpu) => (home === node ? [`cpus=${String(cpu)}`] : []));
+  return [`node,nodeid=${String(node)}`, ...(node === bootNode ? ['memdev=ram'] : []), ...cpus].join(',');
+}
+
+function memoryBackend(id: string, sizeMiB: number, files: MemoryFiles | undefined): string {
+  const size = `id=${id},size=${String(sizeMiB)}M`;
+  if (!files) return `memory-backend-ram,${size}`;
+  const access = files.use === 'template' ? 'share=on' : 'share=off,readonly=on,rom=off';
+  return `memory-backend-file,${size},mem-path=${escapeComma(`${files.folder}/${id}`)},${access}`;
+}
+
+function pluggedMemory(
+  dimm: MachineProfile['memory']['dimms'][number],
+  index: number,
+  files: MemoryFiles | undefined,
+): string[] {
+  const id = String(index);
+  return [
+    ...['-object', memoryBackend(`ram${id}`, dimm.sizeMiB, files)],
+    ...[
+      '-device',
+      `pc-dimm,id=dimm${id},memdev=ram${id},node=${String(dimm.node)},addr=0x${dimm.address.toString(16)}`,
+    ],
+  ];
+}
+
+function iommu({ iommu: kind }: MachineProfile): string[] {
+  switch (kind) {
+    case undefined:
+      return [];
+    case 'intel':
+      return ['-device', 'intel-iommu,intremap=on,aw-bits=48'];
+    case 'amd':
+      return ['-device', 'amd-iommu,intremap=on'];
+    case 'virtio':
+      return ['-device', 'virtio-iommu-pci'];
+  }
+}
+
+function swapDisk({ swap }: MachineProfile, files: BootFiles): string[] {
+  if (swap?.kind !== 'disk') return [];
+  return [
+    // Nothing on it outlives the VM, so nothing needs to reach the host's disk.
+    ...['-drive', `if=none,id=swap,file=${escapeComma(files.swapImage)},format=raw,cache=unsafe,discard=unmap`],
+    ...['-device', 'virtio-blk-pci,drive=swap,serial=swap'],
+  ];
+}
+
+/** Port 0: the host's kernel chooses a free one, which QEMU is asked for afterwards. */
+function network(): string[] {
+  return [
+    ...['-netdev', 'user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:0-:22'],
+    ...['-device', 'virtio-net-pci,netdev=net0,romfile='],
+  ];
+}
+
+function graphics({ dmaBits, vramMiB, apertureMiB }: GpuHardware, devices: number): string[] {
+  const sizes = `vram-size=${String(vramMiB)}M,aperture-size=${String(apertureMiB)}M`;
+  return Array.from({ length: devices }, (_, unit) => [
+    '-device',
+    `edgpu,id=${gpuId(unit)},dma-bits=${String(dmaBits)},${sizes}`,
+  ]).flat();
+}
+
+/** A panicked guest stays as it is until its report is complete; a reset (triple fault) is an end, not a second boot. */
+function reactions(): string[] {
+  return ['-no-reboot', '-action', 'panic=none'];
+}
+
+function monitorAndConsole(channels: Channels): string[] {
+  if (channels.kind === 'terminal') return ['-serial', 'mon:stdio'];
+  return [
+    ...['-chardev', `socket,id=monitor,fd=${String(channels.monitorFd)}`, '-mon', 'chardev=monitor,mode=control'],
+    ...['-chardev', `pipe,id=console,path=${escapeComma(channels.console)}`, '-serial', 'chardev:console'],
+  ];
+}
+
+/**
+ * Warnings and up on the console: what the classifier needs, and not a boot slowed by the serial port. No timer check, as under any
+ * hypervisor that Linux knows: on a host too busy to deliver its interrupts in time it panics.
+ */
+function kernelCommandLine({ profile, kernelArgs }: VmHardware): string {
+  // The guest's init sets up compressed RAM; a swap disk it recognizes by itself.
+  const zram = profile.swap?.kind === 'zram' ? [`rig.zram=${String(profile.swap.sizeMiB)}`] : [];
+  return ['console=ttyS0', 'loglevel=6', 'no_timer_check', ...zram, ...profile.kernelArgs, ...kernelArgs].join(' ');
+}
+
+/** QEMU's option syntax doubles a comma that is part of a value. */
+function escapeComma(value: string): string {
+  return value.replaceAll(',', ',,');
+}

@@ -1,0 +1,124 @@
+/** One QEMU as a child: it dies with the rig, its channels are inherited sockets, and ending it always succeeds. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { Duplex } from 'node:stream';
+import { RigError } from '../../util/rig-error.ts';
+import { ENDING_LIMITS_MS } from '../time-limits.ts';
+
+/** The first channel's file descriptor in QEMU: after stdin, stdout and stderr. */
+const FIRST_CHANNEL = 3;
+
+/** How long output may trail behind QEMU's exit. */
+const LAST_WORDS_MS = 500;
+
+export type Rung = 'quit' | 'terminate' | 'kill';
+
+/** What one rung of the ending ladder took, and whether QEMU was gone after it. */
+export interface RungTime {
+  readonly rung: Rung;
+  readonly durationMs: number;
+  readonly gone: boolean;
+}
+
+export interface QemuExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stderr: string;
+}
+
+export class QemuProcess {
+  readonly #child: ChildProcess;
+  readonly pid: number;
+  /** Never rejects. */
+  readonly exited: Promise<QemuExit>;
+  /** Connected sockets, `channels[i]` being `-chardev socket,fd=<channelFd(i)>` in QEMU. */
+  readonly channels: readonly Duplex[];
+
+  private constructor(child: ChildProcess, pid: number, exited: Promise<QemuExit>) {
+    this.#child = child;
+    this.pid = pid;
+    this.exited = exited;
+    this.channels = child.stdio.slice(FIRST_CHANNEL) as unknown as Duplex[];
+  }
+
+  /**
+   * Channels are socket pairs made at spawn: there is no socket file to collide, to leak or to connect to from
+   * outside, and nothing QEMU says is lost, for the other end exists before it runs.
+   */
+  static async spawn(binary: string, args: readonly string[], channelCount: number): Promise<QemuProcess> {
+    const channels = Array.from({ length: channelCount }, () => 'pipe' as const);
+    // The kernel kills QEMU when this thread dies, however it dies. `detached` makes the process group we kill.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, ...args], {
+      stdio: ['ignore', 'ignore', 'pipe', ...channels],
+      detached: true,
+    });
+    const exited = whenExited(child);
+    await whenSpawned(child, binary);
+    if (child.pid === undefined) throw new Error('A spawned process has no id');
+    return new QemuProcess(child, child.pid, exited);
+  }
+
+  /**
+   * Ends QEMU by ever stronger means and says what each took. `quit` asks politely (QMP) and may fail or hang. The
+   * last rung can't be refused; only a process stuck in the host's kernel survives it.
+   */
+  async end(quit: () => Promise<unknown>): Promise<RungTime[]> {
+    const times: RungTime[] = [];
+    const rungs: [Rung, () => void][] = [
+      ['quit', () => void quit().catch(() => undefined)],
+      ['terminate', () => this.signal('SIGTERM')],
+      ['kill', () => this.signal('SIGKILL')],
+    ];
+    for (const [rung, act] of rungs) {
+      const start = performance.now();
+      act();
+      const gone = await settledWithin(this.exited, ENDING_LIMITS_MS[rung]);
+      times.push({ rung, durationMs: Math.round(performance.now() - start), gone });
+      if (gone) return times;
+    }
+    throw new RigError('infrastructure', `QEMU (process ${String(this.pid)}) survived SIGKILL.`, {
+      remedy: 'The host kernel holds it; look at its state in ps, and reboot the host if it stays.',
+    });
+  }
+
+  /** To the whole process group, so that nothing QEMU started stays either. */
+  signal(name: NodeJS.Signals): void {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    try {
+      process.kill(-this.pid, name);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
+
+export function channelFd(index: number): number {
+  return FIRST_CHANNEL + index;
+}
+
+function whenExited(child: ChildProcess): Promise<QemuExit> {
+  let stderr = '';
+  child.stderr?.setEncoding('utf8');
+  child.stderr?.on('data', (text: string) => (stderr = (stderr + text).slice(-10_000)));
+  return new Promise((resolve) => {
+    // By "close" everything it said has arrived; but a channel that nobody reads would hold that back for ever.
+    child.once('close', (code, signal) => resolve({ code, signal, stderr }));
+    child.once('exit', (code, signal) => setTimeout(() => resolve({ code, signal, stderr }), LAST_WORDS_MS).unref());
+  });
+}
+
+function whenSpawned(child: ChildProcess, binary: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.once('spawn', () => resolve());
+    child.once('error', (cause) =>
+      reject(new RigError('infrastructure', `QEMU (${binary}) could not be started: ${cause.message}`, { cause })),
+    );
+  });
+}
+
+async function settledWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<false>((resolve) => (timer = setTimeout(() => resolve(false), milliseconds)));
+  const settled = await Promise.race([promise.then(() => true as const), late]);
+  clearTimeout(timer);
+  return settled;
+}

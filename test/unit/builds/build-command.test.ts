@@ -1,0 +1,130 @@
+import { access, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect } from 'vitest';
+
+import { runBuildCommand } from '../../../src/builds/tree/build-command.ts';
+import { test } from '../cache/temporary-cache.ts';
+
+const NEVER = new AbortController().signal;
+
+function shell(cache: string, script: string, signal = NEVER): Parameters<typeof runBuildCommand>[0] {
+  return { what: 'the test', argv: ['sh', '-c', script], cwd: cache, log: path.join(cache, 'logs/test.log'), signal };
+}
+
+async function waitForLine(
+  run: (onLine: (line: string) => void) => Promise<void>,
+): Promise<{ line: string; end: Promise<unknown> }> {
+  return new Promise((resolve) => {
+    const end: Promise<unknown> = run((line) => resolve({ line, end })).catch((error: unknown) => error);
+  });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** An orphan is reaped by another process, in its own time. */
+async function untilReaped(pid: number): Promise<void> {
+  for (let tries = 0; isAlive(pid) && tries < 100; tries++) await sleep(20);
+  expect(isAlive(pid)).toBe(false);
+}
+
+describe('a command', () => {
+  test('is watched line by line and logged', async ({ cache }) => {
+    const lines: string[] = [];
+    await runBuildCommand({ ...shell(cache, 'echo one; echo two >&2'), onLine: (line) => lines.push(line) });
+    expect(lines.sort()).toEqual(['one', 'two']);
+    expect(await readFile(path.join(cache, 'logs/test.log'), 'utf8')).toMatch(/^\$ cd .*\n(one\ntwo|two\none)\n$/);
+  });
+
+  test('does not see what would change a build', async ({ cache }) => {
+    process.env['CFLAGS'] = '-O0';
+    try {
+      await runBuildCommand(shell(cache, 'test -z "$CFLAGS" && test -n "$HOME"'));
+    } finally {
+      delete process.env['CFLAGS'];
+    }
+  });
+
+  test('that fails: the first error, the exit code, the log', async ({ cache }) => {
+    const running = runBuildCommand(
+      shell(cache, 'echo fine; echo "a.c:1: error: broken"; echo "make: *** [a.o]"; exit 3'),
+    );
+    await expect(running).rejects.toMatchObject({
+      failureClass: 'infrastructure',
+      message: 'the test failed (exit code 3):\n  a.c:1: error: broken\n  make: *** [a.o]',
+      remedy: expect.stringContaining('logs/test.log') as string,
+    });
+  });
+
+  test('that fills the disk: the remedy is another one than the log', async ({ cache }) => {
+    const running = runBuildCommand(shell(cache, 'echo "write: No space left on device"; exit 1'));
+    await expect(running).rejects.toMatchObject({ remedy: expect.stringContaining('DGPU_RIG_CACHE') as string });
+  });
+
+  test('that is killed from outside', async ({ cache }) => {
+    await expect(runBuildCommand(shell(cache, 'kill -KILL $$'))).rejects.toThrow('the test failed (SIGKILL)');
+  });
+
+  test('that does not exist', async ({ cache }) => {
+    const running = runBuildCommand({ ...shell(cache, ''), argv: ['no-such-program'] });
+    await expect(running).rejects.toThrow(/the test failed \(exit code 127\):\n.*no-such-program/);
+  });
+});
+
+describe('an abort', () => {
+  test('ends the whole process group', async ({ cache }) => {
+    const abort = new AbortController();
+    const script = 'sleep 60 & echo $!; wait';
+    const { line, end } = await waitForLine(async (onLine) =>
+      runBuildCommand({ ...shell(cache, script, abort.signal), onLine }),
+    );
+    const grandchild = Number(line);
+    expect(isAlive(grandchild)).toBe(true);
+    abort.abort(new Error('Ctrl-C'));
+    expect(await end).toMatchObject({ message: 'Ctrl-C' });
+    await untilReaped(grandchild);
+  });
+
+  test('ends what has left the group and takes no notice', async ({ cache }) => {
+    const abort = new AbortController();
+    // `set -m` gives a job a group of its own, as ninja does.
+    const script = "set -m; sh -c 'trap : TERM; echo $$; while :; do sleep 0.1; done' & wait";
+    const { line, end } = await waitForLine(async (onLine) =>
+      runBuildCommand({ ...shell(cache, script, abort.signal), onLine }),
+    );
+    abort.abort(new Error('Ctrl-C'));
+    expect(await end).toMatchObject({ message: 'Ctrl-C' });
+    await untilReaped(Number(line));
+  });
+
+  test('before the start starts nothing', async ({ cache }) => {
+    const running = runBuildCommand(shell(cache, 'touch started', AbortSignal.abort(new Error('Ctrl-C'))));
+    await expect(running).rejects.toThrow('Ctrl-C');
+    await expect(access(path.join(cache, 'started'))).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('the marker of a tree that is being changed', () => {
+  const dirtyMarker = 'dirty';
+
+  test.for([
+    ['stays while the command runs', 'test -e dirty', false],
+    ['goes when the command fails by itself', 'exit 0', false],
+    ['stays when the command is killed', 'kill -KILL $$', true],
+  ] as const)('%s', async ([, script, remains], { cache }) => {
+    const marker = path.join(cache, dirtyMarker);
+    await runBuildCommand({ ...shell(cache, script), dirtyMarker: marker }).catch(() => undefined);
+    const found = await access(marker).then(
+      () => true,
+      () => false,
+    );
+    expect(found).toBe(remains);
+  });
+});

@@ -1,0 +1,241 @@
+import { access, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect } from 'vitest';
+
+import type { OverlaySpec } from '../../../src/builds/tree/source-overlay.ts';
+import { overlayKey } from '../../../src/builds/tree/source-overlay.ts';
+import { editWorkTree, prepareWorkTree } from '../../../src/builds/tree/work-tree.ts';
+import type { WorkTree, WorkTreeSpec } from '../../../src/builds/tree/work-tree.ts';
+import { test } from '../cache/temporary-cache.ts';
+
+const ADD_LINE = `diff --git a/patched.c b/patched.c
+--- a/patched.c
++++ b/patched.c
+@@ -1 +1,2 @@
+ original
++patched
+`;
+
+/** A tree of three files, and an overlay folder with a graft and a patch. */
+class Example {
+  readonly root: string;
+  unpacked = 0;
+
+  constructor(cache: string) {
+    this.root = cache;
+  }
+
+  get overlay(): OverlaySpec {
+    return { patchFolder: this.own('patches'), graft: { folder: this.own('device'), to: 'hw/device' } };
+  }
+
+  own(...names: string[]): string {
+    return path.join(this.root, 'own', ...names);
+  }
+
+  async write(name: string, content: string): Promise<void> {
+    await mkdir(path.dirname(this.own(name)), { recursive: true });
+    await writeFile(this.own(name), content);
+  }
+
+  async setUp(): Promise<void> {
+    await this.write('patches/0001-add.patch', ADD_LINE);
+    await this.write('device/device.c', 'the device');
+    await this.write('device/README.md', 'not a source');
+    await this.write('device/hooks.json', '[{"file":"Kconfig","after":"source dma","line":"source device"}]');
+  }
+
+  async prepare(overlay = this.overlay, more: Partial<WorkTreeSpec> = {}): Promise<WorkTree> {
+    const unpack = async (folder: string): Promise<void> => {
+      this.unpacked += 1;
+      await writeFile(path.join(folder, 'patched.c'), 'original\n');
+      await writeFile(path.join(folder, 'other.c'), 'other\n');
+      await writeFile(path.join(folder, 'Kconfig'), 'source dma\n');
+    };
+    return prepareWorkTree(
+      { kind: 'example', identity: '1', title: 'Example 1.0', misfit: 'infrastructure', neededGiB: 0, unpack, ...more },
+      overlay,
+    );
+  }
+}
+
+async function content(tree: WorkTree, file: string): Promise<string> {
+  return readFile(path.join(tree.source, file), 'utf8');
+}
+
+async function makeOld(tree: WorkTree): Promise<void> {
+  for (const entry of await readdir(tree.source, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) await utimes(path.join(entry.parentPath, entry.name), 1, 1);
+  }
+}
+
+async function changedSince(tree: WorkTree): Promise<string[]> {
+  const entries = await readdir(tree.source, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
+  const times = await Promise.all(files.map(async (file) => (await stat(file)).mtimeMs));
+  return files.filter((_, index) => times[index] !== 1000).map((file) => path.relative(tree.source, file));
+}
+
+const exampleTest = test.extend<{ example: Example }>({
+  example: async ({ cache }, use) => {
+    const example = new Example(cache);
+    await example.setUp();
+    await use(example);
+  },
+});
+
+describe('a work tree', () => {
+  exampleTest('has patches, folder and hooks in it', async ({ example }) => {
+    const tree = await example.prepare();
+    expect(await content(tree, 'patched.c')).toBe('original\npatched\n');
+    expect(await content(tree, 'hw/device/device.c')).toBe('the device');
+    expect(await content(tree, 'Kconfig')).toBe('source dma\nsource device\n');
+    expect(await content(tree, 'other.c')).toBe('other\n');
+    expect(await readdir(path.join(tree.source, 'hw/device'))).toEqual(['device.c']);
+  });
+
+  exampleTest('is unpacked once, and not touched when nothing has changed', async ({ example }) => {
+    await makeOld(await example.prepare());
+    const tree = await example.prepare();
+    expect(example.unpacked).toBe(1);
+    expect(await changedSince(tree)).toEqual([]);
+  });
+
+  exampleTest('gets only what has changed', async ({ example }) => {
+    await makeOld(await example.prepare());
+    await example.write('device/device.c', 'the better device');
+    const tree = await example.prepare();
+    expect(await changedSince(tree)).toEqual(['hw/device/device.c']);
+    expect(await content(tree, 'hw/device/device.c')).toBe('the better device');
+  });
+
+  exampleTest('goes back to the original when a patch or a file is taken out', async ({ example }) => {
+    await makeOld(await example.prepare());
+    await rm(example.own('patches/0001-add.patch'));
+    await rm(example.own('device/device.c'));
+    await example.write('device/renamed.c', 'the device');
+    const tree = await example.prepare();
+    expect(await content(tree, 'patched.c')).toBe('original\n');
+    expect((await changedSince(tree)).sort()).toEqual(['hw/device/renamed.c', 'patched.c']);
+    expect(await readdir(path.join(tree.source, 'hw/device'))).toEqual(['renamed.c']);
+    await example.write('patches/0001-add.patch', ADD_LINE);
+    expect(await content(await example.prepare(), 'patched.c')).toBe('original\npatched\n');
+  });
+
+  exampleTest('is as it was when a patch does not apply', async ({ example }) => {
+    await makeOld(await example.prepare());
+    await example.write('patches/0002-bad.patch', ADD_LINE.replaceAll('original', 'unknown'));
+    await expect(example.prepare()).rejects.toThrow('0002-bad.patch does not apply to Example 1.0');
+    await rm(example.own('patches/0002-bad.patch'));
+    expect(await changedSince(await example.prepare())).toEqual([]);
+  });
+
+  exampleTest('says which hook does not fit', async ({ example }) => {
+    await example.write('device/hooks.json', '[{"file":"Kconfig","after":"source usb","line":"x"}]');
+    await expect(example.prepare()).rejects.toThrow(
+      /hooks\.json does not fit Example 1\.0: Kconfig has no line "source usb"/,
+    );
+    await example.write('device/hooks.json', '[{"file":"Missing","after":"source usb","line":"x"}]');
+    await expect(example.prepare()).rejects.toThrow(/there is no Missing/);
+  });
+
+  exampleTest('is unpacked again after a build in it was killed', async ({ example }) => {
+    const tree = await example.prepare();
+    await writeFile(tree.dirtyMarker, 'make');
+    await writeFile(path.join(tree.source, 'half.o'), '');
+    await example.prepare();
+    expect(example.unpacked).toBe(2);
+    expect(await readdir(tree.source)).not.toContain('half.o');
+    await expect(access(tree.dirtyMarker)).rejects.toThrow('ENOENT');
+  });
+
+  exampleTest('does not stay half unpacked', async ({ example, cache }) => {
+    const unpack = async (folder: string): Promise<void> => {
+      await writeFile(path.join(folder, 'half'), '');
+      throw new Error('boom');
+    };
+    await expect(example.prepare(example.overlay, { unpack })).rejects.toThrow('boom');
+    expect(await readdir(path.join(cache, 'work'))).toEqual([]);
+  });
+
+  exampleTest('needs room', async ({ example }) => {
+    await expect(example.prepare(example.overlay, { neededGiB: 1e9 })).rejects.toMatchObject({
+      failureClass: 'infrastructure',
+      remedy: expect.stringContaining('DGPU_RIG_CACHE') as string,
+    });
+  });
+});
+
+exampleTest('the tree of older sources goes when it has not been used for long', async ({ example, cache }) => {
+  await example.prepare();
+  await example.prepare(example.overlay, { identity: '2' });
+  await example.prepare(example.overlay, { kind: 'other' });
+  await utimes(path.join(cache, 'work/example-1/overlay.json'), 1, 1);
+  await utimes(path.join(cache, 'work/other-1/overlay.json'), 1, 1);
+  await example.prepare(example.overlay, { identity: '3' });
+  expect((await readdir(path.join(cache, 'work'))).sort()).toEqual(['example-2', 'example-3', 'other-1']);
+});
+
+exampleTest('sources that change at their origin are brought up to date below the overlay', async ({ example }) => {
+  await example.prepare();
+  await example.write('origin/patched.c', 'original\n\nlonger\n');
+  const refresh = {
+    from: example.own('origin'),
+    copy: async (folder: string, except: readonly string[]): Promise<void> => {
+      expect([...except].sort()).toEqual(['Kconfig', 'hw/device/device.c', 'patched.c']);
+      await writeFile(path.join(folder, 'other.c'), 'newer\n');
+    },
+  };
+  await example.write('origin/Kconfig', 'source dma\n');
+  await example.write('patches/0001-add.patch', ADD_LINE.replace('-1 +1,2', '-1,3 +1,4').concat(' \n longer\n'));
+  const tree = await example.prepare(example.overlay, { refresh });
+  expect(await content(tree, 'patched.c')).toBe('original\npatched\n\nlonger\n');
+  expect(await content(tree, 'other.c')).toBe('newer\n');
+});
+
+exampleTest('sources that the overlay does not fit are not copied first', async ({ example }) => {
+  await example.write('origin/patched.c', 'something else\n');
+  const refresh = { from: example.own('origin'), copy: () => Promise.reject(new Error('copied')) };
+  await expect(example.prepare(example.overlay, { refresh })).rejects.toThrow('0001-add.patch does not apply');
+  expect(example.unpacked).toBe(0);
+});
+
+exampleTest('the key changes with sources, hooks and patches, and not with documents', async ({ example }) => {
+  const keys = [await overlayKey(example.overlay)];
+  await example.write('device/README.md', 'changed');
+  expect(await overlayKey(example.overlay)).toBe(keys[0]);
+  for (const file of ['device/device.c', 'device/hooks.json', 'patches/0001-add.patch']) {
+    await example.write(file, 'changed');
+    keys.push(await overlayKey(example.overlay));
+  }
+  expect(new Set(keys).size).toBe(4);
+});
+
+describe('an edit of what is grafted', () => {
+  const edited = (example: Example, name = 'device.c'): ReadonlyMap<string, string> =>
+    new Map([[`hw/device/${name}`, example.own('device', name)]]);
+  const spec = { kind: 'example', identity: '1', title: '', misfit: 'usage', neededGiB: 0 } as const;
+  const unpack = (): Promise<void> => Promise.reject(new Error('It must not be unpacked'));
+
+  test('gets into the tree without a look at anything else', async ({ cache }) => {
+    const example = new Example(cache);
+    await example.setUp();
+    const { source } = await example.prepare();
+    await example.write('device/device.c', 'edited');
+    await rm(example.own('patches'), { recursive: true });
+    const tree = await editWorkTree({ ...spec, unpack }, edited(example));
+    expect(tree?.source).toBe(source);
+    expect(await readFile(path.join(source, 'hw/device/device.c'), 'utf8')).toBe('edited');
+  });
+
+  test('takes the long way where the tree is not there, was left half-built, or the file is new', async ({ cache }) => {
+    const example = new Example(cache);
+    await example.setUp();
+    expect(await editWorkTree({ ...spec, unpack }, edited(example))).toBeUndefined();
+    const { dirtyMarker } = await example.prepare();
+    await example.write('device/new.c', 'new');
+    expect(await editWorkTree({ ...spec, unpack }, edited(example, 'new.c'))).toBeUndefined();
+    await writeFile(dirtyMarker, '');
+    expect(await editWorkTree({ ...spec, unpack }, edited(example))).toBeUndefined();
+  });
+});

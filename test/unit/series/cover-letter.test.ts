@@ -1,0 +1,45 @@
+/** What the cover letter says about the patches by number, as mail would number them, holds for those that are there. */
+import { readFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+
+import { PATCH_FOLDER } from '../../../src/builds/kernel/kernel-build.ts';
+import { readSeries } from '../../../src/builds/tree/patch-series.ts';
+import { repositoryPath } from '../../../src/config/paths.ts';
+
+const letter = await readFile(repositoryPath('guest-kernel/cover-letter.txt'), 'utf8');
+const subjects = (await readSeries(PATCH_FOLDER)).map(({ text }) => /^Subject: \[PATCH\] (.*)/m.exec(text)?.[1] ?? '');
+
+/** As in `drm/ttm, sleep (26 to 30):`. */
+const parts = [...letter.matchAll(/^([a-z\d]+\/[a-z]+)[^\n(]*\((\d+)(?: to (\d+))?\):/gm)].map(
+  ([, area = '', first, last = first]) => ({ area, first: Number(first), last: Number(last) }),
+);
+
+test('the cover letter announces as many patches as there are', () => {
+  expect(/^Subject: \[PATCH 00\/(\d+)\]/.exec(letter)?.[1]).toBe(String(subjects.length));
+});
+
+test('its parts are all of the series, one after the other', () => {
+  expect(parts.map(({ first }) => first)).toEqual([1, ...parts.slice(0, -1).map(({ last }) => last + 1)]);
+  expect(parts.at(-1)?.last).toBe(subjects.length);
+});
+
+test.for(parts)('patches $first to $last are about $area', ({ area, first, last }) => {
+  expect(subjects.slice(first - 1, last).filter((subject) => !subject.startsWith(area))).toEqual([]);
+});
+
+/** A number in the text, and a word that the subject of that patch has. */
+const mentions = [
+  { text: /Large folios \(patch (\d+),/, word: 'large folios' },
+  { text: /before\s+patch (\d+)\)\.\n/, word: 'across a limit' },
+  { text: /of\s+processes before patch (\d+)\)/, word: 'discard what nobody needs' },
+  { text: /patch\s+(\d+) copies it out/, word: 'give borrowed pages back' },
+  { text: /budget of patch (\d+)/, word: "don't hand out more VRAM" },
+] as const;
+
+test.for(mentions)('the patch of "$word" has the number that it is called by', ({ text, word }) => {
+  expect(subjects[Number(text.exec(letter)?.[1]) - 1]).toContain(word);
+});
+
+test('each number of a patch is looked up here', () => {
+  expect([...letter.matchAll(/\bpatch\s+\d+/g)]).toHaveLength(mentions.length);
+});
