@@ -1,4 +1,5 @@
 /** The kinds of tests there are, as vitest projects: the rig's own (unit, device, vm, reliability, slurm), and the suites. */
+import { availableParallelism } from 'node:os';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import { slowdownOf, type Flavour } from '../config/flavour.ts';
 import { repositoryPath } from '../config/paths.ts';
@@ -16,6 +17,17 @@ const INCLUDE: Readonly<Record<ProjectName | 'benches', string>> = {
   slurm: 'test/slurm/**/*.test.ts',
   suites: 'src/suites/*.suite.ts',
   benches: 'src/benches/*.bench.ts',
+};
+
+/** Projects of one group share their workers; the virtual cluster of `slurm` starts VMs of its own accord. */
+const GROUPS: Readonly<Record<ProjectName | 'benches', number>> = {
+  unit: 0,
+  device: 1,
+  vm: 1,
+  reliability: 1,
+  suites: 1,
+  slurm: 2,
+  benches: 3,
 };
 
 /** Every wait of the rig has a limit of its own; this one is for a test that waits for something else. */
@@ -42,18 +54,19 @@ export function vitestProject(
       include: include ? [...include] : [INCLUDE[name]],
       // Processes and not threads: the host's kernel ties a QEMU to the life of the thread that started it.
       pool: 'forks',
-      sequence: { groupOrder: Object.keys(INCLUDE).indexOf(name) },
+      sequence: { groupOrder: GROUPS[name] },
       ...(bootsVms
         ? {
-            // One file after the other; a file's concurrent tests, each with a VM of its own, so many at a time.
-            fileParallelism: false,
-            maxConcurrency: maxVms,
+            // Several files at a time, each with one VM; when there are fewer files, several concurrent tests of each.
+            maxWorkers: maxVms,
+            maxConcurrency: Math.max(1, Math.floor(maxVms / (include?.length ?? Infinity))),
             globalSetup: [repositoryPath('src/plan/global-setup.ts')],
             setupFiles: [repositoryPath('src/plan/worker-setup.ts')],
             testTimeout: lastResort,
             hookTimeout: lastResort,
           }
         : {
+            maxWorkers: availableParallelism(),
             testTimeout: 60_000,
             // It imports JSON as only bundlers do.
             server: { deps: { inline: ['@actions/workflow-parser'] } },

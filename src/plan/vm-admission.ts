@@ -1,9 +1,12 @@
 /** How many VMs at the same time: by the host's processors, and for each by what memory there is when it is to start. */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import type { MachineProfile } from '../config/machine-profile.ts';
 import { GPU_MEMORY } from '../config/gpu-memory.ts';
+import { cacheDirectory } from '../config/paths.ts';
 
 const MIB = 2 ** 20;
 
@@ -13,9 +16,9 @@ const QEMU_BYTES = 400 * MIB;
 const RESERVE = 0.1;
 const POLL_MS = 500;
 
-/** A VM keeps about two host processors busy under TCG; memory is looked at when one is to start. */
+/** One for each processor: a VM keeps about one of them busy under TCG, however many it has itself. */
 export function defaultMaxVms(processors = availableParallelism()): number {
-  return Math.max(1, Math.floor(processors / 2));
+  return processors;
 }
 
 /** The most that a VM of this machine can take of the host's memory. */
@@ -38,26 +41,77 @@ export function fits(
 
 /** Room on the host for one VM, from before it starts until after it has ended. */
 export interface Room {
-  readonly bytes: number;
-  /** Whoever uses it, so that what that one has already is not counted twice. */
-  pid: number | undefined;
+  /** Says whose memory it is, so that what that process has already is not counted twice. */
+  readonly usedBy: (pid: number) => void;
+  readonly leave: () => void;
 }
 
-const rooms = new Set<Room>();
+const claim = z.object({ bytes: z.number(), owner: z.number(), since: z.string(), pid: z.number().optional() });
+type Claim = z.infer<typeof claim>;
 
-/** Waits until the host has the memory; the first VM never waits. */
-export async function takeRoom(profile: MachineProfile, vramMiB: number, signal: AbortSignal): Promise<Room> {
+/**
+ * Waits until the host has the memory. Claims are files, since the tests of a run are in several processes, and another rig may be at
+ * work beside it: whoever came first is served first, and whoever is alone never waits.
+ */
+export async function takeRoom(
+  profile: MachineProfile,
+  vramMiB: number,
+  signal: AbortSignal,
+  folder = path.join(cacheDirectory(), 'rooms'),
+): Promise<Room> {
   const bytes = footprint(profile, vramMiB);
-  const inUse = (): { bytes: number; resident: number }[] =>
-    [...rooms].map((room) => ({ bytes: room.bytes, resident: residentBytes(room.pid) }));
-  while (!fits(bytes, inUse(), availableBytes())) await sleep(POLL_MS, undefined, { signal });
-  const room: Room = { bytes, pid: undefined };
-  rooms.add(room);
-  return room;
+  mkdirSync(folder, { recursive: true });
+  // Sorts by the time since the host was booted, which all processes share.
+  const name = `${String(process.hrtime.bigint()).padStart(20, '0')}-${String(process.pid)}`;
+  const file = path.join(folder, name);
+  const own = { bytes, owner: process.pid, since: startTime(process.pid) ?? '' };
+  const write = (pid?: number): void => {
+    writeFileSync(`${file}.new`, JSON.stringify({ ...own, pid }));
+    renameSync(`${file}.new`, file);
+  };
+  const leave = (): void => rmSync(file, { force: true });
+  write();
+  try {
+    while (!fits(bytes, claimsBefore(folder, name), availableBytes())) await sleep(POLL_MS, undefined, { signal });
+  } catch (error) {
+    leave();
+    throw error;
+  }
+  return { usedBy: write, leave };
 }
 
-export function leaveRoom(room: Room): void {
-  rooms.delete(room);
+/** What those who came earlier may take, and have; what a process left that is gone is removed. */
+function claimsBefore(folder: string, name: string): { bytes: number; resident: number }[] {
+  const names = readdirSync(folder).filter((other) => other < name && !other.endsWith('.new'));
+  return names.flatMap((other) => {
+    const file = path.join(folder, other);
+    const found = readClaim(file);
+    if (found === undefined) return [];
+    if (startTime(found.owner) === found.since) return [{ bytes: found.bytes, resident: residentBytes(found.pid) }];
+    rmSync(file, { force: true });
+    return [];
+  });
+}
+
+function readClaim(file: string): Claim | undefined {
+  try {
+    return claim.parse(JSON.parse(readFileSync(file, 'utf8')));
+  } catch {
+    return undefined; // Its owner has just left.
+  }
+}
+
+/** By which a process is told from a later one of the same number; undefined when there is none. */
+function startTime(pid: number): string | undefined {
+  try {
+    // proc_pid_stat(5): field 22, counted from the end of the name in parentheses, which is field 2.
+    return readFileSync(`/proc/${String(pid)}/stat`, 'utf8')
+      .split(') ')
+      .at(-1)
+      ?.split(' ')[19];
+  } catch {
+    return undefined;
+  }
 }
 
 function residentBytes(pid: number | undefined): number {

@@ -20,7 +20,7 @@ import type { Measurement, TestRecord } from '../plan/rig-context.ts';
 import type { ProgramReport } from './programs/stress-program.ts';
 import { endVm } from './life/vm-verdict.ts';
 import { Sleeper, type SleeperOptions } from './programs/sleeper.ts';
-import { leaveRoom, takeRoom } from '../plan/vm-admission.ts';
+import { takeRoom } from '../plan/vm-admission.ts';
 import { startVm } from './life/vm-start.ts';
 import {
   runWithWitnesses,
@@ -69,7 +69,7 @@ export const test = base
   .extend('room', async ({ machine, vramMiB, signal, annotate }, { onCleanup }) => {
     await annotate('waiting for memory', 'step');
     const room = await takeRoom(await loadMachineProfile(machine), vramMiB, signal);
-    onCleanup(() => leaveRoom(room));
+    onCleanup(room.leave);
     return room;
   })
   .extend(
@@ -104,7 +104,7 @@ export const test = base
         signal,
       };
       const { vm, cloned } = await startVm(spec, { stateless, onFallback: (why) => annotate(why, 'notice') });
-      room.pid = vm.pid;
+      room.usedBy(vm.pid);
       record.metrics['cloned'] = Number(cloned);
       onCleanup(() => endVm(vm, record, { failed: task.result?.state === 'fail', provokes }));
       for (const { path: name, file, mode } of rig.fresh) await vm.putFile(name, await readFile(file), mode);

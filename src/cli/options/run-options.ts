@@ -64,6 +64,8 @@ export type Engine = (typeof ENGINES)[number];
 
 export interface TestOptions extends RunOptions {
   readonly effort: number;
+  /** Where to write what each test file took. */
+  readonly ledger?: string;
 }
 
 /** All the rest is as it was when it was recorded. */
@@ -220,11 +222,13 @@ export function addPlanOptions(command: Command): Command {
 }
 
 export function addTestOptions(command: Command): Command {
-  return addRunOptions(command).addOption(
-    new Option('--effort <n>', 'so many times as many random runs and kills; above 1 what takes long, too')
-      .default(1)
-      .argParser(parseCount),
-  );
+  return addRunOptions(command)
+    .addOption(
+      new Option('--effort <n>', 'so many times as many random runs and kills; above 1 what takes long, too')
+        .default(1)
+        .argParser(parseCount),
+    )
+    .option('--ledger <file>', 'write what each test file took, as rig/ledger.json has it');
 }
 
 export function addBenchOptions(command: Command): Command {

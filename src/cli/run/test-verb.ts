@@ -1,23 +1,29 @@
 /** `dgpu-rig test`: the tests of the rig itself, then the suites: all that has to hold before a change lands. */
+import { writeFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import type { Flavour } from '../../config/flavour.ts';
 import { loadPlans, planNamed, type Cover, type Plans } from '../../config/plan.ts';
 import { repositoryPath } from '../../config/paths.ts';
 import { runExitCode } from '../../report/judge/outcome.ts';
+import type { TestFile } from '../../report/judge/rig-reporter.ts';
 import { summarize } from '../../report/run-report.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
+import { costTable, type CostPart } from '../../report/text/cost-table.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
 import { planParts, type PlanPart } from '../../plan/plan-parts.ts';
 import { suiteFiles, suiteNames } from '../../plan/suite-files.ts';
 import { PROJECT_NAMES, vitestProject, type ProjectName } from '../../plan/vitest-projects.ts';
 import { RigError } from '../../util/rig-error.ts';
+import type { RigEvent } from '../../util/rig-event.ts';
 import { runRequest, type TestOptions } from '../options/run-options.ts';
-import type { Session } from '../session.ts';
+import { loggedSession, type Session } from '../session.ts';
 import { runVitest } from './vitest-run.ts';
 import { matrixTrial, Rigs } from './plan-run.ts';
 import { reduceFailures } from './reduced-failures.ts';
 
-export async function testVerb(names: readonly string[], options: TestOptions, session: Session): Promise<number> {
+export async function testVerb(names: readonly string[], options: TestOptions, quiet: Session): Promise<number> {
+  const start = performance.now();
+  const { session, steps } = timedSession(quiet);
   const { progress } = session;
   setSearchEffort(options);
   const projects = names.length === 0 ? PROJECT_NAMES : names.map(projectName);
@@ -26,6 +32,7 @@ export async function testVerb(names: readonly string[], options: TestOptions, s
   const { combinations, suites } = await ciPart(plans, flavour, matrix);
   const rigs = new Rigs(runRequest(options, session));
   const [plain, checked] = await Promise.all([rigs.of(flavour), runCheck(session)]);
+  const setUp = steps();
   const rig = { ...plain, selection: { ...plain.selection, combinations } };
   const include = await suiteFiles(suites);
   const configured = projects.map((name) =>
@@ -39,8 +46,29 @@ export async function testVerb(names: readonly string[], options: TestOptions, s
   const { pass, fail, error } = summarize(results);
   const watched = results.filter(({ params }) => Object.keys(params).length > 0);
   if (watched.length > 0) process.stdout.write(`\n${verdictTable(watched)}\n`);
+  const files = reporter.files.map((file) => ({ ...file, name: file.path }));
+  process.stdout.write(`\n${costTable([...setUp, ...files], performance.now() - start)}\n`);
+  if (options.ledger !== undefined) await writeLedger(options.ledger, reporter.files);
   process.stdout.write(`\n${summaryLine(pass + Number(checked), fail + error + Number(!checked))}\n`);
   return runExitCode([...reporter.failures, ...(checked ? [] : ['test' as const])]);
+}
+
+/** The same, and what each step took that was not found done. */
+function timedSession(session: Session): { session: Session; steps: () => CostPart[] } {
+  const titles = new Map<string, string>();
+  const parts: CostPart[] = [];
+  const log = (event: RigEvent): void => {
+    if (event.type === 'step-start') titles.set(event.id, event.title);
+    if (event.type !== 'step-end' || event.outcome === 'cached') return;
+    parts.push({ name: titles.get(event.id) ?? event.id, milliseconds: event.durationMs });
+  };
+  return { session: loggedSession(session, log), steps: () => [...parts] };
+}
+
+/** Sorted by path, so that a change of one line is a change of one line. */
+async function writeLedger(file: string, files: readonly TestFile[]): Promise<void> {
+  const rows = files.map(({ path, milliseconds, vms }) => [path, { seconds: Math.round(milliseconds / 1000), vms }]);
+  await writeFile(file, `${JSON.stringify(Object.fromEntries(rows.sort()), undefined, 2)}\n`);
 }
 
 /** The suites are those of the plan "ci": on one kernel, the plain one unless told otherwise. */

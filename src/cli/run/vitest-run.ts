@@ -47,12 +47,14 @@ export class OpenVitest {
     signal.throwIfAborted();
     // Half a second to load: only for those who run tests.
     const { createVitest } = await import('vitest/node');
+    const { LongestFirst } = await import('../../plan/longest-first.ts');
     const reporter = new RigReporter(progress.emit, onResult);
     const ours = INTERRUPTS.map((name) => process.listeners(name));
     const vitest = await createVitest('test', {
       config: false,
       root: repositoryPath(),
       watch: false,
+      sequence: { sequencer: LongestFirst },
       projects: [...projects],
       reporters: [reporter],
       passWithNoTests: true,

@@ -5,12 +5,21 @@ import type { Emit, RigEvent } from '../../util/rig-event.ts';
 import type { TestResult } from '../run-report.ts';
 import { outcomeOf, suiteName, type TestOutcome } from './test-outcome.ts';
 
+export interface TestFile {
+  /** In the repository. */
+  readonly path: string;
+  readonly milliseconds: number;
+  /** So many VMs were started through the fixtures. */
+  readonly vms: number;
+}
+
 type StepEnd = Extract<RigEvent, { type: 'step-end' }>;
 
 export class RigReporter implements Reporter {
   readonly #emit: Emit;
   readonly #onResult: (result: TestResult) => void;
   #outcomes: TestOutcome[] = [];
+  #files: TestFile[] = [];
 
   constructor(emit: Emit, onResult: (result: TestResult) => void = () => undefined) {
     this.#emit = emit;
@@ -21,6 +30,11 @@ export class RigReporter implements Reporter {
     return this.#outcomes.map(({ result }) => result);
   }
 
+  /** What each file took. */
+  get files(): readonly TestFile[] {
+    return this.#files;
+  }
+
   get failures(): readonly FailureClass[] {
     return this.#outcomes.flatMap(({ failure }) => failure ?? []);
   }
@@ -28,6 +42,7 @@ export class RigReporter implements Reporter {
   /** The same vitest may run its tests again. */
   onTestRunStart(): void {
     this.#outcomes = [];
+    this.#files = [];
   }
 
   /** Tests of whole files are steps where they take long enough to watch; unit tests are not. */
@@ -55,6 +70,9 @@ export class RigReporter implements Reporter {
 
   /** A file that can't even be loaded, or a hook outside of any test, would otherwise pass unseen. */
   onTestModuleEnd(module: TestModule): void {
+    const booted = [...module.children.allTests()].filter((test) => 'bootMs' in outcomeOf(test).result.metrics);
+    const { duration } = module.diagnostic();
+    this.#files.push({ path: module.relativeModuleId, milliseconds: duration, vms: booted.length });
     for (const error of module.errors()) this.#addOutside(suiteName(module.moduleId), error);
   }
 

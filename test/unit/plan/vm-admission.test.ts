@@ -1,11 +1,14 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadMachineProfile } from '../../../src/config/machine-profile.ts';
-import { defaultMaxVms, fits, footprint } from '../../../src/plan/vm-admission.ts';
+import { defaultMaxVms, fits, footprint, takeRoom } from '../../../src/plan/vm-admission.ts';
 
 const GIB = 2 ** 30;
 
-test('processors: one VM for two of them, and never none', () => {
-  expect([1, 2, 3, 4, 16].map((processors) => defaultMaxVms(processors))).toEqual([1, 1, 1, 2, 8]);
+test('processors: one VM for each', () => {
+  expect([1, 2, 16].map((processors) => defaultMaxVms(processors))).toEqual([1, 2, 16]);
 });
 
 test('a machine needs its RAM, its VRAM and QEMU', async () => {
@@ -29,5 +32,36 @@ describe('room for one more', () => {
     expect(fits(2 * GIB, [vm(2, 2)], 2 * GIB)).toBe(false);
     // One that has more than it was thought to need makes no room.
     expect(fits(2 * GIB, [vm(1, 3), vm(1, 0)], 3 * GIB)).toBe(false);
+  });
+});
+
+describe('claims of several processes', () => {
+  let folder = '';
+  beforeEach(async () => void (folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-rooms-'))));
+  afterEach(() => rm(folder, { recursive: true }));
+
+  /** What a process that started at `since` says it may take: more than any host has. */
+  const foreign = async (since: string): Promise<void> =>
+    writeFile(path.join(folder, '00'), JSON.stringify({ bytes: 2 ** 60, owner: process.pid, since }));
+  const startedAt = async (): Promise<string> =>
+    (await readFile('/proc/self/stat', 'utf8')).split(') ').at(-1)?.split(' ')[19] ?? '';
+
+  test('whoever came earlier is counted, until that one leaves', async () => {
+    const profile = await loadMachineProfile('tight');
+    await foreign(await startedAt());
+    const waited = takeRoom(profile, 64, AbortSignal.timeout(200), folder);
+    await expect(waited).rejects.toThrow('aborted');
+    await rm(path.join(folder, '00'));
+    const room = await takeRoom(profile, 64, AbortSignal.timeout(10_000), folder);
+    room.usedBy(process.pid);
+    room.leave();
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test('whoever is gone is not, though another process has the number now', async () => {
+    await foreign('1');
+    const room = await takeRoom(await loadMachineProfile('tight'), 64, AbortSignal.timeout(10_000), folder);
+    room.leave();
+    expect(await readdir(folder)).toEqual([]);
   });
 });
