@@ -7,6 +7,7 @@ import path from 'node:path';
 import { repositoryPath } from '../../config/paths.ts';
 import type { Emit } from '../../util/rig-event.ts';
 import { runBuildCommand } from '../tree/build-command.ts';
+import { countdown } from '../tree/build-progress.ts';
 import { toolchainIdentity } from '../tree/build-environment.ts';
 import { obtainEntry } from '../../cache/cache-entry.ts';
 import type { EntryWork } from '../../cache/cache-entry.ts';
@@ -33,10 +34,14 @@ const CONFIGURE: readonly string[] = [
   '--enable-kvm',
   '--enable-slirp',
   '--enable-pixman',
-  '--enable-tools',
+  '--without-default-devices',
+  '--with-devices-x86_64=edgpu-devices',
 ];
 
-const PROGRAMS = ['qemu-system-x86_64', 'qemu-img'] as const;
+/** Which devices are built: most of what QEMU has no machine of the rig could use. */
+const DEVICE_LIST = repositoryPath('rig/qemu/edgpu-devices.mak');
+
+const PROGRAM = 'qemu-system-x86_64';
 
 /** Of the sources, and beside the programs in the cache. */
 const VERSION = 'VERSION';
@@ -57,7 +62,6 @@ const PYTHON = 'rig-python';
 
 export interface QemuBuild {
   readonly binary: string;
-  readonly img: string;
   readonly version: string;
 }
 
@@ -79,14 +83,14 @@ export async function buildQemu(
   const how = contentKey({
     python: PYTHON_PACKAGES.map((name) => packages.binaries[name].identity),
     configure,
+    devices: await readFile(DEVICE_LIST),
     toolchain: await toolchainIdentity(),
   });
   const key = contentKey({ qemu: source.identity, how, overlay: await overlayKey(DEVICE) });
   const request = { packages, source, configure, treeName: contentKey({ tree: source.treeName, how }) };
   const build = async (work: EntryWork): Promise<void> => compileQemu(request, work);
   const folder = await obtainEntry({ stage: 'qemu', title: 'Build QEMU with edgpu', key, build }, emit, signal);
-  const [binary, img] = PROGRAMS.map((program) => path.join(folder, program));
-  return { binary: binary ?? '', img: img ?? '', version: await readFile(path.join(folder, VERSION), 'utf8') };
+  return { binary: path.join(folder, PROGRAM), version: await readFile(path.join(folder, VERSION), 'utf8') };
 }
 
 const QEMU: TreeKind = {
@@ -139,8 +143,8 @@ async function compileQemu(request: QemuRequest, work: EntryWork): Promise<void>
   );
   await configureQemu(tree, request, work);
   const jobs = `-j${availableParallelism()}`;
-  await inTree(tree, work, { what: 'Building QEMU', argv: ['ninja', jobs, ...PROGRAMS], onLine: ninjaProgress(work) });
-  for (const program of PROGRAMS) await copyFile(path.join(tree.output, program), path.join(work.folder, program));
+  await inTree(tree, work, { what: 'Building QEMU', argv: ['ninja', jobs, PROGRAM], onLine: ninjaProgress(work) });
+  await copyFile(path.join(tree.output, PROGRAM), path.join(work.folder, PROGRAM));
   await writeFile(path.join(work.folder, VERSION), (await readFile(path.join(tree.source, VERSION), 'utf8')).trim());
 }
 
@@ -157,6 +161,8 @@ async function configureQemu(tree: WorkTree, request: QemuRequest, work: EntryWo
   for (const name of PYTHON_PACKAGES) {
     await extractDeb(request.packages.binaries[name].file, path.join(tree.output, PYTHON), work);
   }
+  const list = path.join('configs/devices/x86_64-softmmu', path.basename(DEVICE_LIST));
+  await copyFile(DEVICE_LIST, path.join(tree.source, list));
   const argv = [path.join(tree.source, 'configure'), '--python=/usr/bin/python3', ...request.configure] as const;
   await inTree(tree, work, { what: 'Configuring QEMU', argv, onLine: () => undefined });
   await writeFile(configured, '');
@@ -179,8 +185,9 @@ async function inTree(tree: WorkTree, { log, signal }: EntryWork, command: TreeC
 }
 
 function ninjaProgress({ step }: EntryWork): (line: string) => void {
+  const count = countdown(step);
   return (line) => {
     const [, done, total] = /^\[(\d+)\/(\d+)\]/.exec(line) ?? [];
-    if (done !== undefined && total !== undefined) step.progress(`${done} of ${total}`);
+    if (done !== undefined && total !== undefined) count(Number(done), Number(total));
   };
 }
