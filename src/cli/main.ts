@@ -45,7 +45,7 @@ function program(version: string, session: Session, exit: SetExitCode): Command 
     .showHelpAfterError();
   applyUserDefaults(root, process.cwd());
   addPlanOptions(addRunOptions(root.command('run').description('build what is missing, boot, run suites, judge')))
-    .argument('[suite...]', 'suites to run; all of them by default')
+    .argument('[suite...]', 'suites to run; those of the plan "smoke" by default, and of "--plan ci" all there are')
     .action(async (suites: string[], options: RunOptions, command: Command) =>
       exit(await runVerb(suites, options, session, command)),
     );

@@ -101,9 +101,15 @@ function checkEngine({ engine, shard, shards }: RunOptions): void {
   }
 }
 
+/** The plan of who names neither suites nor a plan: the first verdict, soon. */
+const MAIN_JOB = 'smoke';
+
 function choosePlan(names: readonly string[], options: RunOptions, plans: Plans): Plan {
   const { plan: name, matrix: cover, flavour } = options;
-  if (name === undefined) return planOf(names, { flavour, cover }, plans);
+  if (name === undefined) {
+    const { suites } = planNamed(plans, MAIN_JOB);
+    return planOf(names.length === 0 && suites !== 'all' ? suites : names, { flavour, cover }, plans);
+  }
   if (names.length > 0) {
     throw new RigError(
       'usage',
