@@ -1,7 +1,7 @@
 /** The command line: verbs, options, and what becomes of every error. */
 import { Command, CommanderError } from 'commander';
 import { EDITABLE_FOLDER } from '../series/editable-kernel.ts';
-import { EXIT_CODES, RigError } from '../util/rig-error.ts';
+import { EXIT_CODES, INTERRUPTED_EXIT_CODE, RigError } from '../util/rig-error.ts';
 import { applyUserDefaults } from './options/apply-defaults.ts';
 import { kernelBaselineVerb } from './run/baseline-verb.ts';
 import { benchVerb } from './run/bench-verb.ts';
@@ -30,7 +30,8 @@ import {
 } from './options/run-options.ts';
 import { reportVerb, type ReportOptions } from './verbs/report-verb.ts';
 import { runVerb } from './run/run-verb.ts';
-import { Interruption, INTERRUPTED_EXIT_CODE, openSession, type Session } from './session.ts';
+import { errorText } from './error-text.ts';
+import { Interruption, openSession, type Session } from './session.ts';
 import { testVerb } from './run/test-verb.ts';
 import { versionText } from './options/version-text.ts';
 import { watchVerb } from './watch/watch-verb.ts';
@@ -136,26 +137,24 @@ function addBisectCommands(root: Command, session: Session, exit: SetExitCode): 
     .action(async (file: string) => exit(await bisectStepVerb(file, session)));
 }
 
+/** Of what ends a verb without a verdict; a bug of ours is never a failed test. */
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_CODES.usage;
   if (error instanceof Interruption) return INTERRUPTED_EXIT_CODE;
-  if (error instanceof RigError) {
-    const remedy = error.remedy === undefined ? '' : `\n  ${error.remedy}`;
-    process.stderr.write(`dgpu-rig: ${error.message}${remedy}\n`);
-    return EXIT_CODES[error.failureClass];
-  }
-  const what = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`dgpu-rig: this is a bug of the rig itself, please report it.\n${what}\n`);
-  return EXIT_CODES.infrastructure;
+  process.stderr.write(`dgpu-rig: ${errorText(error)}\n`);
+  return error instanceof RigError ? EXIT_CODES[error.failureClass] : EXIT_CODES.infrastructure;
 }
 
 const session = openSession();
+const { signal } = session;
 let exitCode = 0;
 try {
   await program(await versionText(), session, (code) => (exitCode = code)).parseAsync();
+  // It may have ended as if nothing had happened.
+  if (exitCode === 0 && !(signal.reason instanceof Interruption)) signal.throwIfAborted();
 } catch (error) {
   session.progress.stop();
-  exitCode = exitCodeOf(session.signal.aborted ? session.signal.reason : error);
+  exitCode = exitCodeOf(signal.aborted ? signal.reason : error);
 }
 session.progress.stop();
 // Not process.exitCode: nothing that still holds the event loop may hold the user, too.

@@ -1,15 +1,16 @@
 /** One invocation of the CLI: how it shows what it does, and how Ctrl-C ends it. */
 import type { Emit } from '../util/rig-event.ts';
 import { createProgress, type Progress } from '../report/live/progress.ts';
+import { EXIT_CODES, INTERRUPTED_EXIT_CODE, RigError } from '../util/rig-error.ts';
+import { errorText } from './error-text.ts';
 
 export interface Session {
   readonly progress: Progress;
-  /** Aborted by the first Ctrl-C, with an Interruption as its reason. */
+  /** Aborted by the first Ctrl-C, with an Interruption as its reason; or by an error that nobody has caught, with that. */
   readonly signal: AbortSignal;
 }
 
-export const INTERRUPTED_EXIT_CODE = 130;
-
+/** A run was told to end; no error of anybody. */
 export class Interruption extends Error {
   override readonly name = 'Interruption';
 }
@@ -24,16 +25,38 @@ export function loggedSession(session: Session, log: Emit): Session {
   return { ...session, progress: { ...progress, emit } };
 }
 
-/** Once: in order, VMs and builds down first. Twice: now; what we started dies with us. */
+/** How long it may take to end in order after an error that may have left anything behind. */
+const ORDERLY_END_MS = 60_000;
+
+/** The first signal ends all in order, VMs and builds down first; the second at once, and what we started dies with us. */
 export function openSession(): Session {
   const progress = createProgress(process.stdout);
-  const interruption = new AbortController();
+  const end = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
-      if (interruption.signal.aborted) process.exit(INTERRUPTED_EXIT_CODE);
+      if (end.signal.aborted) process.exit(INTERRUPTED_EXIT_CODE);
       progress.print('Stopping in order; press Ctrl-C again to stop at once.');
-      interruption.abort(new Interruption('The run was interrupted.'));
+      end.abort(new Interruption(`${name} told the rig to stop.`));
     });
   }
-  return { progress, signal: interruption.signal };
+  // As when a terminal is closed: whoever was to read it is gone.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') end.abort(new Interruption('Nobody reads what the rig prints any more.'));
+    else crash(new RigError('infrastructure', `What the rig prints can't be written: ${error.message}`));
+  });
+  process.stderr.on('error', () => undefined);
+  const crash = (error: unknown): void => {
+    if (end.signal.aborted) return;
+    end.abort(error);
+    setTimeout(() => {
+      process.stderr.write(`dgpu-rig: ${errorText(error)}\n`);
+      process.exit(EXIT_CODES.infrastructure);
+    }, ORDERLY_END_MS).unref();
+  };
+  for (const name of ['uncaughtException', 'unhandledRejection'] as const) {
+    // That of crash-guard.mjs, which is for the time before there is a session.
+    process.removeAllListeners(name);
+    process.on(name, crash);
+  }
+  return { progress, signal: end.signal };
 }

@@ -2,7 +2,15 @@
 import { cpus, totalmem } from 'node:os';
 import type { Shard } from '../config/shard.ts';
 import type { RigContext } from '../plan/rig-context.ts';
-import { runReport, summarize, type Asked, type RunFacts, type RunReport, type TestResult } from './run-report.ts';
+import {
+  runReport,
+  summarize,
+  type Asked,
+  type CutShort,
+  type RunFacts,
+  type RunReport,
+  type TestResult,
+} from './run-report.ts';
 
 /** What is the same for all results of a run. */
 export function runFacts(rig: RigContext): RunFacts {
@@ -28,6 +36,11 @@ function askedOf({ selection, sources }: RigContext): Asked {
   };
 }
 
-export function composeReport(rig: RigContext, results: readonly TestResult[], shard?: Shard): RunReport {
-  return runReport.parse({ ...runFacts(rig), shard, results, summary: summarize(results) });
+export interface Ending {
+  readonly shard?: Shard | undefined;
+  readonly cutShort?: CutShort | undefined;
+}
+
+export function composeReport(rig: RigContext, results: readonly TestResult[], ending: Ending = {}): RunReport {
+  return runReport.parse({ ...runFacts(rig), ...ending, results, summary: summarize(results) });
 }

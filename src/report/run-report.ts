@@ -59,6 +59,10 @@ export const testResult = z.object({
   status: z
     .enum(['pass', 'fail', 'skip', 'error', 'xfail'])
     .describe('fail: the claim is wrong; error: it could not be judged; xfail: it failed as it is known to'),
+  notRun: z
+    .boolean()
+    .optional()
+    .describe('the run ended before this test, or, as "(not begun)", before any of this suite; its status is skip'),
   failure: z
     .enum(['test', 'kernel', 'infrastructure', 'timeout', 'usage'])
     .optional()
@@ -77,6 +81,13 @@ export const testResult = z.object({
   measurements: z.array(measurement).optional().describe('of a bench'),
   message: z.string().optional().describe('why it did not pass'),
   artifacts: z.string().optional().describe("folder with the VM's logs, if kept"),
+});
+
+const cutShort = z.object({
+  how: z
+    .enum(['interrupted', 'failed', 'killed'])
+    .describe('interrupted: by Ctrl-C or a signal; failed: by an error of the rig; killed: the rig itself was'),
+  message: z.string(),
 });
 
 const asked = z.object({
@@ -113,6 +124,9 @@ export const runReport = z.object({
     ),
   seed: z.number().optional(),
   asked: asked.optional().describe('by the options of the run: what repeats it, together with the seed'),
+  cutShort: cutShort
+    .optional()
+    .describe('of a run that did not come to its end: why, and that there are tests missing'),
   results: z.array(testResult),
   summary: z.object({
     pass: z.number(),
@@ -129,7 +143,15 @@ export type ReportedKernelBug = z.infer<typeof kernelReport>;
 export type ReportedMemory = z.infer<typeof memorySample>;
 export type RunReport = z.infer<typeof runReport>;
 export type Asked = z.infer<typeof asked>;
-export type RunFacts = Omit<RunReport, 'results' | 'summary'>;
+export type CutShort = z.infer<typeof cutShort>;
+export type RunFacts = Omit<RunReport, 'cutShort' | 'results' | 'summary'>;
+
+/** What stands for tests of which there is no result. */
+export function placeholderResult(
+  given: Pick<TestResult, 'suite' | 'test' | 'status' | 'message'> & Partial<TestResult>,
+): TestResult {
+  return { params: {}, durationMs: 0, metrics: {}, kernelReports: [], ...given };
+}
 
 export function summarize(results: readonly TestResult[]): RunReport['summary'] {
   const summary = { pass: 0, fail: 0, skip: 0, error: 0, xfail: 0 };

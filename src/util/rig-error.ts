@@ -2,7 +2,7 @@
 
 export type FailureClass = 'test' | 'usage' | 'kernel' | 'infrastructure' | 'timeout';
 
-/** Process exit code of each class of failure (DESIGN: "Exit codes"). */
+/** The exit code of the process for each class of failure; docs/results.md has them for users. */
 export const EXIT_CODES: Readonly<Record<FailureClass, number>> = {
   test: 1,
   usage: 2,
@@ -10,6 +10,9 @@ export const EXIT_CODES: Readonly<Record<FailureClass, number>> = {
   infrastructure: 4,
   timeout: 5,
 };
+
+/** Of a run that was ended by a signal, whatever it had judged by then: as a shell has it for SIGINT. */
+export const INTERRUPTED_EXIT_CODE = 130;
 
 /** A failure told to a person: what failed and why (`message`), and what to do about it (`remedy`). */
 export class RigError extends Error {

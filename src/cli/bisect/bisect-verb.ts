@@ -11,7 +11,7 @@ import { git, tryGit } from '../../builds/tree/git.ts';
 import { repositoryPath } from '../../config/paths.ts';
 import { elapsed } from '../../report/text/elapsed.ts';
 import type { FailureRate } from '../../report/judge/failure-rate.ts';
-import { History, historyFile } from '../../report/past/history.ts';
+import { openHistory } from '../run/recorded-runs.ts';
 import { suiteFiles } from '../../plan/suite-files.ts';
 import {
   confidenceText,
@@ -93,7 +93,7 @@ async function knownRate(
 ): Promise<FailureRate | undefined> {
   const { ok, stdout } = await tryGit(kernelSrc, ['rev-parse', '--verify', '--quiet', `${bad}^{commit}`]);
   if (!ok) return undefined;
-  const history = History.open(historyFile());
+  const history = openHistory();
   try {
     return recordedRate(history.runs(), { commit: stdout.trim(), suites, filter });
   } finally {

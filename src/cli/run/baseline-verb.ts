@@ -16,8 +16,8 @@ export async function kernelBaselineVerb(options: BaselineOptions, session: Sess
   const { flavour, machine } = rig.selection;
   const include = await suiteFiles(SUITES);
   const projects = [vitestProject('suites', { include, maxVms: options.maxVms, flavour })];
-  const { results, failures } = await runVitest({ projects, rig, filter: undefined }, session);
-  if (failures.length > 0) return EXIT_CODES.test;
+  const { results } = await runVitest({ projects, rig, filter: undefined }, session);
+  if (results.some(({ failure }) => failure)) return EXIT_CODES.test;
   const tests = results.flatMap(({ test, cases }) =>
     cases ? [[test.split(' > ').at(-1) ?? test, cases] as const] : [],
   );

@@ -2,7 +2,6 @@
 import path from 'node:path';
 import { combinationName, type Combination } from '../../config/combination.ts';
 import type { Flavour } from '../../config/flavour.ts';
-import type { FailureClass } from '../../util/rig-error.ts';
 import type { TestResult } from '../../report/run-report.ts';
 import type { PlanPart } from '../../plan/plan-parts.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
@@ -11,6 +10,7 @@ import type { Space } from '../../plan/smallest-failing.ts';
 import { suiteFiles } from '../../plan/suite-files.ts';
 import { vitestProject } from '../../plan/vitest-projects.ts';
 import { measureRates } from './failure-rates.ts';
+import type { JudgedRun } from './judged-run.ts';
 import { reduceFailures } from './reduced-failures.ts';
 import type { Session } from '../session.ts';
 import { runVitest, type VitestRequest } from './vitest-run.ts';
@@ -20,12 +20,6 @@ export interface PlanRequest {
   readonly filter: RegExp | undefined;
   readonly maxVms: number;
   readonly repeat: number;
-  readonly onResult: (result: TestResult) => void;
-}
-
-export interface PlanOutcome {
-  readonly results: readonly TestResult[];
-  readonly failures: readonly FailureClass[];
 }
 
 /** The rigs of a run, by the flavour of their kernel: built when first asked for, and all with one folder of artifacts. */
@@ -48,30 +42,54 @@ export class Rigs {
   }
 }
 
+/** What the rigs are asked for here; a test has others. */
+type RigsOfRun = Pick<Rigs, 'of'>;
+
+/** Adds what it judges to `run`, and what it does not come to. */
 export async function runParts(
   parts: readonly PlanPart[],
-  rigs: Rigs,
+  rigs: RigsOfRun,
   options: PlanRequest,
   session: Session,
-): Promise<PlanOutcome> {
-  const results: TestResult[] = [];
-  const failures: FailureClass[] = [];
-  for (const part of parts) {
-    const rig = withCombinations(await rigs.of(part.flavour), part.combinations);
-    const request = await vitestRequest(part.suites, rig, options);
-    const reporter = await runVitest(request, session);
-    const ran = reporter.results.filter(({ status }) => status !== 'skip' || options.filter === undefined);
-    results.push(...(await measureRates(ran, options.repeat, request, session)));
-    failures.push(...reporter.failures);
+  run: JudgedRun,
+): Promise<void> {
+  const first = run.results.length;
+  for (const [index, part] of parts.entries()) {
+    const before = run.results.length;
+    try {
+      await runPart(part, await rigs.of(part.flavour), options, session, run);
+    } catch (error) {
+      run.addNotBegun(parts.slice(run.results.length === before ? index : index + 1), session.signal);
+      throw error;
+    }
   }
   const all = parts.flatMap(({ combinations }) => combinations);
   const tryOut = matrixTrial(rigs, options, session);
-  return { results: await reduceFailures(results, { combinations: all, ...options.space }, tryOut, session), failures };
+  await run.refine(first, (results) => {
+    return reduceFailures(results, { combinations: all, ...options.space }, tryOut, session);
+  });
+}
+
+async function runPart(
+  { suites, combinations }: PlanPart,
+  rig: RigContext,
+  options: PlanRequest,
+  session: Session,
+  run: JudgedRun,
+): Promise<void> {
+  const first = run.results.length;
+  const onResult = (result: TestResult): void => {
+    // Those that do not match the filter are skipped by vitest; nobody has asked for them.
+    if (result.status !== 'skip' || result.notRun === true || options.filter === undefined) run.add(result);
+  };
+  const request = await vitestRequest(suites, withCombinations(rig, combinations), { ...options, onResult });
+  await runVitest(request, session);
+  await run.refine(first, (results) => measureRates(results, options.repeat, request, session));
 }
 
 /** Says whether one combination alone fails. */
 export function matrixTrial(
-  rigs: Rigs,
+  rigs: RigsOfRun,
   options: Pick<PlanRequest, 'maxVms'>,
   session: Session,
 ): (combination: Combination) => Promise<boolean> {
@@ -81,7 +99,7 @@ export function matrixTrial(
     const own = { ...rig, artifacts: path.join(rig.artifacts, `smaller-${String(++count)}`) };
     const name = combinationName(combination).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
     const request = await vitestRequest(['matrix'], own, { ...options, filter: new RegExp(`^ ?${name} `) });
-    return (await runVitest(request, session)).failures.length > 0;
+    return (await runVitest(request, session)).results.some(({ failure }) => failure);
   };
 }
 
@@ -92,7 +110,7 @@ function withCombinations(rig: RigContext, combinations: readonly Combination[])
 async function vitestRequest(
   suites: readonly string[],
   rig: RigContext,
-  { maxVms, filter, onResult }: Pick<PlanRequest, 'maxVms' | 'filter'> & Partial<Pick<PlanRequest, 'onResult'>>,
+  { maxVms, filter, onResult }: Pick<PlanRequest, 'maxVms' | 'filter'> & Pick<VitestRequest, 'onResult'>,
 ): Promise<VitestRequest> {
   const include = await suiteFiles(suites);
   const { flavour } = rig.selection;

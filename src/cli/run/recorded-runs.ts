@@ -2,6 +2,7 @@
 import { tryGit } from '../../builds/tree/git.ts';
 import { repositoryPath } from '../../config/paths.ts';
 import { History, historyFile, type RecordedRun } from '../../report/past/history.ts';
+import { recordUnfinishedRuns } from '../../report/past/unfinished-run.ts';
 import type { RunReport } from '../../report/run-report.ts';
 import { RigError } from '../../util/rig-error.ts';
 
@@ -18,6 +19,13 @@ export function recordRun(report: RunReport, tell: (text: string) => void): numb
     tell(`This run is not recorded: ${error instanceof Error ? error.message : String(error)}`);
     return undefined;
   }
+}
+
+/** With the runs in it whose rig was killed. */
+export function openHistory(): History {
+  const history = History.open(historyFile());
+  recordUnfinishedRuns((report) => history.record(report));
+  return history;
 }
 
 /** `last`; the number of a run; a commit, tag or branch of the rig; a version or commit of the kernel. */

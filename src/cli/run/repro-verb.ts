@@ -2,7 +2,7 @@
 import { BACKENDS, type Combination, combinationName } from '../../config/combination.ts';
 import { FLAVOURS, type Flavour } from '../../config/flavour.ts';
 import { loadPlans, type Plans } from '../../config/plan.ts';
-import { History, historyFile, type RecordedRun } from '../../report/past/history.ts';
+import type { RecordedRun } from '../../report/past/history.ts';
 import type { RunReport, TestResult } from '../../report/run-report.ts';
 import { fullProduct } from '../../plan/covering.ts';
 import type { PlanPart } from '../../plan/plan-parts.ts';
@@ -10,8 +10,9 @@ import { DEFAULT_SELECTION } from '../../plan/rig-context.ts';
 import { repositoryCommit } from '../../plan/prepare-run.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { exactly } from './failure-rates.ts';
-import { Rigs, runParts, type PlanOutcome } from './plan-run.ts';
-import { findRun } from './recorded-runs.ts';
+import { JudgedRun } from './judged-run.ts';
+import { Rigs, runParts } from './plan-run.ts';
+import { findRun, openHistory } from './recorded-runs.ts';
 import { concludeRun } from './run-conclusion.ts';
 import { checkReportFiles, runRequest, type ReproOptions, type RunOptions } from '../options/run-options.ts';
 import type { Session } from '../session.ts';
@@ -23,30 +24,27 @@ export async function reproVerb(id: string, given: ReproOptions, session: Sessio
   progress.print(`Run ${String(number)}: ${subjects.map(({ suite, test }) => `${suite} › ${test}`).join(', ')}`);
   await warnOfOtherSources(report, progress.print);
   const plans = await loadPlans();
-  const outcomes: PlanOutcome[] = [];
-  let rig;
-  for (const group of alike(subjects)) {
-    const options = optionsOf(report, group, given);
-    const rigs = new Rigs(runRequest(options, session));
-    rig ??= await rigs.of(group.flavour);
-    const filter = exactly(group.results);
-    const request = {
-      space: plans,
-      filter,
-      maxVms: given.maxVms,
-      repeat: given.repeat ?? 0,
-      onResult: () => undefined,
-    };
-    outcomes.push(await runParts([partOf(group, plans)], rigs, request, session));
-  }
-  const results = outcomes.flatMap((outcome) => outcome.results);
-  if (!rig || results.length === 0) {
+  const groups = alike(subjects).map((group) => ({ ...group, rigs: rigsOf(report, group, given, session) }));
+  const [first] = groups;
+  if (!first) throw new Error('Nothing is to be repeated');
+  const run = new JudgedRun(await first.rigs.of(first.flavour), session);
+  await run.judge(async () => {
+    for (const group of groups) {
+      const filter = exactly(group.results);
+      const request = { space: plans, filter, maxVms: given.maxVms, repeat: given.repeat ?? 0 };
+      await runParts([partOf(group, plans)], group.rigs, request, session, run);
+    }
+    if (run.results.length > 0) return;
     const { rig: commit = 'unknown' } = report;
     throw new RigError('usage', 'There is no such test any more.', {
       remedy: `It was run with commit ${commit} of the rig.`,
     });
-  }
-  return concludeRun({ rig, results, failures: outcomes.flatMap(({ failures }) => failures) }, given, session);
+  }, session);
+  return concludeRun(run, given, session);
+}
+
+function rigsOf(report: RunReport, group: Alike, given: ReproOptions, session: Session): Rigs {
+  return new Rigs(runRequest(optionsOf(report, group, given), session));
 }
 
 interface Found {
@@ -57,7 +55,7 @@ interface Found {
 
 async function look(id: string): Promise<Found> {
   const { run, test } = parseId(id);
-  const history = History.open(historyFile());
+  const history = openHistory();
   try {
     const recorded = await findRun(history, run, Number.MAX_SAFE_INTEGER);
     return { number: recorded.id, report: recorded.report, subjects: subjectsOf(recorded, test) };

@@ -1,48 +1,71 @@
-/** What a run ends with, however it was started: files, the record, a table, and how to repeat what failed. */
-import type { Shard } from '../../config/shard.ts';
-import { composeReport } from '../../report/compose-report.ts';
+/** What a run ends with, however it was started and however it ended: the record, a table, files, and how to repeat what failed. */
+import { errorText } from '../error-text.ts';
+import { reportExitCode } from '../../report/judge/outcome.ts';
 import { lostJobText } from '../../report/past/merge-shards.ts';
-import { runExitCode } from '../../report/judge/outcome.ts';
 import { writeReports, type ReportFiles } from '../../report/formats/report-files.ts';
 import type { RunReport, TestResult } from '../../report/run-report.ts';
+import { cutShortText } from '../../report/text/cut-short-text.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
-import type { RigContext } from '../../plan/rig-context.ts';
-import type { PlanOutcome } from './plan-run.ts';
+import type { JudgedRun } from './judged-run.ts';
 import { recordRun } from './recorded-runs.ts';
 import type { Session } from '../session.ts';
 
-export interface Concluded extends PlanOutcome {
-  readonly rig: RigContext;
+type ConclusionOptions = ReportFiles & { readonly keep: boolean };
+type Shown = Pick<Session, 'progress'>;
+
+/** Returns the exit code. */
+export async function concludeRun(run: JudgedRun, options: ConclusionOptions, session: Shown): Promise<number> {
+  return concludeReport(run.report, options, session, run);
 }
 
-type ConclusionOptions = ReportFiles & { readonly keep: boolean; readonly shard?: Shard };
-
-export async function concludeRun(
-  { rig, results, failures }: Concluded,
-  options: ConclusionOptions,
-  session: Pick<Session, 'progress'>,
-): Promise<number> {
-  if (options.keep) session.progress.print(`Artifacts: ${rig.artifacts}`);
-  const exitCode = runExitCode(failures);
-  await concludeReport(composeReport(rig, results, options.shard), options, session);
-  return exitCode;
-}
-
-/** Of a shard nothing is recorded: it is no run by itself. */
 export async function concludeReport(
   report: RunReport,
   options: ConclusionOptions,
-  { progress }: Pick<Session, 'progress'>,
-): Promise<void> {
+  session: Shown,
+  run?: JudgedRun,
+): Promise<number> {
   const { results, summary, lostJobs = [] } = report;
-  await writeReports(options, report);
-  const number = options.shard ? undefined : recordRun(report, progress.print);
-  progress.stop();
+  const number = keepRecord(report, options, session, run);
   const { pass, fail, error, xfail } = summary;
   const lost = lostJobs.map((job) => `${lostJobText(job)}\n`).join('');
   const again = number === undefined ? '' : repetition(number, results);
-  process.stdout.write(`\n${verdictTable(results)}\n\n${lost}${again}${summaryLine(pass + xfail, fail + error)}\n`);
+  const table = results.length === 0 ? '' : `${verdictTable(results)}\n\n`;
+  const last = summaryLine(pass + xfail, fail + error);
+  process.stdout.write(`\n${table}${lost}${again}${cutShortText(report)}${last}\n`);
+  return writeFiles(report, options);
+}
+
+/** Before anything is shown, or written to where there may be no room for it. Returns the number of the run. */
+export function keepRecord(
+  report: RunReport,
+  { keep }: Pick<ConclusionOptions, 'keep'>,
+  { progress }: Shown,
+  run?: JudgedRun,
+): number | undefined {
+  if (keep && run) progress.print(`Artifacts: ${run.rig.artifacts}`);
+  const worth = isWorthARecord(report);
+  const number = worth ? recordRun(report, progress.print) : undefined;
+  // What could not be recorded stays on disk, for the next who looks.
+  if (number !== undefined || !worth) run?.recorded();
+  progress.stop();
+  return number;
+}
+
+/** Returns the exit code of the run: a file that can't be written is no worse than what the run found. */
+export async function writeFiles(report: RunReport, files: ReportFiles): Promise<number> {
+  try {
+    await writeReports(files, report);
+    return reportExitCode(report);
+  } catch (error) {
+    process.stderr.write(`dgpu-rig: ${errorText(error)}\n`);
+    return reportExitCode(report, ['infrastructure']);
+  }
+}
+
+/** A shard is no run by itself, and a run that has judged nothing says nothing. */
+function isWorthARecord({ shard, results }: RunReport): boolean {
+  return shard === undefined && results.some(({ notRun }) => !notRun);
 }
 
 /** A test of a run is named by its place in it. */

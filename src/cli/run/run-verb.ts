@@ -2,8 +2,7 @@
 import type { Command } from 'commander';
 import { runFacts } from '../../report/compose-report.ts';
 import { openEventLog, type LogEvent } from '../../report/live/event-log.ts';
-import { recordedExitCode } from '../../report/judge/outcome.ts';
-import { summarize } from '../../report/run-report.ts';
+import type { RunReport } from '../../report/run-report.ts';
 import { loadPlans, planNamed, type Plan, type Plans } from '../../config/plan.ts';
 import { planOf, planParts, type PlanPart } from '../../plan/plan-parts.ts';
 import { shardOf } from '../../plan/plan-shards.ts';
@@ -11,7 +10,8 @@ import { randomSeed } from '../../plan/prepare-run.ts';
 import { suiteFiles, suiteNames } from '../../plan/suite-files.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { jobArguments } from '../slurm/job-arguments.ts';
-import { Rigs, runParts, type PlanOutcome } from './plan-run.ts';
+import { JudgedRun } from './judged-run.ts';
+import { Rigs, runParts } from './plan-run.ts';
 import { concludeReport, concludeRun } from './run-conclusion.ts';
 import { checkReportFiles, runRequest, type RunOptions } from '../options/run-options.ts';
 import { loggedSession, type Session } from '../session.ts';
@@ -29,7 +29,7 @@ export async function runVerb(
   const plans = await loadPlans();
   const plan = choosePlan(names, options, plans);
   const whole = planParts(plan, plans, await suiteNames());
-  const log = openEventLog(options.jsonl);
+  const log = openEventLog(options.jsonl, quiet.progress.print);
   const session = loggedSession(quiet, log);
   const forMs = options.for ?? plan.forMs;
   if (options.engine === 'slurm') {
@@ -37,10 +37,7 @@ export async function runVerb(
     const request = { parts: whole, shards: options.shards, timed: forMs !== undefined, args, keep: options.keep };
     const report = await runOnSlurm(request, session, log);
     requireResults(report.results, options.filter);
-    await concludeReport(report, options, session);
-    const exitCode = recordedExitCode(report.results);
-    log({ type: 'run-end', summary: report.summary, exitCode });
-    return exitCode;
+    return logEnd(log, report, await concludeReport(report, options, session));
   }
   const parts = options.shard ? shardOf(whole, options.shard) : whole;
   return runHere({ parts, plans, forMs }, options, session, log);
@@ -69,19 +66,25 @@ async function runHere(
     `Linux ${build.kernel.version} (${kernels}), QEMU ${build.qemu.version}, ${accelerator}, seed ${String(selection.seed)}`,
   );
   const { filter, maxVms, repeat = 0 } = options;
-  const onResult = (result: PlanOutcome['results'][number]): void => log({ type: 'test-end', result });
-  const common = { space: plans, filter, maxVms, repeat, onResult };
-  const { results, failures } = await untilOver(forMs, async (first) => {
-    if (first) return runParts(parts, rigs, common, session);
-    const seed = randomSeed();
-    progress.print(`Once more, with seed ${String(seed)}`);
-    const again = new Rigs({ ...request, selection: { ...request.selection, seed } });
-    return runParts(parts, again, common, session);
-  });
-  // A shard may well have none of the tests that are asked for.
-  if (!options.shard) requireResults(results, filter);
-  const exitCode = await concludeRun({ rig, results, failures }, options, session);
-  log({ type: 'run-end', summary: summarize(results), exitCode });
+  const { shard } = options;
+  const run = new JudgedRun(rig, session, { shard, onResult: (result) => log({ type: 'test-end', result }) });
+  const common = { space: plans, filter, maxVms, repeat };
+  await run.judge(async () => {
+    await untilOver(forMs, run, (first) => {
+      if (first) return runParts(parts, rigs, common, session, run);
+      const seed = randomSeed();
+      progress.print(`Once more, with seed ${String(seed)}`);
+      const again = new Rigs({ ...request, selection: { ...request.selection, seed } });
+      return runParts(parts, again, common, session, run);
+    });
+    // A shard may well have none of the tests that are asked for.
+    if (!shard) requireResults(run.results, filter);
+  }, session);
+  return logEnd(log, run.report, await concludeRun(run, options, session));
+}
+
+function logEnd(log: LogEvent, { summary, cutShort }: RunReport, exitCode: number): number {
+  log({ type: 'run-end', summary, exitCode, ...(cutShort ? { cutShort } : {}) });
   return exitCode;
 }
 
@@ -126,16 +129,10 @@ function choosePlan(names: readonly string[], options: RunOptions, plans: Plans)
 /** Once; or again and again, until the time is over or something failed. */
 async function untilOver(
   milliseconds: number | undefined,
-  round: (first: boolean) => Promise<PlanOutcome>,
-): Promise<PlanOutcome> {
+  run: Pick<JudgedRun, 'hasFailed'>,
+  round: (first: boolean) => Promise<void>,
+): Promise<void> {
   const end = performance.now() + (milliseconds ?? 0);
-  const outcome = await round(true);
-  const results = [...outcome.results];
-  let { failures } = outcome;
-  while (performance.now() < end && failures.length === 0) {
-    const next = await round(false);
-    results.push(...next.results);
-    failures = next.failures;
-  }
-  return { results, failures };
+  await round(true);
+  while (performance.now() < end && !run.hasFailed) await round(false);
 }

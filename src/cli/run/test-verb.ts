@@ -4,9 +4,10 @@ import { execa } from 'execa';
 import type { Flavour } from '../../config/flavour.ts';
 import { loadPlans, planNamed, type Cover, type Plans } from '../../config/plan.ts';
 import { repositoryPath } from '../../config/paths.ts';
-import { runExitCode } from '../../report/judge/outcome.ts';
+import { reportExitCode } from '../../report/judge/outcome.ts';
 import type { TestFile } from '../../report/judge/rig-reporter.ts';
-import { summarize } from '../../report/run-report.ts';
+import { summarize, type TestResult } from '../../report/run-report.ts';
+import { cutShortText } from '../../report/text/cut-short-text.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
 import { costTable, type CostPart } from '../../report/text/cost-table.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
@@ -18,6 +19,7 @@ import type { RigEvent } from '../../util/rig-event.ts';
 import { runRequest, type TestOptions } from '../options/run-options.ts';
 import { loggedSession, type Session } from '../session.ts';
 import { runVitest } from './vitest-run.ts';
+import { JudgedRun } from './judged-run.ts';
 import { matrixTrial, Rigs } from './plan-run.ts';
 import { reduceFailures } from './reduced-failures.ts';
 
@@ -38,19 +40,28 @@ export async function testVerb(names: readonly string[], options: TestOptions, q
   const configured = projects.map((name) =>
     vitestProject(name, { maxVms, flavour, ...(name === 'suites' ? { include } : {}) }),
   );
-  const reporter = await runVitest({ projects: configured, rig, filter }, session);
-  const trial = matrixTrial(rigs, { maxVms }, session);
-  const results = await reduceFailures(reporter.results, { ...plans, combinations }, trial, session);
+  // What the rig says of itself is no run that another could be held against.
+  const run = new JudgedRun(rig, session, { recorded: false });
+  let files: readonly TestFile[] = [];
+  await run.judge(async () => {
+    const onResult = (result: TestResult): void => run.add(result);
+    ({ files } = await runVitest({ projects: configured, rig, filter, onResult }, session));
+    const trial = matrixTrial(rigs, { maxVms }, session);
+    await run.refine(0, (results) => reduceFailures(results, { ...plans, combinations }, trial, session));
+  }, session);
 
   progress.stop();
+  const { results, report } = run;
   const { pass, fail, error } = summarize(results);
-  const watched = results.filter(({ params }) => Object.keys(params).length > 0);
+  const watched = results.filter(({ params, notRun }) => Object.keys(params).length > 0 && notRun !== true);
   if (watched.length > 0) process.stdout.write(`\n${verdictTable(watched)}\n`);
-  const files = reporter.files.map((file) => ({ ...file, name: file.path }));
-  process.stdout.write(`\n${costTable([...setUp, ...files], performance.now() - start)}\n`);
-  if (options.ledger !== undefined) await writeLedger(options.ledger, reporter.files);
-  process.stdout.write(`\n${summaryLine(pass + Number(checked), fail + error + Number(!checked))}\n`);
-  return runExitCode([...reporter.failures, ...(checked ? [] : ['test' as const])]);
+  const named = files.map((file) => ({ ...file, name: file.path }));
+  process.stdout.write(`\n${costTable([...setUp, ...named], performance.now() - start)}\n`);
+  // Of a run that was cut short it would say that files are gone.
+  if (options.ledger !== undefined && !report.cutShort) await writeLedger(options.ledger, files);
+  const last = summaryLine(pass + Number(checked), fail + error + Number(!checked));
+  process.stdout.write(`\n${cutShortText(report)}${last}\n`);
+  return reportExitCode(report, checked ? [] : ['test']);
 }
 
 /** The same, and what each step took that was not found done. */

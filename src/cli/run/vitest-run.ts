@@ -9,7 +9,8 @@ import type { RigContext } from '../../plan/rig-context.ts';
 import { untilQemusAreGone } from '../../vm/qemu/lingering-qemus.ts';
 import type { Session } from '../session.ts';
 
-const INTERRUPTS = ['SIGINT', 'SIGTERM'] as const;
+/** What ends a process, and for which vitest has listeners that end it at once, some with the exit code of a failed test. */
+const ENDINGS = ['SIGINT', 'SIGTERM', 'uncaughtException', 'unhandledRejection'] as const;
 
 export interface VitestRequest {
   readonly projects: readonly TestProjectInlineConfiguration[];
@@ -48,8 +49,8 @@ export class OpenVitest {
     // Half a second to load: only for those who run tests.
     const { createVitest } = await import('vitest/node');
     const { LongestFirst } = await import('../../plan/longest-first.ts');
-    const reporter = new RigReporter(progress.emit, onResult);
-    const ours = INTERRUPTS.map((name) => process.listeners(name));
+    const reporter = new RigReporter({ emit: progress.emit, onResult, signal });
+    const ours = ENDINGS.map((name) => process.rawListeners(name));
     const vitest = await createVitest('test', {
       config: false,
       root: repositoryPath(),
@@ -59,28 +60,32 @@ export class OpenVitest {
       reporters: [reporter],
       passWithNoTests: true,
     });
-    // Its own listeners would end this process at once, VMs still running; ours ends the run in order.
-    for (const [index, name] of INTERRUPTS.entries()) {
-      for (const theirs of process.listeners(name).filter((listener) => !ours[index]?.includes(listener))) {
-        process.off(name, theirs);
+    // With its listeners VMs would still be running; ours end the run in order.
+    for (const [index, name] of ENDINGS.entries()) {
+      for (const theirs of process.rawListeners(name).filter((listener) => !ours[index]?.includes(listener))) {
+        process.removeListener(name, theirs as () => void);
       }
     }
     return new OpenVitest(vitest, reporter, signal);
   }
 
-  /** The results are those of this run until the next one begins. */
+  /** The results are those of this run until the next one begins; with those of tests that it did not come to. */
   async run(rig: RigContext, filter: RegExp | undefined): Promise<RigReporter> {
     const vitest = this.#vitest;
     this.#artifacts.add(rig.artifacts);
     vitest.provide('rig', rig);
     if (filter) vitest.setGlobalTestNamePattern(filter);
     else vitest.resetGlobalTestNamePattern();
-    const stop = cancelWhenAborted(this.#signal, () => void vitest.cancelCurrentRun('keyboard-input'));
+    const stop = cancelWhenAborted(this.#signal, () => {
+      // How the run ends, its caller learns.
+      vitest.cancelCurrentRun('keyboard-input').catch(() => undefined);
+    });
     try {
       // It may have been aborted while vitest was loaded.
       if (!this.#signal.aborted) await vitest.start();
     } finally {
       stop();
+      this.#reporter.addNotRun({ flavour: rig.selection.flavour });
     }
     return this.#reporter;
   }

@@ -69,11 +69,15 @@ export class ShardAttempts {
     return news;
   }
 
-  /** Of the attempt that came to its end; the first that did, should a node only have seemed to be dead. */
+  /**
+   * Of the attempt that came to its end; the first that did, should a node only have seemed to be dead. One that was
+   * interrupted did not: Slurm ends a job so before it begins it again elsewhere.
+   */
   async report(): Promise<RunReport | undefined> {
     for (const { folder } of this.#attempts.values()) {
       const text = await readFile(path.join(folder, FILES.report), 'utf8').catch(() => undefined);
-      if (text !== undefined) return runReport.parse(JSON.parse(text));
+      const report = text === undefined ? undefined : runReport.parse(JSON.parse(text));
+      if (report && report.cutShort?.how !== 'interrupted') return report;
     }
     return undefined;
   }

@@ -3,14 +3,16 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { baselineText } from '../../report/text/baseline-text.ts';
 import { compareRuns } from '../../report/past/baseline.ts';
-import { History, historyFile } from '../../report/past/history.ts';
+import type { History } from '../../report/past/history.ts';
+import { reportOfEvents } from '../../report/past/unfinished-run.ts';
 import { mergeShards } from '../../report/past/merge-shards.ts';
-import { recordedExitCode } from '../../report/judge/outcome.ts';
+import { reportExitCode } from '../../report/judge/outcome.ts';
 import { REPORT_FORMATS, writeReports, type ReportFiles } from '../../report/formats/report-files.ts';
 import { runReport, type RunReport } from '../../report/run-report.ts';
+import { cutShortText } from '../../report/text/cut-short-text.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
 import { EXIT_CODES, RigError } from '../../util/rig-error.ts';
-import { findRun } from '../run/recorded-runs.ts';
+import { findRun, openHistory } from '../run/recorded-runs.ts';
 import { checkReportFiles } from '../options/run-options.ts';
 
 export interface ReportOptions extends ReportFiles {
@@ -26,14 +28,15 @@ interface Subject {
 
 export async function reportVerb(files: readonly string[], options: ReportOptions): Promise<number> {
   await checkReportFiles(options);
-  const history = History.open(historyFile());
+  const history = openHistory();
   const subject = await subjectOf(files, options, history);
   await writeReports(options, subject.report);
   if (options.baseline === undefined) {
     if (REPORT_FORMATS.every((format) => options[format] === undefined)) {
-      process.stdout.write(`${verdictTable(subject.report.results)}\n`);
+      const cut = cutShortText(subject.report);
+      process.stdout.write(`${verdictTable(subject.report.results)}\n${cut === '' ? '' : `\n${cut}`}`);
     }
-    return options.merge === true ? recordedExitCode(subject.report.results) : 0;
+    return options.merge === true ? reportExitCode(subject.report) : 0;
   }
   const before = subject.id ?? Number.MAX_SAFE_INTEGER;
   const baseline = (await findRun(history, options.baseline, before)).report;
@@ -74,6 +77,8 @@ async function readReport(file: string): Promise<RunReport> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new RigError('usage', `There is no report to read at ${file}.`, { cause });
   });
+  const ofEvents = reportOfEvents(text);
+  if (ofEvents) return ofEvents;
   try {
     return runReport.parse(JSON.parse(text));
   } catch (cause) {

@@ -22,11 +22,19 @@ export const REPORT_FORMATS = Object.keys(RENDERERS) as ReportFormat[];
 /** Files by format, for those that are wanted. */
 export type ReportFiles = Partial<Readonly<Record<ReportFormat, string>>>;
 
+/** One that can't be written, or not be rendered, takes none of the others with it; its error is thrown at the end. */
 export async function writeReports(files: ReportFiles, report: RunReport): Promise<void> {
+  const errors: unknown[] = [];
   for (const format of REPORT_FORMATS) {
     const file = files[format];
-    if (file !== undefined) await writeWhole(file, RENDERERS[format](report, path.dirname(path.resolve(file))));
+    if (file === undefined) continue;
+    try {
+      await writeWhole(file, RENDERERS[format](report, path.dirname(path.resolve(file))));
+    } catch (error) {
+      errors.push(error);
+    }
   }
+  if (errors.length > 0) throw errors[0];
 }
 
 /** Whole or not at all. */

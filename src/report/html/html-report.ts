@@ -5,6 +5,7 @@ import { html, markupOf, trusted, type Html } from './html.ts';
 import { combinationMatrix, isCombination, matrixTable } from './html-matrix.ts';
 import { resultDetails } from './html-result.ts';
 import { STYLE } from './html-style.ts';
+import { cutShortText } from '../text/cut-short-text.ts';
 import { lostJobText } from '../past/merge-shards.ts';
 import { bytes } from '../text/quantity-text.ts';
 import { bySuite } from '../text/result-text.ts';
@@ -24,15 +25,15 @@ const WORDS: Readonly<Record<Status, string>> = {
 
 export function htmlReport(report: RunReport, folder: string): string {
   const { results, summary } = report;
-  const good = summary.fail + summary.error === 0;
-  const verdict = good ? 'passed' : 'failed';
+  const good = summary.fail + summary.error === 0 && report.cutShort === undefined;
+  const verdict = verdictOf(report);
   const page = html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
-        <title>${verdict}: dgpu-rig, Linux ${report.kernel.version}</title>
+        <title>${verdict.toLowerCase()}: dgpu-rig, Linux ${report.kernel.version}</title>
         <style>
           ${trusted(STYLE)}
         </style>
@@ -40,8 +41,8 @@ export function htmlReport(report: RunReport, folder: string): string {
       <body>
         <header>
           <p class="name">dgpu-rig</p>
-          <h1 class="${good ? 'pass' : 'fail'}">${good ? 'Passed' : 'Failed'}</h1>
-          ${counts(summary)} ${facts(report)}
+          <h1 class="${good ? 'pass' : 'fail'}">${verdict}</h1>
+          ${counts(summary)} ${facts(report)} ${report.cutShort && html`<p class="lost">${cutShortText(report)}</p>`}
           ${report.lostJobs?.map((job) => html`<p class="lost">${lostJobText(job)}</p>`)}
         </header>
         <main>
@@ -57,6 +58,11 @@ export function htmlReport(report: RunReport, folder: string): string {
     </html> `;
   // The indentation of the templates above is no content.
   return markupOf(page);
+}
+
+function verdictOf({ summary, cutShort }: RunReport): string {
+  if (summary.fail + summary.error > 0) return 'Failed';
+  return cutShort ? 'Interrupted' : 'Passed';
 }
 
 const WORST_FIRST: readonly Status[] = ['fail', 'error', 'xfail', 'pass', 'skip'];

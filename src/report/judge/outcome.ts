@@ -1,9 +1,9 @@
 /** From failures to one status per test and one exit code per run. */
-import { EXIT_CODES, type FailureClass } from '../../util/rig-error.ts';
-import type { TestResult } from '../run-report.ts';
+import { EXIT_CODES, INTERRUPTED_EXIT_CODE, type FailureClass } from '../../util/rig-error.ts';
+import type { RunReport, TestResult } from '../run-report.ts';
 
-/** When a run failed in more ways than one, the first of these names it: what is wrong with the product, then with the rig. */
-const PRECEDENCE: readonly FailureClass[] = ['usage', 'kernel', 'test', 'timeout', 'infrastructure'];
+/** When a run failed in more ways than one, the first of these names it: what is wrong with the product, then the rest. */
+const PRECEDENCE: readonly FailureClass[] = ['kernel', 'test', 'usage', 'timeout', 'infrastructure'];
 
 export function statusOf(failure: FailureClass): TestResult['status'] {
   switch (failure) {
@@ -22,7 +22,13 @@ export function runExitCode(failures: readonly FailureClass[]): number {
   return worst === undefined ? 0 : EXIT_CODES[worst];
 }
 
-/** Of a run whose results were written down: each says itself how it failed. */
-export function recordedExitCode(results: readonly TestResult[]): number {
-  return runExitCode(results.flatMap(({ failure }) => failure ?? []));
+/** Each result says itself how it failed; `more` is what failed beside them. */
+export function reportExitCode(
+  { results, cutShort }: Pick<RunReport, 'results' | 'cutShort'>,
+  more: readonly FailureClass[] = [],
+): number {
+  if (cutShort?.how === 'interrupted') return INTERRUPTED_EXIT_CODE;
+  const failures = results.flatMap(({ failure }) => failure ?? []);
+  // Of a rig that was killed no result says so.
+  return runExitCode([...failures, ...more, ...(cutShort ? ['infrastructure' as const] : [])]);
 }

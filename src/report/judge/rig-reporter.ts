@@ -1,9 +1,8 @@
-/** Our vitest reporter: tests become steps while they run, and outcomes when they end. */
-import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node';
-import type { FailureClass } from '../../util/rig-error.ts';
+/** Our vitest reporter: tests become steps while they run, and results when they end. */
+import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification } from 'vitest/node';
 import type { Emit, RigEvent } from '../../util/rig-event.ts';
-import type { TestResult } from '../run-report.ts';
-import { outcomeOf, suiteName, type TestOutcome } from './test-outcome.ts';
+import { placeholderResult, type TestResult } from '../run-report.ts';
+import { resultOf, suiteName } from './test-outcome.ts';
 
 export interface TestFile {
   /** In the repository. */
@@ -14,20 +13,35 @@ export interface TestFile {
 }
 
 type StepEnd = Extract<RigEvent, { type: 'step-end' }>;
+type Name = Pick<TestResult, 'suite' | 'test'>;
+
+export interface ReporterOptions {
+  readonly emit: Emit;
+  /** Called with each result as soon as it is there. */
+  readonly onResult?: ((result: TestResult) => void) | undefined;
+  /** Once it is aborted, tests end because they are made to. */
+  readonly signal: AbortSignal;
+}
 
 export class RigReporter implements Reporter {
   readonly #emit: Emit;
   readonly #onResult: (result: TestResult) => void;
-  #outcomes: TestOutcome[] = [];
+  readonly #signal: AbortSignal;
+  #results: TestResult[] = [];
   #files: TestFile[] = [];
+  /** Those that are still to be run, by their ids. */
+  readonly #tests = new Map<string, Name>();
+  /** Suites whose tests are not known yet. */
+  readonly #modules = new Map<string, Name>();
 
-  constructor(emit: Emit, onResult: (result: TestResult) => void = () => undefined) {
+  constructor({ emit, onResult = () => undefined, signal }: ReporterOptions) {
     this.#emit = emit;
     this.#onResult = onResult;
+    this.#signal = signal;
   }
 
   get results(): readonly TestResult[] {
-    return this.#outcomes.map(({ result }) => result);
+    return this.#results;
   }
 
   /** What each file took. */
@@ -35,14 +49,20 @@ export class RigReporter implements Reporter {
     return this.#files;
   }
 
-  get failures(): readonly FailureClass[] {
-    return this.#outcomes.flatMap(({ failure }) => failure ?? []);
+  /** The same vitest may run its tests again. */
+  onTestRunStart(specifications: readonly TestSpecification[]): void {
+    this.#results = [];
+    this.#files = [];
+    this.#tests.clear();
+    this.#modules.clear();
+    for (const { moduleId } of specifications) this.#modules.set(moduleId, notBegun(suiteName(moduleId)));
   }
 
-  /** The same vitest may run its tests again. */
-  onTestRunStart(): void {
-    this.#outcomes = [];
-    this.#files = [];
+  onTestModuleCollected(module: TestModule): void {
+    this.#modules.delete(module.moduleId);
+    for (const test of module.children.allTests()) {
+      if (test.options.mode === 'run') this.#tests.set(test.id, nameOf(test));
+    }
   }
 
   /** Tests of whole files are steps where they take long enough to watch; unit tests are not. */
@@ -56,21 +76,27 @@ export class RigReporter implements Reporter {
   }
 
   onTestCaseResult(test: TestCase): void {
-    const outcome = outcomeOf(test);
-    this.#outcomes.push(outcome);
-    this.#onResult(outcome.result);
-    const { durationMs, status } = outcome.result;
+    // A run that is cancelled tells of tests again that were over.
+    if (this.#signal.aborted && !this.#tests.has(test.id)) return;
+    const result = resultOf(test);
+    const judged = !this.#signal.aborted || isJudgedInSpiteOfAbort(result);
     if (isStep(test)) {
       // The last progress ("stressing …") is of no interest once it is over.
       this.#emit({ type: 'step-progress', id: test.id, detail: '' });
-      this.#emit({ type: 'step-end', id: test.id, outcome: endOf(outcome), durationMs });
+      const outcome = judged ? endOf(result) : 'skipped';
+      this.#emit({ type: 'step-end', id: test.id, outcome, durationMs: result.durationMs });
     }
-    if (status === 'fail' || status === 'error') this.#emit({ type: 'notice', text: failureText(test, outcome) });
+    if (!judged) return;
+    this.#tests.delete(test.id);
+    this.#add(result);
+    const { status } = result;
+    if (status === 'fail' || status === 'error') this.#emit({ type: 'notice', text: failureText(test, result) });
   }
 
   /** A file that can't even be loaded, or a hook outside of any test, would otherwise pass unseen. */
   onTestModuleEnd(module: TestModule): void {
-    const booted = [...module.children.allTests()].filter((test) => 'bootMs' in outcomeOf(test).result.metrics);
+    this.#modules.delete(module.moduleId);
+    const booted = [...module.children.allTests()].filter((test) => 'bootMs' in resultOf(test).metrics);
     const { duration } = module.diagnostic();
     this.#files.push({ path: module.relativeModuleId, milliseconds: duration, vms: booted.length });
     for (const error of module.errors()) this.#addOutside(suiteName(module.moduleId), error);
@@ -80,22 +106,45 @@ export class RigReporter implements Reporter {
     for (const error of unhandled) this.#addOutside('outside of any test', error);
   }
 
-  #addOutside(suite: string, error: SerializedError): void {
-    const result: TestResult = {
-      suite,
-      test: '(outside of any test)',
-      params: {},
-      status: 'error',
-      failure: 'infrastructure',
-      durationMs: 0,
-      metrics: {},
-      kernelReports: [],
-      message: error.message,
-    };
-    this.#outcomes.push({ result, failure: 'infrastructure' });
+  /** To be called once the run is over, however it ended: what it has not come to is a result, too. */
+  addNotRun(params: TestResult['params']): void {
+    for (const name of [...this.#tests.values(), ...this.#modules.values()]) {
+      this.#add(notRun(name, params, this.#signal));
+    }
+    this.#tests.clear();
+    this.#modules.clear();
+  }
+
+  #add(result: TestResult): void {
+    this.#results.push(result);
     this.#onResult(result);
+  }
+
+  #addOutside(suite: string, error: SerializedError): void {
+    this.#add(outsideOfTests(suite, { failure: 'infrastructure', message: error.message }));
     this.#emit({ type: 'notice', text: `✘ ${suite}: ${error.stack ?? error.message}` });
   }
+}
+
+/** An error that no test is to blame for. */
+export function outsideOfTests(suite: string, error: Pick<TestResult, 'failure' | 'message'>): TestResult {
+  return placeholderResult({ suite, test: '(outside of any test)', status: 'error', ...error });
+}
+
+/** Of what the end of the run came before. */
+export function notRun(name: Name, params: TestResult['params'], { aborted }: AbortSignal): TestResult {
+  const message = `not run: ${aborted ? 'interrupted' : 'the run ended before it'}`;
+  return placeholderResult({ ...name, params, status: 'skip', notRun: true, message });
+}
+
+/** All tests of a suite, which are not known before it is loaded. */
+export function notBegun(suite: string): Name {
+  return { suite, test: '(not begun)' };
+}
+
+/** A test that is made to end fails for that, or is skipped; but no abort makes a kernel report a bug. */
+function isJudgedInSpiteOfAbort({ status, failure }: TestResult): boolean {
+  return status === 'pass' || failure === 'kernel';
 }
 
 /** Those that are not even begun are none; those that skip themselves are. */
@@ -103,16 +152,20 @@ function isStep(test: TestCase): boolean {
   return test.options.mode === 'run' && ['vm', 'reliability', 'slurm', 'suites', 'benches'].includes(test.project.name);
 }
 
-function endOf({ failure, result: { status } }: TestOutcome): StepEnd['outcome'] {
+function endOf({ failure, status }: TestResult): StepEnd['outcome'] {
   if (failure) return 'failed';
   return status === 'skip' ? 'skipped' : 'done';
+}
+
+function nameOf(test: TestCase): Name {
+  return { suite: suiteName(test.module.moduleId), test: test.fullName };
 }
 
 function titleOf(test: TestCase): string {
   return `${suiteName(test.module.moduleId)} › ${test.fullName.replaceAll(' > ', ' › ')}`;
 }
 
-function failureText(test: TestCase, { result }: TestOutcome): string {
+function failureText(test: TestCase, result: TestResult): string {
   const message = (result.message ?? '').split('\n').map((line) => `    ${line}`);
   const artifacts = result.artifacts === undefined ? [] : [`    artifacts: ${result.artifacts}`];
   return [`✘ ${titleOf(test)}`, ...message, ...artifacts].join('\n');

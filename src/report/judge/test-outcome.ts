@@ -1,4 +1,4 @@
-/** From what vitest knows about a finished test to our result and, unless it passed, the class of its failure. */
+/** From what vitest knows about a finished test to our result of it. */
 import path from 'node:path';
 import type { SerializedError, TestCase } from 'vitest/node';
 import type { FailureClass } from '../../util/rig-error.ts';
@@ -11,12 +11,7 @@ import type { TestResult } from '../run-report.ts';
 
 type Status = TestResult['status'];
 
-export interface TestOutcome {
-  readonly result: TestResult;
-  readonly failure: FailureClass | undefined;
-}
-
-export function outcomeOf(test: TestCase): TestOutcome {
+export function resultOf(test: TestCase): TestResult {
   const verdict = test.result();
   const { state, errors = [] } = verdict;
   const meta = test.meta();
@@ -26,16 +21,13 @@ export function outcomeOf(test: TestCase): TestOutcome {
   const raw: Judgement = { failure: failed, status: rawStatus(state, failed), message: said };
   const { failure, status, message } = judgeExpectation(raw, meta.xfail, new Date());
   return {
-    failure,
-    result: {
-      ...recordOf(meta.rig),
-      suite: suiteName(test.module.moduleId),
-      test: test.fullName,
-      status,
-      durationMs: Math.round(test.diagnostic()?.duration ?? 0),
-      ...(failure === undefined ? {} : { failure }),
-      ...(message === '' ? {} : { message }),
-    },
+    ...recordOf(meta.rig),
+    suite: suiteName(test.module.moduleId),
+    test: test.fullName,
+    status,
+    durationMs: Math.round(test.diagnostic()?.duration ?? 0),
+    ...(failure === undefined ? {} : { failure }),
+    ...(message === '' ? {} : { message }),
   };
 }
 

@@ -1,7 +1,7 @@
 /** From the reports of all shards to that of the whole run. What is missing is an error in it, and what failed stays failed. */
 import { shardName, type Shard } from '../../config/shard.ts';
 import { RigError } from '../../util/rig-error.ts';
-import { runReport, summarize, type RunReport, type TestResult } from '../run-report.ts';
+import { placeholderResult, runReport, summarize, type RunReport, type TestResult } from '../run-report.ts';
 
 /** A job that ended with its node, before it could write a report; its shard ran again. */
 export interface LostJob {
@@ -35,9 +35,10 @@ export function mergeShards(
   }).flat();
   const { schema, host, kernel, qemu, rig, seed } = first;
   const [startedAt] = reports.flatMap((report) => report.startedAt ?? []).sort();
+  const cutShort = reports.find((report) => report.cutShort)?.cutShort;
   const lostJobs = lost.map(({ shard, node, results: { length } }) => ({ shard, node, testsEnded: length }));
   return runReport.parse({
-    ...{ schema, host, kernel, qemu, rig, startedAt },
+    ...{ schema, host, kernel, qemu, rig, startedAt, cutShort },
     // Shards that were started one by one have each a seed of their own; the results name theirs.
     seed: reports.every((report) => report.seed === seed) ? seed : undefined,
     lostJobs: lostJobs.length === 0 ? undefined : lostJobs,
@@ -70,17 +71,13 @@ function assertSameRun(first: RunReport, other: RunReport): void {
 }
 
 function missing(shard: Shard, reason = 'Its file is not among those that were given.'): TestResult {
-  return {
+  return placeholderResult({
     suite: `shard ${shardName(shard)}`,
     test: '(no report)',
-    params: {},
     status: 'error',
     failure: 'infrastructure',
-    durationMs: 0,
-    metrics: {},
-    kernelReports: [],
     message: `Nothing is known of the tests of shard ${shardName(shard)}. ${reason}`,
-  };
+  });
 }
 
 /** What fails once and then passes has failed. A node that dies can break the rig on it, but it fails no claim about a kernel. */

@@ -110,7 +110,7 @@ test('each format goes to the file that is named for it, and only those', async 
 
 test('the event log has every event on a line of its own, at once', async () => {
   const file = path.join(await temporaryFolder(), 'events.jsonl');
-  const log = openEventLog(file);
+  const log = openEventLog(file, () => undefined);
   log({ type: 'notice', text: 'one\ntwo' });
   log({ type: 'run-end', summary: SAMPLE_REPORT.summary, exitCode: 3 });
   const events = readFileSync(file, 'utf8')
@@ -121,5 +121,32 @@ test('the event log has every event on a line of its own, at once', async () => 
     { type: 'notice', text: 'one\ntwo' },
     { type: 'run-end', exitCode: 3 },
   ]);
-  expect(() => openEventLog('/no/such/folder/x')).toThrow(expect.objectContaining({ failureClass: 'usage' }) as Error);
+  expect(() => openEventLog('/no/such/folder/x', () => undefined)).toThrow(
+    expect.objectContaining({ failureClass: 'usage' }) as Error,
+  );
+});
+
+test('an event log that is full ends, is told of once, and costs no verdict', () => {
+  const told: string[] = [];
+  const log = openEventLog('/dev/full', (text) => told.push(text));
+  log({ type: 'notice', text: 'one' });
+  log({ type: 'notice', text: 'two' });
+  expect(told).toEqual([expect.stringContaining('no space left on device')]);
+});
+
+test('a rendering that fails takes none of the others with it', async () => {
+  const folder = await temporaryFolder();
+  const html = path.join(folder, 'a.html');
+  await expect(writeReports({ json: path.join(folder, 'no/such'), html }, SAMPLE_REPORT)).rejects.toThrow('no/such');
+  expect(await readFile(html, 'utf8')).toContain('dgpu-rig');
+});
+
+test('a run that did not come to its end is not green', () => {
+  const report = { ...SAMPLE_REPORT, results: [], summary: { pass: 1, fail: 0, skip: 0, error: 0, xfail: 0 } };
+  const page = htmlReport(
+    { ...report, cutShort: { how: 'interrupted', message: 'SIGINT told the rig to stop.' } },
+    '/',
+  );
+  expect(page).toContain('<h1 class="fail">Interrupted</h1>');
+  expect(page).toContain('SIGINT told the rig to stop.');
 });

@@ -1,7 +1,7 @@
 /** Reports of shards become one: nothing is lost, and nothing that failed comes out as passed. */
 import { describe, expect, test } from 'vitest';
 import { lostJobText, mergeShards } from '../../../src/report/past/merge-shards.ts';
-import { recordedExitCode } from '../../../src/report/judge/outcome.ts';
+import { reportExitCode } from '../../../src/report/judge/outcome.ts';
 import { runReport, summarize, type RunReport, type TestResult } from '../../../src/report/run-report.ts';
 import { SAMPLE_REPORT } from './sample-report.ts';
 
@@ -20,14 +20,14 @@ test('results come in the order of shards, with the sum of their counts', () => 
   expect(merged.results.map(({ status }) => status)).toEqual(['pass', 'fail']);
   expect(merged.summary).toMatchObject({ pass: 1, fail: 1 });
   expect(merged.shard).toBeUndefined();
-  expect(recordedExitCode(merged.results)).toBe(3);
+  expect(reportExitCode(merged)).toBe(3);
 });
 
 test('a shard without a report is an infrastructure error, with the reason that is known', () => {
   const merged = mergeShards([shard(1, 3, passed), shard(3, 3, passed)], { reasons: new Map([[2, 'TIMEOUT']]) });
   expect(merged.results[1]).toMatchObject({ status: 'error', failure: 'infrastructure' });
   expect(merged.results[1]?.message).toContain('TIMEOUT');
-  expect(recordedExitCode(merged.results)).toBe(4);
+  expect(reportExitCode(merged)).toBe(4);
 });
 
 describe('what failed on a node that was lost', () => {
@@ -38,7 +38,7 @@ describe('what failed on a node that was lost', () => {
     const merged = merge(passed, failed);
     expect(merged.results).toMatchObject([{ status: 'fail', failure: 'kernel', rate: { failures: 0, runs: 1 } }]);
     expect(merged.results[0]?.message).toMatch(/failed on n7.*it said: pass\.\nKASAN/);
-    expect(recordedExitCode(merged.results)).toBe(3);
+    expect(reportExitCode(merged)).toBe(3);
   });
 
   test('is there, though it did not run again', () => {
@@ -53,7 +53,7 @@ describe('what failed on a node that was lost', () => {
     expect(merged.lostJobs?.map(lostJobText)).toEqual([
       'Shard 1 was lost with n7, after 1 tests, and ran again from its beginning.',
     ]);
-    expect(recordedExitCode(merged.results)).toBe(0);
+    expect(reportExitCode(merged)).toBe(0);
   });
 });
 

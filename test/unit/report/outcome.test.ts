@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { runExitCode, statusOf } from '../../../src/report/judge/outcome.ts';
+import { reportExitCode, runExitCode, statusOf } from '../../../src/report/judge/outcome.ts';
+import type { TestResult } from '../../../src/report/run-report.ts';
 
 describe('exit code of a run', () => {
   test.for([
@@ -11,10 +12,21 @@ describe('exit code of a run', () => {
     [['timeout'], 5],
     [['infrastructure', 'test', 'kernel'], 3],
     [['infrastructure', 'timeout'], 5],
+    [['usage', 'kernel'], 3],
     [['timeout', 'test'], 1],
   ] as const)('%o: %i', ([failures, code]) => {
     expect(runExitCode([...failures])).toBe(code);
   });
+});
+
+test.for([
+  ['interrupted', [], 130],
+  ['interrupted', ['kernel'], 130],
+  ['killed', [], 4],
+  ['killed', ['kernel'], 3],
+] as const)('exit code of a run that was %s, with %o: %i', ([how, failures, code]) => {
+  const results = failures.map((failure) => ({ failure }) as TestResult);
+  expect(reportExitCode({ results, cutShort: { how, message: '' } })).toBe(code);
 });
 
 test('what is wrong with the product is a fail, what kept us from judging it an error', () => {

@@ -1,0 +1,14 @@
+/** Why a run did not come to its end, for people; nothing of one that did. */
+import type { RunReport } from '../run-report.ts';
+
+const WORDS: Readonly<Record<NonNullable<RunReport['cutShort']>['how'], string>> = {
+  interrupted: 'Interrupted',
+  failed: 'Ended by an error',
+  killed: 'Killed',
+};
+
+export function cutShortText({ cutShort, results }: Pick<RunReport, 'cutShort' | 'results'>): string {
+  if (!cutShort) return '';
+  const missing = results.some(({ notRun }) => notRun) ? ' What it did not come to is told as not run.' : '';
+  return `${WORDS[cutShort.how]}: ${cutShort.message}${missing}\n\n`;
+}

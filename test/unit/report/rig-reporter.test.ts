@@ -1,0 +1,101 @@
+/** What vitest tells of its tests becomes results: each once, and none that an abort made up. */
+import { beforeEach, expect, test } from 'vitest';
+import type { TestCase, TestModule, TestSpecification } from 'vitest/node';
+import { RigReporter } from '../../../src/report/judge/rig-reporter.ts';
+import type { TestResult } from '../../../src/report/run-report.ts';
+import type { RigEvent } from '../../../src/util/rig-event.ts';
+
+const [SMOKE, SWAP] = ['/rig/smoke.suite.ts', '/rig/swap.suite.ts'];
+
+let abort: AbortController;
+let events: RigEvent[];
+let told: TestResult[];
+let reporter: RigReporter;
+
+beforeEach(() => {
+  [abort, events, told] = [new AbortController(), [], []];
+  reporter = new RigReporter({
+    emit: (event) => void events.push(event),
+    onResult: (result) => void told.push(result),
+    signal: abort.signal,
+  });
+  reporter.onTestRunStart([SMOKE, SWAP].map((moduleId) => ({ moduleId }) as unknown as TestSpecification));
+});
+
+interface Case {
+  readonly mode?: 'run' | 'skip';
+  readonly state?: 'passed' | 'failed' | 'skipped';
+  readonly errors?: readonly object[];
+  readonly rig?: object;
+}
+
+function testCase(name: string, { mode = 'run', state = 'passed', errors = [], rig }: Case = {}): TestCase {
+  return {
+    ...{ id: name, fullName: name, module: { moduleId: SMOKE }, options: { mode }, project: { name: 'suites' } },
+    result: () => ({ state, errors }),
+    meta: () => ({ ...(rig ? { rig } : {}) }),
+    diagnostic: () => ({ duration: 1 }),
+  } as unknown as TestCase;
+}
+
+function collect(...tests: TestCase[]): void {
+  const children = { allTests: () => tests };
+  reporter.onTestModuleCollected({ moduleId: SMOKE, children, errors: () => [] } as unknown as TestModule);
+}
+
+function statuses(): string[] {
+  return reporter.results.map(({ suite, test: name, status, notRun }) => {
+    return `${suite} ${name} ${status}${notRun ? ', not run' : ''}`;
+  });
+}
+
+const ABORTED = { message: 'The VM has been ended.', failureClass: 'infrastructure' };
+const KASAN = { kernelReports: [{ kind: 'kasan', severity: 'bug', title: 'KASAN', lines: [], count: 1 }] };
+
+test('what an interrupted run did not come to is told, test by test where they are known', () => {
+  const [one, two, three] = [testCase('one'), testCase('two'), testCase('three', { mode: 'skip' })];
+  collect(one, two, three);
+  reporter.onTestCaseResult(one);
+  abort.abort();
+  reporter.addNotRun({ flavour: 'plain' });
+  expect(statuses()).toEqual(['smoke one pass', 'smoke two skip, not run', 'swap (not begun) skip, not run']);
+  expect(told).toEqual(reporter.results);
+});
+
+test('a test that fails because it is aborted is not run; its step ends', () => {
+  const one = testCase('one', { state: 'failed', errors: [ABORTED] });
+  collect(one);
+  reporter.onTestCaseReady(one);
+  abort.abort();
+  reporter.onTestCaseResult(one);
+  reporter.addNotRun({});
+  expect(statuses()[0]).toBe('smoke one skip, not run');
+  expect(events.at(-1)).toMatchObject({ type: 'step-end', id: 'one', outcome: 'skipped' });
+});
+
+test('a kernel bug is one, whenever it is told', () => {
+  const one = testCase('one', { state: 'failed', errors: [ABORTED], rig: KASAN });
+  collect(one);
+  abort.abort();
+  reporter.onTestCaseResult(one);
+  expect(reporter.results[0]).toMatchObject({ status: 'fail', failure: 'kernel' });
+});
+
+test('what vitest tells of twice when it is cancelled counts once', () => {
+  const one = testCase('one');
+  collect(one);
+  reporter.onTestCaseResult(one);
+  abort.abort();
+  reporter.onTestCaseResult(one);
+  expect(statuses()).toEqual(['smoke one pass']);
+});
+
+test('of a run that comes to its end nothing is left', () => {
+  const one = testCase('one');
+  collect(one);
+  reporter.onTestCaseResult(one);
+  const module = { moduleId: SWAP, relativeModuleId: SWAP, children: { allTests: () => [] } };
+  reporter.onTestModuleEnd({ ...module, diagnostic: () => ({ duration: 1 }), errors: () => [] } as unknown as TestModule);
+  reporter.addNotRun({});
+  expect(statuses()).toEqual(['smoke one pass']);
+});
