@@ -68,12 +68,28 @@ export function suiteName(file: string): string {
 }
 
 /** A kernel bug explains everything else; otherwise the first error does, the later ones being its consequences. */
-function classify(errors: readonly SerializedError[], reports: readonly JudgedReport[]): FailureClass {
+function classify([first]: readonly SerializedError[], reports: readonly JudgedReport[]): FailureClass {
   if (reports.some(({ severity, expected }) => severity === 'bug' && !expected)) return 'kernel';
-  const [first] = errors;
-  const declared: unknown = first?.['failureClass'];
-  if (typeof declared === 'string' && declared in EXIT_CODES) return declared as FailureClass;
-  return /^(Test|Hook) timed out/.test(first?.message ?? '') ? 'timeout' : 'test';
+  if (/^(Test|Hook) timed out/.test(first?.message ?? '')) return 'timeout';
+  const chain = withCauses(first);
+  const declared = chain.flatMap((error) => declaredClass(error) ?? [])[0];
+  // A claim that is wrong is an assertion; whatever else has no class is a bug of the rig, or of the suite.
+  return declared ?? (chain.some(isAssertion) ? 'test' : 'infrastructure');
+}
+
+/** A property that does not hold is told with the assertion as its cause, one about a promise with the error of that. */
+function withCauses(error: SerializedError | undefined): readonly SerializedError[] {
+  return error === undefined ? [] : [error, ...withCauses(error.cause)];
+}
+
+function declaredClass(error: SerializedError): FailureClass | undefined {
+  const declared: unknown = error['failureClass'];
+  return typeof declared === 'string' && declared in EXIT_CODES ? (declared as FailureClass) : undefined;
+}
+
+/** Snapshots that differ have no name of their own. */
+function isAssertion(error: SerializedError): boolean {
+  return error.name === 'AssertionError' || 'actual' in error;
 }
 
 function describeError(error: SerializedError): string {

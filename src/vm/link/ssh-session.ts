@@ -53,7 +53,7 @@ export class SshSession {
   private constructor(client: Client) {
     this.#client = client;
     this.lost = new Promise((resolve) => {
-      client.once('error', (error) => resolve(error));
+      client.once('error', (cause) => resolve(brokenSession(cause)));
       client.once('close', () => resolve(new RigError('infrastructure', 'The SSH session to the guest was lost.')));
     });
   }
@@ -95,7 +95,7 @@ export class SshSession {
     const output = new Promise<Omit<CommandResult, 'durationMs'>>((resolve, reject) => {
       this.#client.exec(command, (error, opened) => {
         if (error) {
-          reject(error);
+          reject(brokenSession(error));
           return;
         }
         channel = opened;
@@ -137,14 +137,18 @@ export class SshSession {
   /** A command whose streams are the caller's. */
   open(command: string): Promise<OpenCommand> {
     return new Promise((resolve, reject) => {
-      this.#client.exec(command, (error, channel) => (error ? reject(error) : resolve(watchEnd(channel))));
+      this.#client.exec(command, (error, channel) =>
+        error ? reject(brokenSession(error)) : resolve(watchEnd(channel)),
+      );
     });
   }
 
   /** An interactive login shell on a terminal of this size. */
   shell(window: { rows: number; cols: number; term: string }): Promise<OpenCommand> {
     return new Promise((resolve, reject) => {
-      this.#client.shell(window, (error, channel) => (error ? reject(error) : resolve(watchEnd(channel))));
+      this.#client.shell(window, (error, channel) =>
+        error ? reject(brokenSession(error)) : resolve(watchEnd(channel)),
+      );
     });
   }
 
@@ -164,7 +168,7 @@ function watchEnd(channel: ClientChannel): OpenCommand {
   const ended = new Promise<number | null>((resolve, reject) => {
     channel.once('exit', (exit: number | null) => (code = exit));
     channel.once('close', () => resolve(code));
-    channel.once('error', reject);
+    channel.once('error', (cause: Error) => reject(brokenSession(cause)));
   });
   // Whoever waits for it learns of it.
   ended.catch(() => undefined);
@@ -188,13 +192,18 @@ function collectOutput(channel: ClientChannel): Promise<Omit<CommandResult, 'dur
     channel.stderr.on('data', keep(stderr));
     let exit: { exitCode: number | null; signal: string | undefined } | undefined;
     channel.once('exit', (exitCode: number | null, signal?: string) => (exit = { exitCode, signal }));
-    channel.once('error', reject);
+    channel.once('error', (cause: Error) => reject(brokenSession(cause)));
     channel.once('close', () => {
       const text = { stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() };
       if (exit) resolve({ ...exit, ...text });
       else reject(new RigError('infrastructure', 'The SSH session ended before the command did.'));
     });
   });
+}
+
+/** What ssh2 says by itself ("read ECONNRESET") has no class, and says nothing about the guest. */
+function brokenSession(cause: Error): RigError {
+  return new RigError('infrastructure', `The SSH session to the guest broke: ${cause.message}`, { cause });
 }
 
 function connectError(cause: Error, expected: Buffer, offered: Buffer | undefined): RigError {

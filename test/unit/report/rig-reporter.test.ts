@@ -99,3 +99,23 @@ test('of a run that comes to its end nothing is left', () => {
   reporter.addNotRun({});
   expect(statuses()).toEqual(['smoke one pass']);
 });
+
+const RESET = { name: 'Error', message: 'read ECONNRESET' };
+const ASSERTION = { name: 'AssertionError', message: 'expected 1 to be 2' };
+
+test.for([
+  ['an assertion', ASSERTION, 'test'],
+  ['a property that does not hold', { name: 'Error', message: 'Property failed', cause: ASSERTION }, 'test'],
+  ['a snapshot that differs', { name: 'Error', message: 'mismatched', actual: '1', expected: '2' }, 'test'],
+  ['a connection that is reset', RESET, 'infrastructure'],
+  ['a bug of ours', { name: 'TypeError', message: 'x is undefined' }, 'infrastructure'],
+  ['an error of ours that has a class', { ...RESET, failureClass: 'timeout' }, 'timeout'],
+  ['an assertion about what failed by itself', { ...ASSERTION, cause: { ...RESET, failureClass: 'usage' } }, 'usage'],
+  ['a test without an end', { name: 'Error', message: 'Test timed out in 5000ms.' }, 'timeout'],
+  ['nothing', undefined, 'infrastructure'],
+] as const)('%s is a failure of class %s', ([, error, failure]) => {
+  const one = testCase('one', { state: 'failed', errors: error ? [error] : [] });
+  collect(one);
+  reporter.onTestCaseResult(one);
+  expect(reporter.results[0]?.failure).toBe(failure);
+});
