@@ -22,6 +22,7 @@ import { endVm } from './life/vm-verdict.ts';
 import { Sleeper, type SleeperOptions } from './programs/sleeper.ts';
 import { takeRoom } from '../plan/vm-admission.ts';
 import { startVm } from './life/vm-start.ts';
+import { slug } from '../util/slug.ts';
 import {
   runWithWitnesses,
   stressWithWitnesses,
@@ -100,7 +101,7 @@ export const test = base
         software: rig.build,
         gpu: { dmaBits, vramMiB, apertureMiB: Math.min(vramMiB, GPU_MEMORY.apertureMiB) },
         kernelArgs,
-        folder: path.join(rig.artifacts, folderName(task.fullTestName)),
+        folder: path.join(rig.artifacts, `${slug(task.fullTestName)}-${task.id}`),
         signal,
       };
       const { vm, cloned } = await startVm(spec, { stateless, onFallback: (why) => annotate(why, 'notice') });
@@ -143,7 +144,3 @@ export const test = base
   .extend('stress', ({ stressFixtures }) => (bytes: number, objectSize = USUAL_OBJECT_SIZE) => {
     return stressWithWitnesses(stressFixtures, bytes, objectSize);
   });
-
-function folderName(testName: string): string {
-  return testName.replaceAll(/[^\w.-]+/g, '-').replaceAll(/^-+|-+$/g, '');
-}

@@ -6,6 +6,7 @@ import { combinationMatrix, isCombination, matrixTable } from './html-matrix.ts'
 import { resultDetails } from './html-result.ts';
 import { STYLE } from './html-style.ts';
 import { cutShortText } from '../text/cut-short-text.ts';
+import { slug } from '../../util/slug.ts';
 import { lostJobText } from '../past/merge-shards.ts';
 import { bytes } from '../text/quantity-text.ts';
 import { bySuite } from '../text/result-text.ts';
@@ -46,13 +47,13 @@ export function htmlReport(report: RunReport, folder: string): string {
           ${report.lostJobs?.map((job) => html`<p class="lost">${lostJobText(job)}</p>`)}
         </header>
         <main>
-          ${combinationMatrix(results, { mark })} ${matrix(results)}
+          ${combinationMatrix(results, { mark: markIn(report) })} ${matrix(report)}
           <fieldset class="filter">
             <legend>Show</legend>
             <label><input type="radio" name="show" checked /> all</label>
             <label><input type="radio" name="show" id="only-bad" /> what did not pass</label>
           </fieldset>
-          ${[...bySuite(results)].map(([name, members]) => suite(name, members, folder))}
+          ${[...bySuite(results)].map(([name, members]) => suite(name, members, report, folder))}
         </main>
       </body>
     </html> `;
@@ -102,7 +103,8 @@ function facts({ kernel, qemu, host, seed, startedAt, results }: RunReport): Htm
 const MATRIX_PARAMS = ['machine', 'dmaBits', 'backend', 'caching', 'flavour'] as const;
 
 /** Tests by what they were run with: shown where there is more than one column. */
-function matrix(results: readonly TestResult[]): Html | undefined {
+function matrix(report: RunReport): Html | undefined {
+  const { results } = report;
   const judged = results.filter((result) => Object.keys(result.params).length > 0 && !isCombination(result));
   const varying = MATRIX_PARAMS.filter((name) => new Set(judged.map(({ params }) => params[name])).size > 1);
   const columnOf = ({ params }: TestResult): string =>
@@ -118,7 +120,12 @@ function matrix(results: readonly TestResult[]): Html | undefined {
     ([name, members]) =>
       html`<tr>
         <th scope="row">${name}</th>
-        ${columns.map((column) => cell(members.filter((member) => columnOf(member) === column)))}
+        ${columns.map((column) =>
+          cell(
+            members.filter((member) => columnOf(member) === column),
+            markIn(report),
+          ),
+        )}
       </tr>`,
   );
   return html`<section>
@@ -135,28 +142,33 @@ function withoutParams({ test }: TestResult): string {
     .join(' › ');
 }
 
-function cell(results: readonly TestResult[]): Html {
+function cell(results: readonly TestResult[], mark: Mark): Html {
   const worst = WORST_FIRST.find((status) => results.some((result) => result.status === status));
   if (worst === undefined) return html`<td></td>`;
   const shown = results.find((result) => result.status === worst);
   return html`<td>${shown && mark(shown, WORDS[worst])}</td>`;
 }
 
+type Mark = (result: TestResult, title: string) => Html;
+
 /** Of one result, which it links to. */
-function mark(result: TestResult, title: string): Html {
-  const { status } = result;
-  return html`<a href="#${anchor(result)}"><span class="mark ${status}" title="${title}">${MARKS[status]}</span></a>`;
+function markIn(report: RunReport): Mark {
+  return (result, title) => markOf(result, title, anchor(result, report));
 }
 
-function suite(name: string, results: readonly TestResult[], folder: string): Html {
+function markOf({ status }: TestResult, title: string, to: string): Html {
+  return html`<a href="#${to}"><span class="mark ${status}" title="${title}">${MARKS[status]}</span></a>`;
+}
+
+function suite(name: string, results: readonly TestResult[], report: RunReport, folder: string): Html {
   const bad = results.some(({ status }) => status === 'fail' || status === 'error');
   return html`<section class="suite${bad ? '' : ' good'}">
     <h2>${name}</h2>
-    ${results.map((result) => test(result, folder))}
+    ${results.map((result) => test(result, anchor(result, report), folder))}
   </section>`;
 }
 
-function test(result: TestResult, folder: string): Html {
+function test(result: TestResult, id: string, folder: string): Html {
   const { status, durationMs } = result;
   const open = status === 'fail' || status === 'error' ? trusted(' open') : undefined;
   const link = result.artifacts === undefined ? undefined : path.relative(folder, result.artifacts);
@@ -166,11 +178,11 @@ function test(result: TestResult, folder: string): Html {
       <span class="title">${result.test.replaceAll(' > ', ' › ')}</span>
       <span class="time">${elapsed(durationMs)}</span>
     </summary>
-    <div class="details" id="${anchor(result)}">${resultDetails(result, link)}</div>
+    <div class="details" id="${id}">${resultDetails(result, link)}</div>
   </details>`;
 }
 
-/** Inside what is folded up: following a link to it unfolds it. */
-function anchor(result: TestResult | undefined): string {
-  return result === undefined ? '' : `${result.suite}-${result.test}`.replaceAll(/\W+/g, '-');
+/** Of a result, inside what is folded up: following a link to it unfolds it. Of one name there are several, one for each kernel. */
+function anchor(result: TestResult, { results }: RunReport): string {
+  return `${slug(`${result.suite} ${result.test}`)}-${String(results.indexOf(result) + 1)}`;
 }

@@ -25,6 +25,8 @@ export async function startVm(spec: VmSpec, { stateless, onFallback }: StartOpti
       return { vm: await startClone(spec), cloned: true };
     } catch (error) {
       spec.signal.throwIfAborted();
+      // Such a bug may bite only where a machine goes on from its memory; a boot that goes well does not undo it.
+      if (error instanceof RigError && error.failureClass === 'kernel') throw error;
       hopeless.add(name);
       onFallback(`${name} is booted, not cloned: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -11,6 +11,15 @@ export interface SleepCycle {
   readonly reload: boolean;
 }
 
+/** Beyond it a timer of Node's is due at once: 24.8 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const DAY_MS = 24 * 3_600_000;
+
+/** Time enough for what is asked for; each cycle has limits of its own, and this one is for a test that waits for something else. */
+export function stressTimeout(durationMs = 0): number {
+  return Math.min(durationMs + DAY_MS, LONGEST_TIMER_MS);
+}
+
 const PM_TESTS: readonly PmTest[] = ['freezer', 'devices', 'platform', 'processors', 'core'];
 
 /** Numbers from 0 to 1, by the generator that Steele, Lea and Flood call splitmix, in its form for 32 bits. */

@@ -3,14 +3,12 @@ import { describe, expect, inject } from 'vitest';
 import { test } from '../fixtures.ts';
 import type { Gpu } from '../device/gpu.ts';
 import type { Guest } from '../guest/guest.ts';
-import type { SleepCycle } from './sleep-schedule.ts';
+import { stressTimeout, type SleepCycle } from './sleep-schedule.ts';
 import { stressSleep } from './sleep-stress.ts';
 import type { SleeperOptions } from '../programs/sleeper.ts';
 
 const MIB = 2 ** 20;
 export const OBJECT_SIZE = 2 * MIB;
-/** Each cycle has limits of its own. */
-const LONGEST_MS = 24 * 3_600_000;
 
 export type Desktop = Omit<SleeperOptions, 'seed'>;
 
@@ -50,7 +48,7 @@ export function describeStress(
 
     test(
       'cycle after cycle under load',
-      { timeout: LONGEST_MS },
+      { timeout: stressTimeout(durationMs) },
       async ({ gpu, backend, seed, record, annotate, suspend, startSleeper }) => {
         await stressSleep({
           schedule: scheduleOf(seed),

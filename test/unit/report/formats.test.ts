@@ -6,10 +6,11 @@ import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { openEventLog } from '../../../src/report/live/event-log.ts';
 import { htmlReport } from '../../../src/report/html/html-report.ts';
+import { timeChart } from '../../../src/report/html/html-charts.ts';
 import { junitReport } from '../../../src/report/formats/junit-report.ts';
 import { ktapReport } from '../../../src/report/formats/ktap-report.ts';
 import { writeReports } from '../../../src/report/formats/report-files.ts';
-import { runReport } from '../../../src/report/run-report.ts';
+import { placeholderResult, runReport, type TestResult } from '../../../src/report/run-report.ts';
 import { SAMPLE_REPORT } from './sample-report.ts';
 
 async function temporaryFolder(): Promise<string> {
@@ -149,4 +150,21 @@ test('a run that did not come to its end is not green', () => {
   );
   expect(page).toContain('<h1 class="fail">Interrupted</h1>');
   expect(page).toContain('SIGINT told the rig to stop.');
+});
+
+test('each result has a place of its own in the HTML report, whatever others are called', () => {
+  const named = (name: string, flavour: string): TestResult => {
+    return { ...placeholderResult({ suite: 'swap', test: name, status: 'pass', message: '' }), params: { flavour } };
+  };
+  const results = [named('kept', 'plain'), named('kept', 'kasan'), named('a ≤ b', 'plain'), named('a ≥ b', 'plain')];
+  const page = htmlReport({ ...SAMPLE_REPORT, results }, '/');
+  const ids = Array.from(page.matchAll(/ id="(swap[^"]*)"/g), ([, id]) => id);
+  expect(new Set(ids).size).toBe(4);
+  const links = Array.from(page.matchAll(/href="#(swap[^"]*)"/g), ([, id]) => id);
+  expect(links.toSorted()).toEqual(ids.toSorted());
+});
+
+test('a test of a day is drawn', () => {
+  const samples = Array.from({ length: 86_400 }, (_, index) => index);
+  expect(() => timeChart('Memory', samples, [{ name: 'a', values: samples }])).not.toThrow();
 });

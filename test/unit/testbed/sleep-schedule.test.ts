@@ -1,10 +1,16 @@
 import { expect, test } from 'vitest';
-import { hibernateCycles, suspendCycles } from '../../../src/testbed/sleep/sleep-schedule.ts';
+import { hibernateCycles, stressTimeout, suspendCycles } from '../../../src/testbed/sleep/sleep-schedule.ts';
 import { median, percentile, progressText } from '../../../src/testbed/sleep/sleep-stress.ts';
 
 function first<T>(count: number, cycles: Generator<T, never>): T[] {
   return Array.from({ length: count }, () => cycles.next().value);
 }
+
+test('a stress of days ends by itself, and no timer overflows', () => {
+  const day = 24 * 3_600_000;
+  expect(stressTimeout(2 * day)).toBeGreaterThan(2 * day);
+  expect(stressTimeout(30 * day)).toBeLessThan(2 ** 31);
+});
 
 test('a seed is a schedule', () => {
   expect(first(100, suspendCycles(7))).toEqual(first(100, suspendCycles(7)));

@@ -1,0 +1,45 @@
+/** A machine that can't be cloned is booted; a kernel bug that is met on the way is not passed over. */
+import { beforeEach, expect, test, vi } from 'vitest';
+import { startVm } from '../../../src/testbed/life/vm-start.ts';
+import { RigError } from '../../../src/util/rig-error.ts';
+import type { VmSpec } from '../../../src/vm/vm.ts';
+
+const fakes = vi.hoisted(() => ({
+  ...{ obtainTemplate: vi.fn(), discardTemplate: vi.fn(), isCloneable: () => true },
+  ...{ boot: vi.fn(), clone: vi.fn() },
+}));
+vi.mock('../../../src/vm/clone/template.ts', () => fakes);
+vi.mock('../../../src/vm/vm.ts', () => ({ Vm: fakes }));
+
+const BUG = new RigError('kernel', "The guest's kernel reported: BUG: KASAN");
+const DISK = new RigError('infrastructure', 'no space left on device');
+const BOOTED = { name: 'booted' };
+
+let machine = 0;
+let told: string[];
+
+beforeEach(() => {
+  vi.resetAllMocks();
+  told = [];
+  fakes.obtainTemplate.mockResolvedValue({ folder: '/nosuch' });
+  fakes.boot.mockResolvedValue(BOOTED);
+});
+
+/** Each of a machine of its own: that one is no good is remembered. */
+async function start(): ReturnType<typeof startVm> {
+  const profile = { name: `machine ${String(++machine)}` };
+  const spec = { profile, folder: '/nosuch/vm', signal: new AbortController().signal } as unknown as VmSpec;
+  return startVm(spec, { stateless: true, onFallback: (why) => told.push(why) });
+}
+
+test('a kernel bug while the template boots is a kernel bug', async () => {
+  fakes.obtainTemplate.mockRejectedValue(BUG);
+  await expect(start()).rejects.toBe(BUG);
+  expect(fakes.boot).not.toHaveBeenCalled();
+});
+
+test('what else is wrong with a template is told, and the machine is booted', async () => {
+  fakes.obtainTemplate.mockRejectedValue(DISK);
+  expect(await start()).toEqual({ vm: BOOTED, cloned: false });
+  expect(told).toEqual([expect.stringContaining('no space left')]);
+});
