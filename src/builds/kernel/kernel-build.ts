@@ -158,7 +158,7 @@ export async function prepareKernelTree(
     unpack,
     ...(refresh ? { refresh } : {}),
   };
-  return (await editWorkTree(spec, edited)) ?? prepareWorkTree(spec, overlay);
+  return (await editWorkTree(spec, overlay, edited)) ?? prepareWorkTree(spec, overlay);
 }
 
 /** The configuration that the rig asks for. */

@@ -38,6 +38,16 @@ export async function overlayKey({ patchFolder, graft }: OverlaySpec): Promise<s
   });
 }
 
+/** The same for all but the graft's own files: what is left when those are brought up to date one by one. */
+export async function overlayFrame({ patchFolder, patchCount, graft }: OverlaySpec): Promise<string> {
+  return contentKey({
+    patches: patchFolder === undefined ? '' : await folderKey(patchFolder, (file) => file.endsWith('.patch')),
+    count: String(patchCount ?? ''),
+    to: graft?.to ?? '',
+    hooks: graft === undefined ? '' : await readFile(path.join(graft.folder, HOOKS), 'utf8'),
+  });
+}
+
 /** Documents beside the sources must not cause a rebuild. */
 function isSource(file: string): boolean {
   return !/\.(md|rst)$/.test(file);

@@ -9,7 +9,7 @@ import { z } from 'zod';
 
 import { cacheDirectory } from '../../config/paths.ts';
 import { requireSpace } from '../../cache/disk-space.ts';
-import { composeOverlay } from './source-overlay.ts';
+import { composeOverlay, overlayFrame } from './source-overlay.ts';
 import type { OverlaySpec } from './source-overlay.ts';
 
 export interface WorkTreeSpec {
@@ -43,6 +43,9 @@ export interface WorkTree {
 /** Written at every use. */
 const STATE_FILE = 'overlay.json';
 
+/** Of which overlay the tree has all, by `overlayFrame`; not there while one is being applied. */
+const FRAME_FILE = 'overlay.frame';
+
 /** The paths that the overlay has taken possession of; their originals are in the folder `pristine`. */
 const overlayState = z.strictObject({ files: z.array(z.string()) });
 
@@ -60,15 +63,21 @@ export async function prepareWorkTree(spec: WorkTreeSpec, overlay: OverlaySpec):
   return tree;
 }
 
-/** The short way to a tree of which only these files have changed since its last use; undefined where the long way is needed. */
+/**
+ * The short way to a tree of which only these files have changed since its last use; undefined where the long way is needed. Another
+ * checkout of the rig, with another series, may have used the tree since.
+ */
 export async function editWorkTree(
   { kind, identity }: WorkTreeSpec,
+  overlay: OverlaySpec,
   edited: ReadonlyMap<string, string>,
 ): Promise<WorkTree | undefined> {
   const { root, tree } = placeOf(kind, identity);
   if (edited.size === 0 || (await exists(tree.dirtyMarker)) || !(await exists(path.join(root, STATE_FILE)))) {
     return undefined;
   }
+  const frame = (await readIfThere(path.join(root, FRAME_FILE)))?.toString();
+  if (frame !== (await overlayFrame(overlay))) return undefined;
   const owned = new Set(await readOwned(root));
   // A file that is new has no original that could be put back.
   if ([...edited.keys()].some((file) => !owned.has(file))) return undefined;
@@ -143,12 +152,15 @@ async function applyOverlay(spec: WorkTreeSpec, root: string, overlay: OverlaySp
   const originals = path.join(root, 'pristine');
   const scratch = path.join(root, 'scratch');
   const stateFile = path.join(root, STATE_FILE);
+  const frameFile = path.join(root, FRAME_FILE);
+  const frame = await overlayFrame(overlay);
   const before = new Set(await readOwned(root));
   const pristine = async (file: string): Promise<string | undefined> => {
     const original = path.join(before.has(file) ? originals : source, file);
     return (await exists(original)) ? original : undefined;
   };
   const now = await composeOverlay(overlay, scratch, { ...spec, pristine });
+  await rm(frameFile, { force: true });
   // First secure the originals and say so, then change the tree: whatever happens in between, the next run finds its way.
   for (const file of now) if (!before.has(file)) await copyIfThere(path.join(source, file), path.join(originals, file));
   await writeFile(`${stateFile}.new`, JSON.stringify({ files: [...new Set([...before, ...now])].sort() }));
@@ -157,6 +169,7 @@ async function applyOverlay(spec: WorkTreeSpec, root: string, overlay: OverlaySp
   for (const file of before) {
     if (!now.includes(file)) await update(path.join(originals, file), path.join(source, file));
   }
+  await writeFile(frameFile, frame);
   await rm(scratch, { recursive: true, force: true });
 }
 

@@ -217,25 +217,47 @@ describe('an edit of what is grafted', () => {
   const spec = { kind: 'example', identity: '1', title: '', misfit: 'usage', neededGiB: 0 } as const;
   const unpack = (): Promise<void> => Promise.reject(new Error('It must not be unpacked'));
 
-  test('gets into the tree without a look at anything else', async ({ cache }) => {
+  test('gets into the tree, and nothing else is written there', async ({ cache }) => {
     const example = new Example(cache);
     await example.setUp();
     const { source } = await example.prepare();
     await example.write('device/device.c', 'edited');
-    await rm(example.own('patches'), { recursive: true });
-    const tree = await editWorkTree({ ...spec, unpack }, edited(example));
+    await writeFile(path.join(source, 'patched.c'), 'left alone');
+    const tree = await editWorkTree({ ...spec, unpack }, example.overlay, edited(example));
     expect(tree?.source).toBe(source);
     expect(await readFile(path.join(source, 'hw/device/device.c'), 'utf8')).toBe('edited');
+    expect(await readFile(path.join(source, 'patched.c'), 'utf8')).toBe('left alone');
   });
 
   test('takes the long way where the tree is not there, was left half-built, or the file is new', async ({ cache }) => {
     const example = new Example(cache);
     await example.setUp();
-    expect(await editWorkTree({ ...spec, unpack }, edited(example))).toBeUndefined();
+    expect(await editWorkTree({ ...spec, unpack }, example.overlay, edited(example))).toBeUndefined();
     const { dirtyMarker } = await example.prepare();
     await example.write('device/new.c', 'new');
-    expect(await editWorkTree({ ...spec, unpack }, edited(example, 'new.c'))).toBeUndefined();
+    expect(await editWorkTree({ ...spec, unpack }, example.overlay, edited(example, 'new.c'))).toBeUndefined();
     await writeFile(dirtyMarker, '');
-    expect(await editWorkTree({ ...spec, unpack }, edited(example))).toBeUndefined();
+    expect(await editWorkTree({ ...spec, unpack }, example.overlay, edited(example))).toBeUndefined();
+  });
+
+  test('takes the long way after another checkout, with another series, has used the tree', async ({ cache }) => {
+    const [mine, other] = [new Example(path.join(cache, 'mine')), new Example(path.join(cache, 'other'))];
+    for (const example of [mine, other]) await example.setUp();
+    await mine.prepare();
+    await other.write('patches/0001-add.patch', ADD_LINE.replace('+patched', '+patched otherwise'));
+    await other.prepare();
+    expect(await editWorkTree({ ...spec, unpack }, mine.overlay, edited(mine))).toBeUndefined();
+    expect(await content(await mine.prepare(), 'patched.c')).toBe('original\npatched\n');
+    expect(await editWorkTree({ ...spec, unpack }, mine.overlay, edited(mine))).toBeDefined();
+  });
+
+  test('takes the short way after another checkout whose series is the same', async ({ cache }) => {
+    const [mine, other] = [new Example(path.join(cache, 'mine')), new Example(path.join(cache, 'other'))];
+    for (const example of [mine, other]) await example.setUp();
+    await mine.prepare();
+    await other.write('device/device.c', 'of the other');
+    await other.prepare();
+    const tree = await editWorkTree({ ...spec, unpack }, mine.overlay, edited(mine));
+    expect(tree && (await content(tree, 'hw/device/device.c'))).toBe('the device');
   });
 });
