@@ -8,6 +8,7 @@ import { inject, test as base } from 'vitest';
 import type { z } from 'zod';
 import { loadMachineProfile } from '../config/machine-profile.ts';
 import type { KernelReportKind } from '../vm/kernel-log/kernel-report-kinds.ts';
+import { timeLimits } from '../vm/time-limits.ts';
 import type { SleepOptions } from '../vm/sleep/sleep.ts';
 import type { SleepRecord, SleepState } from '../vm/sleep/sleep-stages.ts';
 import type { VmSpec } from '../vm/vm.ts';
@@ -18,6 +19,7 @@ import { Guest } from './guest/guest.ts';
 import { sampleMemory } from './guest/memory-sampler.ts';
 import type { Measurement, TestRecord } from '../plan/rig-context.ts';
 import type { ProgramReport } from './programs/stress-program.ts';
+import { BugLimit } from './life/bug-limit.ts';
 import { endVm } from './life/vm-verdict.ts';
 import { Sleeper, type SleeperOptions } from './programs/sleeper.ts';
 import { takeRoom } from '../plan/vm-admission.ts';
@@ -93,7 +95,13 @@ export const test = base
       { onCleanup },
     ) => {
       const rig = inject('rig');
-      await annotate('booting', 'step');
+      await annotate(stateless ? 'starting its VM' : 'booting', 'step');
+      const limit = new BugLimit({
+        provokes,
+        limitMs: timeLimits(rig.accelerator, rig.selection.flavour).afterBug,
+        // A test that has ended has no progress any more.
+        tell: (detail) => annotate(detail, 'step').catch(() => undefined),
+      });
       const spec: VmSpec = {
         profile: await loadMachineProfile(machine),
         accelerator: rig.accelerator,
@@ -102,16 +110,22 @@ export const test = base
         gpu: { dmaBits, vramMiB, apertureMiB: Math.min(vramMiB, GPU_MEMORY.apertureMiB) },
         kernelArgs,
         folder: path.join(rig.artifacts, `${slug(task.fullTestName)}-${task.id}`),
-        signal,
+        onReport: (report) => limit.heard(report),
+        signal: AbortSignal.any([signal, limit.signal]),
       };
       const { vm, cloned } = await startVm(spec, { stateless, onFallback: (why) => annotate(why, 'notice') });
+      limit.watch(vm);
       room.usedBy(vm.pid);
       record.metrics['cloned'] = Number(cloned);
-      onCleanup(() => endVm(vm, record, { failed: task.result?.state === 'fail', provokes }));
+      onCleanup(async () => {
+        // It goes on until the VM has been asked for the last time.
+        await endVm(vm, record, { failed: task.result?.state === 'fail', provokes }).finally(() => limit.end());
+      });
       for (const { path: name, file, mode } of rig.fresh) await vm.putFile(name, await readFile(file), mode);
       // A bench has its guest to itself.
       if (task.file.projectName === 'suites') sampleMemory(vm, (record.memory = []));
       if (vm.state.kind === 'ready') record.metrics['bootMs'] = Math.round(vm.state.bootMs);
+      await annotate('running the test', 'step');
       return vm;
     },
   )

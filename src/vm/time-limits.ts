@@ -20,6 +20,8 @@ const LIMITS_MS = {
   monitor: 10 * SECOND,
   /** How long a broken SSH session waits for the console to say why. */
   lostSession: 2 * SECOND,
+  /** From a kernel bug to the end of the test that met it. */
+  afterBug: 20 * SECOND,
   /** From the first line of a fatal kernel report to giving up on its last. */
   reportTail: 1 * SECOND,
 } as const;

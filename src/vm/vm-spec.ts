@@ -2,6 +2,7 @@
 import type { Flavour } from '../config/flavour.ts';
 import type { MachineProfile } from '../config/machine-profile.ts';
 import type { GpuHardware } from './qemu/command-line.ts';
+import type { KernelReport } from './kernel-log/kernel-report.ts';
 import type { SshKeyPair } from './link/ssh-session.ts';
 import type { Accelerator } from './time-limits.ts';
 
@@ -24,6 +25,8 @@ export interface VmSpec {
   readonly patience?: number;
   /** Where its logs and its verdict go; made by boot, and gone after `end({ keep: false })`. */
   readonly folder: string;
+  /** Called with each report of the guest's kernel, as it begins. */
+  readonly onReport?: (report: KernelReport) => void;
   /** Abort it to abandon the VM: its reason is what every wait then throws. */
   readonly signal: AbortSignal;
 }

@@ -59,6 +59,7 @@ export class Vm {
   readonly #hardware: Hardware;
   readonly #key: SshKeyPair;
   readonly #scanner = new KernelReportScanner();
+  readonly #onReport: VmSpec['onReport'];
   readonly #death = new AbortController();
   readonly #spawnedAt = performance.now();
   readonly #binary: string;
@@ -83,6 +84,7 @@ export class Vm {
     this.#binary = spec.software.qemu.binary;
     this.#hardware = hardware;
     this.#key = key;
+    this.#onReport = spec.onReport;
     this.#process = qemu;
     this.console = new SerialConsole(folder.consolePort, folder.serialLog);
     this.console.subscribe((line) => this.#judgeLine(line));
@@ -356,6 +358,7 @@ export class Vm {
 
   #judgeLine(line: string): void {
     const report = this.#scanner.push(line);
+    if (report) this.#onReport?.(report);
     if (!report?.fatal) return;
     // The rest of the report is still on its way; the guest itself is standing still.
     const tail = this.console.waitFor(END_OF_PANIC, this.#bounds(this.limits.reportTail));

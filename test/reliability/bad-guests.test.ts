@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { BugLimit } from '../../src/testbed/life/bug-limit.ts';
 import { Vm } from '../../src/vm/vm.ts';
 import { bootTestVm, failureOf, testVmSpec } from '../vm/test-vm.ts';
 
@@ -79,4 +80,19 @@ test('one that prints without end into a command is bounded', async () => {
     failureClass: 'infrastructure',
     message: expect.stringContaining('output') as string,
   });
+});
+
+test('one whose kernel has a bug is given up soon, whatever its command may take', async () => {
+  const limit = new BugLimit({ provokes: [], limitMs: 1000, tell: () => undefined });
+  onTestFinished(() => limit.end());
+  const vm = await bootTestVm('noswap', { onReport: (report) => limit.heard(report), signal: limit.signal });
+  limit.watch(vm);
+  const start = performance.now();
+  const line = '<1>BUG: kernel NULL pointer dereference, address: 0000000000000008';
+  const failure = await failureOf(vm.exec(`echo '${line}' > /dev/kmsg; sleep 1000`, { deadlineMs: 1_000_000 }));
+  expect(failure).toMatchObject({ failureClass: 'kernel', message: expect.stringContaining('NULL') as string });
+  expect(performance.now() - start).toBeLessThan(30_000);
+  expect(await readFile(vm.folder.file('hang-registers.txt'), 'utf8')).toMatch(/[ER]IP=/);
+  // What the blocked tasks are is on its console.
+  expect(await readFile(vm.folder.file('serial.log'), 'utf8')).toContain('sysrq: Show Blocked State');
 });

@@ -1,0 +1,89 @@
+/** Who is at work in a VM whose kernel has a bug may end by itself for a while; then the VM is given up, with evidence. */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { BugLimit } from '../../../src/testbed/life/bug-limit.ts';
+import type { Vm } from '../../../src/vm/vm.ts';
+
+const LIMIT_MS = 20_000;
+const OOPS = { severity: 'bug', kind: 'oops', title: 'BUG: kernel NULL pointer dereference' } as const;
+
+let told: string[];
+let typed: string[];
+let saved: string[];
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  [told, typed, saved] = [[], [], []];
+});
+afterEach(() => void vi.useRealTimers());
+
+function limitOf(provokes: readonly 'oops'[] = []): BugLimit {
+  return new BugLimit({ provokes, limitMs: LIMIT_MS, tell: (detail) => told.push(detail) });
+}
+
+function guest(qmp: () => Promise<unknown> = () => Promise.resolve('RIP=0')): Vm {
+  return {
+    qmp,
+    console: { type: (text: string) => typed.push(text) },
+    folder: { write: (name: string) => Promise.resolve(saved.push(name)) },
+  } as unknown as Vm;
+}
+
+async function ended(limit: BugLimit): Promise<unknown> {
+  await vi.waitFor(() => expect(limit.signal.aborted).toBe(true), { timeout: 10_000 });
+  return limit.signal.reason;
+}
+
+test('not before its time is over, and then as a kernel bug', async () => {
+  const limit = limitOf();
+  limit.heard(OOPS);
+  await vi.advanceTimersByTimeAsync(LIMIT_MS - 1);
+  expect(limit.signal.aborted).toBe(false);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(await ended(limit)).toMatchObject({ failureClass: 'kernel', message: expect.stringContaining(OOPS.title) });
+  expect(told[0]).toContain('20 s');
+});
+
+test('later bugs give no more time', async () => {
+  const limit = limitOf();
+  limit.heard(OOPS);
+  await vi.advanceTimersByTimeAsync(LIMIT_MS / 2);
+  limit.heard({ ...OOPS, title: 'another' });
+  await vi.advanceTimersByTimeAsync(LIMIT_MS / 2);
+  expect(await ended(limit)).toMatchObject({ message: expect.stringContaining(OOPS.title) });
+});
+
+test('what the guest does is written down before', async () => {
+  // The pauses between the dumps are not faked.
+  const limit = limitOf();
+  limit.watch(guest());
+  limit.heard(OOPS);
+  await vi.advanceTimersByTimeAsync(LIMIT_MS);
+  await ended(limit);
+  expect(saved).toEqual(['hang-registers.txt']);
+  expect(typed).toEqual(['w', 'l']);
+});
+
+test('a QEMU that does not answer is given up all the same', async () => {
+  const limit = limitOf();
+  limit.watch(guest(() => Promise.reject(new Error('did not end within 10 s'))));
+  limit.heard(OOPS);
+  await vi.advanceTimersByTimeAsync(LIMIT_MS);
+  expect(await ended(limit)).toMatchObject({ failureClass: 'kernel' });
+});
+
+test.for([
+  ['the test provokes it', limitOf(['oops']), OOPS],
+  ['it is no bug', limitOf(), { ...OOPS, severity: 'note' }],
+] as const)('nothing happens when %s', async ([, limit, report]) => {
+  limit.heard(report);
+  await vi.advanceTimersByTimeAsync(2 * LIMIT_MS);
+  expect(limit.signal.aborted).toBe(false);
+});
+
+test('nothing happens after the test', async () => {
+  const limit = limitOf();
+  limit.heard(OOPS);
+  limit.end();
+  await vi.advanceTimersByTimeAsync(2 * LIMIT_MS);
+  expect(limit.signal.aborted).toBe(false);
+});
