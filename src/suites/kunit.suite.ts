@@ -89,9 +89,17 @@ describe('KUnit', { concurrent: true }, () => {
     });
   });
 
-  test('drm/ttm, with the series', async ({ guest, unpatched, record, skip }) => {
-    skip(unpatched, 'this kernel does not have it');
-    expect(verdictChanges({}, await runModules(TTM_OF_SERIES, { guest, record }))).toEqual([]);
+  describe('provoking errors of TTM', { concurrent: true }, () => {
+    test.override({ provokes: ['ttm-bug'] });
+
+    test('drm/ttm, with the series', async ({ vm, guest, unpatched, record, skip }) => {
+      skip(unpatched, 'this kernel does not have it');
+      expect(verdictChanges({}, await runModules(TTM_OF_SERIES, { guest, record }))).toEqual([]);
+      // Of shmem's and of borrowed pages, for a device whose limit shrinks when they are there: both are refused.
+      const bugs = vm.kernelReports.filter(({ severity }) => severity === 'bug').map(({ title }) => title);
+      const refused = expect.stringMatching(/^\[TTM\] Page at \S+ is out of reach, the limit is 0xfff$/) as string;
+      expect(bugs).toEqual([refused, refused]);
+    });
   });
 
   test.for(UPSTREAM)('%s', async (module, { guest, unpatched, record }) => {

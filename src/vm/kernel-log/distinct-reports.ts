@@ -1,4 +1,5 @@
 /** The same trouble told again and again is one report, with a count. */
+import { blameOf } from './helper-functions.ts';
 import type { KernelReport } from './kernel-report.ts';
 
 export interface DistinctReport extends KernelReport {
@@ -12,8 +13,9 @@ export interface DistinctReport extends KernelReport {
 export function distinctReports(reports: readonly KernelReport[]): DistinctReport[] {
   const found = new Map<string, DistinctReport>();
   for (const report of reports) {
-    const where = whereOf(report);
-    const key = [report.kind, where ?? '', withoutVariables(report.title)].join('\n');
+    const [where, caller] = blamed(report);
+    // No list of helpers is complete: two that meet in one that is missing there still have different callers.
+    const key = [report.kind, where ?? '', caller ?? '', comparable(report, where)].join('\n');
     const known = found.get(key);
     found.set(
       key,
@@ -23,39 +25,41 @@ export function distinctReports(reports: readonly KernelReport[]): DistinctRepor
   return [...found.values()];
 }
 
-const FRAME = /^ {1,2}(\w[\w.]*\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[\w+\])?)/;
-const INSTRUCTION = /^RIP: 0010:(\w[\w.]*\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[\w+\])?)/;
-const IN_TITLE = /\b(?:at|in) (\w[\w.]*\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[\w+\])?)/;
+const SYMBOL = String.raw`\w[\w.]*\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[\w+\])?`;
+const IN_TITLE = new RegExp(String.raw`\b(?:at|in) (${SYMBOL})`);
+/** A line of a trace, or the instruction at which it was interrupted; what the unwinder is not sure of has a question mark. */
+const INSTRUCTION = new RegExp(String.raw`^RIP: 0010:(${SYMBOL})`);
+/** A line of a trace, or the instruction at which it was interrupted; what the unwinder is not sure of has a question mark. */
+const FRAME = new RegExp(String.raw`^(?: {1,2}|RIP: 0010:)(${SYMBOL})`);
+/** Whose interrupt nobody took, and whose work left something behind: the trace is of who notices. */
+const SUSPECT = /(?:^\[<\w+>\] |\blast function: |\bworkfn=)(\w[\w.]*(?: \[\w+\])?)/;
 
-/** What every report goes through on its way out, and what only passes blame on. */
-const MACHINERY =
-  /^(dump_stack|show_stack|print_|kasan_|__kasan|kcsan_|__?asan_|__ubsan_|ubsan_|check_region_inline|lockdep_|lock_acquire|__lock_acquire|validate_chain|check_|mark_lock|__might_|__schedule|schedule|__warn|warn_|report_bug|handle_bug|exc_|asm_exc_|refcount_warn|v?panic\+|nmi_|watchdog|rcu_sched_clock|__list_|object_err|slab_|free_to_|_raw_|__mutex_|mutex_lock|kfree|__slab|bad_page|show_regs|fortify_|__fortify|usercopy_|__check_|debug_dma_|dma_unmap|should_)/;
-
-/** The instruction at fault, or the first caller that is to blame. */
-function whereOf({ title, lines }: KernelReport): string | undefined {
+/** The function to blame, and its caller. */
+function blamed({ kind, title, lines }: KernelReport): (string | undefined)[] {
   const named = IN_TITLE.exec(title)?.[1];
-  if (named !== undefined && !MACHINERY.test(named)) return named;
-  const instruction = firstMatch(lines, INSTRUCTION);
-  if (instruction !== undefined && !MACHINERY.test(instruction)) return instruction;
-  return firstMatch(lines, FRAME, (frame) => !MACHINERY.test(frame)) ?? instruction ?? named;
+  const outOfMemory = kind === 'oom' || kind === 'page-allocation-failure';
+  const candidates = [...(named === undefined ? [] : [named]), ...allIn(lines, FRAME)];
+  const toBlame = candidates.filter((symbol) => blameOf(symbol, { outOfMemory }) === 2);
+  const wayIn = candidates.find((symbol) => blameOf(symbol, { outOfMemory }) === 1);
+  const where = toBlame[0] ?? allIn(lines, SUSPECT)[0] ?? wayIn ?? allIn(lines, INSTRUCTION)[0] ?? named;
+  return [where, toBlame.find((symbol) => symbol !== where)];
 }
 
-function firstMatch(
-  lines: readonly string[],
-  pattern: RegExp,
-  accepts: (frame: string) => boolean = () => true,
-): string | undefined {
-  for (const line of lines) {
-    const frame = pattern.exec(line)?.[1];
-    if (frame !== undefined && accepts(frame)) return frame;
-  }
-  return undefined;
+function allIn(lines: readonly string[], pattern: RegExp): string[] {
+  return lines.flatMap((line) => pattern.exec(line)?.[1] ?? []);
 }
 
-/** Addresses, process names, times: what differs from one time to the next. */
+/** A title without what differs from one time to the next. */
+function comparable({ kind, title }: KernelReport, where: string | undefined): string {
+  // Without a stack, all that tells one task that hangs from another is which it is.
+  if (kind === 'hung-task' && where === undefined) return title.replace(/ for more than \d+ seconds/, '');
+  return withoutVariables(title);
+}
+
+/** Addresses, process names, times. */
 function withoutVariables(title: string): string {
   return title
     .replaceAll(/\b\S+\/\d+\b/g, '*')
-    .replaceAll(/\b(0x)?[0-9a-f]{6,}\b/g, '*')
+    .replaceAll(/\b(0x)?[0-9a-f]{6,}\b/g, '#')
     .replaceAll(/\d+/g, '#');
 }

@@ -1,16 +1,19 @@
 /** Finds in the guest's console what the kernel reports about itself: panics, oopses, sanitizers, lockups. */
 import {
+  conditionOf,
   kindOfPreamble,
-  kindOfTitle,
+  PAGE_DUMP,
+  parseTitle,
   severityOf,
   type KernelReportKind,
   type Severity,
+  type Title,
 } from './kernel-report-kinds.ts';
 
 export interface KernelReport {
   readonly kind: KernelReportKind;
   readonly severity: Severity;
-  /** The kernel's own first line, without time stamp. */
+  /** The kernel's own first line, without time stamp; of an assertion with what it asserts, which the kernel says before that. */
   readonly title: string;
   /** What the kernel said just before (why it warns), the title, and what followed up to the end of the trace. */
   readonly lines: readonly string[];
@@ -18,9 +21,20 @@ export interface KernelReport {
   readonly fatal: boolean;
 }
 
+/** A line of level warning or worse that belongs to no report. */
+export interface KernelWarning {
+  /** As syslog counts: 4 is a warning, 3 an error, 0 an emergency. */
+  readonly level: number;
+  readonly text: string;
+}
+
 /** Reasons to panic that only say that an earlier report was the last straw. */
 const CONSEQUENT_PANIC =
-  /: (Fatal exception|Aiee, killing interrupt handler|Attempted to kill (init|the idle task)|softlockup: hung tasks|hung_task: blocked tasks|Hard LOCKUP|RCU Stall|.*panic_on_warn set|kasan\.fault=panic set|Out of memory|System is deadlocked on memory)/;
+  /: (Fatal exception|Aiee, killing interrupt handler|Attempted to kill (init|the idle task)|Oops(ed too often| failed to kill)|softlockup: hung tasks|hung_task: blocked tasks|Hard LOCKUP|RCU Stall|workqueue: .*\bstall|.*panic_on_(warn|taint) set|.*: system warned too often|(kasan|kfence)\.fault=\w+ set|kmsan\.panic set|Out of memory|System is deadlocked on memory)/;
+
+/** Reasons that are some only after what the hardware said. */
+const PANIC_OF_HARDWARE =
+  /: (.*\b[Mm]achine checks?\b|Failed kernel mode recovery|Memory failure: |NMI( IOCK error)?: Not continuing|Fatal hardware error)/;
 
 /** A second line of the same kind of trouble, while the first one's report is still going on. */
 const CONTINUES: Partial<Record<KernelReportKind, readonly KernelReportKind[]>> = {
@@ -30,8 +44,7 @@ const CONTINUES: Partial<Record<KernelReportKind, readonly KernelReportKind[]>> 
   'slab-corruption': ['slab-corruption'],
 };
 
-/** Said in one line, or on behalf of CPUs that print their own traces. */
-const ONE_LINE: ReadonlySet<KernelReportKind> = new Set(['drm-error', 'kmemleak', 'iommu-fault', 'detector-off']);
+/** On behalf of CPUs that print their own traces. */
 const OTHERS_JOIN: ReadonlySet<KernelReportKind> = new Set([
   ...(['panic', 'rcu-stall', 'soft-lockup', 'hard-lockup', 'workqueue-lockup', 'hung-task'] as const),
 ]);
@@ -44,15 +57,22 @@ const END_OF_REPORT = /^---\[ end (trace|Kernel panic)/;
 const END_OF_TRACE = ' </TASK>';
 const MOST_LINES = 200;
 const MOST_PREAMBLE = 10;
+const LONGEST_PAGE_DUMP = 16;
 /** A warning's text is printed in one go with the line that says where; "cut here" comes before it only on some paths. */
 const SAME_BREATH_S = 0.005;
 /** No report pauses for so long; what follows is about something else. */
 const LONGEST_PAUSE_S = 5;
 /** Beyond that a kernel repeats itself, and a list without end helps nobody. */
 const MOST_REPORTS = 500;
+const LEVEL_WARNING = 4;
+/** What the rig has the guest say through the kernel's log. */
+const OF_THE_RIG = /^RIG-[A-Z]+ /;
 
-/** Kernel lines carry a time stamp (CONFIG_PRINTK_TIME), perhaps a caller; nothing a program prints is mistaken for one. */
-const STAMP = /\[ *(\d+\.\d{6})\](?:\[ *([CT]\d+)\])? /g;
+/**
+ * Kernel lines carry a time stamp (CONFIG_PRINTK_TIME), perhaps a caller, and with console_msg_format=syslog their level; nothing a
+ * program prints is mistaken for one.
+ */
+const STAMP = /(?:<(\d{1,3})>)?\[ *(\d+\.\d{6})\](?:\[ *([CT]\d+)\])? /g;
 
 interface OpenReport {
   kind: KernelReportKind;
@@ -66,6 +86,8 @@ interface KernelLine {
   readonly time: number;
   /** Task or CPU that printed it; empty for kernels that don't say (CONFIG_PRINTK_CALLER). */
   readonly caller: string;
+  /** As syslog counts; undefined where the console does not tell. */
+  readonly level: number | undefined;
   readonly text: string;
 }
 
@@ -73,6 +95,8 @@ interface KernelLine {
 interface Conversation {
   report: OpenReport | undefined;
   preamble: string[];
+  /** Of the page that a VM_BUG_ON_FOLIO() is about: it comes before "cut here". */
+  pageDump: string[];
   cutHere: boolean;
   /** Outside of reports. */
   previous: KernelLine | undefined;
@@ -84,9 +108,15 @@ export class KernelReportScanner {
   readonly #found: OpenReport[] = [];
   readonly #conversations = new Map<string, Conversation>();
   #latest: Conversation | undefined;
+  #warnings: KernelLine[] = [];
 
   get reports(): readonly KernelReport[] {
     return this.#found;
+  }
+
+  /** Lines of level warning or worse that are part of no report, where the console tells the level. */
+  get warnings(): readonly KernelWarning[] {
+    return this.#warnings.map(({ level = LEVEL_WARNING, text }) => ({ level, text }));
   }
 
   /** Takes one complete line; returns the report that it begins, or that it makes fatal. */
@@ -99,43 +129,49 @@ export class KernelReportScanner {
   #take(line: KernelLine): KernelReport | undefined {
     const conversation = this.#conversation(line);
     const { text } = line;
+    rememberPageDump(conversation, text);
     if (CUT_HERE.test(text)) {
-      conversation.report = undefined;
-      conversation.cutHere = true;
+      Object.assign(conversation, { report: undefined, cutHere: true, previous: undefined });
       return undefined;
     }
-    const kind = kindOfTitle(text);
-    if (kind === undefined) {
-      this.#append(conversation, line);
-      return undefined;
-    }
-    const begun = this.#begin(conversation, kind, line);
-    this.#append(conversation, line);
+    const title = parseTitle(text);
+    const begun = title && this.#begin(conversation, title, line);
+    if (!title?.isAll) this.#append(conversation, line, title !== undefined);
     return begun;
   }
 
-  #begin(conversation: Conversation, kind: KernelReportKind, line: KernelLine): KernelReport | undefined {
-    const title = line.text;
+  #begin(conversation: Conversation, { kind, isAll }: Title, line: KernelLine): KernelReport | undefined {
+    const { text } = line;
     const last = conversation.report ?? this.#found.findLast(({ severity }) => severity === 'bug');
-    if (kind === 'panic' && last && CONSEQUENT_PANIC.test(title)) {
+    if (kind === 'panic' && last && isConsequence(text, last)) {
       last.fatal = true;
       return last;
     }
     const { report } = conversation;
     if (report && CONTINUES[kind]?.includes(report.kind)) return undefined;
     // An unhandled signal of a driver is no reason to lose the oops that it comes in the middle of.
-    if (report && ONE_LINE.has(kind)) return this.#addNote(kind, title);
-    const preamble = kind === 'warning' ? explained(conversation, line) : conversation.preamble;
-    const said = preamble.map(kindOfPreamble).find((refined) => refined !== undefined);
-    const refined = said !== undefined && (kind === 'warning' || kind === 'bug') ? said : kind;
-    const opened = newReport(refined, title, preamble);
-    Object.assign(conversation, { report: opened, preamble: [], cutHere: false, previous: undefined });
+    if (isAll) return this.#addLine(conversation, kind, text);
+    const asserts = kind === 'warning' || kind === 'bug';
+    const said = kind === 'warning' ? explained(conversation, line) : conversation.preamble;
+    const preamble = [...(asserts ? assertedPage(conversation) : []), ...said];
+    const particular = preamble.map(kindOfPreamble).find((refined) => refined !== undefined && refined !== 'bug');
+    const refined = particular !== undefined && asserts ? particular : kind;
+    const opened = newReport(refined, titleWith(text, preamble));
+    opened.lines.push(...preamble);
+    Object.assign(conversation, { report: opened, preamble: [], pageDump: [], cutHere: false, previous: undefined });
     this.#latest = conversation;
+    const explanation = new Set(preamble);
+    this.#warnings = this.#warnings.filter(
+      (earlier) => earlier.caller !== line.caller || !explanation.has(earlier.text),
+    );
     return this.#keep(opened);
   }
 
-  #addNote(kind: KernelReportKind, title: string): KernelReport {
-    return this.#keep({ ...newReport(kind, title, []), lines: [title] });
+  #addLine({ report }: Conversation, kind: KernelReportKind, text: string): KernelReport {
+    if (report && report.lines.at(-1) !== text) report.lines.push(text);
+    const said = newReport(kind, text);
+    said.lines.push(text);
+    return this.#keep(said);
   }
 
   #keep(report: OpenReport): KernelReport {
@@ -143,23 +179,31 @@ export class KernelReportScanner {
     return report;
   }
 
-  #append(conversation: Conversation, line: KernelLine): void {
-    const home = this.#homeOf(conversation, line.caller);
+  #append(conversation: Conversation, line: KernelLine, isTitle: boolean): void {
+    const home = this.#homeOf(conversation, line);
     const { report } = home;
-    const { text } = line;
     // Joined to another's report, it may still be the text of a warning of this caller.
     if (!conversation.report) remember(conversation, line);
-    if (!report) return;
-    if (report.lines.at(-1) === text && ONE_LINE.has(report.kind)) return;
-    report.lines.push(text);
-    if (isLastLine(report, text)) home.report = undefined;
+    if (!report) {
+      if (!isTitle) this.#warn(line);
+      return;
+    }
+    report.lines.push(line.text);
+    home.lastTime = line.time;
+    if (isLastLine(report, line.text)) home.report = undefined;
   }
 
-  /** The other CPUs' traces belong to the report that asked for them. */
-  #homeOf(conversation: Conversation, caller: string): Conversation {
+  #warn(line: KernelLine): void {
+    if (line.level === undefined || line.level > LEVEL_WARNING || OF_THE_RIG.test(line.text)) return;
+    if (this.#warnings.length < MOST_REPORTS) this.#warnings.push(line);
+  }
+
+  /** The other CPUs' traces belong to the report that asked for them, while it goes on. */
+  #homeOf(conversation: Conversation, { caller, time }: KernelLine): Conversation {
     if (conversation.report || conversation.cutHere || caller === '') return conversation;
     const asked = this.#latest?.report;
-    return this.#latest && asked && OTHERS_JOIN.has(asked.kind) ? this.#latest : conversation;
+    if (!this.#latest || !asked || !OTHERS_JOIN.has(asked.kind)) return conversation;
+    return time - this.#latest.lastTime <= LONGEST_PAUSE_S ? this.#latest : conversation;
   }
 
   #conversation({ caller, time }: KernelLine): Conversation {
@@ -168,14 +212,42 @@ export class KernelReportScanner {
       known.lastTime = time;
       return known;
     }
-    const fresh = { report: undefined, preamble: [], cutHere: false, previous: undefined, lastTime: time };
+    const fresh: Conversation = {
+      report: undefined,
+      preamble: [],
+      pageDump: [],
+      cutHere: false,
+      previous: undefined,
+      lastTime: time,
+    };
     this.#conversations.set(caller, fresh);
     return fresh;
   }
 }
 
-function newReport(kind: KernelReportKind, title: string, preamble: readonly string[]): OpenReport {
-  return { kind, severity: severityOf(kind), title, lines: [...preamble], fatal: kind === 'panic' };
+function newReport(kind: KernelReportKind, title: string): OpenReport {
+  return { kind, severity: severityOf(kind), title, lines: [], fatal: kind === 'panic' };
+}
+
+function isConsequence(panic: string, { kind }: OpenReport): boolean {
+  return CONSEQUENT_PANIC.test(panic) || (kind === 'hardware-error' && PANIC_OF_HARDWARE.test(panic));
+}
+
+/** Which assertion it was, where the kernel says that, and not only where it stands. */
+function titleWith(title: string, preamble: readonly string[]): string {
+  const condition = preamble.map(conditionOf).find((found) => found !== undefined);
+  return condition === undefined ? title : `${title} ${condition}`;
+}
+
+function rememberPageDump(conversation: Conversation, text: string): void {
+  const { pageDump } = conversation;
+  if (PAGE_DUMP.test(text)) conversation.pageDump = [text];
+  else if (pageDump.length > 0 && pageDump.length < LONGEST_PAGE_DUMP) pageDump.push(text);
+}
+
+/** The dump of a page, up to the line that says which assertion it was made for. */
+function assertedPage({ pageDump }: Conversation): string[] {
+  return pageDump.slice(0, pageDump.findIndex((text) => conditionOf(text) !== undefined) + 1);
 }
 
 /** Between "cut here" and the title everything; otherwise only what is known to explain a title that follows. */
@@ -192,11 +264,12 @@ function remember(conversation: Conversation, line: KernelLine): void {
 /** The text of a warning, if there is one. */
 function explained({ preamble, previous }: Conversation, { time }: KernelLine): readonly string[] {
   if (preamble.length > 0) return preamble;
-  return previous && time - previous.time <= SAME_BREATH_S ? [previous.text] : [];
+  if (previous === undefined || time - previous.time > SAME_BREATH_S) return [];
+  return (previous.level ?? LEVEL_WARNING) <= LEVEL_WARNING ? [previous.text] : [];
 }
 
 function isLastLine({ kind, lines }: OpenReport, text: string): boolean {
-  if (ONE_LINE.has(kind) || lines.length >= MOST_LINES || END_OF_REPORT.test(text)) return true;
+  if (lines.length >= MOST_LINES || END_OF_REPORT.test(text)) return true;
   if (RULE.test(text)) return kind === 'kasan' || kind === 'kcsan' || kind === 'kfence' || kind === 'kmsan';
   return text.startsWith(END_OF_TRACE) && ENDS_WITH_TRACE.has(kind);
 }
@@ -206,8 +279,10 @@ function kernelLines(line: string): KernelLine[] {
   const clean = line.replaceAll('\r', '');
   const stamps = [...clean.matchAll(STAMP)];
   return stamps.map((stamp, index) => ({
-    time: Number(stamp[1]),
-    caller: stamp[2] ?? '',
+    // The rest of it is the facility.
+    level: stamp[1] === undefined ? undefined : Number(stamp[1]) % 8,
+    time: Number(stamp[2]),
+    caller: stamp[3] ?? '',
     text: clean.slice(stamp.index + stamp[0].length, stamps[index + 1]?.index),
   }));
 }
