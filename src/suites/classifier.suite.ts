@@ -48,6 +48,14 @@ const NOTICED_IN_TIME = [
   ],
 ] as const;
 
+/** By what a reader learns why, which the kernel says after the title, and not as a warning. */
+const AT_LENGTH = {
+  'soft-lockup': /^RIP: 0010:/m,
+  'rcu-stall': /^\t(?:rcu: )?.*ticks this GP|^rcu: \t/m,
+  'hung-task': /^ lkdtm_HUNG_TASK\+/m,
+  'workqueue-lockup': /^Showing busy workqueues and worker pools:$/m,
+};
+
 /** Errors in the use of memory that the slab allocator sees when it is told to look. */
 const NOTICED_BY_SLAB = [
   ['SLAB_LINEAR_OVERFLOW', 'true'],
@@ -101,6 +109,8 @@ describe.for(NOTICED_IN_TIME)('%s, as a %s', { concurrent: true }, ([point, kind
     await guest.run(soon);
     await guest.run(`echo ${point} > ${TRIGGER} 2> /dev/null &`);
     await becomes([kind], () => kindsOf(vm));
+    const told = (): string => (vm.kernelReports[0]?.lines ?? []).join('\n');
+    await vi.waitFor(() => expect(told()).toMatch(AT_LENGTH[kind]), { timeout: 10_000 });
     expect(await guest.run('echo here')).toBe('here\n');
   });
 });
@@ -238,10 +248,12 @@ describe('memory that runs out', { concurrent: true }, () => {
     // The allocation that the victim was in may fail as well, which is told as a note.
     const bugs = () => vm.kernelReports.filter(({ severity }) => severity === 'bug');
     const killed = expect.stringMatching(/Killed process \d+ \(hog\)/) as string;
+    const table = expect.stringMatching(/^\[ *\d+\] .* hog$/) as string;
+    const choice = expect.stringMatching(/^oom-kill:constraint=.*task=hog/) as string;
     // The console may be behind SSH.
     await expect
       .poll(bugs, { timeout: 10_000 })
-      .toMatchObject([{ kind: 'oom', lines: expect.arrayContaining([killed]) as string[] }]);
+      .toMatchObject([{ kind: 'oom', lines: expect.arrayContaining([killed, table, choice]) as string[] }]);
   });
 });
 

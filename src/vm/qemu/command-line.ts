@@ -177,13 +177,15 @@ function monitorAndConsole(channels: Channels): string[] {
 }
 
 /**
- * Warnings and up on the console: what the classifier needs, and not a boot slowed by the serial port. No timer check, as under any
- * hypervisor that Linux knows: on a host too busy to deliver its interrupts in time it panics.
+ * Notices and up on the console while it boots, which the serial port would slow down otherwise; from then on all but debug messages,
+ * by the guest's init: stacks of hung tasks are mere information. Each line with its level. No timer check, as under any hypervisor
+ * that Linux knows: on a host too busy to deliver its interrupts in time it panics.
  */
 function kernelCommandLine({ profile, kernelArgs }: VmHardware): string {
   // The guest's init sets up compressed RAM; a swap disk it recognizes by itself.
   const zram = profile.swap?.kind === 'zram' ? [`rig.zram=${String(profile.swap.sizeMiB)}`] : [];
-  return ['console=ttyS0', 'loglevel=6', 'no_timer_check', ...zram, ...profile.kernelArgs, ...kernelArgs].join(' ');
+  const log = ['console=ttyS0', 'loglevel=6', 'console_msg_format=syslog'];
+  return [...log, 'no_timer_check', ...zram, ...profile.kernelArgs, ...kernelArgs].join(' ');
 }
 
 /** QEMU's option syntax doubles a comma that is part of a value. */
