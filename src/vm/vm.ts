@@ -21,7 +21,8 @@ import type { SleepingMachine } from './sleep/sleep-watch.ts';
 import { gpuQomPath } from './qemu/command-line.ts';
 import { Door } from './link/door.ts';
 import { takeIdentity } from './clone/clone-identity.ts';
-import { KernelReportScanner, type KernelReport } from './kernel-log/kernel-report.ts';
+import { saveHangEvidence, type HangingGuest } from './kernel-log/hang-evidence.ts';
+import { KernelReportScanner, type KernelReport, type KernelWarning } from './kernel-log/kernel-report.ts';
 import { awaitState } from './qemu/migration.ts';
 import type { QemuExit, QemuProcess, RungTime } from './qemu/qemu-process.ts';
 import { QmpClient, type QmpEvent } from './qemu/qmp.ts';
@@ -73,6 +74,7 @@ export class Vm {
   #address: SshAddress | undefined;
   #qmp: QmpClient | undefined;
   #state: VmState = { kind: 'booting' };
+  #hangEvidence: Promise<void> | undefined;
 
   private constructor(spec: VmSpec, folder: VmFolder, qemu: QemuProcess, hardware: Hardware, key: SshKeyPair) {
     // One listener for each wait under way: many are no leak.
@@ -122,7 +124,7 @@ export class Vm {
       return this;
     } catch (error) {
       const failure = await this.#explainLate(error);
-      if (failure instanceof RigError && failure.failureClass === 'timeout') await this.#saveRegisters();
+      if (isTimeout(failure)) await this.#saveRegisters();
       await this.end({ keep: true, verdict: { status: 'failed', reason: failure.message } });
       throw failure;
     }
@@ -159,6 +161,11 @@ export class Vm {
     return this.#scanner.reports;
   }
 
+  /** What the kernel warned of, or worse, beside its reports. */
+  get kernelWarnings(): readonly KernelWarning[] {
+    return this.#scanner.warnings;
+  }
+
   get #firstBug(): KernelReport | undefined {
     return this.kernelReports.find(({ severity }) => severity === 'bug');
   }
@@ -170,8 +177,27 @@ export class Vm {
     try {
       return await this.#session().exec(command, bounds, options.stdin);
     } catch (error) {
-      throw await this.#explainLate(error);
+      const failure = await this.#explainLate(error);
+      if (isTimeout(error)) await (this.#hangEvidence ??= this.#saveHangEvidence());
+      throw failure;
     }
+  }
+
+  /** Of the first command that does not end: what comes later says no more. */
+  async #saveHangEvidence(): Promise<void> {
+    if (this.#state.kind !== 'ready') return;
+    const { ssh } = this.#state;
+    const guest: HangingGuest = {
+      sysrq: (key) => this.#sysrq(key),
+      run: async (command) => (await ssh.exec(command, this.#bounds(this.limits.hangEvidence))).stdout,
+      saveText: async (name, text) => void (await this.folder.write(name, text)),
+    };
+    await saveHangEvidence(guest, this.limits.hangEvidence / 5);
+  }
+
+  async #sysrq(key: string): Promise<void> {
+    await this.qmp('chardev-send-break', { id: 'console' }, z.unknown());
+    this.console.type(key);
   }
 
   async putFile(path: string, content: string | Buffer, mode = 0o644): Promise<void> {
@@ -323,10 +349,7 @@ export class Vm {
       nextEvent: (name) => this.#monitor().next(name),
       onLine: (listener) => this.console.follow(listener),
       type: (text) => this.console.type(text),
-      sysrq: async (key) => {
-        await this.qmp('chardev-send-break', { id: 'console' }, z.unknown());
-        this.console.type(key);
-      },
+      sysrq: (key) => this.#sysrq(key),
       wake: async () => {
         await this.qmp('system_wakeup', {}, z.unknown());
       },
@@ -382,8 +405,7 @@ export class Vm {
 
   /** A broken channel may be the first sign of a death that explains it. */
   async #explainLate(error: unknown): Promise<Error> {
-    const timedOut = error instanceof RigError && error.failureClass === 'timeout';
-    if (!timedOut && !this.signal.aborted) {
+    if (!isTimeout(error) && !this.signal.aborted) {
       const death = new Promise<void>((resolve) => {
         this.signal.addEventListener('abort', () => resolve(), { once: true });
       });
@@ -428,6 +450,10 @@ export class Vm {
     const where = `Logs: ${this.folder.path}`;
     return new RigError(error.failureClass, `${error.message}\n${heard}\n${where}`, { cause: error });
   }
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof RigError && error.failureClass === 'timeout';
 }
 
 function kernelFailure(report: KernelReport, cause: unknown): RigError {

@@ -1,0 +1,27 @@
+/** What a guest whose command does not end leaves behind: the stacks of its blocked tasks on the console, and its kernel's log in a file. */
+import { setTimeout as pause } from 'node:timers/promises';
+
+export interface HangingGuest {
+  /** A break and this key on the serial port: the kernel's "magic system request". */
+  readonly sysrq: (key: string) => Promise<void>;
+  /** Resolves with what the command prints, if it ends in reasonable time. */
+  readonly run: (command: string) => Promise<string>;
+  readonly saveText: (name: string, text: string) => Promise<void>;
+}
+
+export const KERNEL_LOG = 'dmesg.txt';
+
+/** Never fails: a guest that does not answer here either is what the failure is about. */
+export async function saveHangEvidence(guest: HangingGuest, answerMs: number): Promise<void> {
+  try {
+    // Blocked tasks, then what the CPUs are doing.
+    for (const key of ['w', 'l']) {
+      await guest.sysrq(key);
+      await pause(answerMs);
+    }
+    // Debug messages, too, which the console does not show.
+    await guest.saveText(KERNEL_LOG, await guest.run('dmesg'));
+  } catch {
+    // What it did say is on the console.
+  }
+}
