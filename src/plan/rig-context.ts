@@ -3,7 +3,9 @@ import type { RigBuild } from '../builds/build-rig.ts';
 import type { GuestFile } from '../builds/fresh-files.ts';
 import type { Backend, Combination } from '../config/combination.ts';
 import type { Flavour } from '../config/flavour.ts';
+import type { Excuse } from '../util/expiry.ts';
 import type { DistinctReport } from '../vm/kernel-log/distinct-reports.ts';
+import type { UnknownWarning } from '../vm/kernel-log/known-warnings.ts';
 import type { CaseVerdicts } from './ktap.ts';
 import type { SleepRecord } from '../vm/sleep/sleep-stages.ts';
 import type { Accelerator } from '../vm/time-limits.ts';
@@ -91,18 +93,16 @@ export interface MemorySample {
   readonly gtt?: number;
 }
 
-/** A failure that is known, and why; after that day it is not excused any longer. */
-export interface ExpectedFailure {
-  readonly reason: string;
-  /** Last day, as 2027-01-31. */
-  readonly until: string;
-}
+/** A failure that is known, and why; after its last day it is not excused any longer. */
+export type ExpectedFailure = Excuse;
 
 /** What a test leaves for the report, beside its verdict. */
 export interface TestRecord {
   params: Record<string, string | number>;
   metrics: Record<string, number>;
   kernelReports: JudgedReport[];
+  /** Lines of level warning or worse that nobody knows. */
+  warnings?: UnknownWarning[];
   /** What the kernel's own tests said, case by case. */
   cases?: CaseVerdicts;
   /** Once a second, over the life of the VM. */

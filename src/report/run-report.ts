@@ -4,13 +4,19 @@ import { z } from 'zod';
 const kernelReport = z.object({
   kind: z.string().describe('panic, oops, kasan, lockdep, …: all are in src/vm/kernel-log/kernel-report-kinds.ts'),
   severity: z.enum(['bug', 'note']).describe('a bug fails the test; a note does not'),
-  title: z.string().describe("the kernel's own first line"),
+  title: z.string().describe("the kernel's own first line; of an assertion with what it asserts"),
   lines: z.array(z.string()),
   fatal: z.boolean().describe('the kernel stopped because of it'),
   expected: z.boolean().describe('the test provoked it'),
   count: z.number().describe('how often it came'),
   where: z.string().optional().describe('function+offset/size'),
   source: z.array(z.string()).optional().describe('its source lines, if the kernel has debug information'),
+});
+
+const warning = z.object({
+  level: z.number().describe('as syslog counts: 4 is a warning, 3 an error, 0 an emergency'),
+  text: z.string(),
+  count: z.number().describe('how often it came, but for numbers'),
 });
 
 const memorySample = z.object({
@@ -70,6 +76,12 @@ export const testResult = z.object({
   durationMs: z.number(),
   metrics: z.record(z.string(), z.number()),
   kernelReports: z.array(kernelReport),
+  warnings: z
+    .array(warning)
+    .optional()
+    .describe(
+      'lines of level warning or worse that are part of no report and not in src/vm/kernel-log/known-warnings.ts',
+    ),
   cases: z
     .record(z.string(), z.enum(['pass', 'fail', 'skip']))
     .optional()
@@ -140,6 +152,7 @@ export const runReport = z.object({
 export type TestResult = z.infer<typeof testResult>;
 export type MeasuredQuantity = z.infer<typeof measurement>;
 export type ReportedKernelBug = z.infer<typeof kernelReport>;
+export type ReportedWarning = z.infer<typeof warning>;
 export type ReportedMemory = z.infer<typeof memorySample>;
 export type RunReport = z.infer<typeof runReport>;
 export type Asked = z.infer<typeof asked>;

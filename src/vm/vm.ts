@@ -190,7 +190,9 @@ export class Vm {
     const guest: HangingGuest = {
       sysrq: (key) => this.#sysrq(key),
       run: async (command) => (await ssh.exec(command, this.#bounds(this.limits.hangEvidence))).stdout,
-      saveText: async (name, text) => void (await this.folder.write(name, text)),
+      saveText: async (name, text) => {
+        await this.folder.write(name, text);
+      },
     };
     await saveHangEvidence(guest, this.limits.hangEvidence / 5);
   }

@@ -1,6 +1,6 @@
 /** JUnit XML, as GitLab, Jenkins and GitHub's actions read it: a failure is the product's, an error the rig's. */
 import type { RunReport, TestResult } from '../run-report.ts';
-import { bySuite, kernelReportText } from '../text/result-text.ts';
+import { bySuite, kernelReportText, warningText } from '../text/result-text.ts';
 
 export function junitReport({ results }: RunReport): string {
   const suites = [...bySuite(results)].map(([name, members]) => suite(name, members));
@@ -19,8 +19,8 @@ function totals(results: readonly TestResult[]): string {
 }
 
 function testCase(result: TestResult): string {
-  const { suite: className, test, durationMs, kernelReports, artifacts } = result;
-  const reports = kernelReports.map(kernelReportText).join('\n\n');
+  const { suite: className, test, durationMs, kernelReports, warnings = [], artifacts } = result;
+  const reports = [...kernelReports.map(kernelReportText), ...warnings.map(warningText)].join('\n\n');
   return [
     `    <testcase classname="${escape(className)}" name="${escape(test)}" time="${seconds(durationMs)}">`,
     '      <properties>',

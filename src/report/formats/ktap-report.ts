@@ -1,5 +1,5 @@
 /** KTAP version 1, as the kernel's own tools read it (Documentation/dev-tools/ktap.rst): a suite is a test with subtests. */
-import { bySuite, kernelReportText } from '../text/result-text.ts';
+import { bySuite, kernelReportText, warningText } from '../text/result-text.ts';
 import type { RunReport, TestResult } from '../run-report.ts';
 
 export function ktapReport({ results }: RunReport): string {
@@ -36,11 +36,12 @@ function verdict({ status, failure, test, params, message = '' }: TestResult, nu
   }
 }
 
-function diagnostics({ status, message = '', kernelReports, metrics, artifacts }: TestResult): string[] {
+function diagnostics({ status, message = '', kernelReports, warnings = [], metrics, artifacts }: TestResult): string[] {
   const why = status === 'fail' || status === 'error' ? message.split('\n') : [];
   return [
     ...why,
     ...kernelReports.flatMap((report) => kernelReportText(report).split('\n')),
+    ...warnings.map(warningText),
     ...Object.entries(metrics).map(([name, value]) => `${name}: ${String(value)}`),
     ...(artifacts === undefined ? [] : [`artifacts: ${artifacts}`]),
   ].map((line) => `# ${line}`.trimEnd());

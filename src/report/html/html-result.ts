@@ -3,8 +3,14 @@ import { barChart, timeChart } from './html-charts.ts';
 import { html, type Html } from './html.ts';
 import { median } from '../judge/measurement.ts';
 import { count, metric } from '../text/quantity-text.ts';
-import { kernelReportHeading } from '../text/result-text.ts';
-import type { MeasuredQuantity, ReportedKernelBug, ReportedMemory, TestResult } from '../run-report.ts';
+import { kernelReportHeading, warningText } from '../text/result-text.ts';
+import type {
+  MeasuredQuantity,
+  ReportedKernelBug,
+  ReportedMemory,
+  ReportedWarning,
+  TestResult,
+} from '../run-report.ts';
 
 export function resultDetails(result: TestResult, artifactsLink: string | undefined): Html {
   const {
@@ -13,6 +19,7 @@ export function resultDetails(result: TestResult, artifactsLink: string | undefi
     message,
     rate,
     kernelReports,
+    warnings = [],
     measurements = [],
     sleeps = [],
     memory = [],
@@ -20,7 +27,7 @@ export function resultDetails(result: TestResult, artifactsLink: string | undefi
   } = result;
   return html` ${message === undefined ? undefined : html`<pre class="message">${message}</pre>`}
     ${rate && html`<p>Repeated to learn how often: it failed ${rate.failures} of ${rate.runs} times.</p>`}
-    ${kernelReports.map(kernelReport)} ${measurements.map(measured)}
+    ${kernelReports.map(kernelReport)} ${unknownWarnings(warnings)} ${measurements.map(measured)}
     <div class="charts">${memoryCharts(memory)} ${tierChart(deviceStatistics)} ${sleepCharts(sleeps)}</div>
     <div class="tables">
       ${table(
@@ -58,6 +65,14 @@ function kernelReport(report: ReportedKernelBug): Html {
 }
 
 const OPEN = html`open`;
+
+function unknownWarnings(warnings: readonly ReportedWarning[]): Html | undefined {
+  if (warnings.length === 0) return undefined;
+  return html`<details class="kernel note">
+    <summary><b>warnings that nobody knows: ${warnings.length}</b></summary>
+    <pre>${warnings.map(warningText).join('\n')}</pre>
+  </details>`;
+}
 
 /** Memory, swap, and what of it is the device's. */
 function memoryCharts(samples: readonly ReportedMemory[]): Html[] {

@@ -1,4 +1,5 @@
 /** Failures that are known: they don't turn a run red until their day, and must not go away unnoticed. */
+import { holds } from '../../util/expiry.ts';
 import type { FailureClass } from '../../util/rig-error.ts';
 import type { ExpectedFailure } from '../../plan/rig-context.ts';
 import { statusOf } from './outcome.ts';
@@ -21,13 +22,8 @@ export function judgeExpectation(raw: Judgement, expected: ExpectedFailure | und
     return { failure: 'test', status: statusOf('test'), message };
   }
   if (!EXCUSABLE.includes(raw.failure)) return raw;
-  if (!(now <= endOfDay(until))) {
+  if (!holds(expected, now)) {
     return { ...raw, message: `It was expected to fail only until ${until} (${reason}).\n${raw.message}` };
   }
   return { failure: undefined, status: 'xfail', message: `Expected until ${until}: ${reason}\n${raw.message}` };
-}
-
-/** Not a date at all is never: an expectation that can't expire is not one. */
-function endOfDay(date: string): Date {
-  return new Date(`${date}T23:59:59Z`);
 }

@@ -1,5 +1,5 @@
 /** Parts of a result as text, the same in every rendering that has them. */
-import type { ReportedKernelBug, TestResult } from '../run-report.ts';
+import type { ReportedKernelBug, ReportedWarning, TestResult } from '../run-report.ts';
 
 /** In the order in which they ran. */
 export function bySuite(results: readonly TestResult[]): ReadonlyMap<string, readonly TestResult[]> {
@@ -25,4 +25,12 @@ export function kernelReportHeading({ kind, count, expected, fatal, where }: Rep
     ...(fatal ? ['fatal'] : []),
     ...(expected ? ['provoked'] : []),
   ].join(', ');
+}
+
+const LEVELS = ['emergency', 'alert', 'critical', 'error', 'warning'];
+
+/** A line of the kernel's that nobody knows. */
+export function warningText({ level, text, count }: ReportedWarning): string {
+  const often = count > 1 ? ` (${String(count)} times)` : '';
+  return `unknown ${LEVELS[level] ?? 'warning'}${often}: ${text}`;
 }

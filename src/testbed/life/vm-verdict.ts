@@ -8,6 +8,7 @@ import { Gpu } from '../device/gpu.ts';
 import { Guest } from '../guest/guest.ts';
 import { examineKernel, taintsLeftBy } from '../guest/kernel-health.ts';
 import type { JudgedReport, TestRecord } from '../../plan/rig-context.ts';
+import { unknownWarnings } from '../../vm/kernel-log/known-warnings.ts';
 import { sourceLines } from '../../vm/kernel-log/source-lines.ts';
 
 export interface Expectations {
@@ -20,6 +21,8 @@ export interface Expectations {
 export async function endVm(vm: Vm, record: TestRecord, { failed, provokes }: Expectations): Promise<void> {
   record.kernelReports.push(...(await judgeReports(vm, provokes)));
   const failure = await hiddenFailure(vm, record, provokes);
+  const warnings = unknownWarnings(vm.kernelWarnings);
+  if (warnings.length > 0) record.warnings = warnings;
   record.deviceStatistics = await lastStatistics(vm);
   const bad = failed || failure !== undefined;
   const keep = bad || inject('rig').selection.keep;

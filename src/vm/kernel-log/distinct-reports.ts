@@ -27,9 +27,9 @@ export function distinctReports(reports: readonly KernelReport[]): DistinctRepor
 
 const SYMBOL = String.raw`\w[\w.]*\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[\w+\])?`;
 const IN_TITLE = new RegExp(String.raw`\b(?:at|in) (${SYMBOL})`);
-/** A line of a trace, or the instruction at which it was interrupted; what the unwinder is not sure of has a question mark. */
+/** A line of a trace, or the instruction that was interrupted; what the unwinder is not sure of has a question mark. */
 const INSTRUCTION = new RegExp(String.raw`^RIP: 0010:(${SYMBOL})`);
-/** A line of a trace, or the instruction at which it was interrupted; what the unwinder is not sure of has a question mark. */
+/** A line of a trace, or the instruction that was interrupted; what the unwinder is not sure of has a question mark. */
 const FRAME = new RegExp(String.raw`^(?: {1,2}|RIP: 0010:)(${SYMBOL})`);
 /** Whose interrupt nobody took, and whose work left something behind: the trace is of who notices. */
 const SUSPECT = /(?:^\[<\w+>\] |\blast function: |\bworkfn=)(\w[\w.]*(?: \[\w+\])?)/;

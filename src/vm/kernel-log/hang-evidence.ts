@@ -1,4 +1,4 @@
-/** What a guest whose command does not end leaves behind: the stacks of its blocked tasks on the console, and its kernel's log in a file. */
+/** What a guest leaves whose command does not end: stacks of blocked tasks on the console, and its kernel's log in a file. */
 import { setTimeout as pause } from 'node:timers/promises';
 
 export interface HangingGuest {

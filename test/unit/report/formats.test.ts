@@ -23,6 +23,14 @@ test('the sample is what the JSON schema says', () => {
   expect(runReport.parse(SAMPLE_REPORT)).toEqual(SAMPLE_REPORT);
 });
 
+test('a warning that nobody knows is in every format', () => {
+  for (const text of [junitReport(SAMPLE_REPORT), ktapReport(SAMPLE_REPORT), htmlReport(SAMPLE_REPORT, '/work')]) {
+    expect(text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&')).toContain(
+      'unknown error (2 times): edgpu: <odd> & more',
+    );
+  }
+});
+
 describe('JUnit', () => {
   const xml = junitReport(SAMPLE_REPORT);
 

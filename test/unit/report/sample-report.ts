@@ -57,6 +57,7 @@ const results: TestResult[] = [
     failure: 'kernel',
     message: NASTY,
     kernelReports: [{ ...kasan, lines: [...kasan.lines] }],
+    warnings: [{ level: 3, text: 'edgpu: <odd> & more', count: 2 }],
     artifacts: '/work/artifacts/one',
     rate: { failures: 3, runs: 10 },
   },

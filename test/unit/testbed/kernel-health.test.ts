@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { healthComplaints, taints, taintsLeftBy } from '../../../src/testbed/guest/kernel-health.ts';
 
 const leak = (functions: readonly string[]): string =>
@@ -14,6 +14,10 @@ const leak = (functions: readonly string[]): string =>
 const LEAK = leak(['__kmalloc_noprof', 'kmemleak_test_init', 'do_one_initcall']);
 const OTHER = leak(['__list_lru_init', 'alloc_super', 'sget_fc']);
 const UPSTREAMS = leak(['__kmalloc_noprof', '__list_lru_init', 'ttm_pool_mgr_init', 'ttm_global_init']);
+
+// What is known is excused up to a day.
+beforeAll(() => void vi.useFakeTimers({ toFake: ['Date'], now: new Date('2026-12-01') }));
+afterAll(() => void vi.useRealTimers());
 
 test('taint flags are named by their bits', () => {
   expect(taints(0)).toEqual([]);
@@ -78,4 +82,12 @@ test("a file of a GEM object that a case of upstream's forgets is known, and one
   expect(healthComplaints(`tainted 0\n${upstreams}${credentials}${credentials}`)).toEqual([
     `kmemleak suspects 1 leaks:\n${credentials}`,
   ]);
+});
+
+test('what is known is told again after its last day', () => {
+  const text = `tainted 0\n${UPSTREAMS}`;
+  expect(healthComplaints(text)).toEqual([]);
+  vi.setSystemTime(new Date('2031-01-01'));
+  expect(healthComplaints(text)).toEqual([`kmemleak suspects 1 leaks:\n${UPSTREAMS}`]);
+  vi.setSystemTime(new Date('2026-12-01'));
 });

@@ -1,0 +1,76 @@
+/** Lines that nobody knows are listed, whoever says them; what belongs to a report, or is known for a while, is not. */
+import { describe, expect, test } from 'vitest';
+import { KernelReportScanner, type KernelWarning } from '../../../src/vm/kernel-log/kernel-report.ts';
+import { KNOWN_WARNINGS, unknownWarnings } from '../../../src/vm/kernel-log/known-warnings.ts';
+
+const BEFORE = new Date('2026-12-01');
+const LONG_AFTER = new Date('2031-01-01');
+
+function warningsIn(lines: readonly string[], time = 10): readonly KernelWarning[] {
+  const scanner = new KernelReportScanner();
+  for (const line of lines) {
+    const [, level = '', text = ''] = /^<(\d+)>(.*)$/.exec(line) ?? ['', '', line];
+    scanner.push(`${level === '' ? '' : `<${level}>`}[   ${time.toFixed(6)}][  T140] ${text}`);
+  }
+  return scanner.warnings;
+}
+
+describe('a line of level warning or worse', () => {
+  test('is listed with its level, whatever driver says it; information is not, nor a line without a level', () => {
+    const lines = [
+      '<4>foo: odd',
+      '<3>bar 0000:00:07.0: wrong',
+      '<0>baz: gone',
+      '<5>qux: noted',
+      '<6>quux: fine',
+      'corge',
+    ];
+    expect(warningsIn(lines)).toEqual([
+      { level: 4, text: 'foo: odd' },
+      { level: 3, text: 'bar 0000:00:07.0: wrong' },
+      { level: 0, text: 'baz: gone' },
+    ]);
+  });
+
+  test('of a program that writes to the log of the kernel is listed, too, but not what the rig has it say', () => {
+    expect(warningsIn(['<12>udevd: odd', '<9>RIG-READY AAAA', '<9>RIG-AWAKE 0'])).toEqual([
+      { level: 4, text: 'udevd: odd' },
+    ]);
+  });
+
+  test('that is part of a report is not listed: title, trace, and what was said before the title', () => {
+    expect(
+      warningsIn([
+        '<4>refcount_t: underflow; use-after-free.',
+        '<4>WARNING: lib/refcount.c:28 at f+0x1/0x2',
+        '<4> g+0x1/0x2',
+      ]),
+    ).toEqual([]);
+    expect(warningsIn(['<3>[TTM] Buffer eviction failed'])).toEqual([]);
+    const dumped = ['page: refcount:1 mapcount:0', 'flags: 0x0', 'page dumped because: VM_WARN_ON_FOLIO(true, folio)'];
+    const warning = ['------------[ cut here ]------------', 'WARNING: mm/shmem.c:1 at f+0x1/0x2'];
+    expect(warningsIn([...dumped, ...warning].map((text) => `<4>${text}`))).toEqual([]);
+  });
+
+  test('is listed after a report that was said in one line', () => {
+    const lines = ['<1>BUG: Bad rss-counter state mm:1 type:MM_FILEPAGES val:1', '<4>foo: odd'];
+    expect(warningsIn(lines)).toEqual([{ level: 4, text: 'foo: odd' }]);
+  });
+});
+
+describe('unknown warnings', () => {
+  test('are counted where only numbers differ', () => {
+    expect(unknownWarnings(warningsIn(['<4>foo 1: odd 0x12', '<4>foo 2: odd 0x1f', '<4>bar: odd']), BEFORE)).toEqual([
+      { level: 4, text: 'foo 1: odd 0x12', count: 2 },
+      { level: 4, text: 'bar: odd', count: 1 },
+    ]);
+  });
+
+  test.each(KNOWN_WARNINGS)('$example is known until $until', ({ example, reason, until }) => {
+    const warnings = [{ level: 4, text: example }];
+    expect(reason).not.toBe('');
+    expect(until).toMatch(/^20\d\d-\d\d-\d\d$/);
+    expect(unknownWarnings(warnings, BEFORE)).toEqual([]);
+    expect(unknownWarnings(warnings, LONG_AFTER)).toHaveLength(1);
+  });
+});
