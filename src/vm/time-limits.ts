@@ -18,8 +18,8 @@ const LIMITS_MS = {
   sleepStage: 10 * SECOND,
   /** A QMP command. */
   monitor: 10 * SECOND,
-  /** For a guest whose command did not end, to say what it is doing. */
-  hangEvidence: 3 * SECOND,
+  /** For a guest whose command did not end, to give its kernel's log. */
+  hangLog: 1 * SECOND,
   /** How long a broken SSH session waits for the console to say why. */
   lostSession: 2 * SECOND,
   /** From a kernel bug to the end of the test that met it. */

@@ -189,12 +189,12 @@ export class Vm {
     const { ssh } = this.#state;
     const guest: HangingGuest = {
       sysrq: (key) => this.#sysrq(key),
-      run: async (command) => (await ssh.exec(command, this.#bounds(this.limits.hangEvidence))).stdout,
+      run: async (command) => (await ssh.exec(command, this.#bounds(this.limits.hangLog))).stdout,
       saveText: async (name, text) => {
         await this.folder.write(name, text);
       },
     };
-    await saveHangEvidence(guest, this.limits.hangEvidence / 5);
+    await saveHangEvidence(guest);
   }
 
   async #sysrq(key: string): Promise<void> {

@@ -9,10 +9,11 @@ export interface HangingGuest {
   readonly saveText: (name: string, text: string) => Promise<void>;
 }
 
-export const KERNEL_LOG = 'dmesg.txt';
+/** How long the answer to each request takes to be printed. */
+const ANSWER_MS = 750;
 
 /** Never fails: a guest that does not answer here either is what the failure is about. */
-export async function saveHangEvidence(guest: HangingGuest, answerMs: number): Promise<void> {
+export async function saveHangEvidence(guest: HangingGuest, answerMs = ANSWER_MS): Promise<void> {
   try {
     // Blocked tasks, then what the CPUs are doing.
     for (const key of ['w', 'l']) {
@@ -20,7 +21,7 @@ export async function saveHangEvidence(guest: HangingGuest, answerMs: number): P
       await pause(answerMs);
     }
     // Debug messages, too, which the console does not show.
-    await guest.saveText(KERNEL_LOG, await guest.run('dmesg'));
+    await guest.saveText('dmesg.txt', await guest.run('dmesg'));
   } catch {
     // What it did say is on the console.
   }

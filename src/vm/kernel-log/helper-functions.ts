@@ -1,6 +1,6 @@
 /**
- * Functions of the kernel where a report is made, or through which everybody passes, and which are not to blame for it: a bad
- * pointer that memcpy() meets is its caller's. By what they do; * stands for anything.
+ * Functions of the kernel where a report is made, or through which everybody passes, and which are not to blame for it:
+ * a bad pointer that memcpy() meets is its caller's. By what they do; * stands for anything.
  */
 const HELPERS: Readonly<Record<string, string>> = {
   'print what is reported': `
@@ -139,7 +139,7 @@ function bareName(symbol: string): string {
   return symbol.replace(/^_+/, '').replace(/[.+].*$/, '');
 }
 
-/** How much a function, as `function+offset/size [module]`, is to blame: the more, the better; 0 if it only lends a hand. */
+/** How much `function+offset/size [module]` is to blame: 2 by itself, 1 if nobody else is, 0 if it only lends a hand. */
 export function blameOf(symbol: string, { outOfMemory = false } = {}): 0 | 1 | 2 {
   const name = bareName(symbol);
   if (isInner(name) || (outOfMemory && isFaultPath(name))) return 0;

@@ -1,4 +1,4 @@
-/** The kinds of things a kernel reports about itself, and the lines that begin them, after the kernel's own printk formats. */
+/** The kinds of things a kernel reports about itself, and the lines that begin them, after its own printk formats. */
 
 const SEVERITIES = {
   panic: 'bug',
@@ -18,7 +18,7 @@ const SEVERITIES = {
   refcount: 'bug',
   'list-corruption': 'bug',
   'slab-corruption': 'bug',
-  /** Poisoned pages written to after free, pages freed in a state that no free page has, page tables and swap entries that can't be. */
+  /** Poisoned pages written to after free, pages freed in a state that no free page has; page tables, swap entries. */
   'page-corruption': 'bug',
   /** What was swapped out can't be read back, or can't be written. */
   'swap-error': 'bug',
@@ -51,7 +51,7 @@ const SEVERITIES = {
 
 export type KernelReportKind = keyof typeof SEVERITIES;
 
-/** A bug fails the test; a note is what drivers, the allocator and detectors say when something they can live with goes wrong. */
+/** A bug fails the test; a note is what is said of something that goes wrong, and that the kernel can live with. */
 export type Severity = 'bug' | 'note';
 
 export function severityOf(kind: KernelReportKind): Severity {
@@ -145,7 +145,6 @@ const TITLES: readonly Pattern[] = [
   ['api-misuse', /^kobject_add_internal failed for \S+ with -EEXIST/],
   ['api-misuse', /^kmem_cache_create\(.*\) integrity check failed/],
   ['api-misuse', /^huh, entered softirq \d+ .* with preempt_count /, 'line'],
-  ['api-misuse', /^initcall \S+ returned with (preemption imbalance|disabled interrupts)/, 'line'],
   ['api-misuse', /^(\S+ \S+: )?(Runtime PM usage count underflow!|Unbalanced pm_runtime_\w+!)/, 'line'],
   ['api-misuse', /^(\S+ \S+: )?runtime PM trying to (activate|suspend) .* but /, 'line'],
   [

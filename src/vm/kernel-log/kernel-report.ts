@@ -13,7 +13,7 @@ import {
 export interface KernelReport {
   readonly kind: KernelReportKind;
   readonly severity: Severity;
-  /** The kernel's own first line, without time stamp; of an assertion with what it asserts, which the kernel says before that. */
+  /** The kernel's own first line, without time stamp; of an assertion with what it asserts, which is said before. */
   readonly title: string;
   /** What the kernel said just before (why it warns), the title, and what followed up to the end of the trace. */
   readonly lines: readonly string[];
@@ -29,12 +29,25 @@ export interface KernelWarning {
 }
 
 /** Reasons to panic that only say that an earlier report was the last straw. */
-const CONSEQUENT_PANIC =
-  /: (Fatal exception|Aiee, killing interrupt handler|Attempted to kill (init|the idle task)|Oops(ed too often| failed to kill)|softlockup: hung tasks|hung_task: blocked tasks|Hard LOCKUP|RCU Stall|workqueue: .*\bstall|.*panic_on_(warn|taint) set|.*: system warned too often|(kasan|kfence)\.fault=\w+ set|kmsan\.panic set|Out of memory|System is deadlocked on memory)/;
+const LAST_STRAWS: readonly RegExp[] = [
+  /^Fatal exception/,
+  /^Aiee, killing interrupt handler/,
+  /^Attempted to kill (init|the idle task)/,
+  /^Oops(ed too often| failed to kill)/,
+  /^(softlockup: hung tasks|hung_task: blocked tasks|Hard LOCKUP|RCU Stall)/,
+  /^workqueue: .*\bstall/,
+  /panic_on_(warn|taint) set/,
+  /: system warned too often/,
+  /^((kasan|kfence)\.fault=\w+|kmsan\.panic) set/,
+  /^(Out of memory|System is deadlocked on memory)/,
+];
 
 /** Reasons that are some only after what the hardware said. */
-const PANIC_OF_HARDWARE =
-  /: (.*\b[Mm]achine checks?\b|Failed kernel mode recovery|Memory failure: |NMI( IOCK error)?: Not continuing|Fatal hardware error)/;
+const LAST_STRAWS_OF_HARDWARE: readonly RegExp[] = [
+  /\b[Mm]achine checks?\b/,
+  /^(Failed kernel mode recovery|Memory failure: |Fatal hardware error)/,
+  /^NMI( IOCK error)?: Not continuing/,
+];
 
 /** A second line of the same kind of trouble, while the first one's report is still going on. */
 const CONTINUES: Partial<Record<KernelReportKind, readonly KernelReportKind[]>> = {
@@ -51,6 +64,7 @@ const OTHERS_JOIN: ReadonlySet<KernelReportKind> = new Set([
 /** Their trace is the last they say; after other traces there is more. */
 const ENDS_WITH_TRACE: ReadonlySet<KernelReportKind> = new Set(['lockdep', 'atomic-sleep']);
 
+const PANIC = /^Kernel panic - not syncing: /;
 const CUT_HERE = /^-+\[ cut here \]-+$/;
 const RULE = /^={30,}$/;
 const END_OF_REPORT = /^---\[ end (trace|Kernel panic)/;
@@ -69,8 +83,8 @@ const LEVEL_WARNING = 4;
 const OF_THE_RIG = /^RIG-[A-Z]+ /;
 
 /**
- * Kernel lines carry a time stamp (CONFIG_PRINTK_TIME), perhaps a caller, and with console_msg_format=syslog their level; nothing a
- * program prints is mistaken for one.
+ * Kernel lines carry a time stamp (CONFIG_PRINTK_TIME), perhaps a caller, and with console_msg_format=syslog their level;
+ * nothing a program prints is mistaken for one.
  */
 const STAMP = /(?:<(\d{1,3})>)?\[ *(\d+\.\d{6})\](?:\[ *([CT]\d+)\])? /g;
 
@@ -230,7 +244,9 @@ function newReport(kind: KernelReportKind, title: string): OpenReport {
 }
 
 function isConsequence(panic: string, { kind }: OpenReport): boolean {
-  return CONSEQUENT_PANIC.test(panic) || (kind === 'hardware-error' && PANIC_OF_HARDWARE.test(panic));
+  const reason = panic.replace(PANIC, '');
+  const straws = kind === 'hardware-error' ? [...LAST_STRAWS, ...LAST_STRAWS_OF_HARDWARE] : LAST_STRAWS;
+  return straws.some((straw) => straw.test(reason));
 }
 
 /** Which assertion it was, where the kernel says that, and not only where it stands. */

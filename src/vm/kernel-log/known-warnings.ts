@@ -1,4 +1,4 @@
-/** Lines of level warning or worse that are part of no report: those of which nobody knows why they come are worth a look. */
+/** Lines of level warning or worse that are part of no report: worth a look where nobody knows why they come. */
 import { holds, type Excuse } from '../../util/expiry.ts';
 import type { KernelWarning } from './kernel-report.ts';
 
