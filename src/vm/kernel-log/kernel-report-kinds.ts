@@ -20,7 +20,7 @@ const SEVERITIES = {
   'slab-corruption': 'bug',
   /** Poisoned pages written to after free, pages freed in a state that no free page has; page tables, swap entries. */
   'page-corruption': 'bug',
-  /** What was swapped out can't be read back, or can't be written. */
+  /** What was swapped out can't be read back. */
   'swap-error': 'bug',
   /** Timers, work items and the like, freed or reused while active. */
   'object-debug': 'bug',
@@ -102,8 +102,7 @@ const TITLES: readonly Pattern[] = [
   // Shmem's accounting went wrong: blocks are left of a file that has no pages any more.
   ['page-corruption', /^shmem_evict_inode: ino=\d+ i_blocks=\d+ /, 'line'],
   ['page-corruption', /^Page cache invalidation failure on direct I\/O\./, 'line'],
-  ['swap-error', /^(PM: (hibernation: )?)?(Read|Write)-error on swap-device\b/, 'line'],
-  ['swap-error', /^Write error -?\d+ on dio swapfile /, 'line'],
+  ['swap-error', /^(PM: (hibernation: )?)?Read-error on swap-device\b/, 'line'],
   ['swap-error', /^(zswap: Decompression error|zram: (Decompression|Compression) failed!)/, 'line'],
   ['slab-corruption', /^BUG \S.* \((Not tainted|Tainted: .*)\): /],
   ['slab-corruption', /^BUG: mempool element poison mismatch/],
@@ -175,6 +174,8 @@ const TITLES: readonly Pattern[] = [
   ['suspend-failure', /^(\S+ \S+: )?\*\*\*\* DPM device timeout/],
   ['bounce-failure', /^(\S+ \S+: )?swiotlb buffer is full /, 'line'],
   ['msr-access', /^unchecked MSR access error: /],
+  // The page stays in memory; compressed RAM refuses it when there is none left for it.
+  ['io-error', /^(PM: )?(Write-error on swap-device|Write error -?\d+ on dio swapfile)\b/, 'line'],
   ['io-error', /^(Buffer )?I\/O error[, ]+(on )?dev /, 'line'],
   [
     'detector-off',
