@@ -15,11 +15,38 @@ export interface KnownWarning extends Excuse {
 /** By then the rig tests another kernel, whose lines somebody has to look at. */
 const until = '2027-05-31';
 
+const EMULATED_TIME = 'an emulated machine on a busy host does not keep time as well as a real one';
+const FIRMWARE = "SeaBIOS does not set up the memory types of all of QEMU's CPUs alike, which the kernel puts right";
+
 export const KNOWN_WARNINGS: readonly KnownWarning[] = [
   {
     text: /^Disabling lock debugging due to kernel taint$/,
     example: 'Disabling lock debugging due to kernel taint',
     reason: 'a consequence of a report',
+    until,
+  },
+  {
+    text: /^tsc: (Unable to calibrate against PIT|Fast TSC calibration failed)$/,
+    example: 'tsc: Unable to calibrate against PIT',
+    reason: EMULATED_TIME,
+    until,
+  },
+  {
+    text: /^(APIC calibration not consistent with PM-Timer: |calibrate_delay_direct\(\) dropping )/,
+    example: 'APIC calibration not consistent with PM-Timer: 91ms instead of 100ms',
+    reason: EMULATED_TIME,
+    until,
+  },
+  {
+    text: /^(hrtimer: interrupt took \d+ ns|clocksource: Watchdog remote CPU \d+ read timed out)$/,
+    example: 'hrtimer: interrupt took 5123456 ns',
+    reason: EMULATED_TIME,
+    until,
+  },
+  {
+    text: /^mtrr: your CPUs had inconsistent (fixed MTRR|variable MTRR|MTRRdefType) settings$/,
+    example: 'mtrr: your CPUs had inconsistent fixed MTRR settings',
+    reason: FIRMWARE,
     until,
   },
 ];
