@@ -44,6 +44,12 @@ export const KNOWN_WARNINGS: readonly KnownWarning[] = [
     until,
   },
   {
+    text: /^hpet: Lost \d+ RTC interrupts$/,
+    example: 'hpet: Lost 10 RTC interrupts',
+    reason: EMULATED_TIME,
+    until,
+  },
+  {
     text: /^mtrr: your CPUs had inconsistent (fixed MTRR|variable MTRR|MTRRdefType) settings$/,
     example: 'mtrr: your CPUs had inconsistent fixed MTRR settings',
     reason: FIRMWARE,
