@@ -1,7 +1,8 @@
 /*
  * purge: objects that nobody needs are discarded before anything is swapped, and
  * what was lost is known page by page. Half of the objects are needed, the others
- * not; then the driver is told to let go of as much as the latter have.
+ * not; then the driver is told to let go of as much as the latter have. With --use,
+ * all that nobody needs is taken, and then used before it is needed again.
  */
 #define _GNU_SOURCE
 #include "purge.h"
@@ -22,6 +23,7 @@
 #define PAGE 4096
 #define COUNT 4
 #define RECREATED 0x5a5a5a5a5a5a5a5aULL
+#define WRITTEN 0x1122334455667788ULL
 
 struct purge {
 	struct gpu gpu;
@@ -31,6 +33,7 @@ struct purge {
 	uint64_t seed;
 	uint64_t keep;		/* control: all are needed */
 	uint64_t recreate;
+	uint64_t use;
 	uint64_t lost;
 	uint64_t kept;
 	uint64_t verified;
@@ -149,9 +152,60 @@ static bool press(struct purge *purge)
 	return true;
 }
 
+static bool expect_word(struct purge *purge, unsigned int i, uint64_t page, uint64_t want, const char *when)
+{
+	uint64_t found;
+
+	if (bus_error())
+		return gpu_fail("SIGBUS");
+	found = *(volatile uint64_t *)(purge->data[i] + page * PAGE);
+	if (found != want)
+		report_mismatch("object %u, page %" PRIu64 ", %s: 0x%" PRIx64 " instead of 0x%" PRIx64, i, page,
+				when, found, want);
+	return true;
+}
+
+/*
+ * What was discarded has the content that was promised as soon as somebody looks, and what is written to it then stays: when
+ * the object is needed again, and when pages of it that nobody has looked at yet are used.
+ */
+static bool use(struct purge *purge, unsigned int i)
+{
+	const uint64_t promised = purge->recreate ? RECREATED : 0;
+	uint64_t last = purge->size / PAGE - 1;
+	struct drm_edgpu_gem_evict evict = { .handle = purge->objects[i].handle, .size = purge->size };
+	uint32_t retained;
+
+	while (ioctl(purge->gpu.fd, DRM_IOCTL_EDGPU_GEM_EVICT, &evict))
+		if (errno != EINTR)
+			return gpu_fail("GEM_EVICT: %s", strerror(errno));
+	if (!expect_word(purge, i, 0, promised, "not needed"))
+		return false;
+	*(volatile uint64_t *)(purge->data[i] + PAGE) = WRITTEN;
+	if (!advise(purge, i, EDGPU_MADVISE_WILLNEED, &retained) ||
+	    !expect_word(purge, i, 0, promised, "needed again"))
+		return false;
+	*(volatile uint64_t *)purge->data[i] = WRITTEN;
+	return expect_word(purge, i, last, promised, "not used before") &&
+	       expect_word(purge, i, 0, WRITTEN, "written when needed") &&
+	       expect_word(purge, i, 1, WRITTEN, "written when not needed");
+}
+
+static bool use_all(struct purge *purge)
+{
+	for (unsigned int i = COUNT; i < 2 * COUNT; i++)
+		if (!use(purge, i))
+			return false;
+	return true;
+}
+
 static bool run(struct purge *purge)
 {
-	if (!gpu_open(&purge->gpu) || !set_up(purge) || !press(purge))
+	if (!gpu_open(&purge->gpu) || !set_up(purge))
+		return false;
+	if (purge->use)
+		return use_all(purge);
+	if (!press(purge))
 		return false;
 	for (unsigned int i = 0; i < 2 * COUNT; i++)
 		if (!check_object(purge, i))
@@ -168,6 +222,7 @@ int purge_main(int argc, char **argv)
 		{ .name = "seed", .value = &purge.seed },
 		{ .name = "keep", .value = &purge.keep, .words = words, .optional = true },
 		{ .name = "recreate", .value = &purge.recreate, .words = words, .optional = true },
+		{ .name = "use", .value = &purge.use, .words = words, .optional = true },
 	};
 
 	if (!options_parse("purge", specs, sizeof(specs) / sizeof(*specs), argc, argv))

@@ -31,6 +31,15 @@ describe('purgeable objects', { concurrent: true }, () => {
     },
   );
 
+  test.for(['no', 'yes'])(
+    'used while not needed: has what it is to have, and keeps what is written; recreated: %s',
+    async (recreate, { gpu, backend, run }) => {
+      await gpu.load({ backend });
+      const { report } = await run('purge', { 'object-size': MIB, use: 'yes', recreate }, purgeReport);
+      expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0 });
+    },
+  );
+
   test('control: the same pressure takes and swaps what is needed', async ({ gpu, backend, run }) => {
     await gpu.load({ backend });
     const { report } = await run('purge', { ...objects, keep: 'yes' }, purgeReport);
