@@ -147,6 +147,7 @@ static void ring_reset(struct edgpu_ring *ring, struct list_head *lost)
 	ring->tail = 0;
 	ring->sg_head = 0;
 	ring->sg_tail = 0;
+	ring->sg_pushed = 0;
 	list_splice_tail_init(&ring->pending, lost);
 }
 

@@ -31,7 +31,7 @@ static void ring_write_slot(struct edgpu_ring *ring,
 	if (ring->head == ring->tail)
 		ring->progress = jiffies;
 	ring->slots[ring->tail] = *cmd;
-	ring->slot_sg[ring->tail] = ring->sg_tail;
+	ring->slot_sg[ring->tail] = ring->sg_pushed;
 	ring->tail = (ring->tail + 1) % EDGPU_RING_SLOTS;
 }
 
@@ -143,6 +143,8 @@ int edgpu_ring_begin(struct edgpu_ring *ring)
 	mutex_lock(&ring->emit);
 	spin_lock_irq(&ring->lock);
 	ring->emit_epoch = ring->epoch;
+	/* Of a job that was cancelled. */
+	ring->sg_pushed = ring->sg_tail;
 	if (!ring->running)
 		ret = ring_refusal(ring);
 	spin_unlock_irq(&ring->lock);
@@ -202,8 +204,11 @@ int edgpu_ring_push(struct edgpu_ring *ring, const struct edgpu_command *cmd)
 	int ret;
 
 	ret = ring_lock_with_space(ring, 0);
-	if (!ret)
+	if (!ret) {
+		/* Not before: a fence may go first, which must not free its lists. */
+		ring->sg_pushed = ring->sg_tail;
 		ring_write_slot(ring, cmd);
+	}
 	spin_unlock_irq(&ring->lock);
 	return ret;
 }

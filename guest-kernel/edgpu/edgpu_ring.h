@@ -86,7 +86,9 @@ struct edgpu_ring {
 	u32 sg_head;
 	/** @sg_tail: first entry not in use, counted without wrapping */
 	u32 sg_tail;
-	/** @slot_sg: @sg_tail when each slot was written: freed along with it */
+	/** @sg_pushed: first entry behind those of commands that were pushed */
+	u32 sg_pushed;
+	/** @slot_sg: @sg_pushed when each slot was written: freed along with it */
 	u32 slot_sg[EDGPU_RING_SLOTS];
 	/** @seqno: of the last fence command */
 	u64 seqno;
