@@ -109,12 +109,6 @@ int edgpu_bo_make_visible(struct ttm_buffer_object *bo)
 	return ttm_bo_validate(bo, &placement.base, &ctx);
 }
 
-/* Can the CPU see what it holds without the help of the device? */
-static bool bo_needs_device(struct ttm_buffer_object *bo)
-{
-	return bo->resource->mem_type == TTM_PL_VRAM || edgpu_purge_has_lost(bo);
-}
-
 static vm_fault_t edgpu_fault_errno(int err)
 {
 	switch (err) {
@@ -125,19 +119,6 @@ static vm_fault_t edgpu_fault_errno(int err)
 	default:
 		return VM_FAULT_SIGBUS;
 	}
-}
-
-/* Returns with the object unlocked, and the fault to be tried again. */
-static vm_fault_t fault_wait_awake(struct edgpu_device *edgpu, struct ttm_buffer_object *bo)
-{
-	int err;
-
-	dma_resv_unlock(bo->base.resv);
-	err = edgpu_runtime_get(edgpu);
-	if (err)
-		return VM_FAULT_SIGBUS;
-	edgpu_runtime_put(edgpu);
-	return VM_FAULT_NOPAGE;
 }
 
 static vm_fault_t fault_reserved(struct ttm_buffer_object *bo, struct vm_fault *vmf)
@@ -152,26 +133,20 @@ static vm_fault_t fault_reserved(struct ttm_buffer_object *bo, struct vm_fault *
 static vm_fault_t edgpu_gem_fault(struct vm_fault *vmf)
 {
 	struct ttm_buffer_object *bo = vmf->vma->vm_private_data;
-	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
 	pgprot_t prot = vmf->vma->vm_page_prot;
-	bool held = false;
 	vm_fault_t ret;
 	int idx;
 
-	/* If the device sleeps, and the object is in VRAM, this waits. */
+	/*
+	 * Serves it itself if the object was saved because the device sleeps. If
+	 * it wasn't, and is in VRAM, then the device is awake until it is unlocked.
+	 */
 	ret = ttm_bo_vm_reserve(bo, vmf);
 	if (ret)
 		return ret;
 
 	if (drm_dev_enter(bo->base.dev, &idx)) {
-		if (bo_needs_device(bo) && edgpu_runtime_get_if_awake(edgpu, &held)) {
-			ret = fault_wait_awake(edgpu, bo);
-			drm_dev_exit(idx);
-			return ret;
-		}
 		ret = fault_reserved(bo, vmf);
-		if (held)
-			edgpu_runtime_put(edgpu);
 		drm_dev_exit(idx);
 	} else {
 		ret = ttm_bo_vm_dummy_page(vmf, prot);
@@ -190,18 +165,12 @@ static int edgpu_gem_access(struct vm_area_struct *vma, unsigned long addr,
 			    void *buf, int len, int write)
 {
 	struct ttm_buffer_object *bo = vma->vm_private_data;
-	struct edgpu_device *edgpu = to_edgpu(bo->base.dev);
 	int ret, idx;
 
-	if (edgpu_pm_is_asleep(&edgpu->pm))
-		return -EBUSY;
 	if (!drm_dev_enter(bo->base.dev, &idx))
 		return -ENODEV;
-	ret = edgpu_runtime_get(edgpu);
-	if (!ret) {
-		ret = ttm_bo_vm_access(vma, addr, buf, len, write);
-		edgpu_runtime_put(edgpu);
-	}
+	/* Asleep or awake, as a fault. */
+	ret = ttm_bo_vm_access(vma, addr, buf, len, write);
 	drm_dev_exit(idx);
 	return ret;
 }

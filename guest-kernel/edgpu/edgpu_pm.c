@@ -6,8 +6,8 @@
  *
  * All that takes memory or time, or can fail, happens in the PM notifiers: VRAM
  * is saved before anything is frozen, and brought back when everything runs
- * again. In between ioctls and CPU faults wait. What is left for the callbacks
- * of the device is to stop and start the engines.
+ * again. In between ioctls wait, and TTM serves CPU faults from what was saved.
+ * What is left for the callbacks of the device is to stop and start the engines.
  */
 
 #include <linux/device.h>
@@ -259,8 +259,26 @@ int edgpu_pm_restore(struct edgpu_device *edgpu)
 	return ttm_device_restore(&edgpu->ttm);
 }
 
+/**
+ * edgpu_pm_has_saved() - whether an object is in a VRAM that sleeps
+ * @bo: the object, locked
+ *
+ * If not, and it is in VRAM, then the device is awake at least until it is unlocked.
+ *
+ * Return: true if so.
+ */
+bool edgpu_pm_has_saved(struct ttm_buffer_object *bo)
+{
+	return bo->saved;
+}
+
 static int pm_set_up(struct edgpu_device *edgpu)
 {
+	int ret;
+
+	ret = ttm_device_reserve_sleep(&edgpu->ttm);
+	if (ret)
+		return ret;
 	ttm_manager_type(&edgpu->ttm, TTM_PL_VRAM)->saved = edgpu_suspend_budget;
 	return devm_device_add_group(edgpu->drm.dev, &edgpu_pm_group);
 }
@@ -282,6 +300,11 @@ int edgpu_pm_save(struct edgpu_device *edgpu)
 int edgpu_pm_restore(struct edgpu_device *edgpu)
 {
 	return 0;
+}
+
+bool edgpu_pm_has_saved(struct ttm_buffer_object *bo)
+{
+	return false;
 }
 
 static int pm_set_up(struct edgpu_device *edgpu)

@@ -8,6 +8,7 @@
 #include <linux/wait.h>
 
 struct edgpu_device;
+struct ttm_buffer_object;
 
 /**
  * struct edgpu_pm - the sleep of a device
@@ -19,7 +20,7 @@ struct edgpu_pm {
 	bool asleep;
 	/** @awake: those wait here */
 	wait_queue_head_t awake;
-	/** @addrs: of the pages being copied; by the one who saves or restores */
+	/** @addrs: of the pages being copied, one copy at a time */
 	dma_addr_t *addrs;
 	/** @saved: bytes of VRAM, since the driver was bound */
 	u64 saved;
@@ -43,5 +44,6 @@ void edgpu_pm_fini(struct edgpu_device *edgpu);
 int edgpu_pm_save(struct edgpu_device *edgpu);
 int edgpu_pm_restore(struct edgpu_device *edgpu);
 void edgpu_pm_forget(struct edgpu_device *edgpu);
+bool edgpu_pm_has_saved(struct ttm_buffer_object *bo);
 
 #endif

@@ -41,27 +41,22 @@ static int prime_make_resident(struct edgpu_bo *bo)
  * edgpu_gem_pin() - &drm_gem_object_funcs.pin
  * @gem: the object, locked
  *
- * Return: 0, -EINVAL if it may not be in system memory, -EBUSY if the device or
- * the system sleeps, or another error.
+ * Return: 0, -EINVAL if it may not be in system memory, -EBUSY if it is in a VRAM
+ * that sleeps, or another error.
  */
 int edgpu_gem_pin(struct drm_gem_object *gem)
 {
 	struct edgpu_device *edgpu = to_edgpu(gem->dev);
 	struct edgpu_bo *bo = gem_to_edgpu_bo(gem);
-	bool held = false;
 	int ret = 0, idx;
 
 	if (!(bo->placement & EDGPU_PLACEMENT_SYSTEM))
 		return -EINVAL;
 	/* Locked as it is, nobody can wait until it is back in VRAM. */
-	if (edgpu_pm_is_asleep(&edgpu->pm))
+	if (edgpu_pm_has_saved(&bo->base))
 		return -EBUSY;
 	if (!drm_dev_enter(gem->dev, &idx))
 		return -ENODEV;
-	if (edgpu_runtime_get_if_awake(edgpu, &held)) {
-		ret = -EBUSY;
-		goto out_exit;
-	}
 
 	if (!bo->base.pin_count)
 		ret = prime_make_resident(bo);
@@ -69,9 +64,6 @@ int edgpu_gem_pin(struct drm_gem_object *gem)
 		ttm_bo_pin(&bo->base);
 		atomic_inc(&edgpu->pins);
 	}
-	if (held)
-		edgpu_runtime_put(edgpu);
-out_exit:
 	drm_dev_exit(idx);
 	return ret;
 }
@@ -140,14 +132,15 @@ static int prime_attach(struct dma_buf *dma_buf, struct dma_buf_attachment *atta
 	struct edgpu_device *edgpu = to_edgpu(gem->dev);
 	int ret, idx;
 
-	if (!drm_dev_enter(gem->dev, &idx))
-		return -ENODEV;
-	ret = edgpu_runtime_get(edgpu);
-	if (!ret) {
-		ret = drm_gem_map_attach(dma_buf, attach);
-		edgpu_runtime_put(edgpu);
-	}
-	drm_dev_exit(idx);
+	ret = edgpu_enter(edgpu, &idx);
+	/* From a device that is wedged what is in system memory is to be had. */
+	if (ret == -EIO)
+		return drm_gem_map_attach(dma_buf, attach);
+	if (ret)
+		return ret;
+
+	ret = drm_gem_map_attach(dma_buf, attach);
+	edgpu_exit(edgpu, idx);
 	return ret;
 }
 

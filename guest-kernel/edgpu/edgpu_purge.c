@@ -7,12 +7,15 @@
 
 #include <linux/bitmap.h>
 #include <linux/dma-resv.h>
+#include <linux/highmem.h>
 #include <linux/mm.h>
+#include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include <drm/drm_gem.h>
 #include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_placement.h>
+#include <drm/ttm/ttm_tt.h>
 
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
@@ -113,6 +116,20 @@ long edgpu_purge_pages(struct edgpu_device *edgpu)
 
 #endif
 
+/* The object is locked, so nobody can wait for a device that sleeps. */
+static void purge_fill_by_cpu(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t nr,
+			      const unsigned long *bitmap, u64 value)
+{
+	unsigned long i = first;
+
+	for_each_set_bit_from(i, bitmap, first + nr) {
+		void *page = kmap_local_page(bo->ttm->pages[i]);
+
+		memset64(page, value, PAGE_SIZE / sizeof(value));
+		kunmap_local(page);
+	}
+}
+
 /**
  * edgpu_purge_recreate() - &ttm_device_funcs.recreate
  * @bo: the object, locked, with its pages
@@ -126,15 +143,24 @@ long edgpu_purge_pages(struct edgpu_device *edgpu)
 int edgpu_purge_recreate(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t nr,
 			 const unsigned long *bitmap)
 {
+	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
 	struct edgpu_bo *ebo = to_edgpu_bo(bo);
+	bool held;
 	int ret;
 
 	if (!ebo->recreate)
 		return -EOPNOTSUPP;
 
-	ret = edgpu_move_fill_pages(bo, first, nr, bitmap, ebo->recreate_value);
+	if (edgpu_runtime_get_if_awake(edgpu, &held)) {
+		purge_fill_by_cpu(bo, first, nr, bitmap, ebo->recreate_value);
+		ret = 0;
+	} else {
+		ret = edgpu_move_fill_pages(bo, first, nr, bitmap, ebo->recreate_value);
+		if (held)
+			edgpu_runtime_put(edgpu);
+	}
 	if (!ret)
-		atomic_long_inc(&ttm_to_edgpu(bo->bdev)->counters.recreated);
+		atomic_long_inc(&edgpu->counters.recreated);
 	return ret;
 }
 

@@ -6,8 +6,9 @@
  *
  * Ioctls that use the device hold a reference, from edgpu_enter() to
  * edgpu_exit(). Jobs don't: with one under way the suspend is put off. Nor do
- * CPU mappings: they are revoked, and the next fault wakes the device, if the
- * object is in VRAM. Those in system memory are to be had without it.
+ * CPU mappings: they are revoked, and the next fault, if the object is in VRAM,
+ * is served from what was saved, and wakes the device. Those in system memory are
+ * to be had without it.
  *
  * To wait for the device to come back with an object locked is a deadlock,
  * since coming back takes the locks of those in VRAM.
@@ -108,6 +109,8 @@ int edgpu_runtime_suspend(struct device *dev)
 		return -EBUSY;
 	}
 
+	/* A fault may have moved an object before it was saved. */
+	edgpu_engines_wait_idle(edgpu);
 	edgpu_engines_stop(edgpu);
 	runtime->suspends++;
 	return 0;

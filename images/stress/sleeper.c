@@ -1,6 +1,6 @@
 /*
  * sleeper: what a desktop has open when the lid is closed. Objects in VRAM and in system memory, perhaps engines at work on
- * them and threads that write to them through mmap, over any number of suspends, until SIGTERM. At each SIGUSR1, and at the
+ * them and threads that write to them through mmap, or have a system call write there, over any number of suspends, until SIGTERM. At each SIGUSR1, and at the
  * end, everything is verified: content by CPU and by device, and that each object is where it was. Those that nobody needs
  * (--purgeable) may be lost, as long as that is said.
  */
@@ -50,6 +50,17 @@ struct writer {
 	unsigned int index;
 };
 
+/* One thread writes to a pipe, another reads from there to VRAM: a page at a time, by the number of the page. */
+struct courier {
+	struct sleeper *sleeper;
+	pthread_t sender;
+	pthread_t receiver;
+	struct object object;
+	volatile uint64_t *words;
+	int ends[2];
+	uint64_t pages;
+};
+
 struct sleeper {
 	uint64_t vram;
 	uint64_t system;
@@ -61,6 +72,7 @@ struct sleeper {
 	uint64_t exported;
 	uint64_t pinned;
 	uint64_t num_purgeable;
+	uint64_t pipe;
 
 	struct gpu gpu;
 	struct checksum device;
@@ -73,6 +85,7 @@ struct sleeper {
 	uint64_t count;
 	struct object scratch;
 	struct writer writers[MAX_WRITERS];
+	struct courier courier;
 	atomic_bool stop;
 	uint64_t jobs;
 	uint64_t verified;
@@ -351,6 +364,60 @@ static bool start_writer(struct sleeper *sleeper, unsigned int index)
 	       gpu_fail("pthread_create: %s", strerror(errno));
 }
 
+static void *send_pages(void *argument)
+{
+	struct courier *courier = argument;
+	uint64_t page[PAGE / 8] = { 0 };
+
+	for (; !atomic_load(&courier->sleeper->stop); page[0]++)
+		if (write(courier->ends[1], page, PAGE) != PAGE) {
+			report_mismatch("write to the pipe: %s", strerror(errno));
+			break;
+		}
+	close(courier->ends[1]);
+	return NULL;
+}
+
+/* The kernel writes to VRAM here, and has the pipe locked while it does. */
+static void *receive_pages(void *argument)
+{
+	struct courier *courier = argument;
+	uint64_t places = courier->object.size / PAGE;
+	ssize_t got;
+
+	if (bus_error()) {
+		report_mismatch("pipe: SIGBUS at page %" PRIu64, courier->pages);
+		return NULL;
+	}
+	for (;; courier->pages++) {
+		volatile uint64_t *words = courier->words + courier->pages % places * (PAGE / 8);
+
+		got = read(courier->ends[0], (void *)words, PAGE);
+		if (got != PAGE)
+			break;
+		if (words[0] != courier->pages)
+			report_mismatch("pipe: page %" PRIu64 " instead of %" PRIu64, words[0], courier->pages);
+	}
+	if (got)
+		report_mismatch("read from the pipe: %s", got < 0 ? strerror(errno) : "part of a page");
+	return NULL;
+}
+
+static bool start_courier(struct sleeper *sleeper)
+{
+	struct courier *courier = &sleeper->courier;
+
+	courier->sleeper = sleeper;
+	if (!gpu_create(&sleeper->gpu, &courier->object, sleeper->object_size, EDGPU_PLACEMENT_VRAM, 0) ||
+	    !gpu_map(&sleeper->gpu, &courier->object, (void **)&courier->words))
+		return false;
+	if (pipe2(courier->ends, O_CLOEXEC))
+		return gpu_fail("pipe: %s", strerror(errno));
+	return (!pthread_create(&courier->receiver, NULL, receive_pages, courier) &&
+		!pthread_create(&courier->sender, NULL, send_pages, courier)) ||
+	       gpu_fail("pthread_create: %s", strerror(errno));
+}
+
 /* ---- Life ---- */
 
 static bool catch_signals(void)
@@ -386,7 +453,7 @@ static bool set_up(struct sleeper *sleeper)
 	for (unsigned int i = 0; i < sleeper->num_writers; i++)
 		if (!start_writer(sleeper, i))
 			return false;
-	return true;
+	return !sleeper->pipe || start_courier(sleeper);
 }
 
 static void live(struct sleeper *sleeper)
@@ -419,6 +486,10 @@ static uint64_t end_writers(struct sleeper *sleeper)
 		pthread_join(sleeper->writers[i].thread, NULL);
 		rounds += sleeper->writers[i].rounds;
 	}
+	if (sleeper->courier.sender) {
+		pthread_join(sleeper->courier.sender, NULL);
+		pthread_join(sleeper->courier.receiver, NULL);
+	}
 	return rounds;
 }
 
@@ -436,6 +507,7 @@ int sleeper_main(int argc, char **argv)
 		{ .name = "exported", .value = &sleeper.exported, .words = yes_words, .optional = true },
 		{ .name = "pinned", .value = &sleeper.pinned, .words = yes_words, .optional = true },
 		{ .name = "purgeable", .value = &sleeper.num_purgeable, .optional = true },
+		{ .name = "pipe", .value = &sleeper.pipe, .words = yes_words, .optional = true },
 	};
 	uint64_t rounds;
 
@@ -457,6 +529,7 @@ int sleeper_main(int argc, char **argv)
 	report_number("verified", sleeper.verified);
 	report_number("jobs", sleeper.jobs);
 	report_number("writes", rounds);
+	report_number("pages", sleeper.courier.pages);
 	report_number("discarded", sleeper.discarded);
 	report_number("retained", sleeper.retained);
 	return report_close();

@@ -73,6 +73,20 @@ contract('suspend', { concurrent: true }, () => {
     expect(await gpu.statistics()).toMatchObject({ faults: 0 });
   });
 
+  test('a system call that writes to VRAM has a lock which others wait for: all of them can be frozen', async ({
+    gpu,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    const sleeper = await startSleeper({ ...QUIET, vram: 4, pipe: true });
+    for (let turn = 0; turn < 2; turn++) {
+      expect(await suspend('s3', { pmTest: 'freezer' })).not.toHaveProperty('refusal');
+    }
+    expect(await sleeper.end()).toMatchObject({ ok: true, mismatches: 0 });
+  });
+
   test('control: VRAM that is not saved is missed', async ({ gpu, guest, backend, startSleeper, suspend }) => {
     await gpu.load({ backend });
     const sleeper = await startSleeper(QUIET);
@@ -109,6 +123,26 @@ contract('suspend', { concurrent: true }, () => {
       expect(await sleeper.end()).toMatchObject({ ok: true });
       expect(await gpu.statistics()).toMatchObject({ faults: 0 });
     });
+  });
+});
+
+contract('suspend with memory that the device does not reach', { concurrent: true }, () => {
+  test.override({ machine: 'tiers', dmaBits: 32 });
+
+  test('no swap, and all that it reaches is in use: what is in VRAM is kept elsewhere', async ({
+    gpu,
+    guest,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    await guest.run('swapoff -a');
+    const sleeper = await startSleeper({ vram: 6, system: 24, objectSize: 16 * MIB });
+    expect((await guest.meminfo()).get('MemAvailable')).toBeGreaterThan(512 * MIB);
+    expect(await suspend('s3', { pmTest: 'freezer' })).not.toHaveProperty('refusal');
+    expect(await sleeper.end()).toMatchObject({ ok: true });
+    expect(await gpu.statistics()).toMatchObject({ faults: 0 });
   });
 });
 

@@ -20,6 +20,8 @@ export interface SleeperOptions {
   readonly pinned?: boolean;
   /** So many more in VRAM, of which nobody needs the content. */
   readonly purgeable?: number;
+  /** A thread that has read(2) write to VRAM from a pipe that another one fills. */
+  readonly pipe?: boolean;
 }
 
 const LOG = '/run/sleeper.log';
@@ -42,6 +44,7 @@ export class Sleeper {
       `--caching ${options.caching ?? 'cached'} --busy ${options.busy === true ? 'yes' : 'no'}`,
       `--writers ${String(options.writers ?? 0)} --exported ${options.exported === true ? 'yes' : 'no'}`,
       `--pinned ${options.pinned === true ? 'yes' : 'no'} --purgeable ${String(options.purgeable ?? 0)}`,
+      `--pipe ${options.pipe === true ? 'yes' : 'no'}`,
     ];
     // A session of its own: it outlives the one that started it, which S4 ends. What the last one said must not count.
     await guest.run(
