@@ -1,7 +1,7 @@
 /** `dgpu-rig report`: a run that was recorded, or what one wrote with --json, rendered otherwise or held against another. */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { baselineText } from '../../report/text/baseline-text.ts';
+import { baselineText } from '../../report/past/baseline-text.ts';
 import { compareRuns } from '../../report/past/baseline.ts';
 import type { History } from '../../report/past/history.ts';
 import { reportOfEvents } from '../../report/past/unfinished-run.ts';

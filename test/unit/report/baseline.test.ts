@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { baselineText } from '../../../src/report/text/baseline-text.ts';
+import { baselineText } from '../../../src/report/past/baseline-text.ts';
 import { compareRuns, type Change } from '../../../src/report/past/baseline.ts';
 import { History } from '../../../src/report/past/history.ts';
 import { summarize, type RunReport, type TestResult } from '../../../src/report/run-report.ts';

@@ -1,5 +1,5 @@
 /** The comparison with a baseline, for people. */
-import { kernelName, type Change } from '../past/baseline.ts';
+import { kernelName, type Change } from './baseline.ts';
 import type { RunReport } from '../run-report.ts';
 
 export const CHANGE_TITLES: Readonly<Record<Change['kind'], string>> = {
