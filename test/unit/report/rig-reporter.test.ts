@@ -95,7 +95,11 @@ test('of a run that comes to its end nothing is left', () => {
   collect(one);
   reporter.onTestCaseResult(one);
   const module = { moduleId: SWAP, relativeModuleId: SWAP, children: { allTests: () => [] } };
-  reporter.onTestModuleEnd({ ...module, diagnostic: () => ({ duration: 1 }), errors: () => [] } as unknown as TestModule);
+  reporter.onTestModuleEnd({
+    ...module,
+    diagnostic: () => ({ duration: 1 }),
+    errors: () => [],
+  } as unknown as TestModule);
   reporter.addNotRun({});
   expect(statuses()).toEqual(['smoke one pass']);
 });
