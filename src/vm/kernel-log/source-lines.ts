@@ -69,8 +69,10 @@ async function symbolAddress(image: string, name: string, size: number): Promise
     return symbol === undefined ? [] : [{ address: BigInt(`0x${address}`), symbol }];
   });
   const candidates = symbols.flatMap(({ address, symbol }, index) => {
+    // A kernel has tens of thousands of symbols: what comes after one is looked for only where it is the right one.
+    if (symbol !== name) return [];
     const next = symbols.slice(index + 1).find((later) => later.address > address);
-    return symbol === name ? [{ address, length: Number((next?.address ?? address) - address) }] : [];
+    return [{ address, length: Number((next?.address ?? address) - address) }];
   });
   return (candidates.find(({ length }) => length === size) ?? candidates[0])?.address;
 }

@@ -51,3 +51,16 @@ test('of a module in its own file, which is not linked, and in the section where
   expect((await sourceLines(symbols, 'start+0x0/0x8 [my_gpu]')).at(-1)).toMatch(/^start at program\.c:6/);
   expect(await sourceLines(symbols, 'outer+0x0/0x8 [other]')).toEqual([]);
 });
+
+test('an image with as many symbols as a kernel is searched in well under a second', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-symbols-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const functions = Array.from({ length: 40_000 }, (_, index) => `f${String(index)}: nop`);
+  await writeFile(path.join(folder, 'many.s'), `.text\n${functions.join('\n')}\n`);
+  const image = path.join(folder, 'image');
+  await execa('as', ['-g', '-o', image, path.join(folder, 'many.s')]);
+  const { active } = performance.eventLoopUtilization();
+  expect(await sourceLines({ vmlinux: image }, 'f20000+0x0/0x1')).toEqual(['f20000 at many.s:20002']);
+  // The time in which nothing else in this process can go on.
+  expect(performance.eventLoopUtilization().active - active).toBeLessThan(1000);
+});
