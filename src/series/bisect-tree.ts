@@ -5,7 +5,9 @@ import path from 'node:path';
 import { execa } from 'execa';
 
 import { cacheDirectory } from '../config/paths.ts';
+import { onAbort } from '../util/on-abort.ts';
 import { RigError } from '../util/rig-error.ts';
+import { signalProcess } from '../util/signal-process.ts';
 import { contentKey } from '../cache/content-key.ts';
 import { git, tryGit } from '../builds/tree/git.ts';
 
@@ -87,15 +89,14 @@ async function runInGroup(
     reject: false,
     detached: true,
   });
-  const stop = (): void => {
-    if (child.pid !== undefined) process.kill(-child.pid, 'SIGINT');
-  };
-  signal.addEventListener('abort', stop, { once: true });
+  const stopListening = onAbort(signal, () => {
+    if (child.pid !== undefined) signalProcess(-child.pid, 'SIGINT');
+  });
   try {
     for await (const line of child.iterable({ from: 'all' })) onLine(line);
     return (await child).exitCode;
   } finally {
-    signal.removeEventListener('abort', stop);
+    stopListening();
   }
 }
 

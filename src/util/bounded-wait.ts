@@ -1,4 +1,5 @@
 /** Every wait of the rig ends: with its result, with the reason of an abort, or at a deadline. */
+import { orAbort } from './on-abort.ts';
 import { RigError } from './rig-error.ts';
 
 export interface WaitBounds {
@@ -13,28 +14,17 @@ export async function boundedWait<T>(
   promise: Promise<T>,
   { signal, deadlineMs }: WaitBounds,
 ): Promise<T> {
-  // Whoever loses the race below must not become an unhandled rejection.
-  promise.catch(() => undefined);
-  signal.throwIfAborted();
-  let onAbort: () => void = () => undefined;
   let timer: NodeJS.Timeout | undefined;
-  const bound = new Promise<never>((_, reject) => {
-    onAbort = () => reject(abortReason(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
+  const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(lateError(what, deadlineMs)), deadlineMs);
   });
   try {
-    return await Promise.race([promise, bound]);
+    return await orAbort(Promise.race([promise, late]), signal);
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
   }
 }
 
 function lateError(what: string, deadlineMs: number): RigError {
   return new RigError('timeout', `${what} did not end within ${String(deadlineMs / 1000)} s.`);
-}
-
-function abortReason(signal: AbortSignal): Error {
-  return signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason));
 }

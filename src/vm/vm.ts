@@ -13,6 +13,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { slowdownOf } from '../config/flavour.ts';
+import { onAbort } from '../util/on-abort.ts';
 import { RigError } from '../util/rig-error.ts';
 import { boundedWait, type WaitBounds } from '../util/bounded-wait.ts';
 import { sleepThrough, type SleepOptions } from './sleep/sleep.ts';
@@ -71,6 +72,7 @@ export class Vm {
   #onPowerOff: () => void = () => undefined;
   #hostKey = '';
   readonly #door: Door;
+  readonly #stopHearingOfAbort: () => void;
   #address: SshAddress | undefined;
   #qmp: QmpClient | undefined;
   #state: VmState = { kind: 'booting' };
@@ -93,7 +95,7 @@ export class Vm {
     const [state, ssh] = [(): string => this.#state.kind, (): SshAddress | undefined => this.#address];
     this.#door = Door.open({ pid: qemu.pid, folder: folder.path, state, ssh, console: this.console });
     void qemu.exited.then((exit) => this.#exited(exit));
-    spec.signal.addEventListener('abort', () => this.#die(toError(spec.signal.reason)), { once: true });
+    this.#stopHearingOfAbort = onAbort(spec.signal, (reason) => this.#die(reason));
   }
 
   /** Resolves when a command can be run in the guest. */
@@ -259,7 +261,8 @@ export class Vm {
     this.#death.abort(new RigError('infrastructure', 'The VM has been ended.'));
     if (before.kind === 'ready' || before.kind === 'suspended') before.ssh.close();
     this.#door.close();
-    ladder.push(...(await this.#process.end(() => this.#quit())));
+    this.#stopHearingOfAbort();
+    ladder.push(...(await this.#process.end(this.#qmp && (() => this.#quit()))));
     this.#qmp?.close();
     const verdict = { ...options.verdict, kernelReports: this.kernelReports, ending: ladder };
     // Where there is no room for it, what stands there is still "failed".
@@ -408,11 +411,9 @@ export class Vm {
   /** A broken channel may be the first sign of a death that explains it. */
   async #explainLate(error: unknown): Promise<Error> {
     if (!isTimeout(error) && !this.signal.aborted) {
-      const death = new Promise<void>((resolve) => {
-        this.signal.addEventListener('abort', () => resolve(), { once: true });
-      });
-      const bounds = { signal: new AbortController().signal, deadlineMs: this.limits.lostSession * 2 };
-      await boundedWait('The end of the VM', death, bounds).catch(() => undefined);
+      const never = new Promise<never>(() => undefined);
+      const bounds = this.#bounds(this.limits.lostSession * 2);
+      await boundedWait('The end of the VM', never, bounds).catch(() => undefined);
     }
     return this.explain(error);
   }

@@ -8,7 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Result } from 'execa';
 
+import { onAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
+import { signalProcess } from '../../util/signal-process.ts';
 import { buildEnvironment } from './build-environment.ts';
 import { heldLock } from '../../cache/build-lock.ts';
 
@@ -81,7 +83,7 @@ async function superviseProcess(command: BuildCommand, onLine: (line: string) =>
       signalGroup(child.pid, 'SIGKILL');
     }, TERMINATION_GRACE_MS);
   };
-  command.signal.addEventListener('abort', terminate, { once: true });
+  const stopListening = onAbort(command.signal, terminate);
   try {
     for await (const line of child.iterable({ from: 'all' })) onLine(line);
     const result = await child;
@@ -93,7 +95,7 @@ async function superviseProcess(command: BuildCommand, onLine: (line: string) =>
     };
   } finally {
     clearTimeout(killTimer);
-    command.signal.removeEventListener('abort', terminate);
+    stopListening();
   }
 }
 
@@ -104,14 +106,6 @@ function endingOf(result: Pick<Result, 'exitCode' | 'signal' | 'code'>): string 
 
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid !== undefined) signalProcess(-pid, signal);
-}
-
-function signalProcess(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // It has ended by itself.
-  }
 }
 
 /**

@@ -34,7 +34,7 @@ export async function gdbVerb(more: readonly string[], given: GdbOptions, sessio
         'The guest stands still until gdb says "continue"; leaving gdb ends it. "./dgpu-rig shell --vm" gets into it.',
       );
       progress.stop();
-      return await runGdb(gdbArguments(rig.build.kernel, socket, more));
+      return await runGdb(gdbArguments(rig.build.kernel, socket, more), session.signal);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -63,14 +63,15 @@ export function gdbArguments(
   ];
 }
 
-/** Ctrl-C is for gdb: it stops the guest, not the rig. */
-async function runGdb(args: readonly string[]): Promise<number> {
+/** Ctrl-C is for gdb: it stops the guest, not the rig. What else ends the rig ends gdb, too. */
+async function runGdb(args: readonly string[], signal: AbortSignal): Promise<number> {
   const interrupts = process.listeners('SIGINT');
   const ignore = (): void => undefined;
   for (const listener of interrupts) process.off('SIGINT', listener);
   process.on('SIGINT', ignore);
   try {
-    const { exitCode } = await execa('gdb', args, { stdio: 'inherit', reject: false });
+    const { exitCode } = await execa('gdb', args, { stdio: 'inherit', reject: false, cancelSignal: signal });
+    signal.throwIfAborted();
     return exitCode ?? 1;
   } finally {
     process.off('SIGINT', ignore);

@@ -2,6 +2,7 @@
 import { access } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { prepareRun } from '../../plan/prepare-run.ts';
+import { onAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { sshAddressOf } from '../../vm/link/door.ts';
 import { getFiles, putFiles } from '../../vm/link/file-transfer.ts';
@@ -104,8 +105,8 @@ async function runCommand(ssh: SshSession, command: string, signal: AbortSignal)
   stderr.pipe(process.stderr, { end: false });
   if (process.stdin.isTTY) channel.end();
   else process.stdin.pipe(channel);
-  signal.addEventListener('abort', () => channel.close(), { once: true });
-  const code = await ended;
+  const stopListening = onAbort(signal, () => channel.close());
+  const code = await ended.finally(stopListening);
   signal.throwIfAborted();
   return code ?? KILLED;
 }

@@ -1,5 +1,6 @@
 /** Joins the user's terminal with a stream that has a terminal at its other end. */
 import type { Duplex } from 'node:stream';
+import { onAbort } from '../../util/on-abort.ts';
 
 /** Ctrl-], as telnet and virsh have it. */
 export const LEAVE_KEY = '\x1d';
@@ -21,6 +22,7 @@ export async function joinTerminal(stream: Duplex, { onResize, leaveKey, signal 
   stdin.setRawMode(true);
   stream.pipe(stdout, { end: false });
   let type: (keys: Buffer) => void = () => undefined;
+  let stopListening: () => void = () => undefined;
   try {
     await new Promise<void>((resolve, reject) => {
       type = (keys) => {
@@ -29,10 +31,10 @@ export async function joinTerminal(stream: Duplex, { onResize, leaveKey, signal 
       };
       stdin.on('data', type);
       stream.once('close', () => resolve());
-      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-      if (signal.aborted) reject(signal.reason as Error);
+      stopListening = onAbort(signal, reject);
     });
   } finally {
+    stopListening();
     stream.unpipe(stdout);
     stdin.off('data', type);
     stdin.setRawMode(false);

@@ -14,6 +14,7 @@ import type { RigContext } from '../../plan/rig-context.ts';
 import { prepareRun, type RunRequest } from '../../plan/prepare-run.ts';
 import { suiteFiles, suiteNames } from '../../plan/suite-files.ts';
 import { vitestProject } from '../../plan/vitest-projects.ts';
+import { orAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { exactly } from '../run/failure-rates.ts';
 import { runRequest, type RunOptions } from '../options/run-options.ts';
@@ -24,12 +25,12 @@ import { watchFiles, type Edit, type Need } from './watched-files.ts';
 
 export async function watchVerb(names: readonly string[], options: RunOptions, session: Session): Promise<number> {
   await suiteFiles(names);
-  const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-watch-'));
   const { suites, combinations } = await chosenPart(names, options);
   const request = runRequest(options, session);
-  const live = new LiveRig({ ...request, selection: { ...request.selection, combinations } }, folder);
   const tests = new LiveTests(await suiteFiles(suites), options, session);
+  const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-watch-'));
   try {
+    const live = new LiveRig({ ...request, selection: { ...request.selection, combinations } }, folder);
     return await watchSuites(live, tests, session);
   } finally {
     // It says that it was interrupted, where it was.
@@ -155,10 +156,9 @@ async function editQueue(signal: AbortSignal): Promise<{ next: () => Promise<Edi
     waiting.push(edit);
     wake();
   });
-  signal.addEventListener('abort', () => wake(), { once: true });
   return {
     next: async () => {
-      if (waiting.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+      if (waiting.length === 0) await orAbort(new Promise<void>((resolve) => (wake = resolve)), signal);
       signal.throwIfAborted();
       const [first, ...others] = waiting.splice(0);
       if (!first) throw new Error('Woken without an edit');

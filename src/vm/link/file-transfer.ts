@@ -1,10 +1,18 @@
-/** Files and folders into the guest and out of it, by tar over SSH: the guest has no scp. As with cp, what goes to a folder that exists goes into it. */
+/**
+ * Files and folders into the guest and out of it, by tar over SSH: the guest has no scp. As with cp, what goes to a folder that
+ * exists goes into it.
+ */
 import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
+import type { ClientChannel } from 'ssh2';
+import { orAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { shellQuote } from '../../util/shell-quote.ts';
-import type { OpenCommand, SshSession } from './ssh-session.ts';
+import type { SshSession } from './ssh-session.ts';
+
+/** Of what tar says in the guest, the end is kept. */
+const LONGEST_COMPLAINT = 10_000;
 
 export async function putFiles(session: SshSession, from: string, to: string, signal: AbortSignal): Promise<void> {
   await stat(from).catch((cause: unknown) => {
@@ -18,20 +26,29 @@ export async function putFiles(session: SshSession, from: string, to: string, si
     ...['set -e', `mkdir -p ${shellQuote(folder)}`, `new=$(mktemp -d ${shellQuote(`${folder}/.put-XXXXXX`)})`],
     ...[`tar -x -C "$new"`, `mv "$new"/${name} ${shellQuote(to)}`, `rmdir "$new"`],
   ].join('\n');
-  const command = await session.open(unpack);
-  const { channel } = command;
+  const { channel, exit } = await start(session, unpack, signal);
   // What nobody reads would keep it open.
   channel.resume();
-  const done = exitOf(command, signal);
+  const packing = new AbortController();
   const pack = execa('tar', ['-c', '-C', path.dirname(source), '--', path.basename(source)], {
     encoding: 'buffer',
-    buffer: false,
+    buffer: { stdout: false },
     reject: false,
-    cancelSignal: signal,
+    cancelSignal: packing.signal,
   });
   pack.stdout.pipe(channel);
-  const [{ code, said }, { exitCode }] = await Promise.all([done, pack]);
-  if (code !== 0 || exitCode !== 0) throw new RigError('usage', `${from} could not be put to ${to}: ${said}`);
+  try {
+    const { code, said } = await exit;
+    // A guest that has failed reads no more, and a tar that nobody reads from never ends.
+    if (code !== 0) packing.abort();
+    pack.stdout.resume();
+    const { exitCode, stderr } = await orAbort(pack, signal);
+    if (code === 0 && exitCode === 0) return;
+    throw new RigError('usage', `${from} could not be put to ${to}: ${said || Buffer.from(stderr).toString().trim()}`);
+  } finally {
+    packing.abort();
+    channel.destroy();
+  }
 }
 
 export async function getFiles(session: SshSession, from: string, to: string, signal: AbortSignal): Promise<void> {
@@ -43,12 +60,12 @@ export async function getFiles(session: SshSession, from: string, to: string, si
   try {
     const source = path.posix.normalize(from).replace(/(.)\/$/, '$1');
     const [parent, name] = [path.posix.dirname(source), path.posix.basename(source)];
-    const command = await session.open(`tar -c -C ${shellQuote(parent)} ${shellQuote(name)}`);
-    const { channel } = command;
+    const { channel, exit } = await start(session, `tar -c -C ${shellQuote(parent)} ${shellQuote(name)}`, signal);
     channel.end();
-    const done = exitOf(command, signal);
-    const unpack = await execa('tar', ['-x', '-C', fresh], { input: channel, reject: false, cancelSignal: signal });
-    const { code, said } = await done;
+    const [{ code, said }, unpack] = await Promise.all([
+      exit,
+      execa('tar', ['-x', '-C', fresh], { input: channel, reject: false, cancelSignal: signal }),
+    ]).finally(() => channel.destroy());
     if (code !== 0 || unpack.exitCode !== 0) {
       throw new RigError('usage', `${from} could not be taken out of the guest: ${said || unpack.stderr}`);
     }
@@ -58,11 +75,18 @@ export async function getFiles(session: SshSession, from: string, to: string, si
   }
 }
 
-function exitOf({ channel, ended }: OpenCommand, signal: AbortSignal): Promise<{ code: number | null; said: string }> {
+interface Started {
+  readonly channel: ClientChannel;
+  /** Rejects when the signal aborts. */
+  readonly exit: Promise<{ readonly code: number | null; readonly said: string }>;
+}
+
+async function start(session: SshSession, command: string, signal: AbortSignal): Promise<Started> {
+  const { channel, ended } = await orAbort(session.open(command), signal);
   let said = '';
-  channel.stderr.on('data', (text: Buffer) => (said += text.toString()));
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-    ended.then((code) => resolve({ code, said: said.trim() }), reject);
-  });
+  channel.stderr.on('data', (text: Buffer) => (said = (said + text.toString()).slice(-LONGEST_COMPLAINT)));
+  const exit = orAbort(ended, signal).then((code) => ({ code, said: said.trim() }));
+  // Whoever waits for it learns of it, if only later.
+  exit.catch(() => undefined);
+  return { channel, exit };
 }

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import { RigError } from '../../util/rig-error.ts';
+import { signalProcess } from '../../util/signal-process.ts';
 import { ENDING_LIMITS_MS } from '../time-limits.ts';
 
 /** The first channel's file descriptor in QEMU: after stdin, stdout and stderr. */
@@ -58,13 +59,13 @@ export class QemuProcess {
   }
 
   /**
-   * Ends QEMU by ever stronger means and says what each took. `quit` asks politely (QMP) and may fail or hang. The
-   * last rung can't be refused; only a process stuck in the host's kernel survives it.
+   * Ends QEMU by ever stronger means and says what each took. `quit` asks politely (QMP) and may fail or hang; where nobody can be
+   * asked yet there is none. The last rung can't be refused; only a process stuck in the host's kernel survives it.
    */
-  async end(quit: () => Promise<unknown>): Promise<RungTime[]> {
+  async end(quit?: () => Promise<unknown>): Promise<RungTime[]> {
     const times: RungTime[] = [];
     const rungs: [Rung, () => void][] = [
-      ['quit', () => void quit().catch(() => undefined)],
+      ...(quit ? [['quit', () => void quit().catch(() => undefined)] satisfies [Rung, () => void]] : []),
       ['terminate', () => this.signal('SIGTERM')],
       ['kill', () => this.signal('SIGKILL')],
     ];
@@ -83,11 +84,7 @@ export class QemuProcess {
   /** To the whole process group, so that nothing QEMU started stays either. */
   signal(name: NodeJS.Signals): void {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    try {
-      process.kill(-this.pid, name);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
+    signalProcess(-this.pid, name);
   }
 }
 

@@ -3,6 +3,7 @@
  * over it, what all CPUs and tasks are doing is dumped before the VM is given up.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import { onAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { StageClock } from './sleep-stages.ts';
 import type { CommandResult } from '../link/ssh-session.ts';
@@ -56,6 +57,7 @@ export class SleepWatch {
   readonly #waiting = new Map<string, () => void>();
   readonly #timer: NodeJS.Timeout;
   readonly #stopListening: () => void;
+  readonly #stopHearingOfDeath: () => void;
   #wakeUp: (refusal: string | undefined) => void = () => undefined;
   #fail: (error: unknown) => void = () => undefined;
   #hung = false;
@@ -71,12 +73,13 @@ export class SleepWatch {
     this.awake.catch(() => undefined);
     this.#stopListening = machine.onLine((line) => this.#hear(line));
     this.#timer = setInterval(() => void this.#checkTime(), CHECK_MS);
-    machine.signal.addEventListener('abort', () => this.#fail(machine.signal.reason), { once: true });
+    this.#stopHearingOfDeath = onAbort(machine.signal, (reason) => this.#fail(reason));
   }
 
   stop(): void {
     clearInterval(this.#timer);
     this.#stopListening();
+    this.#stopHearingOfDeath();
   }
 
   async enter(stage: string): Promise<void> {

@@ -104,6 +104,15 @@ describe('an abort', () => {
     await untilReaped(Number(line));
   });
 
+  test('while the command is being started ends it, too', async ({ cache }) => {
+    const abort = new AbortController();
+    const running = runBuildCommand(shell(cache, 'sleep 30', abort.signal));
+    abort.abort(new Error('Ctrl-C'));
+    const start = performance.now();
+    await expect(running).rejects.toThrow('Ctrl-C');
+    expect(performance.now() - start).toBeLessThan(20_000);
+  });
+
   test('before the start starts nothing', async ({ cache }) => {
     const running = runBuildCommand(shell(cache, 'touch started', AbortSignal.abort(new Error('Ctrl-C'))));
     await expect(running).rejects.toThrow('Ctrl-C');

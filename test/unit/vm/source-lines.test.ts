@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { performance } from 'node:perf_hooks';
 import { execa } from 'execa';
 import { expect, onTestFinished, test } from 'vitest';
 import { sourceLines } from '../../../src/vm/kernel-log/source-lines.ts';
