@@ -126,16 +126,13 @@ export class PciFunction {
   }
 
   async read(offset: number, size: 1 | 2 | 4): Promise<number> {
-    const selected = this.#select(offset);
-    const value = await this.#qtest.readPort(CONFIG_DATA + (offset & 3), size);
-    await selected;
+    const read = [this.#select(offset), this.#qtest.readPort(CONFIG_DATA + (offset & 3), size)] as const;
+    const [, value] = await Promise.all(read);
     return value;
   }
 
   async write(offset: number, size: 1 | 2 | 4, value: number): Promise<void> {
-    const selected = this.#select(offset);
-    await this.#qtest.writePort(CONFIG_DATA + (offset & 3), size, value);
-    await selected;
+    await Promise.all([this.#select(offset), this.#qtest.writePort(CONFIG_DATA + (offset & 3), size, value)]);
   }
 
   /** Places a BAR; decoding starts with PCI_COMMAND_MEMORY. */

@@ -1,15 +1,20 @@
-/** What one VM has on disk: its console's FIFOs and its swap while it runs, and what it leaves: enough to see what happened, and to boot it again by hand. */
+/**
+ * What one VM has on disk: its console's FIFOs and its swap while it runs, and what it leaves: enough to see what happened, and to
+ * boot it again by hand.
+ */
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { mkdir, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { execa } from 'execa';
+import { execa, ExecaError } from 'execa';
+import { inScope } from '../util/closing-scope.ts';
 import { RigError } from '../util/rig-error.ts';
 import { openConsolePort, removeConsolePort } from './link/console-port.ts';
 import { shellQuote } from '../util/shell-quote.ts';
 
 const CONSOLE = 'console';
+const VERDICT = 'result.json';
 
 export class VmFolder {
   readonly path: string;
@@ -28,8 +33,12 @@ export class VmFolder {
   static async create(folder: string): Promise<VmFolder> {
     await mkdir(folder, { recursive: true });
     const created = new VmFolder(folder, await openConsolePort(path.join(folder, CONSOLE)));
-    await created.writeJson('result.json', { status: 'failed', reason: 'The rig did not live to judge this VM.' });
-    return created;
+    return inScope(async (scope) => {
+      scope.defer(() => created.#close(true));
+      await created.writeJson(VERDICT, { status: 'failed', reason: 'The rig did not live to judge this VM.' });
+      scope.release();
+      return created;
+    });
   }
 
   /** As QEMU names its end of the console's port. */
@@ -62,7 +71,7 @@ export class VmFolder {
   /** Of a template's, holes and all. */
   async copySwapImage(from: string): Promise<string> {
     const file = this.file('swap.img');
-    await execa('cp', ['--sparse=always', '--reflink=auto', from, file]);
+    await copySparse(from, file);
     return file;
   }
 
@@ -74,13 +83,30 @@ export class VmFolder {
     await truncate(file, size);
   }
 
-  /** What only a running VM needs goes at once; the rest stays if `keep`. */
-  async close(keep: boolean): Promise<void> {
+  /** Writes the verdict and closes all. What only a running VM needs goes at once; the rest stays if `keep`. */
+  async conclude(verdict: Record<string, unknown>, keep: boolean): Promise<void> {
+    // Where there is no room for it, what stands there is still "failed".
+    await this.writeJson(VERDICT, verdict).catch(() => undefined);
+    await this.#close(keep);
+  }
+
+  async #close(keep: boolean): Promise<void> {
     this.consolePort.destroy();
     await Promise.all([this.serialLog, this.qmpLog].map((log) => finished(log.end()).catch(() => undefined)));
     await removeConsolePort(this.consoleName);
     await rm(keep ? this.file('swap.img') : this.path, { recursive: true, force: true });
   }
+}
+
+/** Holes and all. */
+export async function copySparse(from: string, to: string): Promise<void> {
+  await execa('cp', ['--sparse=always', '--reflink=auto', from, to]).catch((cause: unknown) => {
+    const why = cause instanceof ExecaError ? String(cause.stderr) : String(cause);
+    throw new RigError('infrastructure', `${from} could not be copied: ${why}`, {
+      remedy: 'Free some space where the artifacts are.',
+      cause,
+    });
+  });
 }
 
 function unwritable(file: string, cause: unknown): RigError {

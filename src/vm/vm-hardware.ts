@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { writeCpio } from '../builds/guest/cpio.ts';
 import { flavourKernelArgs } from '../config/flavour.ts';
+import { RigError } from '../util/rig-error.ts';
 import { qemuArguments, type Channels, type VmHardware } from './qemu/command-line.ts';
 import { channelFd, QemuProcess } from './qemu/qemu-process.ts';
 import type { SshKeyPair } from './link/ssh-session.ts';
@@ -54,7 +55,12 @@ export function spawnQemu(binary: string, hardware: Hardware, { consoleName }: V
 
 /** The guest's initrd, and behind it a segment of our own with the key that this run may log in with. */
 async function writeInitrd(base: string, folder: VmFolder, key: SshKeyPair): Promise<string> {
-  const image = await readFile(base);
+  const image = await readFile(base).catch((cause: unknown) => {
+    throw new RigError('infrastructure', `The guest's image can't be read: ${String(cause)}`, {
+      remedy: 'It is part of the build cache: "./dgpu-rig build" makes it again.',
+      cause,
+    });
+  });
   const segment = writeCpio([
     // The root of a tmpfs is writable by all, and then sshd trusts nothing below it.
     { kind: 'dir', path: '.' },

@@ -13,6 +13,7 @@ import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { slowdownOf } from '../config/flavour.ts';
+import { inScope } from '../util/closing-scope.ts';
 import { onAbort } from '../util/on-abort.ts';
 import { RigError } from '../util/rig-error.ts';
 import { boundedWait, type WaitBounds } from '../util/bounded-wait.ts';
@@ -24,7 +25,7 @@ import { Door } from './link/door.ts';
 import { takeIdentity } from './clone/clone-identity.ts';
 import { saveHangEvidence, type HangingGuest } from './kernel-log/hang-evidence.ts';
 import { KernelReportScanner, type KernelReport, type KernelWarning } from './kernel-log/kernel-report.ts';
-import { awaitState } from './qemu/migration.ts';
+import { awaitState, saveState } from './qemu/migration.ts';
 import type { QemuExit, QemuProcess, RungTime } from './qemu/qemu-process.ts';
 import { QmpClient, type QmpEvent } from './qemu/qmp.ts';
 import { SerialConsole } from './link/serial-console.ts';
@@ -46,7 +47,7 @@ export type VmState =
   | { readonly kind: 'booting' }
   | { readonly kind: 'ready'; readonly ssh: SshSession; readonly bootMs: number }
   | { readonly kind: 'suspended'; readonly ssh: SshSession; readonly bootMs: number; readonly state: SleepState }
-  | { readonly kind: 'gone'; readonly ladder: readonly RungTime[] }
+  | { readonly kind: 'gone' }
   | { readonly kind: 'dead'; readonly failure: Error };
 
 const FORWARDED_PORT = /TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b/;
@@ -77,6 +78,7 @@ export class Vm {
   #qmp: QmpClient | undefined;
   #state: VmState = { kind: 'booting' };
   #hangEvidence: Promise<void> | undefined;
+  #ending: Promise<readonly RungTime[]> | undefined;
 
   private constructor(spec: VmSpec, folder: VmFolder, qemu: QemuProcess, hardware: Hardware, key: SshKeyPair) {
     // One listener for each wait under way: many are no leak.
@@ -100,24 +102,42 @@ export class Vm {
 
   /** Resolves when a command can be run in the guest. */
   static async boot(spec: VmSpec): Promise<Vm> {
-    spec.signal.throwIfAborted();
-    const folder = await VmFolder.create(spec.folder);
     const key = generateSshKey();
-    const hardware = await assemble(spec, folder, key);
-    const qemu = await spawnQemu(spec.software.qemu.binary, hardware, folder);
-    const vm = new Vm(spec, folder, qemu, hardware, key);
+    const vm = await Vm.#spawn(spec, key, (folder) => assemble(spec, folder, key));
     return vm.#started(() => vm.#comeUp());
+  }
+
+  /** Boots with its memory in files in `memory`, up to where a clone begins: its SSH server listens, and nobody has logged in. */
+  static async bootForTemplate(spec: VmSpec, key: SshKeyPair, memory: string): Promise<Vm> {
+    const vm = await Vm.#spawn(spec, key, async (folder) => {
+      return { ...(await assemble(spec, folder, key)), memory: { use: 'template', folder: memory } };
+    });
+    return vm.#started(async () => {
+      await vm.#untilListening();
+      if (vm.#firstBug) throw kernelFailure(vm.#firstBug, undefined);
+    });
   }
 
   /** The same, from where a template was when it was saved; not for what is about power, which a clone has never had switched on. */
   static async clone(spec: VmSpec, template: Template): Promise<Vm> {
+    const vm = await Vm.#spawn(spec, template.key, async (folder) => {
+      const hardware = await assembleClone(spec, folder, template);
+      return { ...hardware, memory: { use: 'clone', folder: template.folder } };
+    });
+    return vm.#started(() => vm.#wakeUp(spec, template));
+  }
+
+  static async #spawn(spec: VmSpec, key: SshKeyPair, assembleIn: (folder: VmFolder) => Promise<Hardware>): Promise<Vm> {
     spec.signal.throwIfAborted();
     const folder = await VmFolder.create(spec.folder);
-    const hardware = await assembleClone(spec, folder, template);
-    const memory = { use: 'clone', folder: template.folder } as const;
-    const qemu = await spawnQemu(spec.software.qemu.binary, { ...hardware, memory }, folder);
-    const vm = new Vm(spec, folder, qemu, hardware, template.key);
-    return vm.#started(() => vm.#wakeUp(spec, template));
+    try {
+      const hardware = await assembleIn(folder);
+      const qemu = await spawnQemu(spec.software.qemu.binary, hardware, folder);
+      return new Vm(spec, folder, qemu, hardware, key);
+    } catch (error) {
+      await folder.conclude({ status: 'failed', reason: toError(error).message }, true);
+      throw error;
+    }
   }
 
   async #started(start: () => Promise<void>): Promise<this> {
@@ -127,7 +147,8 @@ export class Vm {
     } catch (error) {
       const failure = await this.#explainLate(error);
       if (isTimeout(failure)) await this.#saveRegisters();
-      await this.end({ keep: true, verdict: { status: 'failed', reason: failure.message } });
+      // A QEMU that can't be ended, too, is not the cause.
+      await this.end({ keep: true, verdict: { status: 'failed', reason: failure.message } }).catch(() => undefined);
       throw failure;
     }
   }
@@ -253,29 +274,46 @@ export class Vm {
   }
 
   /** Takes the VM down for good; never fails because of the guest. May be called in any state, and again. */
-  async end(options: { keep: boolean; verdict: Record<string, unknown> }): Promise<readonly RungTime[]> {
-    if (this.#state.kind === 'gone') return this.#state.ladder;
+  end(options: { keep: boolean; verdict: Record<string, unknown> }): Promise<readonly RungTime[]> {
+    return (this.#ending ??= this.#end(options));
+  }
+
+  async #end({ keep, verdict }: { keep: boolean; verdict: Record<string, unknown> }): Promise<readonly RungTime[]> {
     const before = this.#state;
-    const ladder: RungTime[] = [];
-    this.#state = { kind: 'gone', ladder };
+    this.#state = { kind: 'gone' };
     this.#death.abort(new RigError('infrastructure', 'The VM has been ended.'));
     if (before.kind === 'ready' || before.kind === 'suspended') before.ssh.close();
     this.#door.close();
     this.#stopHearingOfAbort();
-    ladder.push(...(await this.#process.end(this.#qmp && (() => this.#quit()))));
-    this.#qmp?.close();
-    const verdict = { ...options.verdict, kernelReports: this.kernelReports, ending: ladder };
-    // Where there is no room for it, what stands there is still "failed".
-    await this.folder.writeJson('result.json', verdict).catch(() => undefined);
-    await this.folder.close(options.keep);
-    return ladder;
+    return inScope(async (scope) => {
+      const ladder: RungTime[] = [];
+      scope.defer(() => this.folder.conclude({ ...verdict, kernelReports: this.kernelReports, ending: ladder }, keep));
+      scope.defer(() => this.#qmp?.close());
+      ladder.push(...(await this.#process.end(this.#qmp && (() => this.#quit()))));
+      return ladder;
+    });
+  }
+
+  /** Saves a machine that was booted for a template, all but its memory; it stands still from then on. Returns why it can't be saved. */
+  async save(file: string): Promise<string | undefined> {
+    await this.qmp('stop', {}, z.unknown());
+    return saveState(this.#monitor(), file, this.#bounds(this.limits.start));
+  }
+
+  /** What its SSH server says it is, base64; empty before it listens. */
+  get hostKey(): string {
+    return this.#hostKey;
   }
 
   async #comeUp(): Promise<void> {
-    await this.#openMonitor();
-    // Not before sshd listens: a refused SYN through slirp is retried only seconds later.
-    this.#hostKey = await this.console.hostKey(this.#bounds(this.limits.boot));
+    await this.#untilListening();
     await this.#connect(undefined);
+  }
+
+  /** A SYN that comes earlier is refused, and slirp tries again only seconds later. */
+  async #untilListening(): Promise<void> {
+    await this.#openMonitor();
+    this.#hostKey = await this.console.hostKey(this.#bounds(this.limits.boot));
   }
 
   async #wakeUp({ gpu, profile }: VmSpec, template: Template): Promise<void> {

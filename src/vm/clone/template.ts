@@ -8,22 +8,19 @@ import { z } from 'zod';
 import { withBuildLock } from '../../cache/build-lock.ts';
 import { contentKey } from '../../cache/content-key.ts';
 import { cacheDirectory } from '../../config/paths.ts';
+import { inScope } from '../../util/closing-scope.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { qemuArguments } from '../qemu/command-line.ts';
-import { saveState } from '../qemu/migration.ts';
-import { QmpClient } from '../qemu/qmp.ts';
-import { SerialConsole } from '../link/serial-console.ts';
 import { generateSshKey } from '../link/ssh-session.ts';
-import { timeLimits } from '../time-limits.ts';
-import { assemble, hardwareOf, monitorOf, spawnQemu } from '../vm-hardware.ts';
-import { VmFolder } from '../vm-folder.ts';
-import { KernelReportScanner } from '../kernel-log/kernel-report.ts';
+import { copySparse } from '../vm-folder.ts';
+import { hardwareOf } from '../vm-hardware.ts';
+import { Vm } from '../vm.ts';
 import type { Template, VmSpec } from '../vm-spec.ts';
 
 const STAGE = 'template';
 const RECORD = 'template.json';
 /** To be counted up when what is saved, or how, changes. */
-const FORMAT = '1';
+const FORMAT = '2';
 /** Each holds what its guest had written to its memory, some hundred MB. */
 const MOST_TEMPLATES = 24;
 
@@ -126,43 +123,21 @@ async function makeTemplate(spec: VmSpec, folder: string): Promise<Template> {
   return template;
 }
 
-async function bootAndSave(spec: VmSpec, temporary: string): Promise<z.infer<typeof record>> {
-  const logs = await VmFolder.create(path.join(temporary, 'logs'));
+/** The machine's logs are beside those of the test that needs it, and stay if it fails. */
+async function bootAndSave(spec: VmSpec, folder: string): Promise<z.infer<typeof record>> {
   const key = generateSshKey();
-  const assembled = await assemble(spec, logs, key);
-  const hardware = { ...assembled, memory: { use: 'template', folder: temporary } as const };
-  const limits = timeLimits(spec.accelerator, spec.software.kernel.flavour);
-  const qemu = await spawnQemu(spec.software.qemu.binary, hardware, logs);
-  const over = new AbortController();
-  void qemu.exited.then(({ stderr }) => over.abort(new RigError('infrastructure', `QEMU exited: ${stderr}`)));
-  const bounds = (deadlineMs: number) => ({ signal: AbortSignal.any([spec.signal, over.signal]), deadlineMs });
-  let qmp: QmpClient | undefined;
-  try {
-    const scanner = new KernelReportScanner();
-    const console = new SerialConsole(logs.consolePort, logs.serialLog);
-    console.subscribe((line) => void scanner.push(line));
-    qmp = await QmpClient.open(monitorOf(qemu), bounds(limits.start), logs.qmpLog);
-    const hostKey = await console.hostKey(bounds(limits.boot));
-    const bug = scanner.reports.find(({ severity }) => severity === 'bug');
-    if (bug) throw new RigError('kernel', `The guest's kernel reported: ${bug.title}`);
-    await qmp.execute('stop', {}, bounds(limits.monitor));
-    try {
-      await saveState(qmp, path.join(temporary, 'state'), bounds(limits.start));
-    } catch (error) {
-      spec.signal.throwIfAborted();
-      if (over.signal.aborted || !(error instanceof RigError) || error.failureClass === 'timeout') throw error;
-      return { refused: error.message };
-    }
-    await qemu.end(async () => qmp?.execute('quit', {}, bounds(limits.monitor)));
+  const vm = await Vm.bootForTemplate({ ...spec, folder: `${spec.folder}-template` }, key, folder);
+  return inScope(async (scope) => {
+    scope.defer(() => vm.end({ keep: true, verdict: { status: 'failed' } }));
+    const refused = await vm.save(path.join(folder, 'state'));
     const hasSwap = spec.profile.swap?.kind === 'disk';
-    if (hasSwap) await rename(logs.file('swap.img'), path.join(temporary, 'swap.img'));
-    await rename(logs.file('initrd'), path.join(temporary, 'initrd'));
-    return { hostKey, key, hasSwap, files: await describe(temporary) };
-  } finally {
-    await qemu.end(async () => qmp?.execute('quit', {}, bounds(limits.monitor)));
-    qmp?.close();
-    await logs.close(true);
-  }
+    const own = ['initrd', ...(hasSwap ? ['swap.img'] : [])];
+    for (const name of own) await copySparse(vm.folder.file(name), path.join(folder, name));
+    // It writes to its memory, and so to these files, until it is gone.
+    await vm.end({ keep: false, verdict: { status: 'passed' } });
+    if (refused !== undefined) return { refused };
+    return { hostKey: vm.hostKey, key, hasSwap, files: await describe(folder) };
+  });
 }
 
 async function describe(folder: string): Promise<z.infer<typeof file>[]> {
@@ -183,7 +158,11 @@ async function removeOld(parent: string, leftover: string): Promise<void> {
   }
   const names = all.filter((name) => !name.startsWith('tmp-'));
   const known = await Promise.all(
-    names.map(async (name) => ({ name, usedAt: (await stat(path.join(parent, name))).mtimeMs })),
+    names.map(async (name) => {
+      // Another rig may remove it at the same time.
+      const found = await stat(path.join(parent, name)).catch(() => undefined);
+      return { name, usedAt: found?.mtimeMs ?? 0 };
+    }),
   );
   const old = known.sort((a, b) => b.usedAt - a.usedAt).slice(MOST_TEMPLATES - 1);
   for (const { name } of old) await rm(path.join(parent, name), { recursive: true, force: true });

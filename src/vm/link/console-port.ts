@@ -25,7 +25,8 @@ export async function openConsolePort(name: string): Promise<Duplex> {
   // It is QEMU's life that the rig waits for.
   writable.unref();
   readable.unref();
-  return Duplex.from({ readable, writable });
+  // It is destroyed in the middle of a read, which a Duplex calls an error.
+  return Duplex.from({ readable, writable }).on('error', () => undefined);
 }
 
 /** Their names; who has them open keeps them. */

@@ -1,4 +1,6 @@
 /** The states of a VM and its end, with a fake QEMU and a fake guest. */
+import { readdir, readFile, readlink, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Vm } from '../../../src/vm/vm.ts';
 import { bootFake, fakeGuest, succeed } from './fakes/fake-guest.ts';
@@ -22,5 +24,64 @@ describe('an abort', () => {
     if (when !== 'at once') await qemu.started();
     abort.abort(new Error('Ctrl-C'));
     await expect(booting).rejects.toThrow('Ctrl-C');
+  });
+});
+
+/** Files in this folder that this process has open. */
+async function openFilesIn(folder: string): Promise<string[]> {
+  const links = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+  return (await Promise.all(links)).filter((target) => target.startsWith(`${folder}/`));
+}
+
+describe('a VM that could not be built', () => {
+  test('leaves nothing open, and says why', async () => {
+    const qemu = await FakeQemu.create();
+    await rm(qemu.initrd);
+    const spec = await qemu.spec();
+    await expect(Vm.boot(spec)).rejects.toMatchObject({
+      failureClass: 'infrastructure',
+      message: expect.stringContaining('guest-initrd') as string,
+    });
+    expect(await openFilesIn(spec.folder)).toEqual([]);
+    expect(await readdir(spec.folder)).not.toContain('console.out');
+    const verdict: unknown = JSON.parse(await readFile(path.join(spec.folder, 'result.json'), 'utf8'));
+    expect(verdict).toMatchObject({ status: 'failed', reason: expect.stringContaining('guest-initrd') as string });
+  });
+
+  test('the same of a clone whose swap can not be copied', async () => {
+    const qemu = await FakeQemu.create();
+    const spec = await qemu.spec();
+    const template = {
+      folder: qemu.folder,
+      state: path.join(qemu.folder, 'state'),
+      initrd: qemu.initrd,
+      swapImage: path.join(qemu.folder, 'no-such-swap.img'),
+      key: { publicKey: '', privateKey: '' },
+      hostKey: '',
+    };
+    await expect(Vm.clone(spec, template)).rejects.toMatchObject({
+      failureClass: 'infrastructure',
+      message: expect.stringContaining('swap') as string,
+    });
+    expect(await openFilesIn(spec.folder)).toEqual([]);
+  });
+});
+
+describe('the end of a VM', () => {
+  test('asked for twice comes once, and both know when', async () => {
+    const qemu = await FakeQemu.create();
+    const vm = await bootFake(qemu, await fakeGuest());
+    const end = (): Promise<unknown> => vm.end({ keep: false, verdict: {} });
+    const first = end();
+    const ladder = await end();
+    expect(ladder).toMatchObject([{ rung: 'quit', gone: true }]);
+    expect(await first).toBe(ladder);
+    expect(qemu.commands.filter((name) => name === 'quit')).toHaveLength(1);
+  });
+
+  test('leaves nothing open', async () => {
+    const vm = await bootFake(await FakeQemu.create(), await fakeGuest());
+    await vm.end({ keep: true, verdict: {} });
+    expect(await openFilesIn(vm.folder.path)).toEqual([]);
   });
 });

@@ -23,11 +23,11 @@ function script(folder: string): string {
     `printf '%s\\n' "$@" > ${file('argv')}`,
     `echo $$ >> ${file('pids')}`,
     `echo ${STARTED} > ${file('monitor.out')}`,
-    `cat ${file('monitor.in')} >&3 &`,
-    `cat <&3 > ${file('monitor.out')} &`,
+    `cat ${file('monitor.in')} >&3 & in=$!`,
+    `cat <&3 > ${file('monitor.out')} & out=$!`,
     `read -r code text < ${file('order.in')}`,
     'test -z "$text" || echo "$text" >&2',
-    'kill $(jobs -p)',
+    'kill $in $out',
     'exit "$code"',
     '',
   ].join('\n');
@@ -50,6 +50,7 @@ export class FakeQemu {
   readonly #order: Duplex;
   readonly #answers = new Map<string, Answer>();
   readonly #onStart: (() => void)[] = [];
+  readonly #onEveryStart: (() => unknown)[] = [];
   readonly #greets: boolean;
 
   private constructor(folder: string, monitor: Duplex, order: Duplex, greets: boolean) {
@@ -64,7 +65,7 @@ export class FakeQemu {
     createInterface({ input: monitor })
       .on('line', (line) => {
         if (line === STARTED) this.#started();
-        else this.#answer(command.parse(JSON.parse(line)));
+        else void this.#answer(command.parse(JSON.parse(line)));
       })
       .on('error', () => undefined); // It is destroyed at the end of the test.
   }
@@ -125,6 +126,11 @@ export class FakeQemu {
     return (await readFile(path.join(this.folder, 'argv'), 'utf8')).trimEnd().split('\n');
   }
 
+  /** Is called whenever a process has started. */
+  onEveryStart(act: () => unknown): void {
+    this.#onEveryStart.push(act);
+  }
+
   /** Process ids of all that were started, the first one first. */
   async pids(): Promise<number[]> {
     const text = await readFile(path.join(this.folder, 'pids'), 'utf8').catch(() => '');
@@ -146,13 +152,13 @@ export class FakeQemu {
 
   #started(): void {
     if (this.#greets) this.#send({ QMP: { version: {} } });
-    for (const resolve of this.#onStart.splice(0)) resolve();
+    for (const act of [...this.#onStart.splice(0), ...this.#onEveryStart]) void act();
   }
 
-  #answer({ execute, arguments: args, id }: z.infer<typeof command>): void {
+  async #answer({ execute, arguments: args, id }: z.infer<typeof command>): Promise<void> {
     this.commands.push(execute);
     try {
-      this.#send({ return: this.#answers.get(execute)?.(args) ?? {}, id });
+      this.#send({ return: (await this.#answers.get(execute)?.(args)) ?? {}, id });
     } catch (error) {
       this.#send({ error: { class: 'GenericError', desc: (error as Error).message }, id });
     }
