@@ -1,5 +1,6 @@
 /** The end of a test's VM: what only shows afterwards, what is kept of it, and whether the test still passes. */
 import { inject } from 'vitest';
+import { inScope } from '../../util/closing-scope.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { distinctReports } from '../../vm/kernel-log/distinct-reports.ts';
 import type { KernelReportKind } from '../../vm/kernel-log/kernel-report-kinds.ts';
@@ -7,7 +8,7 @@ import type { Vm } from '../../vm/vm.ts';
 import { Gpu } from '../device/gpu.ts';
 import { Guest } from '../guest/guest.ts';
 import { examineKernel, taintsLeftBy } from '../guest/kernel-health.ts';
-import type { JudgedReport, TestRecord } from '../../plan/rig-context.ts';
+import type { JudgedReport, RigContext, TestRecord } from '../../plan/rig-context.ts';
 import { unknownWarnings } from '../../vm/kernel-log/known-warnings.ts';
 import { sourceLines } from '../../vm/kernel-log/source-lines.ts';
 
@@ -17,25 +18,37 @@ export interface Expectations {
   readonly provokes: readonly KernelReportKind[];
 }
 
-/** Frees the VM, whatever is found. */
-export async function endVm(vm: Vm, record: TestRecord, { failed, provokes }: Expectations): Promise<void> {
-  record.kernelReports.push(...(await judgeReports(vm, provokes)));
-  const failure = await hiddenFailure(vm, record, provokes);
-  const warnings = unknownWarnings(vm.kernelWarnings);
-  if (warnings.length > 0) record.warnings = warnings;
-  record.deviceStatistics = await lastStatistics(vm);
-  const bad = failed || failure !== undefined;
-  const keep = bad || inject('rig').selection.keep;
-  if (keep) {
-    record.artifacts = vm.folder.path;
-    await vm.folder.writeJson('device-stats.json', record.deviceStatistics);
-  }
-  await vm.end({ keep, verdict: { status: bad ? 'failed' : 'passed', ...record } });
-  if (failure) throw failure;
+/** Ends the VM, whatever is found, and whatever fails while it is looked for. */
+export async function endVm(
+  vm: Vm,
+  record: TestRecord,
+  { failed, provokes }: Expectations,
+  rig: RigContext = inject('rig'),
+): Promise<void> {
+  let [keep, status] = [true, 'failed'];
+  await inScope(async (scope) => {
+    scope.defer(() => vm.end({ keep, verdict: { status, ...record } }));
+    scope.defer(async () => {
+      if (!keep) return;
+      record.artifacts = vm.folder.path;
+      await vm.folder.writeJson('device-stats.json', record.deviceStatistics ?? {});
+    });
+    record.kernelReports.push(...(await judgeReports(vm, provokes, rig)));
+    const failure = await hiddenFailure(vm, record, provokes, rig);
+    const warnings = unknownWarnings(vm.kernelWarnings);
+    if (warnings.length > 0) record.warnings = warnings;
+    record.deviceStatistics = await lastStatistics(vm);
+    const bad = failed || failure !== undefined;
+    [keep, status] = [bad || rig.selection.keep, bad ? 'failed' : 'passed'];
+    if (failure) throw failure;
+  });
 }
 
-async function judgeReports(vm: Vm, provokes: readonly KernelReportKind[]): Promise<JudgedReport[]> {
-  const { kernel } = inject('rig').build;
+async function judgeReports(
+  vm: Vm,
+  provokes: readonly KernelReportKind[],
+  { build: { kernel } }: RigContext,
+): Promise<JudgedReport[]> {
   const judged = distinctReports(vm.kernelReports).map(async (report) => {
     const source = report.where === undefined ? [] : await sourceLines(kernel, report.where);
     const expected = provokes.includes(report.kind);
@@ -49,6 +62,7 @@ async function hiddenFailure(
   vm: Vm,
   { kernelReports }: TestRecord,
   provokes: readonly KernelReportKind[],
+  { selection }: RigContext,
 ): Promise<RigError | undefined> {
   const report = kernelReports.find(({ severity, expected }) => severity === 'bug' && !expected);
   if (report) return new RigError('kernel', `The guest's kernel reported: ${report.title}`);
@@ -60,7 +74,7 @@ async function hiddenFailure(
   if (vm.state.kind !== 'ready' || expected === undefined) return undefined;
   const guest = new Guest(vm);
   // What a driver holds on to for ever is no leak before the driver is gone.
-  if (inject('rig').selection.flavour === 'kmemleak') await guest.exec('test ! -d /sys/module/edgpu || rmmod edgpu');
+  if (selection.flavour === 'kmemleak') await guest.exec('test ! -d /sys/module/edgpu || rmmod edgpu');
   const complaints = await examineKernel(guest, expected).catch((error: unknown) => vm.explain(error));
   if (complaints instanceof Error) return new RigError('infrastructure', complaints.message, { cause: complaints });
   return complaints.length === 0 ? undefined : new RigError('kernel', complaints.join('\n'));

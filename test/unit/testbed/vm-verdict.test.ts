@@ -1,0 +1,50 @@
+/** A VM is ended, whatever fails while its test is judged. */
+import { expect, test } from 'vitest';
+import { endVm } from '../../../src/testbed/life/vm-verdict.ts';
+import type { RigContext, TestRecord } from '../../../src/plan/rig-context.ts';
+import { RigError } from '../../../src/util/rig-error.ts';
+import type { Vm } from '../../../src/vm/vm.ts';
+
+const RIG = { build: { kernel: { vmlinux: '/no/vmlinux' } }, selection: { keep: false, flavour: 'plain' } };
+const FULL = new RigError('infrastructure', "device-stats.json can't be written: the disk is full.");
+
+interface Ended {
+  readonly keep: boolean;
+  readonly verdict: Record<string, unknown>;
+}
+
+/** As much of a VM as its end needs; it has died. */
+function deadVm(writeJson: () => Promise<void>): { vm: Vm; ended: Ended[] } {
+  const ended: Ended[] = [];
+  const vm = {
+    kernelReports: [],
+    state: { kind: 'dead', failure: new Error('QEMU is gone') },
+    folder: { path: '/artifacts/test', writeJson },
+    end: (how: Ended) => Promise.resolve(ended.push(how)),
+  };
+  return { vm: vm as unknown as Vm, ended };
+}
+
+function record(): TestRecord {
+  return { params: {}, metrics: {}, kernelReports: [] } as unknown as TestRecord;
+}
+
+test('a full disk is the failure, and the VM is ended and kept', async () => {
+  const { vm, ended } = deadVm(() => Promise.reject(FULL));
+  const ending = endVm(vm, record(), { failed: true, provokes: [] }, RIG as unknown as RigContext);
+  await expect(ending).rejects.toThrow('the disk is full');
+  expect(ended).toMatchObject([{ keep: true, verdict: { status: 'failed' } }]);
+});
+
+test('a test that passed leaves nothing', async () => {
+  const { vm, ended } = deadVm(() => Promise.resolve());
+  await endVm(vm, record(), { failed: false, provokes: [] }, RIG as unknown as RigContext);
+  expect(ended).toMatchObject([{ keep: false, verdict: { status: 'passed' } }]);
+});
+
+test('a report that the test should have provoked and did not fails it, whatever else goes wrong', async () => {
+  const { vm, ended } = deadVm(() => Promise.reject(FULL));
+  const ending = endVm(vm, record(), { failed: false, provokes: ['warning'] }, RIG as unknown as RigContext);
+  await expect(ending).rejects.toMatchObject({ failureClass: 'test' });
+  expect(ended).toMatchObject([{ keep: true, verdict: { status: 'failed' } }]);
+});
