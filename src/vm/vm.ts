@@ -194,7 +194,7 @@ export class Vm {
   }
 
   /** Runs a shell command in the guest to its end, whatever its exit code; its time is what the plain kernel may take. */
-  async exec(command: string, options: { deadlineMs?: number; stdin?: string } = {}): Promise<CommandResult> {
+  async exec(command: string, options: { deadlineMs?: number; stdin?: string | Buffer } = {}): Promise<CommandResult> {
     const { deadlineMs } = options;
     const bounds = this.#bounds(deadlineMs === undefined ? this.limits.command : deadlineMs * this.#slowdown);
     try {

@@ -11,7 +11,7 @@ import type { CommandResult } from '../link/ssh-session.ts';
 
 export interface NewClone {
   readonly console: SerialConsole;
-  readonly exec: (command: string, options: { deadlineMs: number; stdin: string }) => Promise<CommandResult>;
+  readonly exec: (command: string, options: { deadlineMs: number; stdin: Buffer }) => Promise<CommandResult>;
 }
 
 const SEED_BYTES = 64;
@@ -27,7 +27,7 @@ export async function takeIdentity(clone: NewClone, { cpuNodes }: MachineProfile
   ].join(' && ');
   const heard = clone.console.waitFor(new RegExp(`RIG-CLONE ${name}$`), bounds);
   heard.catch(() => undefined);
-  const stdin = randomBytes(SEED_BYTES).toString('latin1');
+  const stdin = randomBytes(SEED_BYTES);
   const { exitCode, stdout, stderr } = await clone.exec(command, { deadlineMs: bounds.deadlineMs, stdin });
   if (exitCode !== 0 || Number(stdout) !== cpuNodes.length) {
     const said = `${stdout}${stderr}`.trim();

@@ -2,12 +2,13 @@
  * How another process of the same user gets to a VM that runs: a socket in a folder that nobody else may enter. A visitor says in a
  * line of JSON what it wants; "console" then is the serial port itself, anything else is answered by one line.
  */
-import { lstatSync, mkdirSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import path from 'node:path';
 import { z } from 'zod';
 import { boundedWait } from '../../util/bounded-wait.ts';
+import { RigError } from '../../util/rig-error.ts';
 import type { SerialConsole } from './serial-console.ts';
 import type { SshAddress } from './ssh-session.ts';
 
@@ -49,7 +50,7 @@ export class Door {
     server.on('connection', (visitor) => door.#receive(visitor, household));
     server.on('error', () => undefined);
     server.unref();
-    if (isOurs(folder)) server.listen(path.join(folder, `${String(household.pid)}.sock`));
+    if (madeOurs(folder)) server.listen(path.join(folder, `${String(household.pid)}.sock`));
     return door;
   }
 
@@ -81,14 +82,20 @@ function answer(visitor: Socket, { want }: Wish, household: Household): void {
       break;
     case 'console':
       visitor.write(console.recentText());
-      visitor.on('data', (bytes: Buffer) => console.type(bytes));
       visitor.once('close', console.copyTo(visitor));
+      visitor.once('close', console.typeFrom(visitor));
       break;
   }
 }
 
-/** All VMs that run, the oldest first. Doors that a killed process left are taken away. */
+/** All VMs of this user that run, the oldest first. Doors that a killed process left are taken away. */
 export async function runningVms(folder = doorFolder()): Promise<RunningVm[]> {
+  // Whoever else made it could show VMs of their own in it: guests that take our files, and names that steer a terminal.
+  if (existsSync(folder) && !isOurs(folder)) {
+    throw new RigError('infrastructure', `${folder} is another user's, or open to others: no VM is looked for in it.`, {
+      remedy: 'Remove it, or have it removed; the next VM makes it anew.',
+    });
+  }
   const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.sock'));
   const found = await Promise.all(
     names.map(async (name): Promise<RunningVm[]> => {
@@ -145,25 +152,33 @@ export function doorFolder(): string {
 }
 
 /** Behind a door is a key to the guest: in a folder of somebody else there is none. */
-function isOurs(folder: string): boolean {
+function madeOurs(folder: string): boolean {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    const { uid, mode } = lstatSync(folder);
-    return uid === process.getuid?.() && (mode & 0o077) === 0;
+    return isOurs(folder);
   } catch {
     return false;
   }
 }
 
-/** The first line; what follows it is for the next listener. */
+function isOurs(folder: string): boolean {
+  const { uid, mode } = lstatSync(folder);
+  return uid === process.getuid?.() && (mode & 0o077) === 0;
+}
+
+/** The first line; what follows it is for the next listener, which `onLine` may add. */
 function readLine(socket: Socket, onLine: (line: string) => void): void {
-  let text = '';
+  let bytes = Buffer.alloc(0);
   const read = (chunk: Buffer): void => {
-    text += chunk.toString();
-    const end = text.indexOf('\n');
-    if (end === -1 && text.length < LONGEST_LINE) return;
+    bytes = Buffer.concat([bytes, chunk]);
+    const end = bytes.indexOf('\n');
+    if (end === -1 && bytes.length < LONGEST_LINE) return;
+    // Nothing may arrive between the two listeners.
+    socket.pause();
     socket.off('data', read);
-    onLine(text.slice(0, Math.max(end, 0)));
+    if (end >= 0 && end + 1 < bytes.length) socket.unshift(bytes.subarray(end + 1));
+    onLine(bytes.subarray(0, Math.max(end, 0)).toString());
+    socket.resume();
   };
   socket.on('data', read);
 }

@@ -1,12 +1,16 @@
 /** The guest's serial console: every byte to a log file, every line to subscribers, from the first byte on. */
-import type { Duplex, Writable } from 'node:stream';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { boundedWait, type WaitBounds } from '../../util/bounded-wait.ts';
 
-/** Of a console that is flooded: what is kept of it in memory, and in its log. */
+/** Of a console that is flooded: what is kept of it in memory (between this and twice as much), and in its log. */
 const KEPT_LINES = 20_000;
+const KEPT_CHARACTERS = 4 * 2 ** 20;
 const LONGEST_LINE = 64 * 1024;
 const LARGEST_LOG = 256 * 2 ** 20;
+
+/** Bytes that wait for one who watches and does not read. */
+const MOST_WAITING = 2 ** 20;
 
 /** Lines that who comes later gets to see. */
 const SCREEN = 100;
@@ -17,8 +21,9 @@ const READY = /RIG-READY ([A-Za-z0-9+/]{68})\s*$/;
 export class SerialConsole {
   readonly #decoder = new StringDecoder('utf8');
   readonly #listeners = new Set<(line: string) => void>();
-  readonly #copies = new Set<Writable>();
+  readonly #copies = new Set<(chunk: Buffer) => void>();
   #lines: string[] = [];
+  #kept = 0;
   readonly #log: Writable;
   readonly #port: Duplex;
   #partial = '';
@@ -31,7 +36,7 @@ export class SerialConsole {
     port.on('data', (chunk: Buffer) => {
       this.#write(chunk);
       this.#feed(chunk);
-      for (const copy of this.#copies) copy.write(chunk);
+      for (const copy of this.#copies) copy(chunk);
     });
     port.on('error', () => undefined); // QEMU's exit is what counts.
   }
@@ -41,8 +46,27 @@ export class SerialConsole {
     this.#port.write(text);
   }
 
-  /** Every byte from now on, until the returned function is called. */
-  copyTo(copy: Writable): () => void {
+  /** To the guest, as fast as it takes it, until the returned function is called. */
+  typeFrom(source: Readable): () => void {
+    source.pipe(this.#port, { end: false });
+    return () => source.unpipe(this.#port);
+  }
+
+  /** Every byte from now on, until the returned function is called; of a reader that is too slow, a remark how many it has missed. */
+  copyTo(reader: Writable): () => void {
+    let missed = 0;
+    const tell = (): void => {
+      reader.write(`\r\n[dgpu-rig: ${missed} bytes are not shown: they came faster than they were read]\r\n`);
+      missed = 0;
+    };
+    const copy = (chunk: Buffer): void => {
+      if (missed === 0 && reader.writableLength < MOST_WAITING) {
+        reader.write(chunk);
+        return;
+      }
+      if (missed === 0) reader.once('drain', tell);
+      missed += chunk.length;
+    };
     this.#copies.add(copy);
     return () => void this.#copies.delete(copy);
   }
@@ -112,12 +136,22 @@ export class SerialConsole {
       lines.push(this.#partial);
       this.#partial = '';
     }
-    // Now and then, not with every line: moving them all costs as much as keeping them saves.
-    if (this.#lines.length > 2 * KEPT_LINES) this.#lines = this.#lines.slice(-KEPT_LINES);
     for (const raw of lines) {
       const line = raw.replaceAll('\r', '');
       this.#lines.push(line);
+      this.#kept += line.length;
       for (const listener of [...this.#listeners]) listener(line);
     }
+    // Now and then, not with every line: moving them all costs as much as keeping them saves.
+    if (this.#lines.length > 2 * KEPT_LINES || this.#kept > 2 * KEPT_CHARACTERS) this.#forget();
+  }
+
+  #forget(): void {
+    let [first, kept] = [this.#lines.length, 0];
+    while (first > 0 && this.#lines.length - first < KEPT_LINES && kept < KEPT_CHARACTERS) {
+      kept += this.#lines[--first]?.length ?? 0;
+    }
+    this.#lines = this.#lines.slice(first);
+    this.#kept = kept;
   }
 }

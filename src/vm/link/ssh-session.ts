@@ -1,6 +1,8 @@
 /** Commands and files in the guest over SSH: loopback only, and only to the host key that the console announced. */
+import { setMaxListeners } from 'node:events';
 import { createInterface } from 'node:readline';
 import ssh2, { type ClientChannel } from 'ssh2';
+import { onAbort, orAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { boundedWait, type WaitBounds } from '../../util/bounded-wait.ts';
 import { shellQuote } from '../../util/shell-quote.ts';
@@ -36,7 +38,7 @@ export interface OpenCommand {
   readonly ended: Promise<number | null>;
 }
 
-/** A key for one run: it is never written anywhere but into that run's guest. */
+/** A key for one VM, or for a template and all its clones. Its private half is in this process, and in the template's folder (0600). */
 export function generateSshKey(): SshKeyPair {
   for (;;) {
     const pair = utils.generateKeyPairSync('ed25519');
@@ -47,15 +49,19 @@ export function generateSshKey(): SshKeyPair {
 
 export class SshSession {
   readonly #client: Client;
+  readonly #over = new AbortController();
   /** Resolves with the reason when the session ends, whoever ends it. */
   readonly lost: Promise<Error>;
 
   private constructor(client: Client) {
     this.#client = client;
-    this.lost = new Promise((resolve) => {
-      client.once('error', (cause) => resolve(brokenSession(cause)));
-      client.once('close', () => resolve(new RigError('infrastructure', 'The SSH session to the guest was lost.')));
-    });
+    // One listener for each command under way: many are no leak.
+    setMaxListeners(0, this.#over.signal);
+    this.lost = new Promise((resolve) => onAbort(this.#over.signal, resolve));
+    client.on('error', (cause) => this.#over.abort(sessionError(cause)));
+    client.once('close', () =>
+      this.#over.abort(new RigError('infrastructure', 'The SSH session to the guest was lost.')),
+    );
   }
 
   static async connect(address: SshAddress, bounds: WaitBounds): Promise<SshSession> {
@@ -92,20 +98,17 @@ export class SshSession {
   async exec(command: string, bounds: WaitBounds, stdin: string | Buffer = ''): Promise<CommandResult> {
     const start = performance.now();
     let channel: ClientChannel | undefined;
-    const output = new Promise<Omit<CommandResult, 'durationMs'>>((resolve, reject) => {
-      this.#client.exec(command, (error, opened) => {
-        if (error) {
-          reject(brokenSession(error));
-          return;
-        }
+    const output = this.#open(
+      (onOpen) => this.#client.exec(command, onOpen),
+      (opened) => {
         channel = opened;
-        // Here and now: a short command's end may be in the same packet as its start.
-        collectOutput(opened).then(resolve, reject);
+        const collected = collectOutput(opened);
         opened.end(stdin);
-      });
-    });
+        return collected;
+      },
+    );
     try {
-      const result = await boundedWait(`The guest command "${command}"`, this.#orLost(output), bounds);
+      const result = await boundedWait(`The guest command "${command}"`, output, bounds);
       return { ...result, durationMs: performance.now() - start };
     } catch (error) {
       channel?.destroy();
@@ -136,20 +139,12 @@ export class SshSession {
 
   /** A command whose streams are the caller's. */
   open(command: string): Promise<OpenCommand> {
-    return new Promise((resolve, reject) => {
-      this.#client.exec(command, (error, channel) =>
-        error ? reject(brokenSession(error)) : resolve(watchEnd(channel)),
-      );
-    });
+    return this.#open((onOpen) => this.#client.exec(command, onOpen), watchEnd);
   }
 
   /** An interactive login shell on a terminal of this size. */
   shell(window: { rows: number; cols: number; term: string }): Promise<OpenCommand> {
-    return new Promise((resolve, reject) => {
-      this.#client.shell(window, (error, channel) =>
-        error ? reject(brokenSession(error)) : resolve(watchEnd(channel)),
-      );
-    });
+    return this.#open((onOpen) => this.#client.shell(window, onOpen), watchEnd);
   }
 
   close(): void {
@@ -157,8 +152,22 @@ export class SshSession {
     this.#client.destroy();
   }
 
-  #orLost<T>(promise: Promise<T>): Promise<T> {
-    return Promise.race([promise, this.lost.then((reason) => Promise.reject<T>(reason))]);
+  /** `use` is called before anything else happens: a short command's end may be in the same packet as its start. */
+  async #open<T>(
+    open: (onOpen: (error: Error | undefined, channel: ClientChannel) => void) => unknown,
+    use: (channel: ClientChannel) => T | Promise<T>,
+  ): Promise<T> {
+    const used = new Promise<T>((resolve, reject) => {
+      open((error, channel) => {
+        if (error) reject(error);
+        else resolve(use(channel));
+      });
+    });
+    try {
+      return await orAbort(used, this.#over.signal);
+    } catch (error) {
+      throw sessionError(error);
+    }
   }
 }
 
@@ -168,7 +177,7 @@ function watchEnd(channel: ClientChannel): OpenCommand {
   const ended = new Promise<number | null>((resolve, reject) => {
     channel.once('exit', (exit: number | null) => (code = exit));
     channel.once('close', () => resolve(code));
-    channel.once('error', (cause: Error) => reject(brokenSession(cause)));
+    channel.once('error', reject);
   });
   // Whoever waits for it learns of it.
   ended.catch(() => undefined);
@@ -192,7 +201,7 @@ function collectOutput(channel: ClientChannel): Promise<Omit<CommandResult, 'dur
     channel.stderr.on('data', keep(stderr));
     let exit: { exitCode: number | null; signal: string | undefined } | undefined;
     channel.once('exit', (exitCode: number | null, signal?: string) => (exit = { exitCode, signal }));
-    channel.once('error', (cause: Error) => reject(brokenSession(cause)));
+    channel.once('error', reject);
     channel.once('close', () => {
       const text = { stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() };
       if (exit) resolve({ ...exit, ...text });
@@ -201,9 +210,11 @@ function collectOutput(channel: ClientChannel): Promise<Omit<CommandResult, 'dur
   });
 }
 
-/** What ssh2 says by itself ("read ECONNRESET") has no class, and says nothing about the guest. */
-function brokenSession(cause: Error): RigError {
-  return new RigError('infrastructure', `The SSH session to the guest broke: ${cause.message}`, { cause });
+/** What ssh2 throws says nothing about the test. */
+function sessionError(cause: unknown): RigError {
+  if (cause instanceof RigError) return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new RigError('infrastructure', `The SSH session to the guest failed: ${why}`, { cause });
 }
 
 function connectError(cause: Error, expected: Buffer, offered: Buffer | undefined): RigError {

@@ -1,6 +1,6 @@
 /** A VM can be got at by who owns it, from another process, and by nobody else. */
 import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { PassThrough, Writable, Duplex } from 'node:stream';
@@ -79,10 +79,19 @@ test('the console: what it said last, what it says, and what is typed', async ()
   await expect.poll(() => shown).toBe('booted\r\nlogin: \x1b[1mwelcome');
 });
 
+test('what is typed together with the wish reaches the guest', async () => {
+  const { folder, typed } = await home();
+  const visitor = connect((await only(folder)).door);
+  onTestFinished(() => void visitor.destroy());
+  visitor.write('{"want":"console"}\nüber\n');
+  await expect.poll(typed).toBe('über\n');
+  visitor.write('more\n');
+  await expect.poll(typed).toBe('über\nmore\n');
+});
+
 test('what is no wish is not answered', async () => {
   const { folder, typed } = await home();
   const vm = await only(folder);
-  const { connect } = await import('node:net');
   for (const nonsense of ['{"want":"money"}\n', 'reboot\n', `${'x'.repeat(100_000)}\n`]) {
     const visitor = connect(vm.door);
     visitor.on('error', () => undefined);
@@ -126,4 +135,19 @@ test('in a folder that others may enter there is no door', async () => {
   onTestFinished(() => door.close());
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect(await readdir(folder)).toEqual([]);
+});
+
+test('in a folder that others may enter nobody is asked, and it is said', async () => {
+  const { folder } = await home();
+  await chmod(folder, 0o755);
+  await expect(runningVms(folder)).rejects.toMatchObject({
+    failureClass: 'infrastructure',
+    message: expect.stringContaining(folder) as string,
+  });
+  await chmod(folder, 0o700);
+  expect(await runningVms(folder)).toHaveLength(1);
+});
+
+test('where there is no folder there are no VMs', async () => {
+  expect(await runningVms(path.join(await doorFolder(), 'none'))).toEqual([]);
 });

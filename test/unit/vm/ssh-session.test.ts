@@ -1,50 +1,62 @@
-/** An SSH session that breaks, however it does, is a failure of the infrastructure and says nothing about the guest. */
-import { connect, createServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
-import { once } from 'node:events';
-import ssh2 from 'ssh2';
-import { expect, onTestFinished, test } from 'vitest';
-import { generateSshKey, SshSession } from '../../../src/vm/link/ssh-session.ts';
+/** An SSH session: what it keeps, and how its end is told, with a server in the test. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { SshSession } from '../../../src/vm/link/ssh-session.ts';
+import { fakeGuest, succeed, type FakeGuest, type Shell } from './fakes/fake-guest.ts';
 
-async function portOf(server: TcpServer | InstanceType<typeof ssh2.Server>): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => void server.close());
-  return (server.address() as AddressInfo).port;
+const BOUNDS = { signal: new AbortController().signal, deadlineMs: 20_000 };
+const KIB = 1024;
+
+async function sessionWith(shell: Shell): Promise<{ guest: FakeGuest; session: SshSession }> {
+  const guest = await fakeGuest(shell);
+  const session = await SshSession.connect(guest, BOUNDS);
+  onTestFinished(() => session.close());
+  return { guest, session };
 }
 
-/** A server that lets everybody in and never ends a command, and a connection to it that the test can break. */
-async function openBreakable(): Promise<{ session: SshSession; started: Promise<unknown>; connection: Socket }> {
-  const [host, user] = [generateSshKey(), generateSshKey()];
-  const server = new ssh2.Server({ hostKeys: [host.privateKey] });
-  const started = new Promise((resolve) => {
-    server.on('connection', (client) => {
-      client.on('authentication', (attempt) => attempt.accept());
-      client.on('error', () => undefined);
-      client.on('session', (accept) => accept().on('exec', (acceptCommand) => void resolve(acceptCommand())));
-    });
-  });
-  const port = await portOf(server);
-  const proxy = createServer((inside) => {
-    const outside = connect(port, '127.0.0.1');
-    for (const end of [inside, outside]) end.on('error', () => undefined);
-    inside.pipe(outside).pipe(inside);
-  });
-  const connection = once(proxy, 'connection').then(([socket]) => socket as Socket);
-  const hostKey = host.publicKey.split(' ')[1] ?? '';
-  const address = { port: await portOf(proxy), hostKey, privateKey: user.privateKey };
-  const bounds = { signal: new AbortController().signal, deadlineMs: 20_000 };
-  return { session: await SshSession.connect(address, bounds), started, connection: await connection };
+function heap(): number {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  return process.memoryUsage().heapUsed;
 }
 
-test.for([
-  ['in order', (connection: Socket): unknown => connection.end()],
-  ['by a reset', (connection: Socket): unknown => connection.resetAndDestroy()],
-] as const)('ended %s', async ([, breakIt]) => {
-  const { session, started, connection } = await openBreakable();
-  const bounds = { signal: new AbortController().signal, deadlineMs: 20_000 };
-  const command = session.exec('sleep 100', bounds).catch((error: unknown) => error);
-  await started;
-  breakIt(connection);
-  expect(await command).toMatchObject({ failureClass: 'infrastructure' });
-  expect(await session.lost).toMatchObject({ failureClass: 'infrastructure' });
+test('what commands have printed is not kept', async () => {
+  const text = 'x'.repeat(KIB * 256);
+  const { session } = await sessionWith((channel) => succeed(channel, text));
+  await session.exec('first', BOUNDS);
+  const before = heap();
+  for (let count = 0; count < 12; count++)
+    expect((await session.exec('print', BOUNDS)).stdout).toHaveLength(text.length);
+  expect(heap() - before).toBeLessThan(1536 * KIB);
+});
+
+test('what goes to standard input arrives byte by byte', async () => {
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, value) => value));
+  const { session } = await sessionWith((channel) => {
+    const parts: Buffer[] = [];
+    channel.on('data', (part: Buffer) => parts.push(part));
+    channel.on('end', () => succeed(channel, Buffer.concat(parts).toString('hex')));
+  });
+  expect((await session.exec('cat', BOUNDS, bytes)).stdout).toBe(bytes.toString('hex'));
+});
+
+describe('a connection that is lost', () => {
+  test.for(['reset', 'fin'] as const)(
+    'by a %s is a failure of the infrastructure, while a command runs',
+    async (how) => {
+      const { guest, session } = await sessionWith(() => guest.disconnect(how));
+      await expect(session.exec('hang', BOUNDS)).rejects.toMatchObject({ failureClass: 'infrastructure' });
+      expect(await session.lost).toMatchObject({ failureClass: 'infrastructure' });
+      await expect(session.exec('again', BOUNDS)).rejects.toMatchObject({ failureClass: 'infrastructure' });
+      await expect(session.open('again')).rejects.toMatchObject({ failureClass: 'infrastructure' });
+    },
+  );
+});
+
+test('a guest with another host key is not logged in to', async () => {
+  const guest = await fakeGuest();
+  const { hostKey } = await fakeGuest();
+  await expect(SshSession.connect({ ...guest, hostKey }, BOUNDS)).rejects.toThrow('its host key differs');
 });

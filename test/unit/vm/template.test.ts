@@ -12,7 +12,7 @@ const HOST_KEY = 'A'.repeat(68);
 /** Its guest listens at once, unless the test says something else on the console. */
 async function fake(console: readonly string[] = [`RIG-READY ${HOST_KEY}`]): Promise<{ qemu: FakeQemu; spec: VmSpec }> {
   const qemu = await FakeQemu.create();
-  const spec = await qemu.spec({ patience: 1 });
+  const spec = await qemu.spec();
   qemu.onEveryStart(async () => {
     for (const line of console) await qemu.say(line, `${spec.folder}-template`);
   });

@@ -94,7 +94,7 @@ export class FakeQemu {
     return path.join(this.folder, 'guest-initrd');
   }
 
-  /** Of a VM that this QEMU runs, with the usual time limits for KVM times `patience`. */
+  /** Of a VM that this QEMU runs, with the time limits for KVM. */
   async spec(changes: Partial<VmSpec> = {}): Promise<VmSpec> {
     return {
       profile: await loadMachineProfile('noswap'),
@@ -104,7 +104,6 @@ export class FakeQemu {
         kernel: { image: '/dev/null', flavour: 'plain' },
         initrd: this.initrd,
       },
-      patience: 0.1,
       folder: path.join(this.folder, 'vm'),
       signal: new AbortController().signal,
       ...changes,
