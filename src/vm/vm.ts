@@ -489,7 +489,11 @@ export class Vm {
     const heard =
       tail.length > 0 ? `The console's last lines:\n${tail.join('\n')}` : 'The console never said anything.';
     const where = `Logs: ${this.folder.path}`;
-    return new RigError(error.failureClass, `${error.message}\n${heard}\n${where}`, { cause: error });
+    const { failureClass, message, remedy } = error;
+    return new RigError(failureClass, `${message}\n${heard}\n${where}`, {
+      ...(remedy === undefined ? {} : { remedy }),
+      cause: error,
+    });
   }
 }
 
@@ -504,7 +508,14 @@ function kernelFailure(report: KernelReport, cause: unknown): RigError {
 function exitFailure({ code, signal, stderr }: QemuExit): RigError {
   const how = signal === null ? `exited with code ${String(code)}` : `was killed by ${signal}`;
   const said = stderr.trim() === '' ? '' : `\nIt said: ${stderr.trim()}`;
-  return new RigError('infrastructure', `QEMU ${how} while its VM was in use.${said}`);
+  const killed = {
+    remedy: 'If nobody killed it, the host was short of memory: see its kernel log, and lower --max-vms.',
+  };
+  return new RigError(
+    'infrastructure',
+    `QEMU ${how} while its VM was in use.${said}`,
+    signal === 'SIGKILL' ? killed : {},
+  );
 }
 
 function hostDiskFailure({ data }: QmpEvent): RigError {

@@ -1,5 +1,6 @@
 /** One QEMU as a child: it dies with the rig, its channels are inherited sockets, and ending it always succeeds. */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import { RigError } from '../../util/rig-error.ts';
 import { signalProcess } from '../../util/signal-process.ts';
@@ -48,13 +49,15 @@ export class QemuProcess {
   static async spawn(binary: string, args: readonly string[], channelCount: number): Promise<QemuProcess> {
     const channels = Array.from({ length: channelCount }, () => 'pipe' as const);
     // The kernel kills QEMU when this thread dies, however it dies. `detached` makes the process group we kill.
-    const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, ...args], {
+    const child = spawn('setpriv', [...restrictions(), '--pdeathsig', 'KILL', '--', binary, ...args], {
       stdio: ['ignore', 'ignore', 'pipe', ...channels],
       detached: true,
     });
     const exited = whenExited(child);
     await whenSpawned(child, binary);
     if (child.pid === undefined) throw new Error('A spawned process has no id');
+    // When memory is short on the host, a VM is what can be spared; where this may not be said, the kernel chooses.
+    await writeFile(`/proc/${String(child.pid)}/oom_score_adj`, '1000').catch(() => undefined);
     return new QemuProcess(child, child.pid, exited);
   }
 
@@ -86,6 +89,15 @@ export class QemuProcess {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     signalProcess(-this.pid, name);
   }
+}
+
+/**
+ * For setpriv: a guest is there to misbehave, so QEMU gets no privileges and has none. Root's keeps one, to pass through a folder of
+ * somebody else that is closed to others, as a home is when the rig is run by sudo.
+ */
+function restrictions(): string[] {
+  const always = ['--no-new-privs', '--inh-caps=-all', '--ambient-caps=-all'];
+  return process.getuid?.() === 0 ? [...always, '--bounding-set=-all,+dac_read_search'] : always;
 }
 
 export function channelFd(index: number): number {

@@ -85,3 +85,31 @@ describe('the end of a VM', () => {
     expect(await openFilesIn(vm.folder.path)).toEqual([]);
   });
 });
+
+describe('the process of QEMU', () => {
+  test('has no capabilities but to find its files, gets no privileges, and is what the host kills first', async () => {
+    const vm = await bootFake(await FakeQemu.create(), await fakeGuest());
+    const status = await readFile(`/proc/${String(vm.pid)}/status`, 'utf8');
+    const field = (name: string): bigint =>
+      BigInt(`0x${new RegExp(`^${name}:\\s+(\\w+)$`, 'm').exec(status)?.[1] ?? ''}`);
+    expect(field('NoNewPrivs')).toBe(1n);
+    const findsFiles = 1n << 2n;
+    for (const set of ['CapPrm', 'CapEff', 'CapInh', 'CapAmb']) expect(field(set) & ~findsFiles, set).toBe(0n);
+    expect(await readFile(`/proc/${String(vm.pid)}/oom_score_adj`, 'utf8')).toBe('1000\n');
+  });
+
+  test('that was killed: the failure says what may have done it', async () => {
+    const vm = await bootFake(await FakeQemu.create(), await fakeGuest());
+    process.kill(vm.pid, 'SIGKILL');
+    await expect(vm.waitForEvent('NEVER', 60_000)).rejects.toMatchObject({
+      failureClass: 'infrastructure',
+      message: expect.stringContaining('killed by SIGKILL') as string,
+    });
+    await expect
+      .poll(() => vm.explain(new Error('any')))
+      .toMatchObject({
+        message: expect.stringContaining('killed by SIGKILL') as string,
+        remedy: expect.stringContaining('memory') as string,
+      });
+  });
+});
