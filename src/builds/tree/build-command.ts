@@ -29,10 +29,12 @@ export interface BuildCommand {
    * killed, or the rig itself was): make and ninja remove half-written targets, but only when they are allowed to.
    */
   readonly dirtyMarker?: string;
+  /** Between SIGTERM and SIGKILL, and from there to giving up. */
+  readonly graceMs?: number;
 }
 
-/** Time for make to delete what it was writing, between SIGTERM and SIGKILL. */
-const TERMINATION_GRACE_MS = 5000;
+/** Time for make to delete what it was writing. */
+const GRACE_MS = 5000;
 
 export async function runBuildCommand(command: BuildCommand): Promise<void> {
   command.signal.throwIfAborted();
@@ -74,14 +76,17 @@ async function superviseProcess(command: BuildCommand, onLine: (line: string) =>
     buffer: false,
     reject: false,
   });
-  let killTimer: NodeJS.Timeout | undefined;
+  const { graceMs = GRACE_MS } = command;
+  const timers: NodeJS.Timeout[] = [];
   const ending = { killed: false };
   const terminate = (): void => {
     signalGroup(child.pid, 'SIGTERM');
-    killTimer = setTimeout(() => {
+    const kill = (): void => {
       ending.killed = true;
       signalGroup(child.pid, 'SIGKILL');
-    }, TERMINATION_GRACE_MS);
+    };
+    // What is stuck in the host's kernel survives that, and keeps the output open: it is not waited for.
+    timers.push(setTimeout(kill, graceMs), setTimeout(() => child.all.destroy(), 2 * graceMs));
   };
   const stopListening = onAbort(command.signal, terminate);
   try {
@@ -94,7 +99,7 @@ async function superviseProcess(command: BuildCommand, onLine: (line: string) =>
       reason: endingOf(result),
     };
   } finally {
-    clearTimeout(killTimer);
+    timers.forEach(clearTimeout);
     stopListening();
   }
 }
@@ -119,6 +124,8 @@ async function outliveSession(session: number): Promise<boolean> {
     const members = await sessionMembers(session);
     if (members.length === 0) return killed;
     killed = waited >= SESSION_GRACE_MS;
+    // One that is stuck in the host's kernel is not waited for.
+    if (waited >= 10 * SESSION_GRACE_MS) return true;
     if (killed) for (const pid of members) signalProcess(pid, 'SIGKILL');
     await sleep(SESSION_POLL_MS);
   }

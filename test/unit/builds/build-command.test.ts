@@ -113,6 +113,18 @@ describe('an abort', () => {
     expect(performance.now() - start).toBeLessThan(20_000);
   });
 
+  test('ends the wait, too, where something that can not be ended holds the output', async ({ cache }) => {
+    const abort = new AbortController();
+    // Out of the session, as a process that is stuck in the host's kernel is out of reach.
+    const command = { ...shell(cache, 'setsid sleep 20 & echo $!; wait', abort.signal), graceMs: 100 };
+    const { line, end } = await waitForLine(async (onLine) => runBuildCommand({ ...command, onLine }));
+    const start = performance.now();
+    abort.abort(new Error('Ctrl-C'));
+    expect(await end).toMatchObject({ message: 'Ctrl-C' });
+    expect(performance.now() - start).toBeLessThan(15_000);
+    process.kill(Number(line));
+  });
+
   test('before the start starts nothing', async ({ cache }) => {
     const running = runBuildCommand(shell(cache, 'touch started', AbortSignal.abort(new Error('Ctrl-C'))));
     await expect(running).rejects.toThrow('Ctrl-C');
