@@ -86,7 +86,10 @@ async function superviseProcess(command: BuildCommand, onLine: (line: string) =>
       signalGroup(child.pid, 'SIGKILL');
     };
     // What is stuck in the host's kernel survives that, and keeps the output open: it is not waited for.
-    timers.push(setTimeout(kill, graceMs), setTimeout(() => child.all.destroy(), 2 * graceMs));
+    timers.push(
+      setTimeout(kill, graceMs),
+      setTimeout(() => child.all.destroy(), 2 * graceMs),
+    );
   };
   const stopListening = onAbort(command.signal, terminate);
   try {

@@ -26,7 +26,7 @@ function deadVm(writeJson: () => Promise<void>): { vm: Vm; ended: Ended[] } {
 }
 
 function record(): TestRecord {
-  return { params: {}, metrics: {}, kernelReports: [] } as unknown as TestRecord;
+  return { params: {}, metrics: {}, kernelReports: [] };
 }
 
 test('a full disk is the failure, and the VM is ended and kept', async () => {

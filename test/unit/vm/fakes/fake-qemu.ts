@@ -49,7 +49,7 @@ export class FakeQemu {
   readonly #monitor: Duplex;
   readonly #order: Duplex;
   readonly #answers = new Map<string, Answer>();
-  readonly #onStart: (() => void)[] = [];
+  readonly #onStart: (() => unknown)[] = [];
   readonly #onEveryStart: (() => unknown)[] = [];
   readonly #greets: boolean;
 
@@ -151,7 +151,7 @@ export class FakeQemu {
 
   #started(): void {
     if (this.#greets) this.#send({ QMP: { version: {} } });
-    for (const act of [...this.#onStart.splice(0), ...this.#onEveryStart]) void act();
+    for (const act of [...this.#onStart.splice(0), ...this.#onEveryStart]) act();
   }
 
   async #answer({ execute, arguments: args, id }: z.infer<typeof command>): Promise<void> {
