@@ -1,19 +1,25 @@
-/** A private apt root: Debian's newer suites with apt's own verification, while the host's apt stays as it is. */
+/** A private apt root for one suite of an archive, with apt's own verification, while the host's apt stays as it is. */
 
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { cacheDirectory } from '../../config/paths.ts';
 import { RigError } from '../../util/rig-error.ts';
+import { contentKey } from '../../cache/content-key.ts';
 import { findArchive, formatSources } from './apt-sources.ts';
-import type { AptArchive } from './apt-sources.ts';
+import type { AptArchive, AptSuite } from './apt-sources.ts';
 import { runBuildCommand } from '../tree/build-command.ts';
-
-const SUITES = ['trixie', 'trixie-backports'];
+import type { WantedPackage } from './package-sources.ts';
 
 export interface AptRoot {
-  /** Runs an apt command in `cwd` against the private root. */
-  readonly run: (what: string, argv: readonly [string, ...string[]], cwd: string) => Promise<void>;
+  /** All that the suite has of these. */
+  readonly offers: (packages: readonly WantedPackage[]) => Promise<Offer[]>;
+  readonly download: (offers: readonly Offer[], folder: string) => Promise<void>;
+}
+
+export interface Offer extends Pick<WantedPackage, 'name' | 'kind'> {
+  /** With its epoch. */
+  readonly version: string;
 }
 
 export interface AptRun {
@@ -22,20 +28,84 @@ export interface AptRun {
   readonly onLine: (line: string) => void;
 }
 
-export async function openAptRoot(run: AptRun): Promise<AptRoot> {
-  const root = path.join(cacheDirectory(), 'apt');
-  const archive = await systemArchive();
+/** Reads the lists of the suite; fails with apt's reason where they can't be had or are not signed by the archive's key. */
+export async function openAptRoot(suite: AptSuite, run: AptRun): Promise<AptRoot> {
+  const root = path.join(cacheDirectory(), 'apt', contentKey({ sources: formatSources(suite) }));
+  const config = await configure(root, suite);
+  const apt = async (what: string, command: string, args: readonly string[], other = {}): Promise<void> =>
+    runBuildCommand({ what, argv: [command, `--config-file=${config}`, ...args], cwd: root, ...run, ...other });
+  const lines: string[] = [];
+  const onLine = (line: string): void => {
+    lines.push(line);
+    run.onLine(line);
+  };
+  try {
+    await apt(`Reading the lists of ${suite.name}`, 'apt-get', ['--error-on=any', '-q', 'update'], { onLine });
+  } catch (cause) {
+    run.signal.throwIfAborted();
+    throw new RigError('infrastructure', updateFault(lines), { cause });
+  }
+  return {
+    offers: async (packages) => {
+      const table: string[] = [];
+      const names = [...new Set(packages.map(({ name }) => name))];
+      const onRow = (line: string): number => table.push(line);
+      await apt('Looking for packages', 'apt-cache', ['madison', ...names], { onLine: onRow });
+      return parseMadison(table);
+    },
+    download: async (offers, folder) => {
+      for (const [kind, how] of Object.entries(DOWNLOAD)) {
+        const wanted = offers.filter((offer) => offer.kind === kind).map(({ name, version }) => `${name}=${version}`);
+        if (wanted.length > 0) await apt('Fetching from Debian', 'apt-get', ['-q', ...how, ...wanted], { cwd: folder });
+      }
+    },
+  };
+}
+
+const DOWNLOAD: Readonly<Record<WantedPackage['kind'], readonly string[]>> = {
+  source: ['source', '--download-only', '--only-source'],
+  binary: ['download'],
+};
+
+/** Lists of archives that have not been asked for long, and what older rigs left. */
+async function removeUnused(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const used = await stat(path.join(folder, name, CONFIG)).catch(() => undefined);
+    if (used && Date.now() - used.mtimeMs < UNUSED_MS) continue;
+    await rm(path.join(folder, name), { recursive: true, force: true });
+  }
+}
+
+const CONFIG = 'etc/apt.conf';
+const UNUSED_MS = 3 * 24 * 3600 * 1000;
+
+async function configure(root: string, suite: AptSuite): Promise<string> {
+  await removeUnused(path.dirname(root));
   for (const folder of ['etc/sources.list.d', 'etc/preferences.d', 'state/lists/partial', 'cache/archives/partial']) {
     await mkdir(path.join(root, folder), { recursive: true });
   }
-  await writeFile(path.join(root, 'etc/sources.list.d/rig.sources'), formatSources(archive, SUITES));
+  await writeFile(path.join(root, 'etc/sources.list.d/rig.sources'), formatSources(suite));
   await writeFile(path.join(root, 'state/status'), '');
-  const config = path.join(root, 'etc/apt.conf');
+  const config = path.join(root, CONFIG);
   await writeFile(config, aptConfig(root));
-  return {
-    run: (what, [command, ...args], cwd) =>
-      runBuildCommand({ what, argv: [command, `--config-file=${config}`, ...args], cwd, ...run }),
-  };
+  return config;
+}
+
+/** "name | version | archive suite/component what": a source package, or a binary one. */
+export function parseMadison(lines: readonly string[]): Offer[] {
+  return lines.flatMap((line) => {
+    const [name, version, where] = line.split(' | ').map((field) => field.trim());
+    if (name === undefined || version === undefined || where === undefined) return [];
+    return [{ name, version, kind: where.endsWith(' Sources') ? 'source' : 'binary' } as const];
+  });
+}
+
+/** What apt says about signatures counts most; then why a file could not be had, which it says in the line after "Err". */
+export function updateFault(lines: readonly string[]): string {
+  const signature = lines.find((line) => /GPG error|not signed|not valid yet|expired/.test(line));
+  const failed = lines.findIndex((line) => line.startsWith('Err:'));
+  const reason = signature ?? (failed < 0 ? undefined : lines[failed + 1]) ?? lines.find((line) => /^[EW]: /.test(line));
+  return (reason ?? 'apt did not say why').replace(/^[EW]: /, '').trim();
 }
 
 /** Read after the system's configuration, so that its proxies, credentials and checks hold here, too. */
@@ -69,7 +139,8 @@ function aptConfig(root: string): string {
   ].join('\n')}\n`;
 }
 
-async function systemArchive(): Promise<AptArchive> {
+/** Where the system gets Debian itself from. */
+export async function systemArchive(): Promise<AptArchive> {
   const system = await readFile('/etc/os-release', 'utf8').catch(() => '');
   const codename = /^VERSION_CODENAME=(\w+)$/m.exec(system)?.[1] ?? 'sid';
   const archive = /^ID=debian$/m.test(system) ? findArchive(await sourceFiles(), codename) : undefined;

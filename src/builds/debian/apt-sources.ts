@@ -6,6 +6,14 @@ export interface AptArchive {
   readonly signedBy?: string;
 }
 
+/** One suite of an archive: what apt calls a source. */
+export interface AptSuite {
+  readonly archive: AptArchive;
+  readonly name: string;
+  /** False for an archive of the past: its lists have expired. */
+  readonly checkValidUntil: boolean;
+}
+
 interface AptSource extends AptArchive {
   readonly suites: readonly string[];
   readonly components: readonly string[];
@@ -69,8 +77,15 @@ function words(text: string | undefined): string[] {
   return (text ?? '').split(/\s+/).filter((word) => word !== '');
 }
 
-/** deb822 text for binary and source packages of `suites` of the archive. */
-export function formatSources({ uris, signedBy }: AptArchive, suites: readonly string[]): string {
-  const key = signedBy === undefined ? '' : `Signed-By: ${signedBy}\n`;
-  return `Types: deb deb-src\nURIs: ${uris.join(' ')}\nSuites: ${suites.join(' ')}\nComponents: main\n${key}`;
+/** deb822 text for the binary and source packages of a suite. */
+export function formatSources({ archive: { uris, signedBy }, name, checkValidUntil }: AptSuite): string {
+  return [
+    'Types: deb deb-src',
+    `URIs: ${uris.join(' ')}`,
+    `Suites: ${name}`,
+    'Components: main',
+    ...(signedBy === undefined ? [] : [`Signed-By: ${signedBy}`]),
+    ...(checkValidUntil ? [] : ['Check-Valid-Until: no']),
+    '',
+  ].join('\n');
 }

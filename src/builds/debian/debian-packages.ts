@@ -1,100 +1,99 @@
-/** The Debian packages that the rig is made of, fetched and verified by apt: our pins, and what they resolved to. */
+/** The Debian packages that the rig is made of, in the cache: fetched once, and known by the hash of what was fetched. */
 
-import { readdir } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { z } from 'zod';
 
 import type { Emit } from '../../util/rig-event.ts';
-import { openAptRoot } from './apt-root.ts';
+import { systemArchive } from './apt-root.ts';
 import { runBuildCommand } from '../tree/build-command.ts';
 import { obtainEntry } from '../../cache/cache-entry.ts';
 import type { EntryWork } from '../../cache/cache-entry.ts';
 import { contentKey } from '../../cache/content-key.ts';
 import { requireSpace } from '../../cache/disk-space.ts';
-
-/** Source packages, each of a suite: their versions move only within the stable release. */
-const SOURCES = { qemu: 'trixie', seabios: 'trixie' } as const;
-
-/** Binary packages: build tools that the host may have too old, firmware, the guest's userland, the kernel's source. */
-const BINARIES = {
-  meson: 'trixie',
-  'python3-pycotap': 'trixie',
-  'qemu-system-data': 'trixie',
-  'busybox-static': 'trixie',
-  'dropbear-bin': 'trixie',
-  libc6: 'trixie',
-  libcrypt1: 'trixie',
-  libgmp10: 'trixie',
-  libtomcrypt1: 'trixie',
-  libtommath1: 'trixie',
-  zlib1g: 'trixie',
-  'linux-source-7.3': 'trixie-backports',
-} as const;
-
-export type SourceName = keyof typeof SOURCES;
-export type BinaryName = keyof typeof BINARIES;
+import { fetchedPackage, fetchPackages, withoutEpoch } from './package-search.ts';
+import type { FetchedPackage } from './package-search.ts';
+import { loadPackageSources, wantedBinaries } from './package-sources.ts';
+import type { BinaryName, SourceName, WantedPackage } from './package-sources.ts';
 
 export interface DebianPackage {
   /** Debian's version, without epoch. */
   readonly version: string;
   /** The .dsc or .deb. */
   readonly file: string;
-  /** Name and full version: Debian never changes a package without changing its version. */
+  /** SHA-256 of that file: of two machines with the same one it is known that they build the same sources. */
   readonly identity: string;
 }
 
 export interface DebianPackages {
-  readonly sources: Readonly<Record<SourceName, DebianPackage>>;
   readonly binaries: Readonly<Record<BinaryName, DebianPackage>>;
+  /** Fetched when it is asked for: who gives a tree of their own needs none of Debian's. */
+  readonly source: (name: SourceName) => Promise<DebianPackage>;
 }
 
+const TITLES: Readonly<Record<SourceName, string>> = { linux: 'Linux', qemu: 'QEMU', seabios: 'SeaBIOS' };
+
 export async function fetchDebianPackages(emit: Emit, signal: AbortSignal): Promise<DebianPackages> {
-  const folder = await obtainEntry(
-    {
-      stage: 'packages',
-      title: 'Fetch sources and packages from Debian',
-      key: contentKey({ sources: JSON.stringify(SOURCES), binaries: JSON.stringify(BINARIES) }),
-      build: download,
-    },
-    emit,
-    signal,
-  );
-  const files = await readdir(folder);
-  const pick = (name: string, suffix: string): DebianPackage => describePackage(folder, files, name, suffix);
+  const { sources, binaries } = await loadPackageSources();
+  const names = Object.keys(binaries) as BinaryName[];
+  const fetched = await obtainPackages('Fetch packages from Debian', wantedBinaries(binaries), emit, signal);
   return {
-    sources: mapNames(SOURCES, (name) => pick(name, '.dsc')),
-    binaries: mapNames(BINARIES, (name) => pick(name, '.deb')),
+    binaries: Object.fromEntries(names.map((name, index) => [name, fetched[index]])) as Record<
+      BinaryName,
+      DebianPackage
+    >,
+    source: async (name) => {
+      const title = `Fetch the source of ${TITLES[name]} from Debian`;
+      const [source] = await obtainPackages(title, [sources[name]], emit, signal);
+      // As many come back as are wanted.
+      if (source === undefined) throw new Error(`there is no source of ${name}`);
+      return source;
+    },
   };
 }
 
-async function download({ folder, step, signal, log }: EntryWork): Promise<void> {
+/** What was fetched, in the order of `wanted`. */
+export async function obtainPackages(
+  title: string,
+  wanted: readonly WantedPackage[],
+  emit: Emit,
+  signal: AbortSignal,
+): Promise<DebianPackage[]> {
+  const key = contentKey({ packages: wanted.map(({ name, kind, suite, version }) => JSON.stringify([name, kind, suite, version])) });
+  const build = async (work: EntryWork): Promise<void> => {
+    const fetched = await download(wanted, work);
+    for (const text of fetched.flatMap(substitution)) emit({ type: 'notice', text });
+    await writeFile(path.join(work.folder, RECORD), JSON.stringify(fetched, undefined, 2));
+  };
+  const folder = await obtainEntry({ stage: 'packages', title, key, build }, emit, signal);
+  const record = z.array(fetchedPackage).parse(JSON.parse(await readFile(path.join(folder, RECORD), 'utf8')));
+  return wanted.flatMap(({ name }) => {
+    const found = record.find((candidate) => candidate.name === name);
+    if (!found) return [];
+    return { version: withoutEpoch(found.version), file: path.join(folder, found.file), identity: found.sha256 };
+  });
+}
+
+/** In the entry, beside the files. */
+const RECORD = 'packages.json';
+
+async function download(
+  wanted: readonly WantedPackage[],
+  { folder, step, signal, log }: EntryWork,
+): Promise<FetchedPackage[]> {
   const onLine = (line: string): void => {
     const [, what] = /^Get:\d+ \S+ (.+)$/.exec(line) ?? [];
     if (what !== undefined) step.progress(what);
   };
   await requireSpace(1, 'Fetching the packages from Debian');
-  const apt = await openAptRoot({ log, signal, onLine });
-  await apt.run('Reading the package lists of Debian', ['apt-get', '--error-on=any', '-q', 'update'], folder);
-  const sources = Object.entries(SOURCES).map(([name, suite]) => `${name}/${suite}`);
-  const binaries = Object.entries(BINARIES).map(([name, suite]) => `${name}/${suite}`);
-  await apt.run('Fetching sources from Debian', ['apt-get', '-q', 'source', '--download-only', ...sources], folder);
-  await apt.run('Fetching packages from Debian', ['apt-get', '-q', 'download', ...binaries], folder);
+  const { order } = await loadPackageSources();
+  return fetchPackages(wanted, { order, system: await systemArchive(), folder, log, signal, onLine });
 }
 
-function mapNames<Name extends string, T>(
-  names: Readonly<Record<Name, string>>,
-  make: (name: Name) => T,
-): Record<Name, T> {
-  // Object.keys forgets the type of the keys; they are those of `names`, as no object here has more than its type says.
-  return Object.fromEntries((Object.keys(names) as Name[]).map((name) => [name, make(name)])) as Record<Name, T>;
-}
-
-/** apt writes an epoch's colon as %3a. */
-function describePackage(folder: string, files: readonly string[], name: string, suffix: string): DebianPackage {
-  const file = files.find((candidate) => candidate.startsWith(`${name}_`) && candidate.endsWith(suffix));
-  // The entry's own check has just passed, and a download that leaves something out fails.
-  if (file === undefined) throw new Error(`apt delivered no ${name}*${suffix}`);
-  const [, version = ''] = file.slice(0, -suffix.length).split('_');
-  return { version: version.replace(/^\d+%3a/, ''), file: path.join(folder, file), identity: file };
+/** Not from where it was expected: that may be another version, and says something about the network. */
+function substitution({ name, version, from, notFrom }: FetchedPackage): string[] {
+  if (notFrom.length === 0) return [];
+  return [`${name} ${version} comes from ${from}, since it could not be had from ${notFrom.join(', ')}.`];
 }
 
 /** Unpacks a .deb as files; nothing is installed. */

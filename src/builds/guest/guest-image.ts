@@ -15,7 +15,8 @@ import { contentKey, folderKey } from '../../cache/content-key.ts';
 import { padTo, writeCpio } from './cpio.ts';
 import type { CpioEntry } from './cpio.ts';
 import { extractDeb } from '../debian/debian-packages.ts';
-import type { BinaryName, DebianPackages } from '../debian/debian-packages.ts';
+import type { DebianPackages } from '../debian/debian-packages.ts';
+import type { BinaryName } from '../debian/package-sources.ts';
 import type { KernelBuild } from '../kernel/kernel-build.ts';
 
 const USERLAND: readonly BinaryName[] = [

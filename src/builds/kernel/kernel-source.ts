@@ -18,7 +18,7 @@ const DRIVER_IN_TREE = 'drivers/gpu/drm/edgpu';
 
 /** `folder`, or without one what Debian packages. */
 export async function openKernelSource(folder: string | undefined, packages: DebianPackages): Promise<KernelSource> {
-  return folder === undefined ? debianKernelSource(packages.binaries['linux-source-7.3']) : userKernelSource(folder);
+  return folder === undefined ? debianKernelSource(await packages.source('linux')) : userKernelSource(folder);
 }
 
 async function userKernelSource(folder: string): Promise<KernelSource> {

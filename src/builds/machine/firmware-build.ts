@@ -12,7 +12,7 @@ import { obtainEntry } from '../../cache/cache-entry.ts';
 import type { EntryWork } from '../../cache/cache-entry.ts';
 import { contentKey, folderKey } from '../../cache/content-key.ts';
 import { extractDeb } from '../debian/debian-packages.ts';
-import type { DebianPackages } from '../debian/debian-packages.ts';
+import type { DebianPackage, DebianPackages } from '../debian/debian-packages.ts';
 import { applyPatch, readSeries } from '../tree/patch-series.ts';
 
 const PATCHES = repositoryPath('rig/seabios');
@@ -24,23 +24,23 @@ const OPTION_ROMS = /^(kvmvapic|linuxboot|linuxboot_dma|multiboot|multiboot_dma|
 
 /** Folders for QEMU's -L, in the order in which it shall search them. */
 export async function buildFirmware(packages: DebianPackages, emit: Emit, signal: AbortSignal): Promise<string[]> {
+  const seabios = await packages.source('seabios');
   const key = contentKey({
-    source: packages.sources.seabios.identity,
+    source: seabios.identity,
     blobs: packages.binaries['qemu-system-data'].identity,
     patches: await folderKey(PATCHES, (file) => file.endsWith('.patch')),
     config: SEABIOS_CONFIG,
     toolchain: await toolchainIdentity(),
   });
   const build = async (work: EntryWork): Promise<void> => {
-    await buildSeabios(packages, work);
+    await buildSeabios(seabios, work);
     await collectOptionRoms(packages, work);
   };
   const folder = await obtainEntry({ stage: 'firmware', title: 'Build SeaBIOS', key, build }, emit, signal);
   return [path.join(folder, 'rig'), path.join(folder, 'debian')];
 }
 
-async function buildSeabios(packages: DebianPackages, { folder, step, signal, log }: EntryWork): Promise<void> {
-  const { seabios } = packages.sources;
+async function buildSeabios(seabios: DebianPackage, { folder, step, signal, log }: EntryWork): Promise<void> {
   const source = path.join(folder, 'source');
   const output = path.join(folder, 'output');
   step.progress('unpacking');

@@ -100,8 +100,8 @@ const QEMU: TreeKind = {
   products: ['.git', '*.o', '*.a', 'build', 'pyvenv'],
 };
 
-async function openQemuSource(folder: string | undefined, { sources }: DebianPackages): Promise<SourceTree> {
-  return folder === undefined ? debianQemuSource(sources.qemu) : openUserTree(folder, QEMU);
+async function openQemuSource(folder: string | undefined, packages: DebianPackages): Promise<SourceTree> {
+  return folder === undefined ? debianQemuSource(await packages.source('qemu')) : openUserTree(folder, QEMU);
 }
 
 function debianQemuSource({ version, identity, file }: DebianPackage): SourceTree {

@@ -86,7 +86,8 @@ describe('the archive of the release', () => {
   ])('is not %s', (_what, text) => expect(findArchive([file('x.list', text)], 'bookworm')).toBeUndefined());
 
   test('is written so that it can be read again', () => {
-    const text = formatSources(ARCHIVE, ['trixie', 'trixie-backports']);
-    expect(parseDeb822(text)).toEqual([{ ...ARCHIVE, suites: ['trixie', 'trixie-backports'], components: ['main'] }]);
+    const text = formatSources({ archive: ARCHIVE, name: 'trixie', checkValidUntil: true });
+    expect(parseDeb822(text)).toEqual([{ ...ARCHIVE, suites: ['trixie'], components: ['main'] }]);
+    expect(text).not.toContain('Check-Valid-Until');
   });
 });

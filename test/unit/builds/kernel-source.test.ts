@@ -9,7 +9,7 @@ import type { KernelSource } from '../../../src/builds/kernel/kernel-source.ts';
 import { test } from '../cache/temporary-cache.ts';
 
 // A tree of the user's own needs nothing of Debian.
-const PACKAGES = { sources: {}, binaries: {} } as DebianPackages;
+const PACKAGES = {} as DebianPackages;
 
 async function open(folder: string): Promise<KernelSource> {
   return openKernelSource(folder, PACKAGES);
