@@ -6,8 +6,10 @@ import type { Emit } from '../util/rig-event.ts';
 import { fetchDebianPackages } from './debian/debian-packages.ts';
 import type { DebianPackages } from './debian/debian-packages.ts';
 import { buildFirmware } from './machine/firmware-build.ts';
+import { SOURCES } from './debian/package-sources.ts';
+import type { SourceName } from './debian/package-sources.ts';
 import { buildGuestImage } from './guest/guest-image.ts';
-import { ensureHostPackages } from './debian/host-packages.ts';
+import { prepareHost } from './debian/host.ts';
 import { buildKernel } from './kernel/kernel-build.ts';
 import type { KernelBuild, KernelRequest } from './kernel/kernel-build.ts';
 import { openKernelSource } from './kernel/kernel-source.ts';
@@ -22,7 +24,11 @@ export interface RigBuild {
   readonly kernel: KernelBuild;
   /** A gzipped cpio archive, padded so that another one may follow. */
   readonly initrd: string;
+  /** SHA-256 of the packages that were built; none for a tree of the user's own. */
+  readonly sources: SourceHashes;
 }
+
+export type SourceHashes = Readonly<Partial<Record<SourceName, string>>>;
 
 export interface BuildOptions {
   /** Another tree than Debian's package; it is not written to. */
@@ -42,16 +48,28 @@ export async function buildRig({
   emit,
   signal,
 }: BuildOptions): Promise<RigBuild> {
-  await ensureHostPackages(emit, signal);
+  await prepareHost(emit, signal);
   const packages = await fetchDebianPackages(emit, signal);
   const source = await openKernelSource(kernelSource, packages);
+  const needed = { linux: kernelSource === undefined, qemu: qemuVariant.source === undefined, seabios: true };
+  const sources = await fetchSources(packages, needed);
   // Each of them keeps all CPUs busy for most of its time; together they also fill the other's pauses.
   const [{ kernel, initrd }, qemu, firmware] = await allOrAbort(signal, [
     async (shared) => buildGuest({ packages, source, flavour, variant }, emit, shared),
     async (shared) => buildQemu({ packages, variant: qemuVariant }, emit, shared),
     async (shared) => buildFirmware(packages, emit, shared),
   ]);
-  return { qemu: { ...qemu, firmware }, kernel, initrd };
+  return { qemu: { ...qemu, firmware }, kernel, initrd, sources };
+}
+
+/** All that is not there is missed here, before anything is compiled. */
+async function fetchSources(
+  packages: DebianPackages,
+  needed: Readonly<Record<SourceName, boolean>>,
+): Promise<SourceHashes> {
+  const hashes: Partial<Record<SourceName, string>> = {};
+  for (const name of SOURCES) if (needed[name]) hashes[name] = (await packages.source(name)).identity;
+  return hashes;
 }
 
 interface GuestInput extends KernelRequest {

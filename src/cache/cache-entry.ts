@@ -53,9 +53,28 @@ const UNUSED_MS = 3 * 24 * 3600 * 1000;
 /** To be counted up when a stage puts other files into an entry for the same inputs. */
 const FORMAT = '3';
 
+/** In the cache, with the format of the rig that wrote to it last. */
+const FORMAT_FILE = 'format';
+
+/** Whether the cache was filled by a rig whose entries this one can't use. */
+export async function isOtherFormat(): Promise<boolean> {
+  const written = await readFile(path.join(cacheDirectory(), FORMAT_FILE), 'utf8').catch(() => undefined);
+  const names = await readdir(cacheDirectory()).catch((): string[] => []);
+  return written === undefined ? names.includes('packages') : written !== FORMAT;
+}
+
+/** Whether there is such an entry, whatever has become of its files since. */
+export async function hasEntry({ stage, key }: Pick<EntrySpec, 'stage' | 'key'>): Promise<boolean> {
+  return (await readManifest(entryFolder(stage, key))) !== 'absent';
+}
+
+function entryFolder(stage: string, key: string): string {
+  return path.join(cacheDirectory(), stage, contentKey({ format: FORMAT, key }));
+}
+
 /** The folder of the entry, built first when it is missing or damaged. */
 export async function obtainEntry(spec: EntrySpec, emit: Emit, signal: AbortSignal): Promise<string> {
-  const folder = path.join(cacheDirectory(), spec.stage, contentKey({ format: FORMAT, key: spec.key }));
+  const folder = entryFolder(spec.stage, spec.key);
   return runStep(emit, { id: spec.stage, title: spec.title }, async (step) => {
     signal.throwIfAborted();
     if ((await entryFault(folder)) === undefined) return { outcome: 'cached', value: await markUsed(folder) };
@@ -89,6 +108,7 @@ async function buildEntry(spec: EntrySpec, folder: string, step: Step, signal: A
     await writeManifest(temporary, await describeFiles(temporary));
     await rm(folder, { recursive: true, force: true });
     await rename(temporary, folder);
+    await writeFile(path.join(cacheDirectory(), FORMAT_FILE), FORMAT);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw error;

@@ -20,6 +20,7 @@ export function runFacts(rig: RigContext): RunFacts {
     host: { cpus: cpus().length, memoryBytes: totalmem(), accelerator },
     kernel: { version: build.kernel.version, patches: [...build.kernel.patches] },
     qemu: build.qemu.version,
+    sources: { ...build.sources },
     ...(commit === undefined ? {} : { rig: commit }),
     startedAt,
     seed: selection.seed,

@@ -119,6 +119,10 @@ export const runReport = z.object({
   host: z.object({ cpus: z.number(), memoryBytes: z.number(), accelerator: z.enum(['kvm', 'tcg']) }),
   kernel: z.object({ version: z.string(), patches: z.array(z.string()) }),
   qemu: z.string().describe('version'),
+  sources: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe("SHA-256 of Debian's packages that Linux, QEMU and SeaBIOS were built from; none of a tree of one's own"),
   rig: z
     .string()
     .optional()

@@ -6,7 +6,7 @@ import { cacheDirectory, repositoryPath } from '../config/paths.ts';
 import type { Emit } from '../util/rig-event.ts';
 import { runStep } from '../util/step.ts';
 import { fetchDebianPackages } from '../builds/debian/debian-packages.ts';
-import { ensureHostPackages } from '../builds/debian/host-packages.ts';
+import { prepareHost } from '../builds/debian/host.ts';
 import { configureKernel, DRIVER_GRAFT, PATCH_FOLDER, readFragments, titleOf } from '../builds/kernel/kernel-build.ts';
 import { openKernelSource } from '../builds/kernel/kernel-source.ts';
 import { createEditableTree } from './series-edit.ts';
@@ -22,7 +22,7 @@ export interface EditRequest {
 }
 
 export async function editKernel({ folder, kernelSource, emit, signal }: EditRequest): Promise<void> {
-  await ensureHostPackages(emit, signal);
+  await prepareHost(emit, signal);
   const source = await openKernelSource(kernelSource, await fetchDebianPackages(emit, signal));
   const title = titleOf(source);
   const log = path.join(cacheDirectory(), 'logs/kernel-edit.log');

@@ -13,7 +13,7 @@ import type { Step } from '../util/step.ts';
 import { buildEnvironment } from '../builds/tree/build-environment.ts';
 import { withBuildLock } from '../cache/build-lock.ts';
 import { fetchDebianPackages } from '../builds/debian/debian-packages.ts';
-import { ensureHostPackages } from '../builds/debian/host-packages.ts';
+import { prepareHost } from '../builds/debian/host.ts';
 import {
   compileFolders,
   compileKernel,
@@ -73,7 +73,7 @@ export async function checkSeries({
   emit,
   signal,
 }: SeriesCheckOptions): Promise<PatchVerdict[]> {
-  await ensureHostPackages(emit, signal);
+  await prepareHost(emit, signal);
   const source = await openKernelSource(kernelSource, await fetchDebianPackages(emit, signal));
   const series = await readSeries(PATCH_FOLDER);
   const known = await unpatchedWarnings({ source, series }, emit, signal);

@@ -34,16 +34,20 @@ export async function openAptRoot(suite: AptSuite, run: AptRun): Promise<AptRoot
   const config = await configure(root, suite);
   const apt = async (what: string, command: string, args: readonly string[], other = {}): Promise<void> =>
     runBuildCommand({ what, argv: [command, `--config-file=${config}`, ...args], cwd: root, ...run, ...other });
-  const lines: string[] = [];
-  const onLine = (line: string): void => {
-    lines.push(line);
-    run.onLine(line);
-  };
-  try {
-    await apt(`Reading the lists of ${suite.name}`, 'apt-get', ['--error-on=any', '-q', 'update'], { onLine });
-  } catch (cause) {
-    run.signal.throwIfAborted();
-    throw new RigError('infrastructure', updateFault(lines), { cause });
+  const updated = path.join(root, 'updated');
+  if (!(await youngerThan(UPDATE_MS, updated))) {
+    const lines: string[] = [];
+    const onLine = (line: string): void => {
+      lines.push(line);
+      run.onLine(line);
+    };
+    try {
+      await apt(`Reading the lists of ${suite.name}`, 'apt-get', ['--error-on=any', '-q', 'update'], { onLine });
+    } catch (cause) {
+      run.signal.throwIfAborted();
+      throw new RigError('infrastructure', updateFault(lines), { cause });
+    }
+    await writeFile(updated, '');
   }
   return {
     offers: async (packages) => {
@@ -70,14 +74,21 @@ const DOWNLOAD: Readonly<Record<WantedPackage['kind'], readonly string[]>> = {
 /** Lists of archives that have not been asked for long, and what older rigs left. */
 async function removeUnused(folder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) {
-    const used = await stat(path.join(folder, name, CONFIG)).catch(() => undefined);
-    if (used && Date.now() - used.mtimeMs < UNUSED_MS) continue;
+    if (await youngerThan(UNUSED_MS, path.join(folder, name, CONFIG))) continue;
     await rm(path.join(folder, name), { recursive: true, force: true });
   }
 }
 
 const CONFIG = 'etc/apt.conf';
 const UNUSED_MS = 3 * 24 * 3600 * 1000;
+
+/** For so long the lists of an archive are taken to be up to date: the packages of one set-up are fetched one after the other. */
+const UPDATE_MS = 10 * 60_000;
+
+async function youngerThan(milliseconds: number, file: string): Promise<boolean> {
+  const found = await stat(file).catch(() => undefined);
+  return found !== undefined && Date.now() - found.mtimeMs < milliseconds;
+}
 
 async function configure(root: string, suite: AptSuite): Promise<string> {
   await removeUnused(path.dirname(root));
@@ -104,7 +115,8 @@ export function parseMadison(lines: readonly string[]): Offer[] {
 export function updateFault(lines: readonly string[]): string {
   const signature = lines.find((line) => /GPG error|not signed|not valid yet|expired/.test(line));
   const failed = lines.findIndex((line) => line.startsWith('Err:'));
-  const reason = signature ?? (failed < 0 ? undefined : lines[failed + 1]) ?? lines.find((line) => /^[EW]: /.test(line));
+  const reason =
+    signature ?? (failed < 0 ? undefined : lines[failed + 1]) ?? lines.find((line) => /^[EW]: /.test(line));
   return (reason ?? 'apt did not say why').replace(/^[EW]: /, '').trim();
 }
 

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { Emit } from '../../util/rig-event.ts';
 import { systemArchive } from './apt-root.ts';
 import { runBuildCommand } from '../tree/build-command.ts';
-import { obtainEntry } from '../../cache/cache-entry.ts';
+import { hasEntry, obtainEntry } from '../../cache/cache-entry.ts';
 import type { EntryWork } from '../../cache/cache-entry.ts';
 import { contentKey } from '../../cache/content-key.ts';
 import { requireSpace } from '../../cache/disk-space.ts';
@@ -36,6 +36,14 @@ const TITLES: Readonly<Record<SourceName, string>> = { linux: 'Linux', qemu: 'QE
 export async function fetchDebianPackages(emit: Emit, signal: AbortSignal): Promise<DebianPackages> {
   const { sources, binaries } = await loadPackageSources();
   const names = Object.keys(binaries) as BinaryName[];
+  const asked = new Map<SourceName, Promise<DebianPackage>>();
+  const obtainSource = async (name: SourceName): Promise<DebianPackage> => {
+    const title = `Fetch the source of ${TITLES[name]} from Debian`;
+    const [source] = await obtainPackages(title, [sources[name]], emit, signal);
+    // As many come back as are wanted.
+    if (source === undefined) throw new Error(`there is no source of ${name}`);
+    return source;
+  };
   const fetched = await obtainPackages('Fetch packages from Debian', wantedBinaries(binaries), emit, signal);
   return {
     binaries: Object.fromEntries(names.map((name, index) => [name, fetched[index]])) as Record<
@@ -43,13 +51,24 @@ export async function fetchDebianPackages(emit: Emit, signal: AbortSignal): Prom
       DebianPackage
     >,
     source: async (name) => {
-      const title = `Fetch the source of ${TITLES[name]} from Debian`;
-      const [source] = await obtainPackages(title, [sources[name]], emit, signal);
-      // As many come back as are wanted.
-      if (source === undefined) throw new Error(`there is no source of ${name}`);
+      const source = asked.get(name) ?? obtainSource(name);
+      asked.set(name, source);
       return source;
     },
   };
+}
+
+/** Whether there is nothing to fetch but sources, which who gives a tree of their own does not need. */
+export async function hasDebianPackages(): Promise<boolean> {
+  const { binaries } = await loadPackageSources();
+  return hasEntry({ stage: STAGE, key: packagesKey(wantedBinaries(binaries)) });
+}
+
+const STAGE = 'packages';
+
+function packagesKey(wanted: readonly WantedPackage[]): string {
+  const parts = wanted.map(({ name, kind, suite, version }) => JSON.stringify([name, kind, suite, version]));
+  return contentKey({ packages: parts });
 }
 
 /** What was fetched, in the order of `wanted`. */
@@ -59,13 +78,12 @@ export async function obtainPackages(
   emit: Emit,
   signal: AbortSignal,
 ): Promise<DebianPackage[]> {
-  const key = contentKey({ packages: wanted.map(({ name, kind, suite, version }) => JSON.stringify([name, kind, suite, version])) });
   const build = async (work: EntryWork): Promise<void> => {
     const fetched = await download(wanted, work);
     for (const text of fetched.flatMap(substitution)) emit({ type: 'notice', text });
     await writeFile(path.join(work.folder, RECORD), JSON.stringify(fetched, undefined, 2));
   };
-  const folder = await obtainEntry({ stage: 'packages', title, key, build }, emit, signal);
+  const folder = await obtainEntry({ stage: STAGE, title, key: packagesKey(wanted), build }, emit, signal);
   const record = z.array(fetchedPackage).parse(JSON.parse(await readFile(path.join(folder, RECORD), 'utf8')));
   return wanted.flatMap(({ name }) => {
     const found = record.find((candidate) => candidate.name === name);

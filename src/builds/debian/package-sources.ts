@@ -9,7 +9,7 @@ import { RigError } from '../../util/rig-error.ts';
 
 const FILE = 'rig/sources.yaml';
 
-const SOURCES = ['linux', 'qemu', 'seabios'] as const;
+export const SOURCES = ['linux', 'qemu', 'seabios'] as const;
 const BINARIES = [
   'meson',
   'python3-pycotap',

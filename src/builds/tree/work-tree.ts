@@ -53,7 +53,7 @@ export async function prepareWorkTree(spec: WorkTreeSpec, overlay: OverlaySpec):
   const { root, tree } = placeOf(spec.kind, spec.identity);
   if (spec.refresh)
     await rehearse(spec, spec.refresh.from, path.join(path.dirname(root), `rehearsal-${spec.kind}`), overlay);
-  if ((await exists(tree.dirtyMarker)) || !(await exists(path.join(root, STATE_FILE)))) {
+  if ((await exists(tree.dirtyMarker)) || !(await isKnown(root))) {
     await unpackTree(spec, root);
   } else if (spec.refresh) {
     await refreshTree(spec.refresh, root);
@@ -73,7 +73,7 @@ export async function editWorkTree(
   edited: ReadonlyMap<string, string>,
 ): Promise<WorkTree | undefined> {
   const { root, tree } = placeOf(kind, identity);
-  if (edited.size === 0 || (await exists(tree.dirtyMarker)) || !(await exists(path.join(root, STATE_FILE)))) {
+  if (edited.size === 0 || (await exists(tree.dirtyMarker)) || !(await isKnown(root))) {
     return undefined;
   }
   const frame = (await readIfThere(path.join(root, FRAME_FILE)))?.toString();
@@ -141,6 +141,14 @@ async function refreshTree({ from, copy }: NonNullable<WorkTreeSpec['refresh']>,
   const owned = await readOwned(root);
   for (const file of owned) await update(path.join(from, file), path.join(root, 'pristine', file));
   await copy(path.join(root, 'src'), owned);
+}
+
+/** A tree that another version of the rig left may say other things about itself: it is unpacked again. */
+async function isKnown(root: string): Promise<boolean> {
+  return readOwned(root).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function readOwned(root: string): Promise<string[]> {

@@ -11,7 +11,7 @@ export type BuildVerbOptions = Pick<
 export async function buildVerb(options: BuildVerbOptions, { progress, signal }: Session): Promise<number> {
   const { kernelSrc, flavour } = options;
   const source = kernelSrc === undefined ? {} : { kernelSource: kernelSrc };
-  const { kernel, qemu } = await buildRig({
+  const { kernel, qemu, sources } = await buildRig({
     ...source,
     flavour,
     variant: kernelVariant(options),
@@ -19,6 +19,7 @@ export async function buildVerb(options: BuildVerbOptions, { progress, signal }:
     emit: progress.emit,
     signal,
   });
+  for (const [name, hash] of Object.entries(sources)) progress.print(`The source of ${name} is sha256:${hash}`);
   progress.print(`Linux ${kernel.version} with ${String(kernel.patches.length)} patches, QEMU ${qemu.version}.`);
   return 0;
 }

@@ -33,12 +33,12 @@ export function mergeShards(
     const ofShard = lost.filter(({ shard }) => shard === index);
     return report ? withLostFailures(report.results, ofShard) : [missing({ index, of }, reasons.get(index))];
   }).flat();
-  const { schema, host, kernel, qemu, rig, seed } = first;
+  const { schema, host, kernel, qemu, sources, rig, seed } = first;
   const [startedAt] = reports.flatMap((report) => report.startedAt ?? []).sort();
   const cutShort = reports.find((report) => report.cutShort)?.cutShort;
   const lostJobs = lost.map(({ shard, node, results: { length } }) => ({ shard, node, testsEnded: length }));
   return runReport.parse({
-    ...{ schema, host, kernel, qemu, rig, startedAt, cutShort },
+    ...{ schema, host, kernel, qemu, sources, rig, startedAt, cutShort },
     // Shards that were started one by one have each a seed of their own; the results name theirs.
     seed: reports.every((report) => report.seed === seed) ? seed : undefined,
     lostJobs: lostJobs.length === 0 ? undefined : lostJobs,
@@ -59,15 +59,30 @@ function shardIn({ shard }: RunReport): Shard {
 }
 
 function assertSameRun(first: RunReport, other: RunReport): void {
-  const identity = ({ kernel, qemu, rig, shard }: RunReport): string => JSON.stringify([kernel, qemu, rig, shard?.of]);
-  if (identity(first) === identity(other)) return;
-  throw new RigError(
-    'usage',
-    'These reports are not of one run: kernel, QEMU, rig and number of shards must be the same.',
-    {
-      remedy: `One has ${identity(first)}, another ${identity(other)}.`,
-    },
-  );
+  const ours = identity(first);
+  const theirs = identity(other);
+  const names = [...new Set([...Object.keys(ours), ...Object.keys(theirs)])];
+  const differences = names
+    .filter((name) => ours[name] !== theirs[name])
+    .map((name) => `${name} (${ours[name] ?? 'unknown'} and ${theirs[name] ?? 'unknown'})`);
+  if (differences.length === 0) return;
+  const shards = [first, other].map((report) => shardName(shardIn(report))).join(' and ');
+  throw new RigError('usage', `The shards ${shards} are not of one run: they differ in ${differences.join('; ')}.`, {
+    remedy:
+      'Run them all with the same rig, and from sources with the same hashes: a cache that is shared or copied has them.',
+  });
+}
+
+/** What has to be the same in all shards, by the name that a person knows it by. */
+function identity({ kernel, qemu, rig, shard, sources = {} }: RunReport): Record<string, string | undefined> {
+  return {
+    'the version of Linux': kernel.version,
+    'the patches of Linux': kernel.patches.join(', '),
+    'the version of QEMU': qemu,
+    'the commit of the rig': rig,
+    'the number of shards': String(shard?.of),
+    ...Object.fromEntries(Object.entries(sources).map(([name, hash]) => [`the hash of the source of ${name}`, hash])),
+  };
 }
 
 function missing(shard: Shard, reason = 'Its file is not among those that were given.'): TestResult {

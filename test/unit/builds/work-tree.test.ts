@@ -211,6 +211,15 @@ exampleTest('the key changes with sources, hooks and patches, and not with docum
   expect(new Set(keys).size).toBe(4);
 });
 
+test('a tree that another version of the rig left is unpacked again', async ({ cache }) => {
+  const example = new Example(cache);
+  await example.setUp();
+  const { source } = await example.prepare();
+  await writeFile(path.join(path.dirname(source), 'overlay.json'), '{"format":9}');
+  expect(await content(await example.prepare(), 'patched.c')).toBe('original\npatched\n');
+  expect(example.unpacked).toBe(2);
+});
+
 describe('an edit of what is grafted', () => {
   const edited = (example: Example, name = 'device.c'): ReadonlyMap<string, string> =>
     new Map([[`hw/device/${name}`, example.own('device', name)]]);

@@ -63,8 +63,17 @@ describe('refused', () => {
   test('shards of different runs', () => {
     const other = shard(2, 2, passed);
     const older = { ...other, kernel: { ...other.kernel, version: '7.3.1' } };
-    expect(() => mergeShards([shard(1, 2, passed), older])).toThrow(/not of one run/);
-    expect(() => mergeShards([shard(1, 2, passed), shard(2, 3, passed)])).toThrow(/not of one run/);
+    expect(() => mergeShards([shard(1, 2, passed), older])).toThrow(/not of one run.* Linux \(.* and 7\.3\.1\)\.$/);
+    expect(() => mergeShards([shard(1, 2, passed), shard(2, 3, passed)])).toThrow(/number of shards \(2 and 3\)/);
+  });
+  test('shards whose kernels have one version and two sources, and it is said which differs', () => {
+    const [one, two] = [1, 2].map((index) => ({
+      ...shard(index, 2, passed),
+      sources: { linux: `hash${String(index)}`, qemu: 'same' },
+    }));
+    if (one === undefined || two === undefined) throw new Error('there are two');
+    expect(() => mergeShards([one, two])).toThrow(/differ in the hash of the source of linux \(hash1 and hash2\)\.$/);
+    expect(mergeShards([one, { ...two, sources: one.sources }]).sources).toEqual(one.sources);
   });
   test('what is no shard, and nothing at all', () => {
     expect(() => mergeShards([SAMPLE_REPORT])).toThrow(/not of a shard/);

@@ -1,0 +1,13 @@
+/** What is said about the device that KVM is reached by. */
+import { expect, test } from 'vitest';
+import { describeKvm } from '../../../src/builds/debian/host.ts';
+
+test.each([
+  [undefined, 'good', /opens/],
+  ['ENOENT', 'note', /^There is no \/dev\/kvm/],
+  ['EACCES', 'note', /exists, and this user may not open it.*group kvm/],
+  ['EPERM', 'note', /exists, and does not open \(EPERM\)/],
+] as const)('/dev/kvm, %s', (code, verdict, text) => {
+  const finding = describeKvm('/dev/kvm', code, 'kvm');
+  expect(finding).toMatchObject({ verdict, text: expect.stringMatching(text) as string });
+});
