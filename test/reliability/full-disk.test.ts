@@ -44,7 +44,10 @@ describe.skipIf(NO_SANDBOX !== undefined)(`a full disk${NO_SANDBOX === undefined
 
   test('that is too small for a kernel is refused before anything is unpacked', TIMEOUT, async () => {
     const sandbox = await Sandbox.open({ sizeMiB: 500, only: ['apt', 'packages', 'firmware', 'qemu'] });
-    await expectComplaint(sandbox.start('build'), /has 0\.\d GiB free, and a build needs \S+ GiB there.*\n.*DGPU_RIG_CACHE/);
+    await expectComplaint(
+      sandbox.start('build'),
+      /has 0\.\d GiB free, and a build needs \S+ GiB there.*\n.*DGPU_RIG_CACHE/,
+    );
     await sandbox.expectClean();
   });
 
