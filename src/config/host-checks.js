@@ -125,8 +125,12 @@ async function unwritable(folder) {
   );
 }
 
-/** What a stage that has nothing in the cache writes there, its work tree included, rounded up; in GiB. */
-const STAGES = { packages: 1, qemu: 1.5, kernel: 3.5 };
+/** What is written for a stage that has nothing in the cache, in GiB, rounded up; most of it is the work tree. */
+const STAGES = [
+  { stage: 'packages', size: 1, tree: undefined },
+  { stage: 'qemu', size: 1.5, tree: 'qemu-' },
+  { stage: 'kernel', size: 3.5, tree: 'linux-' },
+];
 
 /**
  * @param {string} cache
@@ -137,7 +141,7 @@ async function spaceFinding(cache) {
   const { bavail, bsize } = await statfs(folder);
   const free = (bavail * bsize) / 2 ** 30;
   const missing = await missingStages(cache);
-  const needed = missing.reduce((sum, [, size]) => sum + size, 0);
+  const needed = missing.reduce((sum, { size }) => sum + size, 0);
   const good = free >= needed;
   const has = `${cache} has ${free.toFixed(1)} GiB free`;
   if (good) return { verdict: 'good', text: `${has}, and needs ${needed} GiB more.` };
@@ -150,13 +154,17 @@ async function spaceFinding(cache) {
 
 /** @param {string} cache */
 async function missingStages(cache) {
-  const contents = await Promise.all(
-    Object.entries(STAGES).map(async ([stage, size]) => {
-      const names = await readdir(path.join(cache, stage)).catch(() => []);
-      return { stage, size, built: names.some((name) => !name.startsWith('tmp-')) };
-    }),
-  );
-  return contents.flatMap(({ stage, size, built }) => (built ? [] : [/** @type {const} */ ([stage, size])]));
+  const trees = await namesIn(path.join(cache, 'work'));
+  const entries = await Promise.all(STAGES.map(({ stage }) => namesIn(path.join(cache, stage))));
+  return STAGES.filter(({ tree }, index) => {
+    const hasEntry = entries[index]?.some((name) => !name.startsWith('tmp-'));
+    return !hasEntry && !trees.some((name) => tree !== undefined && name.startsWith(tree));
+  });
+}
+
+/** @param {string} folder */
+async function namesIn(folder) {
+  return readdir(folder).catch(() => /** @type {string[]} */ ([]));
 }
 
 /**
