@@ -39,7 +39,7 @@
 #define EDGPU_MIN_BANDWIDTH     (64 * KiB)
 #define EDGPU_MAX_LATENCY_NS    (60 * NANOSECONDS_PER_SECOND)
 
-/* ---- Birth and death ---- */
+/* ---- Realize and unrealize ---- */
 
 static bool edgpu_check_properties(EdgpuState *s, Error **errp)
 {
@@ -79,7 +79,6 @@ static bool edgpu_init_bars(EdgpuState *s, Error **errp)
                              &s->vram, 0, s->aperture_size);
     memory_region_init(&s->vram_bar, OBJECT(s), "edgpu-vram-bar",
                        s->aperture_size);
-    memory_region_add_subregion(&s->vram_bar, 0, &s->aperture);
     pci_register_bar(pci, EDGPU_BAR_REGS, PCI_BASE_ADDRESS_SPACE_MEMORY,
                      &s->regs);
     pci_register_bar(pci, EDGPU_BAR_VRAM,
@@ -123,7 +122,7 @@ static void edgpu_exit(PCIDevice *pci)
     for (unsigned i = 0; i < s->engine_count; i++) {
         edgpu_engine_exit(&s->engine[i]);
     }
-    edgpu_failure_exit(s);
+    edgpu_removal_exit(s);
     /* A region in another keeps the device alive, though both are its own. */
     memory_region_del_subregion(&s->vram_bar, &s->aperture);
     msix_uninit_exclusive_bar(pci);
@@ -131,6 +130,19 @@ static void edgpu_exit(PCIDevice *pci)
         pcie_cap_exit(pci);
     }
 }
+
+static void edgpu_slice_ended(EdgpuState *s, uint64_t ns)
+{
+    s->stats.slice_ns += ns;
+}
+
+static const EdgpuEngineOps edgpu_engine_ops = {
+    .starting = edgpu_command_starting,
+    .retiring = edgpu_command_retiring,
+    .fence_completed = edgpu_fence_completed,
+    .faulted = edgpu_engine_faulted,
+    .slice_ended = edgpu_slice_ended,
+};
 
 static void edgpu_realize(PCIDevice *pci, Error **errp)
 {
@@ -143,10 +155,32 @@ static void edgpu_realize(PCIDevice *pci, Error **errp)
         msix_uninit_exclusive_bar(pci);
         return;
     }
+    /* Keeps the device alive: not before all that may fail. */
+    memory_region_add_subregion(&s->vram_bar, 0, &s->aperture);
     for (unsigned i = 0; i < s->engine_count; i++) {
-        edgpu_engine_init(&s->engine[i], s, i, &s->throttle);
+        EdgpuEngine *e = &s->engine[i];
+
+        e->ops = &edgpu_engine_ops;
+        e->throttle = &s->throttle;
+        e->pace = &s->pace;
+        edgpu_engine_init(e, s, i);
     }
-    edgpu_failure_init(s);
+    edgpu_removal_init(s);
+}
+
+static DeviceRealize edgpu_parent_realize;
+
+/* The base class decides how messages are sent after edgpu_realize(). */
+static void edgpu_realize_whole(DeviceState *dev, Error **errp)
+{
+    EdgpuState *s = EDGPU(dev);
+    PCIDevice *pci = PCI_DEVICE(dev);
+
+    edgpu_parent_realize(dev, errp);
+    s->send_message = pci->msi_trigger;
+    if (s->send_message) {
+        pci->msi_trigger = edgpu_send_message;
+    }
 }
 
 /* ---- Properties ---- */
@@ -255,13 +289,15 @@ static int edgpu_post_load(void *opaque, int version_id)
     }
     s->dead = !dead;
     edgpu_set_dead(s, dead);
+    /* The clock may be an earlier one. */
+    s->pace = (EdgpuPace) { };
     return 0;
 }
 
 static const VMStateDescription vmstate_edgpu = {
     .name = TYPE_EDGPU,
-    .version_id = 1,
-    .minimum_version_id = 1,
+    .version_id = 2,
+    .minimum_version_id = 2,
     .post_load = edgpu_post_load,
     .fields = (const VMStateField[]) {
         VMSTATE_PCI_DEVICE(parent_obj, EdgpuState),
@@ -283,6 +319,8 @@ static const VMStateDescription vmstate_edgpu = {
         VMSTATE_STRUCT_VARRAY_UINT32(engine, EdgpuState, engine_count, 1,
                                      vmstate_edgpu_engine, EdgpuEngine),
         VMSTATE_STRUCT(stats, EdgpuState, 1, vmstate_edgpu_stats, EdgpuStats),
+        VMSTATE_UINT64(fault_events.charged_until, EdgpuState),
+        VMSTATE_UINT64(fault_events.suppressed, EdgpuState),
         VMSTATE_END_OF_LIST()
     }
 };
@@ -295,6 +333,8 @@ static void edgpu_class_init(ObjectClass *klass, EDGPU_CLASS_DATA *data)
     PCIDeviceClass *k = PCI_DEVICE_CLASS(klass);
     ResettableClass *rc = RESETTABLE_CLASS(klass);
 
+    device_class_set_parent_realize(dc, edgpu_realize_whole,
+                                    &edgpu_parent_realize);
     k->realize = edgpu_realize;
     k->exit = edgpu_exit;
     k->config_read = edgpu_config_read;

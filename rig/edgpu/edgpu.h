@@ -2,8 +2,11 @@
 /*
  * edgpu: an emulated discrete GPU for testing memory management.
  *
- * The state of the device, and what its parts ask of each other. What the
- * device does is in edgpu.md, the layout that drivers see in edgpu_regs.h.
+ * The state of the device, and what its parts ask of each other, in this order:
+ * statistics, DMA, commands, engines, removal, failures on demand, interrupts,
+ * power, registers. Each calls only what comes before it; engines call back by
+ * EdgpuEngineOps. What the device does is in edgpu.md, the layout that drivers
+ * see in edgpu_regs.h.
  */
 #ifndef EDGPU_H
 #define EDGPU_H
@@ -19,6 +22,12 @@ OBJECT_DECLARE_SIMPLE_TYPE(EdgpuState, EDGPU)
 
 #define EDGPU_VECTORS           (EDGPU_VECTOR_ENGINE + EDGPU_MAX_ENGINES)
 
+/* How many events of a kind the host is sent, whatever the guest does. */
+typedef struct EdgpuEventLimit {
+    uint64_t charged_until;     /* virtual time that the last ones have used */
+    uint64_t suppressed;        /* since the last one that was sent */
+} EdgpuEventLimit;
+
 struct EdgpuState {
     PCIDevice parent_obj;
 
@@ -26,8 +35,8 @@ struct EdgpuState {
     MemoryRegion vram;
     MemoryRegion vram_bar;
     MemoryRegion aperture;      /* a part of vram, in vram_bar */
-    MemoryRegion void_vram;     /* what is there instead when it is dead */
-    MemoryRegion void_msix;
+    MemoryRegion absent_vram;   /* what is there instead when it is dead */
+    MemoryRegion absent_msix;
     QEMUBH *removal;
 
     /* Properties */
@@ -36,6 +45,7 @@ struct EdgpuState {
     uint64_t vram_size;
     uint64_t aperture_size;
     EdgpuThrottle throttle;
+    EdgpuPace pace;
     EdgpuInjector injector;
 
     /* Registers */
@@ -48,6 +58,8 @@ struct EdgpuState {
     bool function_reset;        /* and not the machine's; only in between */
     EdgpuEngine engine[EDGPU_MAX_ENGINES];
     EdgpuStats stats;
+    EdgpuEventLimit fault_events;
+    MSITriggerFunc *send_message;       /* as the base class does it */
 };
 
 /* ---- edgpu_mmio.c ---- */
@@ -57,6 +69,10 @@ extern const MemoryRegionOps edgpu_regs_ops;
 /* ---- edgpu_irq.c ---- */
 
 void edgpu_raise(EdgpuState *s, uint32_t bits);
+void edgpu_fence_completed(EdgpuState *s, unsigned engine);
+void edgpu_engine_faulted(EdgpuState *s, const EdgpuEngine *e);
+/* Every message of the function, the masked ones once they are unmasked. */
+void edgpu_send_message(PCIDevice *pci, MSIMessage msg);
 void edgpu_set_irq_enable(EdgpuState *s, uint32_t bits);
 
 /* ---- edgpu_power.c ---- */
@@ -68,13 +84,24 @@ void edgpu_config_write(PCIDevice *pci, uint32_t addr, uint32_t value,
 
 /* ---- edgpu_failure.c ---- */
 
-void edgpu_failure_init(EdgpuState *s);
-void edgpu_failure_exit(EdgpuState *s);
 void edgpu_failure_add_properties(ObjectClass *klass);
-/* From now on it is as good as absent; @dead false undoes that. */
-void edgpu_set_dead(EdgpuState *s, bool dead);
+bool edgpu_command_starting(EdgpuState *s, EdgpuEngine *e, EdgpuFault *fault);
+void edgpu_command_retiring(EdgpuState *s, EdgpuEngine *e);
 /* Counts the message, and says whether it is to be lost. */
 bool edgpu_message_lost(EdgpuState *s, unsigned vector);
 bool edgpu_failure_valid(EdgpuState *s);
+
+/* ---- edgpu_removal.c ---- */
+
+void edgpu_removal_init(EdgpuState *s);
+void edgpu_removal_exit(EdgpuState *s);
+/* From now on it is as good as absent; @dead false undoes that. */
+void edgpu_set_dead(EdgpuState *s, bool dead);
+/* Is it in a port that tells its guest who comes and goes? */
+bool edgpu_is_removable(EdgpuState *s, Error **errp);
+/* Dead at once, and soon unplugged. */
+void edgpu_remove(EdgpuState *s);
+/* Undoes both, if it is still there. */
+void edgpu_revive(EdgpuState *s);
 
 #endif /* EDGPU_H */

@@ -18,13 +18,13 @@
 /* ---- Moving bytes ---- */
 
 /* A unit of the source, where it is or in the bounce buffer. */
-static const void *work_see(EdgpuWork *w, uint64_t skip, uint64_t len,
+static const void *work_map_src(EdgpuWork *w, uint64_t skip, uint64_t len,
                             EdgpuFault *fault)
 {
     uint64_t addr = edgpu_span_addr(&w->src) + skip;
 
     return w->src.vram ? edgpu_vram(w->gpu, addr, len, fault)
-                       : edgpu_dma_see(w->gpu, addr, w->bounce, len, fault);
+                       : edgpu_dma_map_read(w->gpu, addr, w->bounce, len, fault);
 }
 
 static bool work_write(EdgpuWork *w, uint64_t skip, const void *buf,
@@ -53,7 +53,7 @@ static bool work_copy(EdgpuWork *w, uint64_t len, EdgpuFault *fault)
 {
     /* A backward copy is linear: one entry on each side, from the end. */
     uint64_t skip = w->backward ? w->cmd.len - w->done - len : 0;
-    const void *unit = work_see(w, skip, len, fault);
+    const void *unit = work_map_src(w, skip, len, fault);
 
     return unit && work_write(w, skip, unit, len, fault);
 }
@@ -71,7 +71,7 @@ static bool work_fill(EdgpuWork *w, uint64_t len, EdgpuFault *fault)
 
 static bool work_hash(EdgpuWork *w, uint64_t len, EdgpuFault *fault)
 {
-    const void *unit = work_see(w, 0, len, fault);
+    const void *unit = work_map_src(w, 0, len, fault);
 
     if (unit) {
         edgpu_xxh64_update(&w->hash, unit, len);
@@ -118,7 +118,14 @@ static bool command_has_result(const EdgpuCommand *cmd)
            (cmd->flags & EDGPU_FLAG_WRITEBACK);
 }
 
-/* ---- The life of a command ---- */
+/* Bytes that are written at dst; 0 where the command writes none. */
+static uint64_t command_dst_len(const EdgpuCommand *cmd)
+{
+    return edgpu_ops[cmd->opcode].dst ? cmd->len
+           : command_has_result(cmd) ? EDGPU_RESULT_SIZE : 0;
+}
+
+/* ---- The steps of a command ---- */
 
 static bool command_check(const EdgpuCommand *cmd, EdgpuFault *fault)
 {
@@ -188,21 +195,20 @@ static bool command_copies_backward(const EdgpuCommand *cmd)
 bool edgpu_work_start(EdgpuWork *w, EdgpuFault *fault)
 {
     const EdgpuCommand *cmd = &w->cmd;
-    const EdgpuOp *op;
+    uint64_t dst_len;
 
     if (!command_check(cmd, fault)) {
         return false;
     }
-    op = &edgpu_ops[cmd->opcode];
-    if (op->src &&
+    if (edgpu_ops[cmd->opcode].src &&
         !edgpu_span_set(&w->src, w->gpu, cmd->flags & EDGPU_FLAG_SRC_VRAM,
                         cmd->src, cmd->len, cmd->src_nents, fault)) {
         return false;
     }
-    if ((op->dst || command_has_result(cmd)) &&
+    dst_len = command_dst_len(cmd);
+    if (dst_len &&
         !edgpu_span_set(&w->dst, w->gpu, cmd->flags & EDGPU_FLAG_DST_VRAM,
-                        cmd->dst, op->dst ? cmd->len : EDGPU_RESULT_SIZE,
-                        cmd->dst_nents, fault)) {
+                        cmd->dst, dst_len, cmd->dst_nents, fault)) {
         return false;
     }
     edgpu_xxh64_init(&w->hash, cmd->value);
@@ -260,7 +266,7 @@ bool edgpu_work_finish(EdgpuWork *w, EdgpuFault *fault)
     return work_write(w, 0, result, sizeof(result), fault);
 }
 
-void edgpu_work_forget(EdgpuWork *w)
+void edgpu_work_clear(EdgpuWork *w)
 {
     edgpu_span_clear(&w->src);
     edgpu_span_clear(&w->dst);
@@ -279,7 +285,7 @@ void edgpu_work_init(EdgpuWork *w, EdgpuState *gpu)
 
 void edgpu_work_exit(EdgpuWork *w)
 {
-    edgpu_work_forget(w);
+    edgpu_work_clear(w);
     g_clear_pointer(&w->bounce, g_free);
 }
 
@@ -302,6 +308,13 @@ static const VMStateDescription vmstate_edgpu_command = {
     }
 };
 
+/* A command that has not started has nothing but its bounce buffer. */
+static bool work_is_clear(const EdgpuWork *w)
+{
+    return !w->backward && !w->done && edgpu_span_is_clear(&w->src) &&
+           edgpu_span_is_clear(&w->dst);
+}
+
 bool edgpu_work_valid(const EdgpuWork *w)
 {
     const EdgpuCommand *cmd = &w->cmd;
@@ -309,14 +322,18 @@ bool edgpu_work_valid(const EdgpuWork *w)
     EdgpuFault ignored;
     uint64_t left;
 
+    if (!w->started) {
+        return work_is_clear(w);
+    }
     if (!command_check(cmd, &ignored) || w->done > cmd->len ||
         w->backward != command_copies_backward(cmd)) {
         return false;
     }
     op = &edgpu_ops[cmd->opcode];
+    /* The operands of a backward copy stay at their start. */
     left = w->backward ? cmd->len : cmd->len - w->done;
     return edgpu_span_holds(&w->src, op->src ? left : 0) &&
-           edgpu_span_holds(&w->dst, op->dst ? left : EDGPU_RESULT_SIZE);
+           edgpu_span_holds(&w->dst, op->dst ? left : command_dst_len(cmd));
 }
 
 const VMStateDescription vmstate_edgpu_work = {

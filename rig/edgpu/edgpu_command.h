@@ -47,7 +47,7 @@ bool edgpu_work_start(EdgpuWork *w, EdgpuFault *fault);
 bool edgpu_work_move(EdgpuWork *w, uint64_t *len, EdgpuFault *fault);
 /* All is moved: writes the result to memory, if there is one. */
 bool edgpu_work_finish(EdgpuWork *w, EdgpuFault *fault);
-void edgpu_work_forget(EdgpuWork *w);
+void edgpu_work_clear(EdgpuWork *w);
 
 /* Can what was loaded go on without leaving its bounds? */
 bool edgpu_work_valid(const EdgpuWork *w);

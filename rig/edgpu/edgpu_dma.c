@@ -6,6 +6,7 @@
  * fault.
  */
 #include "qemu/osdep.h"
+#include "system/dma.h"
 #include "edgpu.h"
 #include "trace.h"
 
@@ -15,14 +16,14 @@ bool edgpu_refuse(EdgpuFault *fault, uint32_t kind, uint64_t addr)
     return false;
 }
 
-bool edgpu_dma_reachable(EdgpuState *s, uint64_t addr, uint64_t len,
-                         EdgpuFault *fault)
+bool edgpu_within_limit(EdgpuState *s, uint64_t addr, uint64_t len,
+                        uint64_t *highest, EdgpuFault *fault)
 {
     uint64_t limit = UINT64_MAX >> (64 - s->dma_bits);
     bool wraps = len - 1 > UINT64_MAX - addr;
     uint64_t last = wraps ? UINT64_MAX : addr + len - 1;
 
-    edgpu_stats_count_request(&s->stats, last);
+    *highest = MAX(*highest, last);
     if (addr > limit || wraps) {
         return edgpu_refuse(fault, EDGPU_FAULT_DMA_LIMIT, addr);
     }
@@ -32,111 +33,170 @@ bool edgpu_dma_reachable(EdgpuState *s, uint64_t addr, uint64_t len,
     return true;
 }
 
+bool edgpu_dma_reachable(EdgpuState *s, uint64_t addr, uint64_t len,
+                         EdgpuFault *fault)
+{
+    return edgpu_within_limit(s, addr, len, &s->stats.max_dma_address, fault);
+}
+
 /* No doorbells of other devices, or our own: only memory. */
 static const MemTxAttrs edgpu_attrs = { .memory = 1 };
 
-/*
- * An IOMMU that refuses and an empty address look alike in a MemTxResult:
- * ask the IOMMU, if @addr leads into one.
- */
-static uint32_t edgpu_dma_fault_kind(AddressSpace *as, uint64_t addr,
-                                     bool write)
+/* What an access leads to, and for how many of its bytes that holds. */
+typedef struct EdgpuTarget {
+    AddressSpace *as;           /* behind all IOMMUs that were asked */
+    hwaddr addr;                /* in @as */
+    MemoryRegion *mr;
+    hwaddr offset;              /* in @mr */
+    bool readonly;
+    uint64_t len;
+} EdgpuTarget;
+
+/* No region goes away while the BQL is held. */
+static bool edgpu_find_region(EdgpuTarget *t)
 {
-    MemoryRegionSection section = memory_region_find(as->root, addr, 1);
-    IOMMUMemoryRegion *iommu;
-    uint32_t kind = EDGPU_FAULT_DMA_HOLE;
+    MemoryRegionSection section = memory_region_find(t->as->root, t->addr,
+                                                     t->len);
 
     if (!section.mr) {
-        return kind;
-    }
-    iommu = memory_region_get_iommu(section.mr);
-    if (iommu) {
-        IOMMUMemoryRegionClass *imrc = IOMMU_MEMORY_REGION_GET_CLASS(iommu);
-        IOMMUAccessFlags access = write ? IOMMU_WO : IOMMU_RO;
-        IOMMUTLBEntry entry;
-
-        entry = imrc->translate(iommu, section.offset_within_region, access,
-                                memory_region_iommu_attrs_to_index(iommu,
-                                                            edgpu_attrs));
-        if (!(entry.perm & access)) {
-            kind = EDGPU_FAULT_IOMMU;
-        }
+        return false;
     }
     memory_region_unref(section.mr);
-    return kind;
+    t->mr = section.mr;
+    t->offset = section.offset_within_region;
+    t->readonly = section.readonly;
+    t->len = int128_get64(section.size);
+    /* What is found may begin after a hole. */
+    return section.offset_within_address_space == t->addr;
 }
 
-/*
- * The RAM that an access starts in, or NULL if it starts in none; *@len becomes
- * what of it leads there. No RAM goes away while the BQL is held.
- */
-static MemoryRegion *edgpu_dma_ram(AddressSpace *as, uint64_t addr,
-                                   uint64_t *len, bool write, hwaddr *offset)
+static bool edgpu_ask_iommu(EdgpuTarget *t, IOMMUMemoryRegion *iommu,
+                            IOMMUAccessFlags access)
 {
-    MemoryRegion *mr;
-    hwaddr piece = *len;
+    IOMMUMemoryRegionClass *imrc = IOMMU_MEMORY_REGION_GET_CLASS(iommu);
+    int index = memory_region_iommu_attrs_to_index(iommu, edgpu_attrs);
+    IOMMUTLBEntry entry = imrc->translate(iommu, t->offset, access, index);
+    hwaddr in_page = t->offset & entry.addr_mask;
 
-    RCU_READ_LOCK_GUARD();
-    mr = address_space_translate(as, addr, offset, &piece, write, edgpu_attrs);
-    *len = piece;
-    return memory_access_is_direct(mr, write, edgpu_attrs) ? mr : NULL;
-}
-
-/* For what has no bytes to copy from or to, but may answer all the same. */
-static bool edgpu_dma_other(EdgpuState *s, uint64_t addr, void *buf,
-                            uint64_t len, bool write, EdgpuFault *fault)
-{
-    PCIDevice *pci = PCI_DEVICE(s);
-    AddressSpace *as = pci_get_address_space(pci);
-    DMADirection direction = write ? DMA_DIRECTION_FROM_DEVICE
-                                   : DMA_DIRECTION_TO_DEVICE;
-
-    return pci_dma_rw(pci, addr, buf, len, direction,
-                      edgpu_attrs) == MEMTX_OK ||
-           edgpu_refuse(fault, edgpu_dma_fault_kind(as, addr, write), addr);
-}
-
-/* May be less than *@len, if the IOMMU has more to say. */
-static bool edgpu_read_piece(EdgpuState *s, uint64_t addr, void *buf,
-                             uint64_t *len, EdgpuFault *fault)
-{
-    hwaddr offset;
-    MemoryRegion *mr = edgpu_dma_ram(pci_get_address_space(PCI_DEVICE(s)),
-                                     addr, len, false, &offset);
-
-    if (!mr) {
-        return edgpu_dma_other(s, addr, buf, *len, false, fault);
+    if (!(entry.perm & access)) {
+        return false;
     }
-    memcpy(buf, (uint8_t *)memory_region_get_ram_ptr(mr) + offset, *len);
+    t->as = entry.target_as;
+    t->addr = (entry.translated_addr & ~entry.addr_mask) | in_page;
+    t->len = MIN(t->len - 1, entry.addr_mask - in_page) + 1;
     return true;
 }
 
-/* As memmove(): @buf may be the very bytes that are written. */
-static void edgpu_write_ram(AddressSpace *as, MemoryRegion *mr, hwaddr offset,
-                            const void *buf, uint64_t len)
+static bool edgpu_target_is_memory(const EdgpuTarget *t, bool write)
 {
-    void *ram = (uint8_t *)memory_region_get_ram_ptr(mr) + offset;
+    return !(write && t->readonly) &&
+           (memory_region_is_ram_device(t->mr) ||
+            memory_access_is_direct(t->mr, write, edgpu_attrs));
+}
 
-    memmove(ram, buf, len);
-    /* The only way to invalidate what was translated from these bytes. */
+/*
+ * Asks every IOMMU on the way, once: the same answer decides whether the access
+ * is made, where it goes, and what is reported if it is not made.  The guest
+ * may change its tables at any time.
+ */
+static bool edgpu_translate(EdgpuState *s, uint64_t addr, uint64_t len,
+                            bool write, EdgpuTarget *t, EdgpuFault *fault)
+{
+    IOMMUMemoryRegion *iommu;
+
+    *t = (EdgpuTarget) {
+        .as = pci_get_address_space(PCI_DEVICE(s)), .addr = addr, .len = len,
+    };
+    do {
+        if (!edgpu_find_region(t)) {
+            return edgpu_refuse(fault, EDGPU_FAULT_DMA_HOLE, addr);
+        }
+        iommu = memory_region_get_iommu(t->mr);
+        if (iommu && !edgpu_ask_iommu(t, iommu, write ? IOMMU_WO : IOMMU_RO)) {
+            return edgpu_refuse(fault, EDGPU_FAULT_IOMMU, addr);
+        }
+    } while (iommu);
+    return edgpu_target_is_memory(t, write) ||
+           edgpu_refuse(fault, EDGPU_FAULT_DMA_HOLE, addr);
+}
+
+static uint8_t *edgpu_target_ram(const EdgpuTarget *t)
+{
+    return (uint8_t *)memory_region_get_ram_ptr(t->mr) + t->offset;
+}
+
+/* RAM of a real device: it may want accesses of the right size. */
+static bool edgpu_access_ram_device(EdgpuTarget *t, void *buf, bool write,
+                                    uint64_t addr, EdgpuFault *fault)
+{
+    return address_space_rw(t->as, t->addr, edgpu_attrs, buf, t->len,
+                            write) == MEMTX_OK ||
+           edgpu_refuse(fault, EDGPU_FAULT_DMA_HOLE, addr);
+}
+
+static bool edgpu_read_target(EdgpuTarget *t, void *buf, uint64_t addr,
+                              EdgpuFault *fault)
+{
+    if (memory_region_is_ram_device(t->mr)) {
+        return edgpu_access_ram_device(t, buf, false, addr, fault);
+    }
+    memcpy(buf, edgpu_target_ram(t), t->len);
+    return true;
+}
+
+/* The only way to invalidate what was translated from these bytes. */
+static void edgpu_ram_written(MemoryRegion *mr, void *ram, uint64_t len)
+{
     memory_region_ref(mr);
-    address_space_unmap(as, ram, len, true, len);
+    address_space_unmap(&address_space_memory, ram, len, true, len);
+}
+
+/* As memmove(): @buf may be the very bytes that are written. */
+static bool edgpu_write_target(EdgpuTarget *t, const void *buf, uint64_t addr,
+                               EdgpuFault *fault)
+{
+    void *ram;
+
+    if (memory_region_is_ram_device(t->mr)) {
+        return edgpu_access_ram_device(t, (void *)buf, true, addr, fault);
+    }
+    ram = edgpu_target_ram(t);
+    memmove(ram, buf, t->len);
+    edgpu_ram_written(t->mr, ram, t->len);
+    return true;
+}
+
+/* There is no other state than D0 and D3hot. */
+bool edgpu_powered(EdgpuState *s)
+{
+    PCIDevice *pci = PCI_DEVICE(s);
+
+    return !(pci_get_word(pci->config + pci->pm_cap + PCI_PM_CTRL) &
+             PCI_PM_CTRL_STATE_MASK);
+}
+
+bool edgpu_bus_master(EdgpuState *s)
+{
+    return pci_get_word(PCI_DEVICE(s)->config + PCI_COMMAND) &
+           PCI_COMMAND_MASTER;
 }
 
 /* All that can be known before the access; counts it. */
 static bool edgpu_dma_allowed(EdgpuState *s, uint64_t addr, uint64_t len,
-                              EdgpuFault *fault)
+                              DMADirection direction, EdgpuFault *fault)
 {
-    PCIDevice *pci = PCI_DEVICE(s);
-
-    if (!edgpu_dma_reachable(s, addr, len, fault) ||
-        !edgpu_powered(s, fault)) {
+    if (!edgpu_dma_reachable(s, addr, len, fault)) {
         return false;
     }
-    if (!(pci_get_word(pci->config + PCI_COMMAND) & PCI_COMMAND_MASTER)) {
+    if (!edgpu_powered(s)) {
+        return edgpu_refuse(fault, EDGPU_FAULT_POWER, 0);
+    }
+    if (!edgpu_bus_master(s)) {
         return edgpu_refuse(fault, EDGPU_FAULT_BUS_MASTER, addr);
     }
     edgpu_stats_count_access(&s->stats, addr + len - 1);
+    /* Other processors see accesses in the order in which they are made. */
+    dma_barrier(pci_get_address_space(PCI_DEVICE(s)), direction);
     return true;
 }
 
@@ -146,83 +206,85 @@ static bool edgpu_dma_refused(bool write, const EdgpuFault *fault)
     return false;
 }
 
-static bool edgpu_read_pieces(EdgpuState *s, uint64_t addr, void *buf,
-                              uint64_t len, EdgpuFault *fault)
+/* @t: what the first of the bytes lead to. */
+static bool edgpu_read_from(EdgpuState *s, EdgpuTarget *t, uint64_t addr,
+                            void *buf, uint64_t len, EdgpuFault *fault)
 {
-    while (len) {
-        uint64_t piece = len;
-
-        if (!edgpu_read_piece(s, addr, buf, &piece, fault)) {
+    for (;;) {
+        if (!edgpu_read_target(t, buf, addr, fault)) {
             return edgpu_dma_refused(false, fault);
         }
-        s->stats.dma_read_bytes += piece;
-        addr += piece;
-        buf += piece;
-        len -= piece;
+        s->stats.dma_read_bytes += t->len;
+        addr += t->len;
+        buf += t->len;
+        len -= t->len;
+        if (!len) {
+            return true;
+        }
+        if (!edgpu_translate(s, addr, len, false, t, fault)) {
+            return edgpu_dma_refused(false, fault);
+        }
     }
-    return true;
+}
+
+static bool edgpu_begin_read(EdgpuState *s, uint64_t addr, uint64_t len,
+                             EdgpuTarget *t, EdgpuFault *fault)
+{
+    trace_edgpu_dma(false, addr, len);
+    return (edgpu_dma_allowed(s, addr, len, DMA_DIRECTION_TO_DEVICE, fault) &&
+            edgpu_translate(s, addr, len, false, t, fault)) ||
+           edgpu_dma_refused(false, fault);
 }
 
 bool edgpu_dma_read(EdgpuState *s, uint64_t addr, void *buf, uint64_t len,
                     EdgpuFault *fault)
 {
-    trace_edgpu_dma(false, addr, len);
-    if (!edgpu_dma_allowed(s, addr, len, fault)) {
-        return edgpu_dma_refused(false, fault);
-    }
-    return edgpu_read_pieces(s, addr, buf, len, fault);
+    EdgpuTarget t;
+
+    return edgpu_begin_read(s, addr, len, &t, fault) &&
+           edgpu_read_from(s, &t, addr, buf, len, fault);
 }
 
-const void *edgpu_dma_see(EdgpuState *s, uint64_t addr, void *buf,
-                          uint64_t len, EdgpuFault *fault)
+const void *edgpu_dma_map_read(EdgpuState *s, uint64_t addr, void *buf,
+                               uint64_t len, EdgpuFault *fault)
 {
-    uint64_t run = len;
-    MemoryRegion *mr;
-    hwaddr offset;
+    EdgpuTarget t;
 
-    trace_edgpu_dma(false, addr, len);
-    if (!edgpu_dma_allowed(s, addr, len, fault)) {
-        edgpu_dma_refused(false, fault);
+    if (!edgpu_begin_read(s, addr, len, &t, fault)) {
         return NULL;
     }
-    mr = edgpu_dma_ram(pci_get_address_space(PCI_DEVICE(s)), addr, &run, false,
-                       &offset);
-    if (!mr || run < len) {
-        return edgpu_read_pieces(s, addr, buf, len, fault) ? buf : NULL;
+    if (t.len < len || memory_region_is_ram_device(t.mr)) {
+        return edgpu_read_from(s, &t, addr, buf, len, fault) ? buf : NULL;
     }
     s->stats.dma_read_bytes += len;
-    return (uint8_t *)memory_region_get_ram_ptr(mr) + offset;
+    return edgpu_target_ram(&t);
 }
 
 bool edgpu_dma_write(EdgpuState *s, uint64_t addr, const void *buf,
                      uint64_t len, void *bounce, EdgpuFault *fault)
 {
-    AddressSpace *as = pci_get_address_space(PCI_DEVICE(s));
-
     trace_edgpu_dma(true, addr, len);
-    if (!edgpu_dma_allowed(s, addr, len, fault)) {
+    if (!edgpu_dma_allowed(s, addr, len, DMA_DIRECTION_FROM_DEVICE, fault)) {
         return edgpu_dma_refused(true, fault);
     }
     while (len) {
-        uint64_t piece = len;
-        hwaddr offset;
-        MemoryRegion *mr = edgpu_dma_ram(as, addr, &piece, true, &offset);
+        EdgpuTarget t;
 
-        if (piece < len && buf != bounce) {
+        if (!edgpu_translate(s, addr, len, true, &t, fault)) {
+            return edgpu_dma_refused(true, fault);
+        }
+        if (t.len < len && buf != bounce) {
             /* A later piece may be of what an earlier one overwrites. */
             buf = memcpy(bounce, buf, len);
         }
-        if (mr) {
-            edgpu_write_ram(as, mr, offset, buf, piece);
-        } else if (!edgpu_dma_other(s, addr, (void *)buf, piece, true,
-                                    fault)) {
+        if (!edgpu_write_target(&t, buf, addr, fault)) {
             return edgpu_dma_refused(true, fault);
         }
-        s->stats.dma_write_bytes += piece;
-        addr += piece;
-        buf += piece;
-        bounce += piece;
-        len -= piece;
+        s->stats.dma_write_bytes += t.len;
+        addr += t.len;
+        buf += t.len;
+        bounce += t.len;
+        len -= t.len;
     }
     return true;
 }
@@ -239,5 +301,7 @@ uint8_t *edgpu_vram(EdgpuState *s, uint64_t offset, uint64_t len,
 
 void edgpu_vram_written(EdgpuState *s, uint64_t offset, uint64_t len)
 {
-    memory_region_set_dirty(&s->vram, offset, len);
+    edgpu_ram_written(&s->vram,
+                      (uint8_t *)memory_region_get_ram_ptr(&s->vram) + offset,
+                      len);
 }

@@ -17,7 +17,17 @@ typedef struct EdgpuFault {
 
 bool edgpu_refuse(EdgpuFault *fault, uint32_t kind, uint64_t addr);
 
-/* Is all of [addr, addr + len) within dma-bits? Touches nothing. */
+/* What configuration space allows: is it in D0, may it write to the bus? */
+bool edgpu_powered(EdgpuState *s);
+bool edgpu_bus_master(EdgpuState *s);
+
+/*
+ * Is all of [addr, addr + len) within dma-bits? Touches nothing; raises
+ * *@highest to the last byte that was asked for.
+ */
+bool edgpu_within_limit(EdgpuState *s, uint64_t addr, uint64_t len,
+                        uint64_t *highest, EdgpuFault *fault);
+/* The same of an engine's access. */
 bool edgpu_dma_reachable(EdgpuState *s, uint64_t addr, uint64_t len,
                          EdgpuFault *fault);
 
@@ -28,8 +38,8 @@ bool edgpu_dma_reachable(EdgpuState *s, uint64_t addr, uint64_t len,
 bool edgpu_dma_read(EdgpuState *s, uint64_t addr, void *buf, uint64_t len,
                     EdgpuFault *fault);
 /* Where the bytes are, until the BQL is let go: in place, or copied to @buf. */
-const void *edgpu_dma_see(EdgpuState *s, uint64_t addr, void *buf,
-                          uint64_t len, EdgpuFault *fault);
+const void *edgpu_dma_map_read(EdgpuState *s, uint64_t addr, void *buf,
+                               uint64_t len, EdgpuFault *fault);
 /*
  * All of @buf is as good as read before the first byte is written, even if the
  * address leads to it: @bounce, of the same size, may be needed for that.

@@ -18,8 +18,10 @@
 #define EDGPU_SLICE             (1 * MiB)
 /* ... where no step counts for less than this, */
 #define EDGPU_STEP_COST         512
-/* and the virtual time from one slice to the next. */
+/* and the least virtual time from one slice to the next. */
 #define EDGPU_SLICE_NS          1000
+/* A slice that took longer was interrupted by the host, not by its work. */
+#define EDGPU_MAX_REST_NS       (100 * SCALE_MS)
 
 /* ---- Time ---- */
 
@@ -35,28 +37,44 @@ static bool engine_busy(const EdgpuEngine *e)
 
 static void engine_schedule(EdgpuEngine *e)
 {
-    timer_mod(&e->timer, MAX(e->due, engine_now() + EDGPU_SLICE_NS));
+    uint64_t rested = MAX(e->pace->rest_until, engine_now());
+
+    /* Later than those that found their turn taken: they come first. */
+    timer_mod(&e->timer, MAX(e->due, rested + EDGPU_SLICE_NS));
+}
+
+/*
+ * After each slice all engines rest for as long as it took, so that vCPUs and
+ * main loop have the BQL for at least half of the time.  The virtual clock
+ * stands still during a slice where time is simulated.
+ */
+static void engine_end_slice(EdgpuEngine *e, uint64_t start)
+{
+    uint64_t now = engine_now();
+
+    e->ops->slice_ended(e->gpu, now - start);
+    e->pace->rest_until = now + MIN(now - start, EDGPU_MAX_REST_NS);
 }
 
 /* Whatever comes next must wait for so long. */
-static void engine_pay(EdgpuEngine *e, uint64_t ns)
+static void engine_charge(EdgpuEngine *e, uint64_t ns)
 {
     e->due += ns;
 }
 
-static void engine_pay_for_bytes(EdgpuEngine *e, uint64_t len)
+static void engine_charge_bytes(EdgpuEngine *e, uint64_t len)
 {
     if (e->throttle->bandwidth) {
-        engine_pay(e, DIV_ROUND_UP(len * NANOSECONDS_PER_SECOND,
+        engine_charge(e, DIV_ROUND_UP(len * NANOSECONDS_PER_SECOND,
                                    e->throttle->bandwidth));
     }
 }
 
 /* ---- Steps ---- */
 
-static void engine_forget_command(EdgpuEngine *e)
+static void engine_clear_command(EdgpuEngine *e)
 {
-    edgpu_work_forget(&e->work);
+    edgpu_work_clear(&e->work);
     e->delay_ns = 0;
     e->hung = false;
 }
@@ -64,11 +82,11 @@ static void engine_forget_command(EdgpuEngine *e)
 static void engine_fault(EdgpuEngine *e, EdgpuFault fault)
 {
     timer_del(&e->timer);
-    engine_forget_command(e);
+    engine_clear_command(e);
     e->fault = fault;
     e->fault_slot = e->head;
     e->fault_count++;
-    edgpu_engine_faulted(e->gpu, e);
+    e->ops->faulted(e->gpu, e);
 }
 
 static bool engine_fetch(EdgpuEngine *e, EdgpuFault *fault)
@@ -77,7 +95,8 @@ static bool engine_fetch(EdgpuEngine *e, EdgpuFault *fault)
     uint64_t offset = (uint64_t)e->head * EDGPU_CMD_SIZE;
 
     if (e->ring_base > UINT64_MAX - offset) {
-        return edgpu_refuse(fault, EDGPU_FAULT_DMA_LIMIT, e->ring_base);
+        return edgpu_dma_reachable(e->gpu, e->ring_base,
+                                   offset + EDGPU_CMD_SIZE, fault);
     }
     if (!edgpu_work_fetch(&e->work, e->ring_base + offset, fault)) {
         return false;
@@ -89,7 +108,7 @@ static bool engine_fetch(EdgpuEngine *e, EdgpuFault *fault)
 
 static bool engine_start(EdgpuEngine *e, uint64_t *cost, EdgpuFault *fault)
 {
-    if (!edgpu_command_starting(e->gpu, e, fault)) {
+    if (!e->ops->starting(e->gpu, e, fault)) {
         return false;
     }
     if (e->hung || !engine_busy(e)) {
@@ -99,7 +118,7 @@ static bool engine_start(EdgpuEngine *e, uint64_t *cost, EdgpuFault *fault)
         return false;
     }
     *cost = e->work.src.list_size + e->work.dst.list_size;
-    engine_pay(e, e->throttle->latency_ns);
+    engine_charge(e, e->throttle->latency_ns);
     return true;
 }
 
@@ -108,7 +127,7 @@ static bool engine_move(EdgpuEngine *e, uint64_t *cost, EdgpuFault *fault)
     if (!edgpu_work_move(&e->work, cost, fault)) {
         return false;
     }
-    engine_pay_for_bytes(e, *cost);
+    engine_charge_bytes(e, *cost);
     return true;
 }
 
@@ -119,16 +138,16 @@ static bool engine_retire(EdgpuEngine *e, EdgpuFault *fault)
     if (!edgpu_work_finish(&e->work, fault)) {
         return false;
     }
-    edgpu_command_retiring(e->gpu, e);
+    e->ops->retiring(e->gpu, e);
     if (cmd.opcode == EDGPU_OP_FENCE) {
         e->fence = cmd.value;
     }
     trace_edgpu_command_done(e->index, e->head);
-    engine_forget_command(e);
+    engine_clear_command(e);
     e->head = (e->head + 1) % e->ring_size;
     if (cmd.flags & EDGPU_FLAG_IRQ) {
         /* Last: who is woken by it sees the command retired. */
-        edgpu_fence_completed(e->gpu, e->index);
+        e->ops->fence_completed(e->gpu, e->index);
     }
     return true;
 }
@@ -137,8 +156,8 @@ static bool engine_retire(EdgpuEngine *e, EdgpuFault *fault)
 static bool engine_step(EdgpuEngine *e, uint64_t *cost, EdgpuFault *fault)
 {
     *cost = 0;
-    if (!edgpu_powered(e->gpu, fault)) {
-        return false;
+    if (!edgpu_powered(e->gpu)) {
+        return edgpu_refuse(fault, EDGPU_FAULT_POWER, 0);
     }
     if (!e->work.started) {
         return engine_start(e, cost, fault);
@@ -147,7 +166,7 @@ static bool engine_step(EdgpuEngine *e, uint64_t *cost, EdgpuFault *fault)
         return engine_move(e, cost, fault);
     }
     if (e->delay_ns) {
-        engine_pay(e, e->delay_ns);
+        engine_charge(e, e->delay_ns);
         e->delay_ns = 0;
         return true;
     }
@@ -165,16 +184,21 @@ static void engine_slice(void *opaque)
     uint64_t now = engine_now();
     uint64_t work = 0;
 
+    if (now < e->pace->rest_until) {
+        timer_mod(&e->timer, e->pace->rest_until);
+        return;
+    }
     while (work < EDGPU_SLICE && engine_may_step(e) && e->due <= now) {
         EdgpuFault fault;
         uint64_t cost;
 
         if (!engine_step(e, &cost, &fault)) {
             engine_fault(e, fault);
-            return;
+            break;
         }
         work += MAX(cost, EDGPU_STEP_COST);
     }
+    engine_end_slice(e, now);
     if (engine_may_step(e)) {
         engine_schedule(e);
     }
@@ -233,7 +257,7 @@ void edgpu_engine_doorbell(EdgpuEngine *e, uint32_t tail)
 {
     trace_edgpu_doorbell(e->index, e->head, tail);
     if (e->fault.kind) {
-        return;                 /* the ring is forgotten with the fault */
+        return;                 /* until the reset */
     }
     /* A tail that falls back would take submitted slots away, or lap head. */
     if (tail >= e->ring_size ||
@@ -250,11 +274,18 @@ void edgpu_engine_doorbell(EdgpuEngine *e, uint32_t tail)
     }
 }
 
+void edgpu_engine_power_off(EdgpuEngine *e)
+{
+    if (engine_busy(e)) {
+        engine_fault(e, (EdgpuFault) { EDGPU_FAULT_POWER });
+    }
+}
+
 void edgpu_engine_reset(EdgpuEngine *e)
 {
     trace_edgpu_engine_reset(e->index);
     timer_del(&e->timer);
-    engine_forget_command(e);
+    engine_clear_command(e);
     e->ring_base = 0;
     e->ring_size = 0;
     e->head = 0;
@@ -271,19 +302,18 @@ void edgpu_engine_cold_reset(EdgpuEngine *e)
     e->fault_count = 0;
 }
 
-void edgpu_engine_init(EdgpuEngine *e, EdgpuState *gpu, unsigned index,
-                       const EdgpuThrottle *throttle)
+void edgpu_engine_init(EdgpuEngine *e, EdgpuState *gpu, unsigned index)
 {
     e->gpu = gpu;
     e->index = index;
-    e->throttle = throttle;
     edgpu_work_init(&e->work, gpu);
     timer_init_ns(&e->timer, QEMU_CLOCK_VIRTUAL, engine_slice, e);
 }
 
 void edgpu_engine_exit(EdgpuEngine *e)
 {
-    timer_del(&e->timer);
+    /* With nothing left to do: this may be called from within its slice. */
+    edgpu_engine_reset(e);
     edgpu_work_exit(&e->work);
 }
 
@@ -291,7 +321,7 @@ void edgpu_engine_exit(EdgpuEngine *e)
 
 static int engine_pre_load(void *opaque)
 {
-    engine_forget_command(opaque);
+    engine_clear_command(opaque);
     return 0;
 }
 
@@ -311,8 +341,8 @@ static int engine_post_load(void *opaque, int version_id)
     if (!ring_loaded_well(e) || e->fault.kind >= EDGPU_FAULT_KINDS ||
         e->due > INT64_MAX / 2 || e->delay_ns > INT64_MAX / 2 ||
         (e->hung && !engine_busy(e)) ||
-        (e->work.started &&
-         !(engine_may_step(e) && edgpu_work_valid(&e->work)))) {
+        (e->work.started && !engine_may_step(e)) ||
+        !edgpu_work_valid(&e->work)) {
         return -EINVAL;
     }
     return 0;

@@ -4,6 +4,8 @@
  */
 #include "qemu/osdep.h"
 #include "qapi/qapi-events-edgpu.h"
+#include "qemu/timer.h"
+#include "hw/pci/msi.h"
 #include "hw/pci/msix.h"
 #include "edgpu.h"
 #include "trace.h"
@@ -16,12 +18,9 @@ static uint32_t edgpu_irq_bit(unsigned shift, unsigned engine)
 static void edgpu_notify(EdgpuState *s, unsigned vector)
 {
     PCIDevice *pci = PCI_DEVICE(s);
-    EdgpuFault ignored;
 
-    if (msix_enabled(pci) && edgpu_powered(s, &ignored) &&
-        !edgpu_message_lost(s, vector)) {
-        trace_edgpu_irq(vector);
-        s->stats.irqs++;
+    if (msix_enabled(pci) && edgpu_powered(s) &&
+        edgpu_bus_master(s) && !edgpu_message_lost(s, vector)) {
         msix_notify(pci, vector);
     }
 }
@@ -62,14 +61,68 @@ void edgpu_fence_completed(EdgpuState *s, unsigned engine)
     edgpu_raise(s, edgpu_irq_bit(EDGPU_IRQ_FENCE_SHIFT, engine));
 }
 
+/* ---- What the host hears ---- */
+
+/* So many at once, and one more after each interval. */
+#define EDGPU_EVENT_BURST       100
+#define EDGPU_EVENT_INTERVAL_NS (10 * SCALE_MS)
+
+static bool edgpu_event_allowed(EdgpuEventLimit *limit)
+{
+    uint64_t now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+    uint64_t start = MAX(limit->charged_until, now);
+
+    if (start - now > (EDGPU_EVENT_BURST - 1) * EDGPU_EVENT_INTERVAL_NS) {
+        limit->suppressed++;
+        return false;
+    }
+    limit->charged_until = start + EDGPU_EVENT_INTERVAL_NS;
+    return true;
+}
+
+/* @e: the engine that has stopped; NULL for a message. */
+static void edgpu_report_fault(EdgpuState *s, const EdgpuEngine *e,
+                               EdgpuFault fault)
+{
+    g_autofree char *path = NULL;
+    uint64_t suppressed = s->fault_events.suppressed;
+
+    edgpu_stats_count_fault(&s->stats, fault.kind);
+    if (!edgpu_event_allowed(&s->fault_events)) {
+        return;
+    }
+    path = object_get_canonical_path(OBJECT(s));
+    qapi_event_send_edgpu_fault(path, e, e ? e->index : 0,
+                                e, e ? e->fault_slot : 0, fault.kind - 1,
+                                fault.addr, s->dma_bits, suppressed,
+                                suppressed);
+    s->fault_events.suppressed = 0;
+}
+
 void edgpu_engine_faulted(EdgpuState *s, const EdgpuEngine *e)
 {
-    g_autofree char *path = object_get_canonical_path(OBJECT(s));
-
     trace_edgpu_fault(e->index, e->fault_slot, edgpu_fault_name(e->fault.kind),
                       e->fault.addr);
-    edgpu_stats_count_fault(&s->stats, e->fault.kind);
-    qapi_event_send_edgpu_fault(path, e->index, e->fault_slot,
-                                e->fault.kind - 1, e->fault.addr, s->dma_bits);
+    edgpu_report_fault(s, e, e->fault);
     edgpu_raise(s, edgpu_irq_bit(EDGPU_IRQ_FAULT_SHIFT, e->index));
+}
+
+/* A message is a DMA write of 4 bytes. */
+void edgpu_send_message(PCIDevice *pci, MSIMessage msg)
+{
+    EdgpuState *s = EDGPU(pci);
+    EdgpuFault fault;
+
+    if (!edgpu_bus_master(s)) {
+        return;                 /* unmasked when it may not be sent */
+    }
+    if (!edgpu_within_limit(s, msg.address, sizeof(msg.data),
+                            &s->stats.max_irq_address, &fault)) {
+        trace_edgpu_irq_refused(msg.address);
+        edgpu_report_fault(s, NULL, fault);
+        return;
+    }
+    trace_edgpu_irq(msg.address, msg.data);
+    s->stats.irqs++;
+    s->send_message(pci, msg);
 }

@@ -9,11 +9,11 @@
 #include "trace.h"
 
 /*
- * Content that no reader can mistake for its own: different in every word and
- * after every loss. Only at power-on is there nothing to lose, and VRAM zero:
- * filling it would cost every VM its memory and its start time.
+ * VRAM is lost: scrambles it, so that stale reads are detected.  Words differ
+ * from each other and from those after any other loss.  At power-on VRAM stays
+ * zero: filling it would cost every VM its memory and its start time.
  */
-static void edgpu_lose_vram(EdgpuState *s, const char *why)
+static void edgpu_scramble_vram(EdgpuState *s, const char *why)
 {
     uint64_t *word = memory_region_get_ram_ptr(&s->vram);
     uint64_t value;
@@ -27,7 +27,7 @@ static void edgpu_lose_vram(EdgpuState *s, const char *why)
         word[i] = cpu_to_le64(value);
         value += 0xd1342543de82ef95ull;
     }
-    memory_region_set_dirty(&s->vram, 0, s->vram_size);
+    edgpu_vram_written(s, 0, s->vram_size);
 }
 
 void edgpu_reset_hold(Object *obj, ResetType type)
@@ -46,26 +46,20 @@ void edgpu_reset_hold(Object *obj, ResetType type)
     s->irq_enable = 0;
     /* A snapshot brings VRAM and generation along. */
     if (type != RESET_TYPE_SNAPSHOT_LOAD) {
-        edgpu_lose_vram(s, type == RESET_TYPE_WAKEUP ? "wakeup" : "cold");
+        edgpu_scramble_vram(s, type == RESET_TYPE_WAKEUP ? "wakeup" : "cold");
     }
 }
 
-static unsigned edgpu_power_state(PCIDevice *pci)
+static void edgpu_power_changed(EdgpuState *s)
 {
-    uint16_t pmcsr = pci_get_word(pci->config + pci->pm_cap + PCI_PM_CTRL);
-
-    return pmcsr & PCI_PM_CTRL_STATE_MASK;
-}
-
-bool edgpu_powered(EdgpuState *s, EdgpuFault *fault)
-{
-    return edgpu_power_state(PCI_DEVICE(s)) == 0 ||
-           edgpu_refuse(fault, EDGPU_FAULT_POWER, 0);
-}
-
-static bool edgpu_in_d3hot(PCIDevice *pci)
-{
-    return edgpu_power_state(pci) == 3;
+    if (edgpu_powered(s)) {
+        /* No_Soft_Reset is clear: the way back is a function reset. */
+        pci_device_reset(PCI_DEVICE(s));
+        return;
+    }
+    for (unsigned i = 0; i < s->engine_count; i++) {
+        edgpu_engine_power_off(&s->engine[i]);
+    }
 }
 
 uint32_t edgpu_config_read(PCIDevice *pci, uint32_t addr, int len)
@@ -78,7 +72,7 @@ void edgpu_config_write(PCIDevice *pci, uint32_t addr, uint32_t value,
                         int len)
 {
     EdgpuState *s = EDGPU(pci);
-    bool was_in_d3hot = edgpu_in_d3hot(pci);
+    bool was_powered = edgpu_powered(s);
 
     if (s->dead) {
         return;
@@ -86,12 +80,11 @@ void edgpu_config_write(PCIDevice *pci, uint32_t addr, uint32_t value,
     /* A reset that comes out of these is one that the guest asked for. */
     s->function_reset = true;
     pci_default_write_config(pci, addr, value, len);
+    if (was_powered != edgpu_powered(s)) {
+        edgpu_power_changed(s);
+    }
     if (pci->exp.exp_cap) {
         pcie_cap_flr_write_config(pci, addr, value, len);
-    }
-    /* No_Soft_Reset is clear: the way back from D3hot is a function reset. */
-    if (was_in_d3hot && !edgpu_in_d3hot(pci)) {
-        pci_device_reset(pci);
     }
     s->function_reset = false;
 }

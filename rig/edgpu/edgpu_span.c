@@ -64,6 +64,7 @@ bool edgpu_span_set(EdgpuSpan *span, EdgpuState *gpu, bool vram,
                     uint64_t addr, uint64_t len, uint32_t nents,
                     EdgpuFault *fault)
 {
+    edgpu_span_clear(span);
     span->vram = vram;
     if (!nents) {
         span_set_linear(span, addr, len);
@@ -118,6 +119,11 @@ const VMStateDescription vmstate_edgpu_span = {
         VMSTATE_END_OF_LIST()
     }
 };
+
+bool edgpu_span_is_clear(const EdgpuSpan *span)
+{
+    return !span->list_size && !span->next && !span->offset;
+}
 
 bool edgpu_span_holds(const EdgpuSpan *span, uint64_t left)
 {

@@ -29,6 +29,7 @@ uint64_t edgpu_span_left(const EdgpuSpan *span);
 /* @len: not beyond the end of the entry. */
 void edgpu_span_advance(EdgpuSpan *span, uint64_t len);
 
+bool edgpu_span_is_clear(const EdgpuSpan *span);
 /* Do the entries from here on hold just @left bytes, as a slice relies on? */
 bool edgpu_span_holds(const EdgpuSpan *span, uint64_t left);
 

@@ -10,12 +10,14 @@
 
 QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND__MAX != EDGPU_FAULT_KINDS - 1);
 QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND_DMA_LIMIT != EDGPU_FAULT_DMA_LIMIT - 1);
+QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND_DMA_HOLE != EDGPU_FAULT_DMA_HOLE - 1);
+QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND_IOMMU != EDGPU_FAULT_IOMMU - 1);
+QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND_BUS_MASTER != EDGPU_FAULT_BUS_MASTER - 1);
+QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND_POWER != EDGPU_FAULT_POWER - 1);
+QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND_VRAM_RANGE != EDGPU_FAULT_VRAM_RANGE - 1);
+QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND_BAD_COMMAND != EDGPU_FAULT_BAD_COMMAND - 1);
+QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND_RING_OVERRUN != EDGPU_FAULT_RING_OVERRUN - 1);
 QEMU_BUILD_BUG_ON(EDGPU_FAULT_KIND_HARDWARE != EDGPU_FAULT_HARDWARE - 1);
-
-void edgpu_stats_count_request(EdgpuStats *stats, uint64_t last_byte)
-{
-    stats->max_dma_address = MAX(stats->max_dma_address, last_byte);
-}
 
 void edgpu_stats_count_access(EdgpuStats *stats, uint64_t last_byte)
 {
@@ -63,8 +65,10 @@ void edgpu_stats_add_properties(ObjectClass *klass, size_t offset)
     } stats[] = {
         { "commands", "Commands retired",
           offsetof(EdgpuStats, commands) },
-        { "irqs", "MSI-X messages raised",
+        { "irqs", "MSI-X messages sent",
           offsetof(EdgpuStats, irqs) },
+        { "max-irq-address", "Highest address of a message, even if refused",
+          offsetof(EdgpuStats, max_irq_address) },
         { "dma-read-bytes", "Bytes read from system memory",
           offsetof(EdgpuStats, dma_read_bytes) },
         { "dma-write-bytes", "Bytes written to system memory",
@@ -81,6 +85,8 @@ void edgpu_stats_add_properties(ObjectClass *klass, size_t offset)
           offsetof(EdgpuStats, dma_above_256t) },
         { "injected", "Injections that happened",
           offsetof(EdgpuStats, injected) },
+        { "slice-ns", "Virtual time that engines kept the main loop waiting",
+          offsetof(EdgpuStats, slice_ns) },
         { "faults", "Faults of all kinds",
           offsetof(EdgpuStats, faults) },
     };
@@ -101,11 +107,12 @@ void edgpu_stats_add_properties(ObjectClass *klass, size_t offset)
 
 const VMStateDescription vmstate_edgpu_stats = {
     .name = "edgpu-stats",
-    .version_id = 2,
-    .minimum_version_id = 2,
+    .version_id = 3,
+    .minimum_version_id = 3,
     .fields = (const VMStateField[]) {
         VMSTATE_UINT64(commands, EdgpuStats),
         VMSTATE_UINT64(irqs, EdgpuStats),
+        VMSTATE_UINT64(max_irq_address, EdgpuStats),
         VMSTATE_UINT64(dma_read_bytes, EdgpuStats),
         VMSTATE_UINT64(dma_write_bytes, EdgpuStats),
         VMSTATE_UINT64(max_dma_address, EdgpuStats),
@@ -114,6 +121,7 @@ const VMStateDescription vmstate_edgpu_stats = {
         VMSTATE_UINT64(dma_above_1t, EdgpuStats),
         VMSTATE_UINT64(dma_above_256t, EdgpuStats),
         VMSTATE_UINT64(injected, EdgpuStats),
+        VMSTATE_UINT64(slice_ns, EdgpuStats),
         VMSTATE_UINT64_ARRAY(faults, EdgpuStats, EDGPU_FAULT_KINDS),
         VMSTATE_END_OF_LIST()
     }

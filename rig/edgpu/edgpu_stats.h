@@ -11,7 +11,8 @@
 
 typedef struct EdgpuStats {
     uint64_t commands;          /* retired */
-    uint64_t irqs;              /* MSI-X messages, masked ones included */
+    uint64_t irqs;              /* MSI-X messages that were sent */
+    uint64_t max_irq_address;   /* of a message, sent or refused */
     uint64_t dma_read_bytes;    /* from system memory */
     uint64_t dma_write_bytes;
     uint64_t max_dma_address;   /* asked for, whether reachable or not */
@@ -20,11 +21,10 @@ typedef struct EdgpuStats {
     uint64_t dma_above_1t;
     uint64_t dma_above_256t;
     uint64_t injected;          /* failures that happened on demand */
+    uint64_t slice_ns;          /* virtual time that engines had the BQL */
     uint64_t faults[EDGPU_FAULT_KINDS];     /* [0]: all kinds together */
 } EdgpuStats;
 
-/* An address was asked for, and may be refused. */
-void edgpu_stats_count_request(EdgpuStats *stats, uint64_t last_byte);
 /* An access was tried. */
 void edgpu_stats_count_access(EdgpuStats *stats, uint64_t last_byte);
 void edgpu_stats_count_fault(EdgpuStats *stats, uint32_t kind);

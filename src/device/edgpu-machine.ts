@@ -33,7 +33,8 @@ export const APERTURE_SIZE = 8 << 20;
 /** Fixed places in low memory; tests use what is above `DATA`. */
 export const RINGS = 0x10_0000n;
 const RING_STRIDE = 0x4_0000n;
-const MESSAGES = 0x9_0000n;
+/** Where the message of vector 0 goes; each further one goes 4 bytes higher. */
+export const MESSAGES = 0x9_0000n;
 export const DATA = 0x20_0000n;
 export const DATA_END = BigInt(RAM.low.size);
 
@@ -58,6 +59,12 @@ export interface MachineOptions {
   readonly device?: string;
   /** A conventional bus has neither PCI Express capability nor FLR. */
   readonly bus?: 'express' | 'conventional';
+  /** How the processor runs, if at all: by default time stands still, and only `stepClock` moves it. */
+  readonly accel?: 'qtest' | 'tcg';
+  /** Properties of the processor, beside those that all machines have. */
+  readonly cpu?: string;
+  /** No device from the start: it is for the test to plug one in. */
+  readonly empty?: boolean;
   /** In a PCI Express port that can be emptied, instead of on the root bus. */
   readonly hotPluggable?: boolean;
   /** Arguments that must come before the device: a vIOMMU. */
@@ -355,16 +362,17 @@ function engineRegister(engine: number, name: string): bigint {
 
 function machineArguments(options: MachineOptions): string[] {
   const { device = '', bus = 'express', before = [], extra = [], hotPluggable = false, memoryFile } = options;
+  const { accel = 'qtest', cpu, empty = false } = options;
   const place = hotPluggable ? 'bus=port0,addr=0.0' : `addr=${SLOT}.0`;
   const dimm = (name: string, { base, size }: { base: bigint; size: number }) => [
     ...['-object', `memory-backend-ram,id=m-${name},size=${size}`],
     ...['-device', `pc-dimm,id=d-${name},memdev=m-${name},addr=0x${base.toString(16)}`],
   ];
   return [
-    ...['-nodefaults', '-no-user-config', '-display', 'none', '-accel', 'qtest'],
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-accel', accel],
     ...['-machine', bus === 'express' ? 'q35' : 'pc'],
     // An AMD processor would make QEMU move memory above 4 GiB to 1 TiB.
-    ...['-cpu', 'max,vendor=GenuineIntel,phys-bits=52'],
+    ...['-cpu', ['max,vendor=GenuineIntel,phys-bits=52', ...(cpu === undefined ? [] : [cpu])].join()],
     ...['-m', `size=${RAM.low.size >> 20}M,slots=2,maxmem=600T`],
     ...(memoryFile === undefined ? [] : lowMemoryArguments(memoryFile)),
     ...dimm('1t', RAM.oneTiB),
@@ -373,7 +381,7 @@ function machineArguments(options: MachineOptions): string[] {
     ...['-chardev', `socket,id=qtest,fd=${channelFd(1)}`, '-qtest', 'chardev:qtest', '-qtest-log', 'none'],
     ...before,
     ...(hotPluggable ? portArguments() : []),
-    ...['-device', ['edgpu', 'id=gpu0', place, ...sizes(device), device].filter(Boolean).join(',')],
+    ...(empty ? [] : ['-device', ['edgpu', 'id=gpu0', place, ...sizes(device), device].filter(Boolean).join(',')]),
     ...extra,
   ];
 }

@@ -3,7 +3,7 @@ import { describe, expect } from 'vitest';
 import { edgpu } from '../../src/device/edgpu-constants.ts';
 import { encodeScatterList, FAULT, FLAG, OP, pattern, type Command } from '../../src/device/edgpu-command.ts';
 import { DATA, DATA_END, RAM, test, VRAM_SIZE, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
-import { PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY } from '../../src/device/qtest.ts';
+import { PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY, PciFunction } from '../../src/device/qtest.ts';
 
 const KIND_NAMES = [
   'none',
@@ -21,6 +21,11 @@ const LIST = DATA;
 const SOURCE = DATA + 0x20_0000n;
 const TARGET = DATA + 0x80_0000n;
 const HOLE = 0x70_0000_0000n;
+/** The segment below 1 MiB, and the q35 register that says what is there. */
+const BIOS = 0xf_0000n;
+const PAM0 = 0x90;
+const PAM_READABLE = 0x10;
+const PAM_WRITABLE = 0x30;
 const END_OF_40_BITS = 1n << 40n;
 
 interface Fault {
@@ -214,6 +219,18 @@ describe('what can only be found on the way', () => {
     expect(await machine.readEngine(0, 'FENCE', 8)).toBe(0n);
   });
 
+  test('memory that the chipset protects from writing can be read, and no more', async ({ machine }) => {
+    const bridge = new PciFunction(machine.qtest, 0);
+    await bridge.write(PAM0, 1, PAM_WRITABLE);
+    await machine.qtest.writeBytes(BIOS, pattern(64));
+    await bridge.write(PAM0, 1, PAM_READABLE);
+    await machine.run(0, [copy({ src: BIOS, len: 64n })]);
+    expect(Buffer.compare(await machine.qtest.readBytes(TARGET, 64), pattern(64))).toBe(0);
+    await machine.run(0, [copy({ dst: BIOS, len: 64n })]);
+    await expectFault(machine, { kind: FAULT.dmaHole, address: BIOS }, 1);
+    expect(Buffer.compare(await machine.qtest.readBytes(BIOS, 64), pattern(64))).toBe(0);
+  });
+
   test('a ring in a hole, above the limit, or at the very end', async ({ machine }) => {
     const last = 0xffff_ffff_ffff_ffc0n;
     for (const [base, kind, address] of [
@@ -298,6 +315,32 @@ describe('a faulted engine', () => {
     await machine.drain();
     await expectFault(machine, { kind: FAULT.badCommand, address: 99n });
     expect(await machine.readEngine(1, 'FENCE', 8)).toBe(2n);
+  });
+});
+
+describe('a flood of faults', () => {
+  const FLOOD = 1000;
+
+  async function flood(machine: EdgpuMachine): Promise<void> {
+    // Each is two accesses of the guest: a reset, and a tail without a ring.
+    for (let i = 0; i < FLOOD; i++) {
+      await machine.writeEngine(0, 'CONTROL', 1n);
+      await machine.writeEngine(0, 'TAIL', 0n);
+    }
+  }
+
+  test('is counted whole, but told in no more than 100 events at once, which say what they left out', async ({
+    machine,
+  }) => {
+    await flood(machine);
+    expect(await machine.statistic('faults')).toBe(FLOOD);
+    expect(await machine.faultEvents()).toHaveLength(100);
+    await machine.qtest.stepClock(100_000_000);
+    await flood(machine);
+    const events = await machine.faultEvents();
+    expect(events).toHaveLength(110);
+    expect(events.filter((event) => 'suppressed' in event).map(({ suppressed }) => suppressed)).toEqual([FLOOD - 100]);
+    expect(await machine.statistic('faults')).toBe(2 * FLOOD);
   });
 });
 

@@ -220,10 +220,17 @@ describe('dead', () => {
     expect(await fenceValue(machine, 0)).toBe(5n);
   });
 
-  test('until it is cleared, which is like power-on', async ({ startMachine }) => {
+  test('until it is cleared, which is power-on of the whole function', async ({ startMachine }) => {
     const machine = await startWithRings(startMachine);
+    await enableInterrupts(machine);
+    const [pm = 0, msix = 0] = [await machine.pci.findCapability(1), await machine.pci.findCapability(MSIX)];
+    await machine.pci.write(pm + 4, 2, 3);
     await machine.set('inject', 'dead');
     await machine.set('inject', 'clear');
+    expect((await machine.pci.read(pm + 4, 2)) & 3).toBe(0);
+    expect((await machine.pci.read(msix + 2, 2)) & 0x8000).toBe(0);
+    expect((await machine.pci.read(4, 2)) & 7).toBe(0);
+    expect(await machine.pci.read(0x10, 4)).toBe(0);
     await machine.placeBars();
     expect(await machine.readRegister('VRAM_GENERATION')).toBe(2n);
     expect(await machine.readEngine(0, 'RING_SIZE')).toBe(0n);

@@ -1,4 +1,5 @@
 /** Behind a vIOMMU of any kind: translated accesses arrive, refused ones are faults of their own kind. */
+import { readFile } from 'node:fs/promises';
 import { describe, expect } from 'vitest';
 import { AMD_IOMMU } from './amd-iommu.ts';
 import { FAULT, FLAG, OP, pattern, type Command } from '../../src/device/edgpu-command.ts';
@@ -74,6 +75,29 @@ describe.for(Object.entries(IOMMUS))('%s', ([, iommu]) => {
     await machine.setUpRing(0, 64, RING);
     await machine.run(0, [copy(READABLE, BOTH)]);
     expect(await machine.fault(0)).toEqual({ kind: FAULT.dmaLimit, slot: 0, address: RING });
+  });
+});
+
+describe('an access', () => {
+  const asked = async (log: string, iova: bigint): Promise<number> => {
+    const text = await readFile(log, 'utf8');
+    return text.split('\n').filter((line) => line.includes(`addr=0x${iova.toString(16)} `)).length;
+  };
+
+  test.for([
+    ['that is made', BOTH, BOTH + 100n],
+    ['that is refused', ABSENT, BOTH],
+    ['whose second page is refused', READABLE, BOTH],
+  ] as const)('%s asks the vIOMMU once for each page', async ([, src, dst], { startMachine, folder }) => {
+    const log = `${folder}/trace`;
+    const extra = ['-trace', 'virtio_iommu_translate', '-D', log];
+    const machine = await startBehind(VIRTIO_IOMMU, (options) => startMachine({ ...options, extra }));
+    const len = src === READABLE ? 3n * PAGE : 64n;
+    await machine.run(0, [{ opcode: OP.checksum, src, dst, len }]);
+    await machine.end();
+    expect(await asked(log, src)).toBe(1);
+    if (src === READABLE) expect(await asked(log, WRITABLE)).toBe(1);
+    if (src === BOTH) expect(await asked(log, dst)).toBe(1);
   });
 });
 

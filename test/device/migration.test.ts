@@ -1,4 +1,5 @@
 /** Saved in the middle of queued work and loaded elsewhere, the device ends where it would have ended at home. */
+import { readFile, writeFile } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { encodeScatterList, FAULT, FLAG, OP, pattern } from '../../src/device/edgpu-command.ts';
 import { DATA, test, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
@@ -147,6 +148,64 @@ test.for([
   await load(target, `${folder}/state`);
   await target.qtest.stepClock(1_000_000_000);
   expect(await look(target)).toBe(expected);
+});
+
+test.for([
+  ['a plain fence', { opcode: OP.fence, value: 7n }],
+  ['a nop', { opcode: OP.nop }],
+] as const)('%s that waits to retire goes on', async ([, command], { startMachine, spawnMachine, folder }) => {
+  const source = await startMachine();
+  await source.set('latency-ns', 1_000_000);
+  await source.setUpRing(0);
+  await source.submit(0, [command]);
+  await source.qtest.stepClock(2_000);
+  await save(source, `${folder}/state`);
+  const target = await spawnMachine({ extra: ['-incoming', 'defer'] });
+  await load(target, `${folder}/state`);
+  await target.drain();
+  expect(await target.readEngine(0, 'HEAD')).toBe(1n);
+});
+
+test('a device that died of one of two failures at once can still be loaded', async ({
+  startMachine,
+  spawnMachine,
+  folder,
+}) => {
+  const source = await startMachine();
+  await source.setUpRing(0);
+  await source.set('inject', 'dead engine=0; hang engine=0');
+  await source.submit(0, [{ opcode: OP.nop }]);
+  await source.qtest.stepClock(10_000);
+  await save(source, `${folder}/state`);
+  const target = await spawnMachine({ extra: ['-incoming', 'defer'] });
+  await load(target, `${folder}/state`);
+  expect(await target.readRegister('ID')).toBe(0xffff_ffffn);
+});
+
+/** Bytes of an engine's state from RING_BASE on: what is before the source's span of a command, and within it. */
+const BEFORE_SOURCE = 8 + 4 + 4 + 4 + 8 + 4 + 8 + 4 + 4 + (1 + 1) + (4 + 4 + 8 + 8 + 8 + 4 + 4 + 8);
+const NEXT_IN_SPAN = 1 + 4;
+
+test('a stream in which an idle engine has a place in a scatter list is refused', async ({
+  startMachine,
+  spawnMachine,
+  folder,
+}) => {
+  const source = await startMachine();
+  const marker = 0x1122_3344_5566_7780n;
+  await source.writeEngine(0, 'RING_BASE', marker, 8);
+  await save(source, `${folder}/state`);
+  const stream = await readFile(`${folder}/state`);
+  const wanted = Buffer.alloc(8);
+  wanted.writeBigUInt64BE(marker);
+  const at = stream.indexOf(wanted);
+  expect(at).toBeGreaterThan(0);
+  stream.writeUInt32BE(0x7fff_0000, at + BEFORE_SOURCE + NEXT_IN_SPAN);
+  await writeFile(`${folder}/state`, stream);
+  const target = await spawnMachine({ extra: ['-incoming', 'defer'] });
+  await watchMigration(target);
+  await target.execute('migrate-incoming', { uri: `file:${folder}/state`, 'exit-on-error': false });
+  await migrationTo('failed', target);
 });
 
 test('clones of a template go on with its work', async ({ spawnMachine, folder }) => {

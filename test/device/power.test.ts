@@ -9,6 +9,9 @@ const PCIE = 0x10;
 const PMCSR = 4;
 const DEVCTL = 8;
 const FLR = 0x8000;
+const SLTCTL = 0x18;
+/** Power off, while the indicator is on: with both off the slot would be emptied. */
+const SLOT_OFF = 0x0500;
 const D3HOT = 3;
 
 async function capability(machine: EdgpuMachine, id: number): Promise<number> {
@@ -166,12 +169,55 @@ describe('D3hot', () => {
     expect((await machine.fault(0)).kind).toBe(FAULT.none);
   });
 
+  test('with work pending is told even if the way back comes at once', async ({ startMachine }) => {
+    const machine = await startMachine();
+    await leaveTraces(machine);
+    const pm = await capability(machine, PM);
+    await machine.pci.write(pm + PMCSR, 2, D3HOT);
+    expect(await machine.faultEvents()).toMatchObject([{ engine: 0, slot: 1, kind: 'power' }]);
+    await machine.pci.write(pm + PMCSR, 2, 0);
+    expect(await machine.statistic('faults-power')).toBe(1);
+  });
+
+  test.for(['hang engine=0', 'delay engine=0 ns=1000000000'])(
+    'with work pending behind "%s" is told, too',
+    async (failure, { startMachine }) => {
+      const machine = await startMachine();
+      await machine.setUpRing(0);
+      await machine.set('inject', failure);
+      await machine.submit(0, [{ opcode: OP.nop }]);
+      await machine.qtest.stepClock(2_000);
+      await machine.pci.write((await capability(machine, PM)) + PMCSR, 2, D3HOT);
+      expect(await machine.faultEvents()).toMatchObject([{ engine: 0, slot: 0, kind: 'power' }]);
+    },
+  );
+
+  test('ends by an FLR as well, and VRAM is lost once', async ({ startMachine }) => {
+    const machine = await startMachine();
+    await machine.pci.write((await capability(machine, PM)) + PMCSR, 2, D3HOT);
+    await machine.pci.write((await capability(machine, PCIE)) + DEVCTL, 2, FLR);
+    await machine.placeBars();
+    expect(await machine.readRegister('VRAM_GENERATION')).toBe(2n);
+  });
+
   test.for([1, 2])('D%i does not exist', async (state, { startMachine }) => {
     const machine = await startMachine();
     const pm = await capability(machine, PM);
     await machine.pci.write(pm + PMCSR, 2, state);
     expect((await machine.pci.read(pm + PMCSR, 2)) & 3).toBe(0);
   });
+});
+
+test('the power of its slot, taken and given again, is two resets', async ({ startMachine }) => {
+  const machine = await startMachine({ hotPluggable: true });
+  const control = ((await machine.port.findCapability(PCIE)) ?? 0) + SLTCTL;
+  await machine.set('inject', 'dead; hang engine=1');
+  await machine.port.write(control, 2, SLOT_OFF);
+  await machine.port.write(control, 2, 0);
+  await machine.placeBars();
+  expect(await machine.readRegister('VRAM_GENERATION')).toBe(3n);
+  expect(await machine.get('inject')).toBe('');
+  await expectWorks(machine);
 });
 
 test('on a conventional bus there is no FLR, and all else works', async ({ startMachine }) => {

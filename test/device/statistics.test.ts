@@ -6,6 +6,7 @@ import { DATA, RAM, startRefused, test, type EdgpuMachine } from '../../src/devi
 const NAMES = [
   'commands',
   'irqs',
+  'max-irq-address',
   'dma-read-bytes',
   'dma-write-bytes',
   'max-dma-address',
@@ -14,6 +15,7 @@ const NAMES = [
   'dma-above-1t',
   'dma-above-256t',
   'injected',
+  'slice-ns',
   'faults',
   'faults-dma-limit',
   'faults-dma-hole',
@@ -67,6 +69,15 @@ test('know the highest address that was asked for, though it was refused', async
     faults: 1,
     'faults-dma-limit': 1,
   });
+});
+
+test('know an address that wraps round as the highest there is', async ({ machine }) => {
+  await machine.run(0, [{ opcode: OP.nop }]);
+  await machine.writeEngine(0, 'RING_BASE', 0xffff_ffff_ffff_ffc0n, 8);
+  await machine.writeEngine(0, 'TAIL', 2n);
+  await machine.drain();
+  expect(await machine.statistic('faults-dma-limit')).toBe(1);
+  expect(await machine.statistic('max-dma-address')).toBe(2 ** 64);
 });
 
 test('start again from 0 on request', async ({ machine }) => {
