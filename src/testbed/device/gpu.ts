@@ -7,15 +7,16 @@ import type { Backend } from '../../config/combination.ts';
 
 const FIRST_RENDER_MINOR = 128;
 
-/** A register: rig/edgpu/edgpu.md, section 3. */
+/** A register: rig/edgpu/edgpu.md, section 2.1. */
 const VRAM_GENERATION = 0x20;
 
 const properties = z.array(z.object({ name: z.string(), type: z.string() }));
 
 const faultEvent = z.object({
   path: z.string(),
-  engine: z.number(),
-  slot: z.number(),
+  /** Absent for a message that is out of reach. */
+  engine: z.number().optional(),
+  slot: z.number().optional(),
   kind: z.union([z.string(), z.number()]),
   address: z.number(),
 });
