@@ -39,7 +39,10 @@ test('not before its time is over, and then as a kernel bug', async () => {
   await vi.advanceTimersByTimeAsync(LIMIT_MS - 1);
   expect(limit.signal.aborted).toBe(false);
   await vi.advanceTimersByTimeAsync(1);
-  expect(await ended(limit)).toMatchObject({ failureClass: 'kernel', message: expect.stringContaining(OOPS.title) });
+  expect(await ended(limit)).toMatchObject({
+    failureClass: 'kernel',
+    message: expect.stringContaining(OOPS.title) as string,
+  });
   expect(told[0]).toContain('20 s');
 });
 
@@ -49,7 +52,7 @@ test('later bugs give no more time', async () => {
   await vi.advanceTimersByTimeAsync(LIMIT_MS / 2);
   limit.heard({ ...OOPS, title: 'another' });
   await vi.advanceTimersByTimeAsync(LIMIT_MS / 2);
-  expect(await ended(limit)).toMatchObject({ message: expect.stringContaining(OOPS.title) });
+  expect(await ended(limit)).toMatchObject({ message: expect.stringContaining(OOPS.title) as string });
 });
 
 test('what the guest does is written down before', async () => {
