@@ -1,7 +1,7 @@
 /** A run under way: what it has judged so far, in memory and on disk. Whatever ends the run, it is concluded with that. */
 import { composeReport, runFacts } from '../../report/compose-report.ts';
 import { notBegun, notRun, outsideOfTests } from '../../report/judge/rig-reporter.ts';
-import { beginUnfinishedRun, type UnfinishedRun } from '../../report/past/unfinished-run.ts';
+import { beginUnfinishedRun, type UnfinishedRun } from '../../report/live/unfinished-run.ts';
 import type { CutShort, RunReport, TestResult } from '../../report/run-report.ts';
 import type { Shard } from '../../config/shard.ts';
 import type { PlanPart } from '../../plan/plan-parts.ts';

@@ -2,7 +2,7 @@
 import { tryGit } from '../../builds/tree/git.ts';
 import { repositoryPath } from '../../config/paths.ts';
 import { History, historyFile, type RecordedRun } from '../../report/past/history.ts';
-import { recordUnfinishedRuns } from '../../report/past/unfinished-run.ts';
+import { recordUnfinishedRuns } from '../../report/live/unfinished-run.ts';
 import type { RunReport } from '../../report/run-report.ts';
 import { RigError } from '../../util/rig-error.ts';
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { baselineText } from '../../report/past/baseline-text.ts';
 import { compareRuns } from '../../report/past/baseline.ts';
 import type { History } from '../../report/past/history.ts';
-import { reportOfEvents } from '../../report/past/unfinished-run.ts';
+import { reportOfEvents } from '../../report/live/unfinished-run.ts';
 import { mergeShards } from '../../report/past/merge-shards.ts';
 import { reportExitCode } from '../../report/judge/outcome.ts';
 import { REPORT_FORMATS, writeReports, type ReportFiles } from '../../report/formats/report-files.ts';

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { beginUnfinishedRun, recordUnfinishedRuns, reportOfEvents } from '../../../src/report/past/unfinished-run.ts';
+import { beginUnfinishedRun, recordUnfinishedRuns, reportOfEvents } from '../../../src/report/live/unfinished-run.ts';
 import type { RunFacts, RunReport } from '../../../src/report/run-report.ts';
 import { SAMPLE_REPORT } from './sample-report.ts';
 

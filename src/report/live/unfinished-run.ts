@@ -16,9 +16,9 @@ import {
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
-import { openEventLog, type LogEvent } from '../live/event-log.ts';
+import { openEventLog, type LogEvent } from './event-log.ts';
 import { runReport, summarize, testResult, type RunFacts, type RunReport, type TestResult } from '../run-report.ts';
-import { historyFile } from './history.ts';
+import { historyFile } from '../past/history.ts';
 
 export interface UnfinishedRun {
   readonly add: (result: TestResult) => void;
