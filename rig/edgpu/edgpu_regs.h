@@ -61,7 +61,7 @@
 #define EDGPU_ENG_FENCE			0x20	/* ro q: value of the last fence completed */
 #define EDGPU_ENG_FAULT_KIND		0x28	/* ro: EDGPU_FAULT_* */
 #define EDGPU_ENG_FAULT_SLOT		0x2c	/* ro: slot of the faulting command */
-#define EDGPU_ENG_FAULT_ADDR		0x30	/* ro q: first offending address (or VRAM offset, or opcode) */
+#define EDGPU_ENG_FAULT_ADDR		0x30	/* ro q: first offending address (or VRAM offset, opcode, tail) */
 #define EDGPU_ENG_FAULT_COUNT		0x38	/* ro: faults since the device was reset */
 
 #define EDGPU_MAX_SLOTS			4096
