@@ -33,6 +33,9 @@ const GROUPS: Readonly<Record<ProjectName | 'benches', number>> = {
 /** Every wait of the rig has a limit of its own; this one is for a test that waits for something else. */
 const LAST_RESORT_MS = 15 * 60_000;
 
+/** Characters of a value in an assertion's message. */
+const LONGEST_VALUE = 4000;
+
 export interface ProjectOptions {
   readonly include?: readonly string[];
   readonly maxVms?: number;
@@ -54,6 +57,8 @@ export function vitestProject(
       include: include ? [...include] : [INCLUDE[name]],
       // Processes and not threads: the host's kernel ties a QEMU to the life of the thread that started it.
       pool: 'forks',
+      // By default an assertion's message has no room for the second name of a list of complaints.
+      chaiConfig: { truncateThreshold: LONGEST_VALUE },
       sequence: { groupOrder: GROUPS[name] },
       ...(bootsVms
         ? {

@@ -170,6 +170,9 @@ export function placeholderResult(
   return { params: {}, durationMs: 0, metrics: {}, kernelReports: [], ...given };
 }
 
+/** The name of what failed beside the tests of a suite: its file could not be loaded, or a hook of it failed. */
+export const OUTSIDE_OF_TESTS = '(outside of any test)';
+
 export function summarize(results: readonly TestResult[]): RunReport['summary'] {
   const summary = { pass: 0, fail: 0, skip: 0, error: 0, xfail: 0 };
   for (const { status } of results) summary[status]++;

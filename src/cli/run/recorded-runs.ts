@@ -3,7 +3,7 @@ import { tryGit } from '../../builds/tree/git.ts';
 import { repositoryPath } from '../../config/paths.ts';
 import { History, historyFile, type RecordedRun } from '../../report/past/history.ts';
 import { recordUnfinishedRuns } from '../../report/live/unfinished-run.ts';
-import type { RunReport } from '../../report/run-report.ts';
+import { OUTSIDE_OF_TESTS, type RunReport, type TestResult } from '../../report/run-report.ts';
 import { RigError } from '../../util/rig-error.ts';
 
 /** Returns its number. A history that can't be written must not cost a verdict. */
@@ -26,6 +26,11 @@ export function openHistory(): History {
   const history = History.open(historyFile());
   recordUnfinishedRuns((report) => history.record(report));
   return history;
+}
+
+/** Did it fail, and is it a test that can be run again? What was wrong outside of tests is mended first. */
+export function isRepeatable({ status, test }: TestResult): boolean {
+  return (status === 'fail' || status === 'error') && test !== OUTSIDE_OF_TESTS;
 }
 
 /** `last`; the number of a run; a commit, tag or branch of the rig; a version or commit of the kernel. */

@@ -4,6 +4,7 @@ import { FLAVOURS, type Flavour } from '../../config/flavour.ts';
 import { loadPlans, type Plans } from '../../config/plan.ts';
 import type { RecordedRun } from '../../report/past/history.ts';
 import type { RunReport, TestResult } from '../../report/run-report.ts';
+import { testTitle } from '../../report/text/result-text.ts';
 import { fullProduct } from '../../plan/covering.ts';
 import type { PlanPart } from '../../plan/plan-parts.ts';
 import { DEFAULT_SELECTION } from '../../plan/rig-context.ts';
@@ -12,7 +13,7 @@ import { RigError } from '../../util/rig-error.ts';
 import { exactly } from './failure-rates.ts';
 import { JudgedRun } from './judged-run.ts';
 import { Rigs, runParts } from './plan-run.ts';
-import { findRun, openHistory } from './recorded-runs.ts';
+import { findRun, isRepeatable, openHistory } from './recorded-runs.ts';
 import { concludeRun } from './run-conclusion.ts';
 import { checkReportFiles, runRequest, type ReproOptions, type RunOptions } from '../options/run-options.ts';
 import type { Session } from '../session.ts';
@@ -21,7 +22,7 @@ export async function reproVerb(id: string, given: ReproOptions, session: Sessio
   await checkReportFiles(given);
   const { number, report, subjects } = await look(id);
   const { progress } = session;
-  progress.print(`Run ${String(number)}: ${subjects.map(({ suite, test }) => `${suite} › ${test}`).join(', ')}`);
+  progress.print(`Run ${String(number)}: ${subjects.map(testTitle).join(', ')}`);
   await warnOfOtherSources(report, progress.print);
   const plans = await loadPlans();
   const groups = alike(subjects).map((group) => ({ ...group, rigs: rigsOf(report, group, given, session) }));
@@ -81,7 +82,7 @@ export function subjectsOf({ id, report }: Pick<RecordedRun, 'id' | 'report'>, t
       `Run ${String(id)} has no test ${String(test)}, but ${String(results.length)} of them.`,
     );
   }
-  const failed = results.filter(({ status }) => status === 'fail' || status === 'error');
+  const failed = results.filter(isRepeatable);
   if (failed.length > 0) return failed;
   throw new RigError('usage', `Nothing failed in run ${String(id)}.`, {
     remedy: `Name one of its ${String(results.length)} tests: ./dgpu-rig repro ${String(id)}.1`,

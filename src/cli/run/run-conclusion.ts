@@ -6,9 +6,10 @@ import { writeReports, type ReportFiles } from '../../report/formats/report-file
 import type { RunReport, TestResult } from '../../report/run-report.ts';
 import { cutShortText } from '../../report/text/cut-short-text.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
+import { testTitle } from '../../report/text/result-text.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
 import type { JudgedRun } from './judged-run.ts';
-import { recordRun } from './recorded-runs.ts';
+import { isRepeatable, recordRun } from './recorded-runs.ts';
 import type { Session } from '../session.ts';
 
 type ConclusionOptions = ReportFiles & { readonly keep: boolean };
@@ -70,10 +71,10 @@ function isWorthARecord({ shard, results }: RunReport): boolean {
 
 /** A test of a run is named by its place in it. */
 export function repetition(run: number, results: readonly TestResult[]): string {
-  const failed = results.flatMap(({ status, suite, test }, index) =>
-    status === 'fail' || status === 'error' ? [`  ${String(run)}.${String(index + 1)}  ${suite} › ${test}`] : [],
+  const failed = results.flatMap((result, index) =>
+    isRepeatable(result) ? [`  ${String(run)}.${String(index + 1)}  ${testTitle(result)}`] : [],
   );
   if (failed.length === 0) return '';
-  const alone = failed.length === 1 ? '' : `; one of these alone by its number:\n${failed.join('\n')}`;
-  return `What failed, again: ./dgpu-rig repro ${String(run)}${alone}\n\n`;
+  const alone = failed.length === 1 ? '' : `, or one of these by its number:\n${failed.join('\n')}`;
+  return `Run what failed again: ./dgpu-rig repro ${String(run)}${alone}\n\n`;
 }

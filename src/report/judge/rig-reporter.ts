@@ -1,8 +1,10 @@
 /** Our vitest reporter: tests become steps while they run, and results when they end. */
 import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification } from 'vitest/node';
+import type { FailureClass } from '../../util/rig-error.ts';
 import type { Emit, RigEvent } from '../../util/rig-event.ts';
-import { placeholderResult, type TestResult } from '../run-report.ts';
-import { resultOf, suiteName } from './test-outcome.ts';
+import { OUTSIDE_OF_TESTS, placeholderResult, type TestResult } from '../run-report.ts';
+import { failureMessage } from './failure-message.ts';
+import { declaredClass, resultOf, suiteName } from './test-outcome.ts';
 
 export interface TestFile {
   /** In the repository. */
@@ -99,11 +101,15 @@ export class RigReporter implements Reporter {
     const booted = [...module.children.allTests()].filter((test) => 'bootMs' in resultOf(test).metrics);
     const { duration } = module.diagnostic();
     this.#files.push({ path: module.relativeModuleId, milliseconds: duration, vms: booted.length });
-    for (const error of module.errors()) this.#addOutside(suiteName(module.moduleId), error);
+    // Without a test in it, it could not be loaded: that is a mistake of whoever wrote it.
+    const usual = [...module.children.allTests()].length === 0 ? 'usage' : 'infrastructure';
+    for (const error of module.errors()) {
+      this.#addOutside(suiteName(module.moduleId), error, declaredClass(error) ?? usual, module.moduleId);
+    }
   }
 
   onTestRunEnd(_modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
-    for (const error of unhandled) this.#addOutside('outside of any test', error);
+    for (const error of unhandled) this.#addOutside('outside of any test', error, 'infrastructure', '');
   }
 
   /** To be called once the run is over, however it ended: what it has not come to is a result, too. */
@@ -120,15 +126,16 @@ export class RigReporter implements Reporter {
     this.#onResult(result);
   }
 
-  #addOutside(suite: string, error: SerializedError): void {
-    this.#add(outsideOfTests(suite, { failure: 'infrastructure', message: error.message }));
-    this.#emit({ type: 'notice', text: `✘ ${suite}: ${error.stack ?? error.message}` });
+  #addOutside(suite: string, error: SerializedError, failure: FailureClass, file: string): void {
+    const message = failureMessage([error], [], file);
+    this.#add(outsideOfTests(suite, { failure, message }));
+    this.#emit({ type: 'notice', text: `✘ ${suite}\n${indented(message)}` });
   }
 }
 
 /** An error that no test is to blame for. */
 export function outsideOfTests(suite: string, error: Pick<TestResult, 'failure' | 'message'>): TestResult {
-  return placeholderResult({ suite, test: '(outside of any test)', status: 'error', ...error });
+  return placeholderResult({ suite, test: OUTSIDE_OF_TESTS, status: 'error', ...error });
 }
 
 /** Of what the end of the run came before. */
@@ -165,8 +172,21 @@ function titleOf(test: TestCase): string {
   return `${suiteName(test.module.moduleId)} › ${test.fullName.replaceAll(' > ', ' › ')}`;
 }
 
+/** What else the kernel said is in the report; these are for the terminal. */
+const MOST_NOTES = 5;
+
+/** The end of the step that it was has named the test already. */
 function failureText(test: TestCase, result: TestResult): string {
-  const message = (result.message ?? '').split('\n').map((line) => `    ${line}`);
-  const artifacts = result.artifacts === undefined ? [] : [`    artifacts: ${result.artifacts}`];
-  return [`✘ ${titleOf(test)}`, ...message, ...artifacts].join('\n');
+  const title = isStep(test) ? [] : [`✘ ${titleOf(test)}`];
+  const notes = result.kernelReports.filter(({ severity, expected }) => severity === 'note' && !expected);
+  const details = [
+    result.message ?? '',
+    ...notes.slice(0, MOST_NOTES).map((note) => `kernel: ${note.title}`),
+    ...(result.artifacts === undefined ? [] : [`artifacts: ${result.artifacts}`]),
+  ];
+  return [...title, indented(details.join('\n'))].join('\n');
+}
+
+function indented(text: string): string {
+  return text.replaceAll(/^/gm, '    ');
 }

@@ -5,6 +5,7 @@ import type { FailureClass } from '../../util/rig-error.ts';
 import { EXIT_CODES } from '../../util/rig-error.ts';
 import { withMedians } from './measurement.ts';
 import type { JudgedReport, TestRecord } from '../../plan/rig-context.ts';
+import { failureMessage } from './failure-message.ts';
 import { judgeExpectation, type Judgement } from './expected-failure.ts';
 import { statusOf } from './outcome.ts';
 import type { TestResult } from '../run-report.ts';
@@ -17,7 +18,7 @@ export function resultOf(test: TestCase): TestResult {
   const meta = test.meta();
   const kernelReports = meta.rig?.kernelReports ?? [];
   const failed = state === 'failed' ? classify(errors, kernelReports) : undefined;
-  const said = state === 'skipped' ? (verdict.note ?? '') : errors.map(describeError).join('\n');
+  const said = state === 'skipped' ? (verdict.note ?? '') : failureMessage(errors, kernelReports, test.module.moduleId);
   const raw: Judgement = { failure: failed, status: rawStatus(state, failed), message: said };
   const { failure, status, message } = judgeExpectation(raw, meta.xfail, new Date());
   return {
@@ -82,17 +83,13 @@ function withCauses(error: SerializedError | undefined): readonly SerializedErro
   return error === undefined ? [] : [error, ...withCauses(error.cause)];
 }
 
-function declaredClass(error: SerializedError): FailureClass | undefined {
-  const declared: unknown = error['failureClass'];
-  return typeof declared === 'string' && declared in EXIT_CODES ? (declared as FailureClass) : undefined;
-}
-
 /** Snapshots that differ have no name of their own. */
 function isAssertion(error: SerializedError): boolean {
   return error.name === 'AssertionError' || 'actual' in error;
 }
 
-function describeError(error: SerializedError): string {
-  const remedy: unknown = error['remedy'];
-  return typeof remedy === 'string' ? `${error.message}\n${remedy}` : error.message;
+/** Of an error that is the rig's own; vitest hands it on without its type. */
+export function declaredClass(error: SerializedError | undefined): FailureClass | undefined {
+  const declared: unknown = error?.['failureClass'];
+  return typeof declared === 'string' && declared in EXIT_CODES ? (declared as FailureClass) : undefined;
 }

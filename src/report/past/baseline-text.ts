@@ -1,5 +1,6 @@
 /** The comparison with a baseline, for people. */
 import { kernelName, type Change } from './baseline.ts';
+import { testTitle } from '../text/result-text.ts';
 import type { RunReport } from '../run-report.ts';
 
 export const CHANGE_TITLES: Readonly<Record<Change['kind'], string>> = {
@@ -22,7 +23,7 @@ export function baselineText(changes: readonly Change[], baseline: RunReport): s
 
 function line(change: Change): string {
   const since = sinceText(change);
-  return `  ${change.suite} › ${change.test.replaceAll(' > ', ' › ')}: ${change.detail}${since === '' ? '' : `\n    ${since}`}`;
+  return `  ${testTitle(change)}: ${change.detail}${since === '' ? '' : `\n    ${since}`}`;
 }
 
 export function sinceText({ kind, since, rate }: Change): string {

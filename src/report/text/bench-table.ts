@@ -1,4 +1,5 @@
 /** The figures of benches as a table for people: one line a quantity, and who won. */
+import { testTitle } from './result-text.ts';
 import type { MeasuredQuantity, TestResult } from '../run-report.ts';
 
 /** Medians closer than this are called equal: no host is quiet enough to tell them apart. */
@@ -8,8 +9,9 @@ export function benchTable(results: readonly TestResult[]): string {
   return results.flatMap(benchLines).join('\n');
 }
 
-function benchLines({ suite, test, measurements = [], message }: TestResult): string[] {
-  const title = `${suite} › ${test.replaceAll(' > ', ' › ')}`;
+function benchLines(result: TestResult): string[] {
+  const { measurements = [], message } = result;
+  const title = testTitle(result);
   if (measurements.length === 0) return [`${title}: ${message ?? 'nothing was measured'}`, ''];
   const variants = [...new Set(measurements.flatMap(({ medians }) => Object.keys(medians)))];
   const header = [title, ...variants, `${variants[0] ?? ''} is`];

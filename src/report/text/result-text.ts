@@ -1,6 +1,11 @@
 /** Parts of a result as text, the same in every rendering that has them. */
 import type { ReportedKernelBug, ReportedWarning, TestResult } from '../run-report.ts';
 
+/** A test as every text for people names it; what `--filter` is compared with. */
+export function testTitle({ suite, test }: Pick<TestResult, 'suite' | 'test'>): string {
+  return `${suite} › ${test.replaceAll(' > ', ' › ')}`;
+}
+
 /** In the order in which they ran. */
 export function bySuite(results: readonly TestResult[]): ReadonlyMap<string, readonly TestResult[]> {
   const suites = new Map<string, TestResult[]>();

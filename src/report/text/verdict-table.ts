@@ -1,5 +1,6 @@
 /** The verdict of a run as a table for people. */
 import { elapsed } from './elapsed.ts';
+import { testTitle } from './result-text.ts';
 import type { TestResult } from '../run-report.ts';
 
 const WORDS: Readonly<Record<TestResult['status'], string>> = {
@@ -39,13 +40,13 @@ function kernelOf({ test, params }: TestResult): string {
 }
 
 function row(result: TestResult): string[] {
-  const { status, suite, test, durationMs, metrics, rate, message = '' } = result;
+  const { status, failure, durationMs, metrics, rate, message = '' } = result;
   const repeated =
     rate === undefined ? [] : [`repeated: failed ${String(rate.failures)} of ${String(rate.runs)} times`];
   const shown = SHOWN_METRICS.filter((name) => name in metrics).map((name) => `${name} ${metric(name, metrics[name])}`);
   return [
-    WORDS[status],
-    `${suite} › ${test.replaceAll(' > ', ' › ')}${kernelOf(result)}`,
+    failure === 'kernel' && status === 'fail' ? 'KERNEL' : WORDS[status],
+    `${testTitle(result)}${kernelOf(result)}`,
     elapsed(durationMs),
     status === 'skip' ? message : [...repeated, ...shown].join(', '),
   ];

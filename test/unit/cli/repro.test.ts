@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { alike, combinationsOf, optionsOf, parseId, subjectsOf } from '../../../src/cli/run/repro-verb.ts';
 import { repetition } from '../../../src/cli/run/run-conclusion.ts';
 import { loadPlans } from '../../../src/config/plan.ts';
-import { runReport, type RunReport, type TestResult } from '../../../src/report/run-report.ts';
+import { OUTSIDE_OF_TESTS, runReport, type RunReport, type TestResult } from '../../../src/report/run-report.ts';
 
 function result(name: string, changes: Partial<TestResult> = {}): TestResult {
   const params = { machine: 'tiers', dmaBits: 40, flavour: 'plain', seed: 7 };
@@ -54,8 +54,14 @@ test('a run means what failed in it; a number one test, whatever became of it', 
 test('the same numbers are what a run ends with', () => {
   const results = [result('good'), result('bad', { status: 'fail' }), result('worse', { status: 'error' })];
   expect(repetition(12, results)).toContain('  12.2  smoke › bad\n  12.3  smoke › worse\n');
-  expect(repetition(12, results.slice(0, 2))).toBe('What failed, again: ./dgpu-rig repro 12\n\n');
+  expect(repetition(12, results.slice(0, 2))).toBe('Run what failed again: ./dgpu-rig repro 12\n\n');
   expect(repetition(12, results.slice(0, 1))).toBe('');
+});
+
+test('a suite that could not be loaded is no test that could be run again', () => {
+  const broken = result(OUTSIDE_OF_TESTS, { status: 'error', failure: 'usage' });
+  expect(repetition(12, [broken])).toBe('');
+  expect(() => subjectsOf({ id: 12, report: recorded([broken]) }, undefined)).toThrow('Nothing failed');
 });
 
 test('kernels and seeds are kept apart', () => {

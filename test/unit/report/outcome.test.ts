@@ -14,6 +14,10 @@ describe('exit code of a run', () => {
     [['infrastructure', 'timeout'], 5],
     [['usage', 'kernel'], 3],
     [['timeout', 'test'], 1],
+    // One suite with a typo hides nothing that the others found.
+    [['usage', 'kernel'], 3],
+    [['usage', 'test'], 1],
+    [['infrastructure', 'usage'], 2],
   ] as const)('%o: %i', ([failures, code]) => {
     expect(runExitCode([...failures])).toBe(code);
   });

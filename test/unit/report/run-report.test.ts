@@ -29,12 +29,14 @@ test('the JSON form is what others rely on', () => {
 
 test('the verdict table shows what the oracles judged, addresses in hexadecimal, how often a failure came again, and with which kernel', () => {
   const failed = { ...RESULT, status: 'fail', metrics: {}, rate: { failures: 3, runs: 8 } } as const;
+  const crashed = { ...RESULT, status: 'fail', failure: 'kernel', metrics: {} } as const;
   const elsewhere = { ...RESULT, metrics: {}, params: { ...RESULT.params, flavour: 'kasan' } };
-  expect(verdictTable([RESULT, failed, elsewhere])).toBe(
+  expect(verdictTable([RESULT, failed, crashed, elsewhere])).toBe(
     [
-      'pass  smoke › dma-bits 40 › keeps objects          12.3 s  deviceFaults 0, maxDmaAddress 0xffffffffff, bytesVerified 3 MiB',
-      'FAIL  smoke › dma-bits 40 › keeps objects          12.3 s  repeated: failed 3 of 8 times',
-      'pass  smoke › dma-bits 40 › keeps objects (kasan)  12.3 s',
+      'pass    smoke › dma-bits 40 › keeps objects          12.3 s  deviceFaults 0, maxDmaAddress 0xffffffffff, bytesVerified 3 MiB',
+      'FAIL    smoke › dma-bits 40 › keeps objects          12.3 s  repeated: failed 3 of 8 times',
+      'KERNEL  smoke › dma-bits 40 › keeps objects          12.3 s',
+      'pass    smoke › dma-bits 40 › keeps objects (kasan)  12.3 s',
     ].join('\n'),
   );
 });
