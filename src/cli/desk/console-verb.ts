@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { prepareRun } from '../../plan/prepare-run.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { consoleOf, runningVms, type RunningVm } from '../../vm/link/door.ts';
+import { SHELL_ON_CONSOLE } from '../../vm/qemu/command-line.ts';
 import { findVm, withDeskVm } from './desk-vm.ts';
 import { runRequest, type MachineOptions } from '../options/run-options.ts';
 import type { Session } from '../session.ts';
@@ -12,9 +13,6 @@ export interface ConsoleOptions extends MachineOptions {
   /** A running VM; `true` is the only one there is. */
   readonly vm?: string | true;
 }
-
-/** Makes the guest's init start a shell there. */
-const SHELL_ON_CONSOLE = 'rig.console';
 
 export async function consoleVerb(options: ConsoleOptions, session: Session): Promise<number> {
   if (!process.stdin.isTTY) {

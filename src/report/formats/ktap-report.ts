@@ -20,7 +20,9 @@ function subtests(suite: string, results: readonly TestResult[]): string[] {
 }
 
 function verdict({ status, failure, test, params, message = '' }: TestResult, number: number): string {
-  const name = plain([test, ...Object.entries(params).map(([key, value]) => `${key}=${String(value)}`)].join(' '));
+  // The seed is chance: with it in the name no tool could compare two runs.
+  const fixed = Object.entries(params).filter(([key]) => key !== 'seed');
+  const name = plain([test, ...fixed.map(([key, value]) => `${key}=${String(value)}`)].join(' '));
   const reason = plain(message.split('\n')[0] ?? '');
   switch (status) {
     case 'pass':
@@ -36,10 +38,12 @@ function verdict({ status, failure, test, params, message = '' }: TestResult, nu
   }
 }
 
-function diagnostics({ status, message = '', kernelReports, warnings = [], metrics, artifacts }: TestResult): string[] {
+function diagnostics(result: TestResult): string[] {
+  const { status, message = '', params, kernelReports, warnings = [], metrics, artifacts } = result;
   const why = status === 'fail' || status === 'error' ? message.split('\n') : [];
   return [
     ...why,
+    ...('seed' in params ? [`seed: ${String(params['seed'])}`] : []),
     ...kernelReports.flatMap((report) => kernelReportText(report).split('\n')),
     ...warnings.map(warningText),
     ...Object.entries(metrics).map(([name, value]) => `${name}: ${String(value)}`),

@@ -42,6 +42,9 @@ export interface MemoryFiles {
   readonly folder: string;
 }
 
+/** Makes the guest's init start a shell on the serial port. */
+export const SHELL_ON_CONSOLE = 'rig.console';
+
 /** Where in QEMU's object tree a device's properties and statistics are. */
 export function gpuQomPath(unit: number): string {
   return `/machine/peripheral/${gpuId(unit)}`;
@@ -181,11 +184,12 @@ function monitorAndConsole(channels: Channels): string[] {
  * by the guest's init: stacks of hung tasks are mere information. Each line with its level. No timer check, as under any hypervisor
  * that Linux knows: on a host too busy to deliver its interrupts in time it panics.
  */
-function kernelCommandLine({ profile, kernelArgs }: VmHardware): string {
+function kernelCommandLine({ profile, kernelArgs, channels }: VmHardware): string {
   // The guest's init sets up compressed RAM; a swap disk it recognizes by itself.
   const zram = profile.swap?.kind === 'zram' ? [`rig.zram=${String(profile.swap.sizeMiB)}`] : [];
   const log = ['console=ttyS0', 'loglevel=6', 'console_msg_format=syslog'];
-  return [...log, 'no_timer_check', ...zram, ...profile.kernelArgs, ...kernelArgs].join(' ');
+  const shell = channels.kind === 'terminal' ? [SHELL_ON_CONSOLE] : [];
+  return [...log, 'no_timer_check', ...zram, ...profile.kernelArgs, ...kernelArgs, ...shell].join(' ');
 }
 
 /** QEMU's option syntax doubles a comma that is part of a value. */

@@ -100,7 +100,6 @@ describe('a suite that can not be loaded', () => {
     const result = told.results.find((candidate) => candidate.suite === suite);
     expect(result).toMatchObject({ status: 'error', failure: 'usage', message: expect.stringMatching(what) as string });
     // Colours are for a terminal, and frames of vite for nobody.
-    // eslint-disable-next-line no-control-regex
     expect(result?.message).not.toMatch(/\u001b|node_modules/);
   });
 

@@ -64,19 +64,29 @@ describe('KTAP', () => {
         "1..2",
         "  KTAP version 1",
         "  1..3",
-        "  ok 1 dma-bits 40 > keeps objects machine=tiers dmaBits=40 backend=shmem seed=1",
-        "  not ok 2 dma-bits 48 > keeps objects machine=tiers dmaBits=48 backend=shmem seed=1",
-        "  ok 3 dma-bits 32 > keeps objects machine=tiers dmaBits=32 backend=shmem seed=1 # XFAIL Expected until 2027-01-01: <b>"it's" &   bell</b>",
+        "  ok 1 dma-bits 40 > keeps objects machine=tiers dmaBits=40 backend=shmem",
+        "  not ok 2 dma-bits 48 > keeps objects machine=tiers dmaBits=48 backend=shmem",
+        "  ok 3 dma-bits 32 > keeps objects machine=tiers dmaBits=32 backend=shmem # XFAIL Expected until 2027-01-01: <b>"it's" &   bell</b>",
         "not ok 1 smoke",
         "  KTAP version 1",
         "  1..3",
-        "  not ok 1 survives machine=tiers dmaBits=40 backend=shmem seed=1 # TIMEOUT no answer",
-        "  ok 2 is skipped machine=tiers dmaBits=40 backend=shmem seed=1 # SKIP an IOMMU translates",
-        "  ok 3 is measured machine=tiers dmaBits=40 backend=shmem seed=1",
+        "  not ok 1 survives machine=tiers dmaBits=40 backend=shmem # TIMEOUT no answer",
+        "  ok 2 is skipped machine=tiers dmaBits=40 backend=shmem # SKIP an IOMMU translates",
+        "  ok 3 is measured machine=tiers dmaBits=40 backend=shmem",
         "not ok 2 mmap",
         "",
       ]
     `);
+  });
+
+  test('names a test alike in two runs, and says by a diagnostic what chance was', () => {
+    const results = SAMPLE_REPORT.results.map((result) => ({ ...result, params: { ...result.params, seed: 2 } }));
+    const names = (report: typeof SAMPLE_REPORT): string[] =>
+      ktapReport(report)
+        .split('\n')
+        .filter((line) => /^ *(not )?ok /.test(line));
+    expect(names({ ...SAMPLE_REPORT, results })).toEqual(names(SAMPLE_REPORT));
+    expect(lines).toContain('  # seed: 1');
   });
 
   test('text never becomes a directive, and a line never two', () => {

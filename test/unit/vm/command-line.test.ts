@@ -41,6 +41,9 @@ describe('variations', () => {
     const args = qemuArguments({ ...BASE, profile, channels: { kind: 'terminal' } }).join(' ');
     expect(args).toContain('-serial mon:stdio');
     expect(args).not.toContain('fd=');
+    // Without a shell on the serial port nobody would answer there.
+    expect(args).toMatch(/-append console=ttyS0.* rig\.console$/);
+    expect(qemuArguments({ ...BASE, profile }).join(' ')).not.toContain('rig.console');
   });
 
   test('a comma in a path does not end the option', async () => {
