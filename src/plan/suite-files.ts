@@ -1,5 +1,6 @@
 /** The suites and the benches there are: one file each in src/suites and src/benches. */
 import { readdir } from 'node:fs/promises';
+import path from 'node:path';
 import { repositoryPath } from '../config/paths.ts';
 import { RigError } from '../util/rig-error.ts';
 
@@ -26,6 +27,11 @@ export async function benchFiles(names: readonly string[]): Promise<string[]> {
 /** Names of all suites there are. */
 export async function suiteNames(): Promise<string[]> {
   return namesOf(SUITES);
+}
+
+/** `smoke`, of src/suites/smoke.suite.ts; tests of the rig and benches are named so, too. */
+export function suiteNameOf(file: string): string {
+  return path.basename(file).replace(/\.(suite|bench|test)\.ts$/, '');
 }
 
 async function namesOf({ folder, suffix }: FileKind): Promise<string[]> {

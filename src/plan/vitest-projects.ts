@@ -57,6 +57,7 @@ export function vitestProject(
       include: include ? [...include] : [INCLUDE[name]],
       // Processes and not threads: the host's kernel ties a QEMU to the life of the thread that started it.
       pool: 'forks',
+      runner: repositoryPath('src/plan/printed-name-runner.ts'),
       // By default an assertion's message has no room for the second name of a list of complaints.
       chaiConfig: { truncateThreshold: LONGEST_VALUE },
       sequence: { groupOrder: GROUPS[name] },

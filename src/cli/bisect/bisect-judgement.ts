@@ -1,6 +1,7 @@
 /** What a run says about a commit: good, bad, or nothing; and how often a test that fails only sometimes has to pass. */
 import { failureRate, type FailureRate } from '../../report/judge/failure-rate.ts';
 import type { RecordedRun } from '../../report/past/history.ts';
+import { PrintedNamePattern } from '../../plan/printed-name-pattern.ts';
 import { EXIT_CODES, RigError } from '../../util/rig-error.ts';
 
 export type Judgement = 'good' | 'bad' | 'skip' | 'stop';
@@ -83,7 +84,7 @@ export function recordedRate(
     .filter(({ report }) => kernelCommit(report.kernel.version)?.startsWith(commit.slice(0, 12)))
     .flatMap(({ report }) => report.results)
     .filter(({ suite }) => suites.length === 0 || suites.includes(suite))
-    .filter(({ test }) => filter?.test(test.replaceAll(' > ', ' ')) ?? true);
+    .filter(({ suite, test }) => !filter || new PrintedNamePattern(filter, suite).test(test));
   const names = [...new Set(results.map(({ suite, test }) => `${suite} ${test}`))];
   const rates = names.map((name) => failureRate(results.filter(({ suite, test }) => `${suite} ${test}` === name)));
   const [worst] = rates

@@ -22,7 +22,7 @@ export function addBisectOptions(command: Command): Command {
   return addMachineOptions(command)
     .requiredOption('--good <commit>', 'one with which they pass')
     .requiredOption('--bad <commit>', 'a later one, with which they fail')
-    .option('--filter <regex>', 'only tests whose full name matches', parseRegex)
+    .option('--filter <regex>', 'only tests whose name matches, as it is printed: suite › group › test', parseRegex)
     .addOption(
       new Option(
         '--rate <k/n>',

@@ -147,7 +147,7 @@ function addResultOptions(command: Command): Command {
 
 function addSelectionOptions(command: Command): Command {
   return addMachineOptions(command)
-    .option('--filter <regex>', 'only tests whose full name matches', parseRegex)
+    .option('--filter <regex>', 'only tests whose name matches, as it is printed: suite › group › test', parseRegex)
     .addOption(new Option('--seed <n>', 'repeat a run with the seed it printed').argParser(parseCount));
 }
 

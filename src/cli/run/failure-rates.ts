@@ -1,5 +1,6 @@
 /** How often does a test that failed fail? It is repeated to be measured: its verdict stays what it is. */
 import path from 'node:path';
+import { testTitle } from '../../report/text/result-text.ts';
 import type { TestResult } from '../../report/run-report.ts';
 import type { Session } from '../session.ts';
 import { runVitest, type VitestRequest } from './vitest-run.ts';
@@ -34,8 +35,8 @@ function nameOf({ suite, test }: TestResult): string {
   return `${suite} ${test}`;
 }
 
-/** What vitest matches a filter against: the names of groups and test, one blank between them. */
+/** A filter for these tests alone. */
 export function exactly(results: readonly TestResult[]): RegExp {
-  const names = results.map(({ test }) => test.replaceAll(' > ', ' ').replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^ ?(${names.join('|')})$`);
+  const names = results.map((result) => testTitle(result).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^(${names.join('|')})$`);
 }

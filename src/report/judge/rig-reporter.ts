@@ -3,8 +3,9 @@ import type { Reporter, SerializedError, TestCase, TestModule, TestSpecification
 import type { FailureClass } from '../../util/rig-error.ts';
 import type { Emit, RigEvent } from '../../util/rig-event.ts';
 import { OUTSIDE_OF_TESTS, placeholderResult, type TestResult } from '../run-report.ts';
+import { suiteNameOf } from '../../plan/suite-files.ts';
 import { failureMessage } from './failure-message.ts';
-import { declaredClass, resultOf, suiteName } from './test-outcome.ts';
+import { declaredClass, resultOf } from './test-outcome.ts';
 
 export interface TestFile {
   /** In the repository. */
@@ -57,7 +58,7 @@ export class RigReporter implements Reporter {
     this.#files = [];
     this.#tests.clear();
     this.#modules.clear();
-    for (const { moduleId } of specifications) this.#modules.set(moduleId, notBegun(suiteName(moduleId)));
+    for (const { moduleId } of specifications) this.#modules.set(moduleId, notBegun(suiteNameOf(moduleId)));
   }
 
   onTestModuleCollected(module: TestModule): void {
@@ -104,7 +105,7 @@ export class RigReporter implements Reporter {
     // Without a test in it, it could not be loaded: that is a mistake of whoever wrote it.
     const usual = [...module.children.allTests()].length === 0 ? 'usage' : 'infrastructure';
     for (const error of module.errors()) {
-      this.#addOutside(suiteName(module.moduleId), error, declaredClass(error) ?? usual, module.moduleId);
+      this.#addOutside(suiteNameOf(module.moduleId), error, declaredClass(error) ?? usual, module.moduleId);
     }
   }
 
@@ -165,11 +166,11 @@ function endOf({ failure, status }: TestResult): StepEnd['outcome'] {
 }
 
 function nameOf(test: TestCase): Name {
-  return { suite: suiteName(test.module.moduleId), test: test.fullName };
+  return { suite: suiteNameOf(test.module.moduleId), test: test.fullName };
 }
 
 function titleOf(test: TestCase): string {
-  return `${suiteName(test.module.moduleId)} › ${test.fullName.replaceAll(' > ', ' › ')}`;
+  return `${suiteNameOf(test.module.moduleId)} › ${test.fullName.replaceAll(' > ', ' › ')}`;
 }
 
 /** What else the kernel said is in the report; these are for the terminal. */

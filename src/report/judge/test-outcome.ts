@@ -1,10 +1,10 @@
 /** From what vitest knows about a finished test to our result of it. */
-import path from 'node:path';
 import type { SerializedError, TestCase } from 'vitest/node';
 import type { FailureClass } from '../../util/rig-error.ts';
 import { EXIT_CODES } from '../../util/rig-error.ts';
 import { withMedians } from './measurement.ts';
 import type { JudgedReport, TestRecord } from '../../plan/rig-context.ts';
+import { suiteNameOf } from '../../plan/suite-files.ts';
 import { failureMessage } from './failure-message.ts';
 import { judgeExpectation, type Judgement } from './expected-failure.ts';
 import { statusOf } from './outcome.ts';
@@ -23,7 +23,7 @@ export function resultOf(test: TestCase): TestResult {
   const { failure, status, message } = judgeExpectation(raw, meta.xfail, new Date());
   return {
     ...recordOf(meta.rig),
-    suite: suiteName(test.module.moduleId),
+    suite: suiteNameOf(test.module.moduleId),
     test: test.fullName,
     status,
     durationMs: Math.round(test.diagnostic()?.duration ?? 0),
@@ -62,10 +62,6 @@ function reportedBug({ where, source, lines, ...report }: JudgedReport): RecordP
     ...(where === undefined ? {} : { where }),
     ...(source === undefined ? {} : { source: [...source] }),
   };
-}
-
-export function suiteName(file: string): string {
-  return path.basename(file).replace(/\.(suite|bench|test)\.ts$/, '');
 }
 
 /** A kernel bug explains everything else; otherwise the first error does, the later ones being its consequences. */
