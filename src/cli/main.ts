@@ -71,7 +71,9 @@ function program(version: string, session: Session, exit: SetExitCode): Command 
   addKernelVerbs(root.command('kernel').description('work with the patch series'), session, exit);
   root
     .command('report [file...]')
-    .description('render the latest run, or what "run --json FILE" wrote; as a table unless told otherwise')
+    .description(
+      'render the latest run, one by its number, or what "run --json FILE" wrote; as a table unless told otherwise',
+    )
     .option('--merge', 'files are of the shards of one run: make it one again, with its exit code')
     .option('--json <file>', 'one file for all of it')
     .option('--baseline <run>', 'say what is new, fixed, still failing or slower: "last", a number, a commit, a kernel')

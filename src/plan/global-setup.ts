@@ -4,7 +4,8 @@ import { DEFAULT_SELECTION } from './rig-context.ts';
 import type { Combination } from '../config/combination.ts';
 import { loadPlans } from '../config/plan.ts';
 import { planOf, planParts } from './plan-parts.ts';
-import { prepareRun, randomSeed } from './prepare-run.ts';
+import { prepareRun } from './prepare-run.ts';
+import { randomSeed } from '../util/random.ts';
 
 export default async function setup(project: TestProject): Promise<void> {
   if ('rig' in project.getProvidedContext()) return;

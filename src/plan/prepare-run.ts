@@ -71,10 +71,6 @@ export async function repositoryCommit(): Promise<string | undefined> {
   return `${head.stdout.trim()}${edits.stdout === '' ? '' : '+'}`;
 }
 
-export function randomSeed(): number {
-  return Math.floor(Math.random() * 2 ** 31);
-}
-
 /** Sorts by time; the process id keeps two runs of one second apart. */
 function runName(now: Date): string {
   return `${now.toISOString().slice(0, 19).replaceAll(':', '')}-${String(process.pid)}`;

@@ -2,7 +2,8 @@
 import { readdir, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { EFFORT, randomNumbers, SEED } from './random-moments.ts';
+import { randomNumbers } from '../../src/util/random.ts';
+import { EFFORT, SEED } from './random-moments.ts';
 import { corrupt, NO_SANDBOX, Sandbox, SMALL_RUN } from './sandbox.ts';
 
 const TIMEOUT = { timeout: 900_000 };

@@ -4,7 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { EFFORT, randomNumbers, SEED } from './random-moments.ts';
+import { randomNumbers } from '../../src/util/random.ts';
+import { EFFORT, SEED } from './random-moments.ts';
 import { NO_SANDBOX, Sandbox, SMALL_RUN } from './sandbox.ts';
 
 const KILLS = 5 * EFFORT;

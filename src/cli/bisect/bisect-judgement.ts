@@ -1,5 +1,6 @@
 /** What a run says about a commit: good, bad, or nothing; and how often a test that fails only sometimes has to pass. */
 import { failureRate, type FailureRate } from '../../report/judge/failure-rate.ts';
+import type { TestResult } from '../../report/run-report.ts';
 import type { RecordedRun } from '../../report/past/history.ts';
 import { PrintedNamePattern } from '../../plan/printed-name-pattern.ts';
 import { EXIT_CODES, RigError } from '../../util/rig-error.ts';
@@ -73,16 +74,18 @@ const FEWEST_RUNS = 3;
 
 /** How often what is bisected failed with the bad commit, by what was recorded of that; of several tests the one that fails most often counts. */
 export function recordedRate(
-  recorded: readonly RecordedRun[],
+  recorded: Iterable<RecordedRun>,
   {
     commit,
     suites,
     filter,
   }: { readonly commit: string; readonly suites: readonly string[]; readonly filter: RegExp | undefined },
 ): FailureRate | undefined {
-  const results = recorded
-    .filter(({ report }) => kernelCommit(report.kernel.version)?.startsWith(commit.slice(0, 12)))
-    .flatMap(({ report }) => report.results)
+  const all: TestResult[] = [];
+  for (const { report } of recorded) {
+    if (kernelCommit(report.kernel.version)?.startsWith(commit.slice(0, 12))) all.push(...report.results);
+  }
+  const results = all
     .filter(({ suite }) => suites.length === 0 || suites.includes(suite))
     .filter(({ suite, test }) => !filter || new PrintedNamePattern(filter, suite).test(test));
   const names = [...new Set(results.map(({ suite, test }) => `${suite} ${test}`))];

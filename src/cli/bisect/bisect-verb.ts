@@ -11,7 +11,6 @@ import { git, tryGit } from '../../builds/tree/git.ts';
 import { repositoryPath } from '../../config/paths.ts';
 import { elapsed } from '../../report/text/elapsed.ts';
 import type { FailureRate } from '../../report/judge/failure-rate.ts';
-import { openHistory } from '../run/recorded-runs.ts';
 import { suiteFiles } from '../../plan/suite-files.ts';
 import {
   confidenceText,
@@ -22,6 +21,7 @@ import {
   type Judgement,
 } from './bisect-judgement.ts';
 import { stepArguments, type BisectOptions } from './bisect-options.ts';
+import { openHistory } from '../run/recorded-runs.ts';
 import type { Session } from '../session.ts';
 
 /** What a step has to know; it is a process of its own, started by git. */
@@ -93,12 +93,7 @@ async function knownRate(
 ): Promise<FailureRate | undefined> {
   const { ok, stdout } = await tryGit(kernelSrc, ['rev-parse', '--verify', '--quiet', `${bad}^{commit}`]);
   if (!ok) return undefined;
-  const history = openHistory();
-  try {
-    return recordedRate(history.runs(), { commit: stdout.trim(), suites, filter });
-  } finally {
-    history.close();
-  }
+  return recordedRate(openHistory().runs(), { commit: stdout.trim(), suites, filter });
 }
 
 /** One commit, checked out by git: what `git bisect run` calls. A bug of ours must not be taken for one of the commit. */

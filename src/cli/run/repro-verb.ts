@@ -56,13 +56,8 @@ interface Found {
 
 async function look(id: string): Promise<Found> {
   const { run, test } = parseId(id);
-  const history = openHistory();
-  try {
-    const recorded = await findRun(history, run, Number.MAX_SAFE_INTEGER);
-    return { number: recorded.id, report: recorded.report, subjects: subjectsOf(recorded, test) };
-  } finally {
-    history.close();
-  }
+  const recorded = await findRun(openHistory(), run, Infinity);
+  return { number: recorded.id, report: recorded.report, subjects: subjectsOf(recorded, test) };
 }
 
 /** "12" is a run; "12.3" the third test of it; "last" and a commit are runs, too. */

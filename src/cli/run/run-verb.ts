@@ -6,7 +6,7 @@ import type { RunReport } from '../../report/run-report.ts';
 import { loadPlans, planNamed, type Plan, type Plans } from '../../config/plan.ts';
 import { planOf, planParts, type PlanPart } from '../../plan/plan-parts.ts';
 import { shardOf } from '../../plan/plan-shards.ts';
-import { randomSeed } from '../../plan/prepare-run.ts';
+import { randomSeed } from '../../util/random.ts';
 import { suiteFiles, suiteNames } from '../../plan/suite-files.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { jobArguments } from '../slurm/job-arguments.ts';

@@ -1,18 +1,20 @@
 /** `dgpu-rig report`: a run that was recorded, or what one wrote with --json, rendered otherwise or held against another. */
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { baselineText } from '../../report/past/baseline-text.ts';
-import { compareRuns } from '../../report/past/baseline.ts';
-import type { History } from '../../report/past/history.ts';
+import { compareRuns, haveTestsInCommon } from '../../report/past/baseline.ts';
+import type { History, RecordedRun } from '../../report/past/history.ts';
+import { runHeading } from '../../report/past/run-heading.ts';
 import { reportOfEvents } from '../../report/live/unfinished-run.ts';
 import { mergeShards } from '../../report/past/merge-shards.ts';
 import { reportExitCode } from '../../report/judge/outcome.ts';
 import { REPORT_FORMATS, writeReports, type ReportFiles } from '../../report/formats/report-files.ts';
 import { runReport, type RunReport } from '../../report/run-report.ts';
 import { cutShortText } from '../../report/text/cut-short-text.ts';
+import { summaryLine } from '../../report/text/summary-line.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
 import { EXIT_CODES, RigError } from '../../util/rig-error.ts';
-import { findRun, openHistory } from '../run/recorded-runs.ts';
+import { findComparable, findRun, openHistory } from '../run/recorded-runs.ts';
 import { checkReportFiles } from '../options/run-options.ts';
 
 export interface ReportOptions extends ReportFiles {
@@ -33,21 +35,34 @@ export async function reportVerb(files: readonly string[], options: ReportOption
   await writeReports(options, subject.report);
   if (options.baseline === undefined) {
     if (REPORT_FORMATS.every((format) => options[format] === undefined)) {
-      const cut = cutShortText(subject.report);
-      process.stdout.write(`${verdictTable(subject.report.results)}\n${cut === '' ? '' : `\n${cut}`}`);
+      process.stdout.write(`${runText(subject)}\n`);
     }
     return options.merge === true ? reportExitCode(subject.report) : 0;
   }
-  const before = subject.id ?? Number.MAX_SAFE_INTEGER;
-  const baseline = (await findRun(history, options.baseline, before)).report;
-  const earlier = history.runs(before).map(({ report }) => report);
-  const changes = compareRuns(
-    subject.report,
-    baseline,
-    earlier.filter((run) => startedBefore(run, subject.report)),
-  );
-  process.stdout.write(`${baselineText(changes, baseline)}\n`);
+  const before = subject.id ?? Infinity;
+  const baseline = await baselineOf(subject.report, options.baseline, history, before);
+  const changes = compareRuns(subject.report, baseline.report, runsBefore(subject.report, history, before));
+  process.stdout.write(`${runHeading(subject.id, subject.report)}\n${baselineText(changes, baseline)}\n`);
   return changes.some(({ kind }) => kind === 'new') ? EXIT_CODES.test : 0;
+}
+
+function runText({ id, report }: Subject): string {
+  const { pass, xfail, fail, error } = report.summary;
+  const last = `${cutShortText(report)}${summaryLine(pass + xfail, fail + error)}`;
+  return [runHeading(id, report), verdictTable(report.results), '', last].join('\n');
+}
+
+async function baselineOf(subject: RunReport, name: string, history: History, before: number): Promise<RecordedRun> {
+  if (name === 'last') return findComparable(history, subject, before);
+  const found = await findRun(history, name, before);
+  if (haveTestsInCommon(subject, found.report)) return found;
+  throw new RigError('usage', `Run ${String(found.id)} has none of the tests of this run.`, {
+    remedy: 'Name another, or "last" for the latest that has.',
+  });
+}
+
+function* runsBefore(subject: RunReport, history: History, before: number): Generator<RunReport> {
+  for (const { report } of history.runs(before)) if (startedBefore(report, subject)) yield report;
 }
 
 /** Of a report in a file it is not known which recorded run it is. */
@@ -66,11 +81,16 @@ async function subjectOf(files: readonly string[], { merge }: ReportOptions, his
   if (more.length > 0) {
     throw new RigError('usage', 'One report at a time.', { remedy: 'Those of the shards of one run: --merge.' });
   }
-  return file === undefined ? newest(history) : { report: await readReport(file), id: undefined };
+  const name = file ?? 'last';
+  if (/^(#?\d+|last)$/.test(name) && !(await exists(name))) return findRun(history, name, Infinity);
+  return { report: await readReport(name), id: undefined };
 }
 
-async function newest(history: History): Promise<{ report: RunReport; id: number }> {
-  return findRun(history, 'last', Number.MAX_SAFE_INTEGER);
+async function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function readReport(file: string): Promise<RunReport> {

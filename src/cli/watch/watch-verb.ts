@@ -151,15 +151,22 @@ class LiveTests {
 /** What is saved while tests run is not lost, and all of it together is one edit. */
 async function editQueue(signal: AbortSignal): Promise<{ next: () => Promise<Edit> }> {
   const waiting: Edit[] = [];
+  let broken: RigError | undefined;
   let wake: () => void = () => undefined;
-  await watchFiles(signal, (edit) => {
+  const onEdit = (edit: Edit): void => {
     waiting.push(edit);
     wake();
-  });
+  };
+  const onError = (error: RigError): void => {
+    broken = error;
+    wake();
+  };
+  await watchFiles(signal, { onEdit, onError });
   return {
     next: async () => {
-      if (waiting.length === 0) await orAbort(new Promise<void>((resolve) => (wake = resolve)), signal);
+      if (waiting.length === 0 && !broken) await orAbort(new Promise<void>((resolve) => (wake = resolve)), signal);
       signal.throwIfAborted();
+      if (broken) throw broken;
       const [first, ...others] = waiting.splice(0);
       if (!first) throw new Error('Woken without an edit');
       const all = [first, ...others];

@@ -1,9 +1,11 @@
 /** What of the repository a person edits, and what each edit makes necessary. */
-import { watch, type Dirent, type FSWatcher } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
+import chokidar from 'chokidar';
 import type { Part } from '../../builds/fresh-files.ts';
 import { repositoryPath } from '../../config/paths.ts';
+import { RigError } from '../../util/rig-error.ts';
 
 /** What has to be built again: one of the parts that are built by themselves, or whatever the cache finds changed; or the suites read again. */
 export type Need = Part | 'build' | 'suites';
@@ -33,57 +35,89 @@ export interface Edit {
   readonly savedAt: number;
 }
 
+export interface Listener {
+  readonly onEdit: (edit: Edit) => void;
+  /** The host lets nobody watch (any more). */
+  readonly onError: (error: RigError) => void;
+}
+
 /** Calls `onEdit` for every change from now on, until the signal aborts. */
 export async function watchFiles(
   signal: AbortSignal,
-  onEdit: (edit: Edit) => void,
+  { onEdit, onError }: Listener,
   root = repositoryPath(),
 ): Promise<void> {
-  const watched = new Map<string, FSWatcher>();
-  let known: ReadonlySet<string> = new Set();
-  let touched = new Set<string>();
-  let savedAt = 0;
-  let timer: NodeJS.Timeout | undefined;
-  const settle = async (): Promise<void> => {
-    const [candidates, since, before] = [touched, savedAt, known];
-    touched = new Set();
-    await look();
-    // What came and went is how some editors save; what was there before and is gone is an edit, too.
-    const files = [...candidates].filter((file) => known.has(file) || before.has(file));
-    const needs = new Set(files.flatMap((file) => needsOf(file) ?? []));
-    if (files.length > 0) onEdit({ files, needs, savedAt: since });
-  };
-  const touch = (file: string): void => {
-    if (needsOf(file) === undefined) return;
-    if (touched.size === 0) savedAt = performance.now();
-    touched.add(file);
-    clearTimeout(timer);
-    timer = setTimeout(() => void settle(), SETTLE_MS);
-  };
-  const look = async (): Promise<void> => {
-    const { folders, files } = await listSources(root);
-    known = new Set(files);
-    // Folder by folder: a watch on a file is lost when an editor puts another file in its place.
-    for (const folder of folders.filter((name) => !watched.has(name))) {
-      const watcher = watch(path.join(root, folder), (_, name) => touch(path.join(folder, name ?? '')));
-      watched.set(folder, watcher);
-    }
-  };
-  await look();
-  const stop = (): void => {
-    for (const watcher of watched.values()) watcher.close();
-  };
-  signal.addEventListener('abort', stop, { once: true });
+  signal.throwIfAborted();
+  const settled = new SettledEdits(root, onEdit);
+  const watcher = chokidar.watch([...WATCHED], {
+    cwd: root,
+    ignored: (file, stats) => stats?.isFile() === true && needsOf(path.relative(root, file)) === undefined,
+    // What comes and goes is seen to below; a wait of chokidar's own would only make it late.
+    atomic: false,
+  });
+  for (const event of ['add', 'change', 'unlink'] as const) watcher.on(event, (file) => settled.touch(file));
+  watcher.on('error', (cause) => onError(unwatchable(cause)));
+  signal.addEventListener('abort', () => void watcher.close(), { once: true });
+  await Promise.race([once(watcher, 'ready'), once(signal, 'abort')]);
+  signal.throwIfAborted();
+  settled.begin();
 }
 
-async function listSources(
-  root: string,
-): Promise<{ readonly folders: readonly string[]; readonly files: readonly string[] }> {
-  const listed = await Promise.all(
-    WATCHED.map((folder) => readdir(path.join(root, folder), { recursive: true, withFileTypes: true })),
-  );
-  const nameOf = ({ parentPath, name }: Dirent): string => path.relative(root, path.join(parentPath, name));
-  const entries = listed.flat();
-  const folders = entries.filter((entry) => entry.isDirectory()).map(nameOf);
-  return { folders: [...WATCHED, ...folders], files: entries.filter((entry) => entry.isFile()).map(nameOf) };
+/** From what happens to single files to edits. */
+class SettledEdits {
+  readonly #root: string;
+  readonly #onEdit: (edit: Edit) => void;
+  /** As of the last edit. */
+  readonly #known = new Set<string>();
+  #touched = new Set<string>();
+  #begun = false;
+  #savedAt = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(root: string, onEdit: (edit: Edit) => void) {
+    this.#root = root;
+    this.#onEdit = onEdit;
+  }
+
+  /** What was told of before was only what there is. */
+  begin(): void {
+    this.#begun = true;
+  }
+
+  touch(file: string): void {
+    if (!this.#begun) {
+      this.#known.add(file);
+      return;
+    }
+    if (this.#touched.size === 0) this.#savedAt = performance.now();
+    this.#touched.add(file);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#settle(), SETTLE_MS);
+  }
+
+  #settle(): void {
+    const touched = [...this.#touched];
+    this.#touched = new Set();
+    // What came and went is how some editors save; what was there before and is gone is an edit, too.
+    const files = touched.filter((file) => this.#exists(file) || this.#known.has(file));
+    for (const file of files) {
+      if (this.#exists(file)) this.#known.add(file);
+      else this.#known.delete(file);
+    }
+    const needs = new Set(files.flatMap((file) => needsOf(file) ?? []));
+    if (files.length > 0) this.#onEdit({ files, needs, savedAt: this.#savedAt });
+  }
+
+  /** The event for its end may still be on its way. */
+  #exists(file: string): boolean {
+    return existsSync(path.join(this.#root, file));
+  }
+}
+
+function unwatchable(cause: unknown): RigError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new RigError('infrastructure', `The sources can't be watched: ${reason}`, {
+    remedy: 'If it says ENOSPC, too many files are watched on this machine: sysctl fs.inotify.max_user_watches=524288',
+    cause,
+  });
 }

@@ -1,5 +1,5 @@
 /**
- * Runs that are not recorded yet: the results of each on disk as they come, in a file of its own beside the history. It goes when the
+ * Runs that are not recorded yet: the results of each on disk as they come, in a file of its own in the history's folder. It goes when the
  * run is recorded; what a rig leaves that was killed is found there by the next one that looks into the history.
  */
 import {
@@ -18,7 +18,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { openEventLog, type LogEvent } from './event-log.ts';
 import { runReport, summarize, testResult, type RunFacts, type RunReport, type TestResult } from '../run-report.ts';
-import { historyFile } from '../past/history.ts';
+import { historyFolder } from '../past/history.ts';
 
 export interface UnfinishedRun {
   readonly add: (result: TestResult) => void;
@@ -87,7 +87,7 @@ const runEvent = z.discriminatedUnion('type', [
 ]);
 
 function folder(): string {
-  return `${historyFile()}.unfinished`;
+  return path.join(historyFolder(), 'unfinished');
 }
 
 let count = 0;

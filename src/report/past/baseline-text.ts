@@ -1,7 +1,8 @@
 /** The comparison with a baseline, for people. */
 import { kernelName, type Change } from './baseline.ts';
+import type { RecordedRun } from './history.ts';
+import { minuteOf } from './run-heading.ts';
 import { testTitle } from '../text/result-text.ts';
-import type { RunReport } from '../run-report.ts';
 
 export const CHANGE_TITLES: Readonly<Record<Change['kind'], string>> = {
   new: 'New failures',
@@ -11,8 +12,9 @@ export const CHANGE_TITLES: Readonly<Record<Change['kind'], string>> = {
   faster: 'Faster',
 };
 
-export function baselineText(changes: readonly Change[], baseline: RunReport): string {
-  const heading = `Against ${kernelName(baseline)}${baseline.startedAt === undefined ? '' : ` of ${baseline.startedAt.slice(0, 16)}`}:`;
+export function baselineText(changes: readonly Change[], { id, report }: Pick<RecordedRun, 'id' | 'report'>): string {
+  const when = report.startedAt === undefined ? '' : ` of ${minuteOf(report.startedAt)}`;
+  const heading = `Against run ${String(id)}${when}, ${kernelName(report)}:`;
   if (changes.length === 0) return `${heading} no difference.`;
   const sections = Object.entries(CHANGE_TITLES).flatMap(([kind, title]) => {
     const members = changes.filter((change) => change.kind === kind);
@@ -26,7 +28,8 @@ function line(change: Change): string {
   return `  ${testTitle(change)}: ${change.detail}${since === '' ? '' : `\n    ${since}`}`;
 }
 
-export function sinceText({ kind, since, rate }: Change): string {
+export function sinceText({ kind, since, rate, unseen }: Change): string {
+  if (unseen) return 'no earlier run has this test';
   if (rate !== undefined) {
     const chance = kind === 'fixed' ? ': it may only have been lucky' : '';
     return `with this kernel it failed ${String(rate.failures)} of ${String(rate.runs)} times${chance}`;

@@ -10,6 +10,8 @@ export interface Change {
   readonly detail: string;
   /** Of a failure: the kernel with which it was first seen in a row, and the last one without it. */
   readonly since?: { readonly kernel: string; readonly lastGood?: string };
+  /** Of a failure: no earlier run has this test. */
+  readonly unseen?: true;
   /** Of what fails only sometimes with one and the same kernel: how often it did, in all recorded runs with that. */
   readonly rate?: FailureRate;
 }
@@ -20,20 +22,59 @@ const SLOWER_BY_MS = 5000;
 /** Figures of benches come from rounds in turn, and differ less. */
 const WORSE = 1.15;
 
-/** `earlier` are the runs before `current`, newest first. */
-export function compareRuns(current: RunReport, baseline: RunReport, earlier: readonly RunReport[]): Change[] {
+/** `earlier` are the runs before `current`, newest first; they are read only where there is something to look up in them. */
+export function compareRuns(current: RunReport, baseline: RunReport, earlier: Iterable<RunReport>): Change[] {
   const before = byIdentity(baseline);
-  const histories = earlier.map(byIdentity);
+  const doubtful = current.results.filter((result) => isFailing(result) || isFailing(before.get(identityOf(result))));
+  const history = doubtful.length === 0 ? [] : judgementsOf(doubtful, earlier);
   return current.results.flatMap((result) => {
-    const old = before.get(identityOf(result));
+    const identity = identityOf(result);
+    const inBaseline = before.get(identity);
+    const past = history.filter(({ tests }) => tests.has(identity));
+    // What the baseline does not say of a test, the latest run says that had it.
+    const old = isJudged(inBaseline) ? inBaseline : past[0]?.tests.get(identity)?.at(-1);
     return [
       ...verdictChange(result, old, () => ({
-        since: sinceWhen(result, current, earlier, histories),
-        rate: rateWith(current, result, [current, ...earlier]),
+        since: sinceWhen(identity, current, past),
+        rate: rateWith(current, identity, past),
       })),
-      ...paceChanges(result, old),
+      ...paceChanges(result, inBaseline),
     ];
   });
+}
+
+/** Has one of them come to a test that the other has come to, too? Otherwise there is nothing to compare. */
+export function haveTestsInCommon(a: RunReport, b: RunReport): boolean {
+  const tests = new Set(begunTests(a));
+  return begunTests(b).some((identity) => tests.has(identity));
+}
+
+function begunTests({ results }: RunReport): string[] {
+  return results.filter(({ notRun }) => !notRun).map(identityOf);
+}
+
+/** Of an earlier run: what it said of the tests that are looked up. */
+interface PastRun {
+  readonly kernel: string;
+  /** By identity; a run that goes on for hours has a test several times. */
+  readonly tests: ReadonlyMap<string, readonly TestResult[]>;
+}
+
+/** A whole report is not kept: of a thousand of them there would be no room. */
+function judgementsOf(results: readonly TestResult[], runs: Iterable<RunReport>): PastRun[] {
+  const wanted = new Set(results.map(identityOf));
+  const found: PastRun[] = [];
+  for (const run of runs) {
+    const judged = run.results.filter((result) => isJudged(result) && wanted.has(identityOf(result)));
+    const tests = new Map<string, TestResult[]>();
+    for (const result of judged) tests.set(identityOf(result), [...(tests.get(identityOf(result)) ?? []), result]);
+    if (tests.size > 0) found.push({ kernel: kernelName(run), tests });
+  }
+  return found;
+}
+
+function isJudged(result: TestResult | undefined): boolean {
+  return result !== undefined && result.status !== 'skip';
 }
 
 /** The seed is chance, and no part of what a test is. */
@@ -46,8 +87,8 @@ function byIdentity({ results }: RunReport): ReadonlyMap<string, TestResult> {
   return new Map(results.map((result) => [identityOf(result), result]));
 }
 
-function isFailing({ status }: TestResult): boolean {
-  return status === 'fail' || status === 'error';
+function isFailing(result: TestResult | undefined): boolean {
+  return result?.status === 'fail' || result?.status === 'error';
 }
 
 interface Past {
@@ -61,10 +102,10 @@ function verdictChange(result: TestResult, old: TestResult | undefined, look: ()
   if (isFailing(result)) {
     const { since, rate } = look();
     const sometimes = rate.failures < rate.runs;
-    const past = sometimes ? { rate } : { since };
+    const past = { ...(sometimes ? { rate } : { since }), ...(old === undefined ? { unseen: true as const } : {}) };
     return [
       {
-        kind: old !== undefined && isFailing(old) ? 'still-failing' : 'new',
+        kind: isFailing(old) ? 'still-failing' : 'new',
         suite,
         test,
         detail: reasonOf(message),
@@ -91,25 +132,18 @@ function reasonOf(message: string): string {
 }
 
 /** Of all runs with the kernel of this one that judged the test. */
-function rateWith(current: RunReport, result: TestResult, runs: readonly RunReport[]): FailureRate {
-  const same = runs.filter((run) => kernelName(run) === kernelName(current));
-  return failureRate(same.flatMap((run) => run.results.filter((other) => identityOf(other) === identityOf(result))));
+function rateWith(current: RunReport, identity: string, past: readonly PastRun[]): FailureRate {
+  const same = past.filter(({ kernel }) => kernel === kernelName(current));
+  const now = current.results.filter((result) => identityOf(result) === identity);
+  return failureRate([...now, ...same.flatMap(({ tests }) => tests.get(identity) ?? [])]);
 }
 
 /** Back through the runs that judged it, for as long as it failed. */
-function sinceWhen(
-  result: TestResult,
-  current: RunReport,
-  earlier: readonly RunReport[],
-  histories: readonly ReadonlyMap<string, TestResult>[],
-): Past['since'] {
+function sinceWhen(identity: string, current: RunReport, past: readonly PastRun[]): Past['since'] {
   let first = kernelName(current);
-  for (const [index, tests] of histories.entries()) {
-    const then = tests.get(identityOf(result));
-    const run = earlier[index];
-    if (!then || !run || then.status === 'skip') continue;
-    if (!isFailing(then)) return { kernel: first, lastGood: kernelName(run) };
-    first = kernelName(run);
+  for (const { kernel, tests } of past) {
+    if (!isFailing(tests.get(identity)?.at(-1))) return { kernel: first, lastGood: kernel };
+    first = kernel;
   }
   return { kernel: first };
 }

@@ -1,35 +1,30 @@
-/** All runs of this machine, in SQLite: what `report --baseline` compares with. */
-import { mkdirSync } from 'node:fs';
+/** All runs of this machine, a file each: what `report --baseline` compares with, and `repro` repeats. */
+import { randomUUID } from 'node:crypto';
+import { appendFileSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import Database from 'libsql';
 import { z } from 'zod';
 import { cacheDirectory } from '../../config/paths.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { runReport, type RunReport } from '../run-report.ts';
 
-/** One file; `DGPU_RIG_HISTORY` names another, for a CI that keeps it elsewhere. */
-export function historyFile(env: NodeJS.ProcessEnv = process.env): string {
-  return env['DGPU_RIG_HISTORY'] ?? path.join(cacheDirectory(), 'history.sqlite');
+/** `DGPU_RIG_HISTORY` names another, for a CI that keeps it elsewhere. */
+export function historyFolder(env: NodeJS.ProcessEnv = process.env): string {
+  return env['DGPU_RIG_HISTORY'] ?? path.join(cacheDirectory(), 'history');
 }
 
-const TABLES = `
-  CREATE TABLE IF NOT EXISTS runs (
-    id INTEGER PRIMARY KEY,
-    started_at TEXT NOT NULL,
-    kernel TEXT NOT NULL,
-    rig TEXT NOT NULL,
-    report TEXT NOT NULL
-  );
-  CREATE INDEX IF NOT EXISTS runs_by_rig ON runs (rig);
-`;
-
-const row = z.object({
+/** One line of the index: what there is to know of a run without reading all of it. */
+const runEntry = z.object({
   id: z.number(),
-  started_at: z.string(),
+  startedAt: z.string(),
+  /** Version. */
   kernel: z.string(),
+  /** Commit of the rig. */
   rig: z.string(),
-  report: z.string(),
+  suites: z.array(z.string()),
+  summary: runReport.shape.summary,
 });
+
+export type RunEntry = z.infer<typeof runEntry>;
 
 export interface RecordedRun {
   readonly id: number;
@@ -37,65 +32,184 @@ export interface RecordedRun {
   readonly report: RunReport;
 }
 
-export class History {
-  readonly #database: Database.Database;
+/** A run's file is never changed. The index is only there to be fast: a line that it lacks is made from the file. */
+const INDEX = 'index.jsonl';
+const RUN = /^(\d+)\.json$/;
 
-  private constructor(database: Database.Database) {
-    this.#database = database;
+/** Beyond that no run says anything about today. */
+const MOST_RUNS = 1000;
+
+export class History {
+  readonly #folder: string;
+  readonly #tell: (text: string) => void;
+  readonly #told = new Set<number>();
+
+  private constructor(folder: string, tell: (text: string) => void) {
+    this.#folder = folder;
+    this.#tell = tell;
   }
 
-  static open(file: string): History {
+  /** `tell` hears of each run whose file can't be read; the others are as they were. */
+  static open(folder: string, tell: (text: string) => void = () => undefined): History {
+    return new History(folder, tell);
+  }
+
+  /** Returns its number. */
+  record(report: RunReport): number {
     try {
-      mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
-      const database = new Database(file, { timeout: 10_000 });
-      // Two rigs at once may write: one of them waits.
-      database.exec('PRAGMA journal_mode = WAL');
-      database.exec(TABLES);
-      return new History(database);
+      mkdirSync(this.#folder, { recursive: true });
+      const id = this.#write(JSON.stringify(report));
+      appendFileSync(path.join(this.#folder, INDEX), `${JSON.stringify(entryOf(id, report))}\n`);
+      return id;
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new RigError('infrastructure', `The history of results in ${file} can't be used: ${reason}`, {
-        remedy: 'Move that file away; a new one is begun.',
+      throw this.#unusable(cause);
+    }
+  }
+
+  /** Whole or not at all. */
+  #write(text: string): number {
+    const temporary = path.join(this.#folder, `${randomUUID()}.tmp`);
+    try {
+      writeFileSync(temporary, text);
+      return this.#name(temporary);
+    } finally {
+      rmSync(temporary, { force: true });
+    }
+  }
+
+  /** The next number that is free: of two rigs that take it at once, one gets the next but one. */
+  #name(temporary: string): number {
+    for (let id = (this.#ids()[0] ?? 0) + 1; ; id++) {
+      try {
+        linkSync(temporary, this.#file(id));
+        return id;
+      } catch (error) {
+        if (!hasCode(error, 'EEXIST')) throw error;
+      }
+    }
+  }
+
+  /** Newest first; each is read when it is asked for. */
+  *runs(before = Infinity): Generator<RecordedRun> {
+    for (const id of this.#ids(before).slice(0, MOST_RUNS)) {
+      const found = this.#readOrTell(id);
+      if (found) yield found;
+    }
+  }
+
+  /** Newest first. */
+  entries(before = Infinity): RunEntry[] {
+    const known = this.#index();
+    return this.#ids(before)
+      .slice(0, MOST_RUNS)
+      .flatMap((id) => {
+        const entry = known.get(id);
+        if (entry) return [entry];
+        const found = this.#readOrTell(id);
+        return found ? [entryOf(id, found.report)] : [];
+      });
+  }
+
+  run(id: number): RecordedRun | undefined {
+    return this.#ids().includes(id) ? this.#read(id) : undefined;
+  }
+
+  /** The newest run of these sources of the rig, or with a kernel of this version (7.3.4 is any package of it) or commit. */
+  newestOf(name: { readonly rigCommit?: string; readonly kernel: string }, before: number): RecordedRun | undefined {
+    const found = this.entries(before).filter(
+      ({ rig, kernel }) =>
+        (name.rigCommit !== undefined && rig === name.rigCommit) ||
+        kernel === name.kernel ||
+        kernel.startsWith(`${name.kernel}-`) ||
+        kernel.includes(` at ${name.kernel}`),
+    );
+    for (const { id } of found) {
+      const run = this.#readOrTell(id);
+      if (run) return run;
+    }
+    return undefined;
+  }
+
+  /** Newest first. */
+  #ids(before = Infinity): number[] {
+    return this.#names()
+      .flatMap((name) => RUN.exec(name)?.[1] ?? [])
+      .map(Number)
+      .filter((id) => id < before)
+      .sort((a, b) => b - a);
+  }
+
+  #names(): string[] {
+    try {
+      return readdirSync(this.#folder);
+    } catch (cause) {
+      // Where nothing was ever recorded there is none.
+      if (hasCode(cause, 'ENOENT')) return [];
+      throw this.#unusable(cause);
+    }
+  }
+
+  #index(): ReadonlyMap<number, RunEntry> {
+    let text = '';
+    try {
+      text = readFileSync(path.join(this.#folder, INDEX), 'utf8');
+    } catch (cause) {
+      if (!hasCode(cause, 'ENOENT')) throw this.#unusable(cause);
+    }
+    // A line that is torn, or of another version of the rig, is made again from the run's own file.
+    const entries = text.split('\n').flatMap((line) => runEntry.safeParse(parseJson(line)).data ?? []);
+    return new Map(entries.map((entry) => [entry.id, entry]));
+  }
+
+  #read(id: number): RecordedRun {
+    try {
+      const report = runReport.parse(JSON.parse(readFileSync(this.#file(id), 'utf8')));
+      return { id, startedAt: report.startedAt ?? '', report };
+    } catch (cause) {
+      const why = cause instanceof z.ZodError ? z.prettifyError(cause) : String(cause);
+      throw new RigError('infrastructure', `The record of run ${String(id)} can't be read: ${why}`, {
+        remedy: `It is ${this.#file(id)}; all other runs can still be used.`,
         cause,
       });
     }
   }
 
-  record(report: RunReport): number {
-    const { startedAt = new Date().toISOString(), kernel, rig = '' } = report;
-    const insert = this.#database.prepare('INSERT INTO runs (started_at, kernel, rig, report) VALUES (?, ?, ?, ?)');
-    return Number(insert.run([startedAt, kernel.version, rig, JSON.stringify(report)]).lastInsertRowid);
+  #readOrTell(id: number): RecordedRun | undefined {
+    try {
+      return this.#read(id);
+    } catch (error) {
+      if (!this.#told.has(id)) this.#tell(error instanceof Error ? error.message : String(error));
+      this.#told.add(id);
+      return undefined;
+    }
   }
 
-  /** Newest first. */
-  runs(before = Number.MAX_SAFE_INTEGER): RecordedRun[] {
-    const found = this.#database.prepare('SELECT * FROM runs WHERE id < ? ORDER BY id DESC LIMIT 1000').all([before]);
-    return found.map(parseRow);
+  #file(id: number): string {
+    return path.join(this.#folder, `${String(id)}.json`);
   }
 
-  run(id: number): RecordedRun | undefined {
-    const found = this.#database.prepare('SELECT * FROM runs WHERE id = ?').get([id]);
-    return found === undefined ? undefined : parseRow(found);
-  }
-
-  /** The newest run of these sources of the rig, or with a kernel of this version (7.3.4 is any package of it) or commit. */
-  newestOf(name: { readonly rigCommit?: string; readonly kernel: string }, before: number): RecordedRun | undefined {
-    const literally = name.kernel.replaceAll(/[\\%_]/g, '\\$&');
-    const found = this.#database
-      .prepare(
-        `SELECT * FROM runs WHERE id < ? AND (rig = ? OR kernel = ? OR kernel LIKE ? ESCAPE '\\' OR kernel LIKE ? ESCAPE '\\')
-         ORDER BY id DESC LIMIT 1`,
-      )
-      .get([before, name.rigCommit ?? '-', name.kernel, `% at ${literally}%`, `${literally}-%`]);
-    return found === undefined ? undefined : parseRow(found);
-  }
-
-  close(): void {
-    this.#database.close();
+  #unusable(cause: unknown): RigError {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new RigError('infrastructure', `The history of results in ${this.#folder} can't be used: ${reason}`, {
+      remedy: 'It has to be a folder that may be written to; DGPU_RIG_HISTORY names another.',
+      cause,
+    });
   }
 }
 
-function parseRow(found: unknown): RecordedRun {
-  const { id, started_at: startedAt, report } = row.parse(found);
-  return { id, startedAt, report: runReport.parse(JSON.parse(report)) };
+function entryOf(id: number, { startedAt = '', kernel, rig = '', results, summary }: RunReport): RunEntry {
+  const suites = [...new Set(results.map(({ suite }) => suite))];
+  return { id, startedAt, kernel: kernel.version, rig, suites, summary };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
 }

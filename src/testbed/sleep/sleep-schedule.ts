@@ -1,4 +1,5 @@
 /** What happens in the cycles of the stress mode: random, and the same again from the same seed. */
+import { randomNumbers } from '../../util/random.ts';
 import type { PmTest, SleepOptions } from '../../vm/sleep/sleep.ts';
 import type { SleepState } from '../../vm/sleep/sleep-stages.ts';
 
@@ -21,18 +22,6 @@ export function stressTimeout(durationMs = 0): number {
 }
 
 const PM_TESTS: readonly PmTest[] = ['freezer', 'devices', 'platform', 'processors', 'core'];
-
-/** Numbers from 0 to 1, by the generator that Steele, Lea and Flood call splitmix, in its form for 32 bits. */
-export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x9e3779b9) >>> 0;
-    let value = state;
-    value = Math.imul(value ^ (value >>> 16), 0x21f0aaad);
-    value = Math.imul(value ^ (value >>> 15), 0x735a2d97);
-    return ((value ^ (value >>> 15)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Most of them real; some only to s2idle, or turned round by the kernel half-way. */
 export function* suspendCycles(seed: number): Generator<SleepCycle, never> {

@@ -4,7 +4,10 @@ import { describe, expect, test } from 'vitest';
 import { repositoryPath } from '../../../src/config/paths.ts';
 
 async function rig(...args: string[]): Promise<{ exitCode: number | undefined; stderr: string; stdout: string }> {
-  const { exitCode, stderr, stdout } = await execa(repositoryPath('dgpu-rig'), args, { reject: false });
+  const { exitCode, stderr, stdout } = await execa(repositoryPath('dgpu-rig'), args, {
+    reject: false,
+    env: { DGPU_RIG_HISTORY: '/nonexistent/history' },
+  });
   return { exitCode, stderr, stdout };
 }
 
@@ -33,7 +36,9 @@ describe('user mistakes', { concurrent: true }, () => {
     [['shell', '--put', 'file'], 'FROM:TO'],
     [['shell', '--put', '/nosuch/file:/tmp', '--', 'true'], 'no such file'],
     [['console'], 'terminal'],
-    [['repro', '999999999'], 'No recorded run is called 999999999'],
+    [['repro', '999999999'], 'No run has been recorded yet.'],
+    [['report'], 'No run has been recorded yet.'],
+    [['report', '5'], 'No run has been recorded yet.'],
     [['completion', 'csh'], 'bash'],
     [['test', 'nosuch'], 'unit, device, vm, reliability, slurm, suites'],
     [['run', '--shard', '3/2'], '2/5'],

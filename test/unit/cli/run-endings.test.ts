@@ -65,7 +65,7 @@ let session: Session;
 
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-endings-'));
-  vi.stubEnv('DGPU_RIG_HISTORY', path.join(folder, 'history.sqlite'));
+  vi.stubEnv('DGPU_RIG_HISTORY', path.join(folder, 'history'));
   printed = '';
   const write = (text: unknown): boolean => (printed += String(text)).length > 0;
   vi.spyOn(process.stdout, 'write').mockImplementation(write);
@@ -91,9 +91,7 @@ interface Ended {
 async function run(options: Partial<RunOptions> = {}): Promise<Ended> {
   const json = path.join(folder, 'r.json');
   const exitCode = await runVerb([], { ...OPTIONS, json, ...options }, session, new Command());
-  const history = History.open(path.join(folder, 'history.sqlite'));
-  const [latest] = history.runs();
-  history.close();
+  const [latest] = History.open(path.join(folder, 'history')).runs();
   return { exitCode, json: runReport.parse(JSON.parse(await readFile(json, 'utf8'))), recorded: latest?.report };
 }
 
@@ -204,8 +202,8 @@ test('a file that cannot be written costs neither record nor table, nor the verd
   expect(printed).toContain('0 passed, 3 failed');
 });
 
-test('nothing stays beside the history of a run that is recorded', async () => {
+test('nothing stays of a run that is recorded but its record', async () => {
   vitestThat([result('pass')]);
   await run();
-  expect(await readdir(path.join(folder, 'history.sqlite.unfinished'))).toEqual([]);
+  expect(await readdir(path.join(folder, 'history/unfinished'))).toEqual([]);
 });

@@ -35,7 +35,8 @@ async function watched(): Promise<{ root: string; edits: Edit[] }> {
   await writeFile(path.join(root, DRIVER), '');
   const edits: Edit[] = [];
   const over = new AbortController();
-  await watchFiles(over.signal, (edit) => edits.push(edit), root);
+  const onError = (error: Error): void => expect.fail(error.message);
+  await watchFiles(over.signal, { onEdit: (edit) => edits.push(edit), onError }, root);
   onTestFinished(async () => {
     over.abort();
     await rm(root, { recursive: true });
@@ -68,4 +69,27 @@ test('what is removed, and what is new in a new folder, are edits', async () => 
   await expectEdits(edits, [['images/notice'], ['images/more/file']]);
   await rm(path.join(root, DRIVER));
   await expectEdits(edits, [['images/notice'], ['images/more/file'], [DRIVER]]);
+});
+
+test('a folder that goes and comes back, as it does when a branch is checked out, is heard again', async () => {
+  const { root, edits } = await watched();
+  const folder = path.join(root, 'guest-kernel/edgpu');
+  await rename(folder, path.join(root, 'away'));
+  await expectEdits(edits, [[DRIVER]]);
+  await rename(path.join(root, 'away'), folder);
+  await expectEdits(edits, [[DRIVER], [DRIVER]]);
+  for (const round of [3, 4]) {
+    await writeFile(path.join(root, DRIVER), String(round));
+    await expectEdits(edits, Array<string[]>(round).fill([DRIVER]));
+  }
+});
+
+test('all that is watched may be away for a moment', async () => {
+  const { root, edits } = await watched();
+  await rename(path.join(root, 'images'), path.join(root, 'away'));
+  await writeFile(path.join(root, DRIVER), '1');
+  await expectEdits(edits, [[DRIVER]]);
+  await rename(path.join(root, 'away'), path.join(root, 'images'));
+  await writeFile(path.join(root, 'images/notice'), '');
+  await expectEdits(edits, [[DRIVER], ['images/notice']]);
 });

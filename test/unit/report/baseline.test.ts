@@ -1,11 +1,7 @@
-/** A run held against an earlier one, and runs found again in the history. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+/** A run held against an earlier one. */
+import { describe, expect, test } from 'vitest';
 import { baselineText } from '../../../src/report/past/baseline-text.ts';
-import { compareRuns, type Change } from '../../../src/report/past/baseline.ts';
-import { History } from '../../../src/report/past/history.ts';
+import { compareRuns, haveTestsInCommon, type Change } from '../../../src/report/past/baseline.ts';
 import { summarize, type RunReport, type TestResult } from '../../../src/report/run-report.ts';
 import { SAMPLE_REPORT } from './sample-report.ts';
 
@@ -59,12 +55,56 @@ describe('verdicts', () => {
   });
 });
 
+describe('a baseline that does not have the test', () => {
+  const other = run('1', { suite: 'my' });
+
+  test('is passed over: the latest run that has it says whether the failure is new', () => {
+    const [bad, good] = [run('1', FAILS), run('1', {})];
+    expect(kinds(compareRuns(run('2', FAILS), other, [other, bad, good]))).toEqual(['still-failing']);
+    expect(kinds(compareRuns(run('2', FAILS), other, [other, good, bad]))).toEqual(['new']);
+    expect(kinds(compareRuns(run('2', {}), other, [other, bad]))).toEqual([]);
+  });
+
+  test('nor any other: then that is said', () => {
+    const changes = compareRuns(run('2', FAILS), other, [other]);
+    expect(kinds(changes)).toEqual(['new']);
+    expect(baselineText(changes, { id: 7, report: other })).toMatch(
+      /^Against run 7 of 2026-.*\n.*\n.*\n +no earlier run has this test$/,
+    );
+  });
+
+  test('has nothing in common with the run, or something', () => {
+    expect(haveTestsInCommon(run('2', FAILS), other)).toBe(false);
+    expect(haveTestsInCommon(run('2', FAILS, { suite: 'my' }), other)).toBe(true);
+  });
+
+  test('nor does one that did not come to it', () => {
+    const cut = run('1', { status: 'skip', notRun: true });
+    expect(haveTestsInCommon(run('2', FAILS), cut)).toBe(false);
+    expect(haveTestsInCommon(cut, run('2', FAILS))).toBe(false);
+  });
+});
+
+test('earlier runs are only read for what failed, then or now', () => {
+  function* unreadable(): Generator<RunReport> {
+    yield* [];
+    throw new Error('read');
+  }
+  expect(compareRuns(run('2', {}), run('1', {}), unreadable())).toEqual([]);
+  expect(() => compareRuns(run('2', FAILS), run('1', {}), unreadable())).toThrow('read');
+});
+
+test('of a run that has a test several times each of them counts', () => {
+  const [change] = compareRuns(run('a', FAILS, {}), run('a', {}), [run('a', FAILS, {}, {})]);
+  expect(change?.rate).toEqual({ failures: 2, runs: 5 });
+});
+
 describe('since which kernel', () => {
   test('back to the last run that passed; runs that did not judge it are passed over', () => {
     const [a, b, c, d] = [run('a', {}), run('b', FAILS), run('c', { status: 'skip' }), run('d', FAILS)];
     const [change] = compareRuns(run('e', FAILS), a, [d, c, b, a]);
     expect(change).toMatchObject({ kind: 'new', detail: 'wrong content', since: { kernel: 'b', lastGood: 'a' } });
-    expect(baselineText(change ? [change] : [], a)).toContain('since b; last passed with a');
+    expect(baselineText(change ? [change] : [], { id: 7, report: a })).toContain('since b; last passed with a');
   });
 
   test('a failure without a history is of this kernel', () => {
@@ -79,13 +119,17 @@ describe('what fails only sometimes', () => {
     const [change] = compareRuns(run('a', FAILS), a, [c, b, a]);
     expect(change).toMatchObject({ kind: 'new', rate: { failures: 2, runs: 4 } });
     expect(change?.since).toBeUndefined();
-    expect(baselineText(change ? [change] : [], a)).toContain('with this kernel it failed 2 of 4 times');
+    expect(baselineText(change ? [change] : [], { id: 7, report: a })).toContain(
+      'with this kernel it failed 2 of 4 times',
+    );
   });
 
   test('is not called fixed without a remark', () => {
     const [a, b] = [run('a', FAILS), run('a', {})];
-    expect(baselineText(compareRuns(b, a, [a]), a)).toContain('failed 1 of 2 times: it may only have been lucky');
-    expect(baselineText(compareRuns(run('b', {}), a, [a]), a)).not.toContain('lucky');
+    expect(baselineText(compareRuns(b, a, [a]), { id: 7, report: a })).toContain(
+      'failed 1 of 2 times: it may only have been lucky',
+    );
+    expect(baselineText(compareRuns(run('b', {}), a, [a]), { id: 7, report: a })).not.toContain('lucky');
   });
 });
 
@@ -122,37 +166,5 @@ describe('pace', () => {
       ],
     });
     expect(kinds(compareRuns(run('2', measured(now)), run('1', measured(then)), []))).toEqual(expected);
-  });
-});
-
-describe('the history', () => {
-  const open = async (): Promise<{ history: History; file: string }> => {
-    const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
-    onTestFinished(() => rm(folder, { recursive: true }));
-    const file = path.join(folder, 'new/history.sqlite');
-    return { history: History.open(file), file };
-  };
-
-  test('gives back what was recorded, newest first, also to another process', async () => {
-    const { history, file } = await open();
-    const reports = ['7.3.4', '7.3.5', '/src/linux at 0123456789ab'].map((version) => run(version, FAILS));
-    const ids = reports.map((report, index) => history.record({ ...report, rig: `c0ffee${String(index)}` }));
-    const other = History.open(file);
-    expect(other.runs().map(({ id }) => id)).toEqual([...ids].reverse());
-    expect(other.run(ids[1] ?? 0)?.report.kernel.version).toBe('7.3.5');
-    const find = (kernel: string, rigCommit?: string, before = Infinity): number | undefined =>
-      other.newestOf({ kernel, ...(rigCommit === undefined ? {} : { rigCommit }) }, Math.min(before, 2 ** 50))?.id;
-    expect(find('7.3.4')).toBe(ids[0]);
-    expect(find('0123456')).toBe(ids[2]);
-    expect(find('nothing', 'c0ffee1')).toBe(ids[1]);
-    expect(find('7.3.4', undefined, ids[0])).toBeUndefined();
-    expect(find('%')).toBeUndefined();
-  });
-
-  test('that is no database is told of, with a remedy', async () => {
-    const { history, file } = await open();
-    history.close();
-    for (const name of ['', '-wal', '-shm']) await writeFile(`${file}${name}`, 'not a database'.repeat(1000));
-    expect(() => History.open(file)).toThrow(/can't be used/);
   });
 });

@@ -17,8 +17,8 @@ let told: string[];
 
 beforeEach(async () => {
   const root = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-unfinished-'));
-  vi.stubEnv('DGPU_RIG_HISTORY', path.join(root, 'history'));
-  folder = path.join(root, 'history.unfinished');
+  vi.stubEnv('DGPU_RIG_HISTORY', root);
+  folder = path.join(root, 'unfinished');
   told = [];
 });
 
