@@ -25,7 +25,7 @@ test('each save of the driver or of a suite is judged, and what failed is run un
   await writeFile(driver, mended.replace('edgpu->dma_bits = ', 'edgpu->no_such_field = '));
   const broken = await watch.answer();
   expect(broken).toContain('edgpu_drv.c');
-  expect(broken).toContain('Watching; what was saved does not build');
+  expect(broken).toContain('Watching; the build is broken');
 
   // The control asks for 64 bits, and the device would notice; this driver doesn't let it.
   const limited = mended.replace('edgpu->dma_bits = edgpu_dma_bits ?: device_bits', 'edgpu->dma_bits = device_bits');
@@ -33,14 +33,14 @@ test('each save of the driver or of a suite is judged, and what failed is run un
   await writeFile(driver, limited);
   const failed = await watch.answer();
   expect(failed).toMatch(/^FAIL .*control: with no limit in the driver/m);
-  expect(failed).toMatch(/A verdict .* after it was saved\.\n\nWatching; 1 fail/);
+  expect(failed).toMatch(/Verdict .* after the file was saved\.\n\nWatching; 1 test fails/);
 
   await writeFile(driver, mended);
   expect(await watch.answer()).toMatch(/Watching; all pass/);
 
   const suite = path.join(copy, 'src/suites/smoke.suite.ts');
   await writeFile(suite, (await readFile(suite, 'utf8')).replace("'device-fault'", "'edited'"));
-  expect(await watch.answer()).toMatch(/edited[^]*Watching; 1 fail/);
+  expect(await watch.answer()).toMatch(/edited[^]*Watching; 1 test fails/);
 
   expect(await watch.end()).toEqual([130, null]);
 });

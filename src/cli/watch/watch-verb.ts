@@ -50,8 +50,8 @@ async function watchSuites(live: LiveRig, tests: LiveTests, { progress, signal }
   let failed = await tests.judge(await live.broughtUp(new Set(['build'])));
   let builds = true;
   for (;;) {
-    const verdict = failed === 0 ? 'all pass' : `${String(failed)} fail`;
-    const state = builds ? verdict : 'what was saved does not build';
+    const verdict = failed === 0 ? 'all pass' : `${String(failed)} ${failed === 1 ? 'test fails' : 'tests fail'}`;
+    const state = builds ? verdict : 'the build is broken, waiting for the next save';
     progress.print(`\nWatching; ${state}. Ctrl-C ends it.`);
     const { files, needs, savedAt } = await edits.next();
     progress.print(`\n${files.slice(0, 3).join(', ')}${files.length > 3 ? ', …' : ''}`);
@@ -61,7 +61,7 @@ async function watchSuites(live: LiveRig, tests: LiveTests, { progress, signal }
       const rig = await live.broughtUp(needs);
       builds = true;
       failed = await tests.judge(rig);
-      progress.print(`A verdict ${elapsed(performance.now() - savedAt)} after it was saved.`);
+      progress.print(`Verdict ${elapsed(performance.now() - savedAt)} after the file was saved.`);
     } catch (error) {
       signal.throwIfAborted();
       // What doesn't compile is what a person is about to mend.

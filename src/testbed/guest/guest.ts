@@ -21,10 +21,9 @@ export class Guest {
 
   /** Standard output of a command that has to succeed. */
   async run(command: string, options: { deadlineMs?: number } = {}): Promise<string> {
-    const { exitCode, signal, stdout, stderr } = await this.exec(command, options);
-    if (exitCode === 0) return stdout;
-    const how = signal ?? `exit code ${String(exitCode)}`;
-    throw new RigError('test', `"${command}" failed in the guest with ${how}: ${(stderr || stdout).trim()}`);
+    const result = await this.exec(command, options);
+    if (result.exitCode === 0) return result.stdout;
+    throw new RigError('test', commandFailure(command, result));
   }
 
   /** Starts a program that goes on; returns as soon as it has said a certain word. */
@@ -79,4 +78,11 @@ export class Guest {
   async translatesDma(): Promise<boolean> {
     return (await this.run('ls /sys/kernel/iommu_groups')).trim() !== '';
   }
+}
+
+/** All that it said: a program may tell on standard output what it had done when it failed. */
+export function commandFailure(command: string, { exitCode, signal, stdout, stderr }: CommandResult): string {
+  const said = [stderr, stdout].map((text) => text.trim()).filter((text) => text !== '');
+  const how = signal ?? `exit code ${String(exitCode)}`;
+  return `"${command}" failed in the guest with ${how}: ${said.length === 0 ? 'it said nothing' : said.join('\n')}`;
 }
