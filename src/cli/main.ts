@@ -1,17 +1,12 @@
 /** The command line: verbs, options, and what becomes of every error. */
 import { Command, CommanderError } from 'commander';
-import { EDITABLE_FOLDER } from '../series/editable-kernel.ts';
+import { EDITABLE_FOLDER } from '../config/paths.ts';
 import { EXIT_CODES, INTERRUPTED_EXIT_CODE, RigError } from '../util/rig-error.ts';
 import { applyUserDefaults } from './options/apply-defaults.ts';
-import { kernelBaselineVerb } from './run/baseline-verb.ts';
-import { benchVerb } from './run/bench-verb.ts';
 import { addBisectOptions, type BisectOptions } from './bisect/bisect-options.ts';
-import { bisectStepVerb, bisectVerb } from './bisect/bisect-verb.ts';
-import { buildVerb, type BuildVerbOptions } from './verbs/build-verb.ts';
+import type { BuildVerbOptions } from './verbs/build-verb.ts';
 import { addDeskCommands } from './desk/desk-commands.ts';
 import { addCompletion } from './options/completion.ts';
-import { doctorVerb } from './verbs/doctor-verb.ts';
-import { kernelCheckVerb, kernelEditVerb, kernelRefreshVerb } from './verbs/kernel-verb.ts';
 import {
   addBenchOptions,
   addMachineOptions,
@@ -28,14 +23,11 @@ import {
   type RunOptions,
   type TestOptions,
 } from './options/run-options.ts';
-import { reportVerb, type ReportOptions } from './verbs/report-verb.ts';
-import { runVerb } from './run/run-verb.ts';
+import type { ReportOptions } from './verbs/report-verb.ts';
 import { errorText } from './error-text.ts';
 import { Interruption, openSession, type Session } from './session.ts';
-import { testVerb } from './run/test-verb.ts';
-import { versionText } from './options/version-text.ts';
-import { watchVerb } from './watch/watch-verb.ts';
 
+// A verb is loaded when it is called: all of them take longer than most of what a person asks for, and Tab asks for nothing.
 type SetExitCode = (code: number) => void;
 
 function program(version: string, session: Session, exit: SetExitCode): Command {
@@ -48,7 +40,7 @@ function program(version: string, session: Session, exit: SetExitCode): Command 
   addPlanOptions(addRunOptions(root.command('run').description('build what is missing, boot, run suites, judge')))
     .argument('[suite...]', 'suites to run; those of the plan "smoke" by default, and of "--plan ci" all there are')
     .action(async (suites: string[], options: RunOptions, command: Command) =>
-      exit(await runVerb(suites, options, session, command)),
+      exit(await (await import('./run/run-verb.ts')).runVerb(suites, options, session, command)),
     );
   root
     .command('build')
@@ -59,16 +51,38 @@ function program(version: string, session: Session, exit: SetExitCode): Command 
     .addOption(debugInfoOption())
     .option('--qemu-src <dir>', 'build this QEMU tree instead of the pinned one')
     .option('--sanitize', 'build QEMU with AddressSanitizer and UndefinedBehaviorSanitizer')
-    .action(async (options: BuildVerbOptions) => exit(await buildVerb(options, session)));
+    .action(async (options: BuildVerbOptions) =>
+      exit(await (await import('./verbs/build-verb.ts')).buildVerb(options, session)),
+    );
   addDeskCommands(root, session, exit);
   addBenchOptions(root.command('bench').description('measure, and compare with what upstream has'))
     .argument('[bench...]', 'benches to run; all of them by default')
-    .action(async (benches: string[], options: BenchOptions) => exit(await benchVerb(benches, options, session)));
+    .action(async (benches: string[], options: BenchOptions) =>
+      exit(await (await import('./run/bench-verb.ts')).benchVerb(benches, options, session)),
+    );
   addWatchOptions(root.command('watch').description('run suites again whenever something they depend on is saved'))
     .argument('[suite...]', 'suites to run; all of them by default')
-    .action(async (suites: string[], options: RunOptions) => exit(await watchVerb(suites, options, session)));
+    .action(async (suites: string[], options: RunOptions) =>
+      exit(await (await import('./watch/watch-verb.ts')).watchVerb(suites, options, session)),
+    );
   addBisectCommands(root, session, exit);
   addKernelVerbs(root.command('kernel').description('work with the patch series'), session, exit);
+  addReportCommand(root, exit);
+  root
+    .command('doctor')
+    .description('say what this machine lacks, and how to get it')
+    .action(async () => exit(await (await import('./verbs/doctor-verb.ts')).doctorVerb(session)));
+  addTestOptions(root.command('test').description('run the tests of the rig itself, then the suites'))
+    .argument('[project...]', 'unit, device, vm, reliability, slurm, suites; all of them by default')
+    .action(async (projects: string[], options: TestOptions) =>
+      exit(await (await import('./run/test-verb.ts')).testVerb(projects, options, session)),
+    );
+  addCompletion(root);
+  root.commands.forEach(hintAtHelp);
+  return root;
+}
+
+function addReportCommand(root: Command, exit: SetExitCode): void {
   root
     .command('report [file...]')
     .description(
@@ -80,17 +94,9 @@ function program(version: string, session: Session, exit: SetExitCode): Command 
     .option('--html <file>', 'a report to look at: one file, no network')
     .option('--junit <file>', 'JUnit XML')
     .option('--ktap <file>', "KTAP, as the kernel's own tools write it")
-    .action(async (files: string[], options: ReportOptions) => exit(await reportVerb(files, options)));
-  root
-    .command('doctor')
-    .description('say what this machine lacks, and how to get it')
-    .action(async () => exit(await doctorVerb(session)));
-  addTestOptions(root.command('test').description('run the tests of the rig itself, then the suites'))
-    .argument('[project...]', 'unit, device, vm, reliability, slurm, suites; all of them by default')
-    .action(async (projects: string[], options: TestOptions) => exit(await testVerb(projects, options, session)));
-  addCompletion(root);
-  root.commands.forEach(hintAtHelp);
-  return root;
+    .action(async (files: string[], options: ReportOptions) =>
+      exit(await (await import('./verbs/report-verb.ts')).reportVerb(files, options)),
+    );
 }
 
 /** The help of most is longer than a terminal: the mistake would be out of sight. */
@@ -107,22 +113,30 @@ function addKernelVerbs(kernel: Command, session: Session, exit: SetExitCode): v
     .description('lay the kernel out as a git repository with each patch as a commit, and the driver linked into it')
     .argument('[dir]', 'where to; a new folder', EDITABLE_FOLDER)
     .option('--kernel-src <dir>', 'on top of this kernel tree instead of the pinned one')
-    .action(async (dir: string, options: { kernelSrc?: string }) => exit(await kernelEditVerb(dir, options, session)));
+    .action(async (dir: string, options: { kernelSrc?: string }) =>
+      exit(await (await import('./verbs/kernel-verb.ts')).kernelEditVerb(dir, options, session)),
+    );
   kernel
     .command('refresh')
     .description('write the commits of such a repository back to guest-kernel/patches')
     .argument('[dir]', 'what kernel edit made', EDITABLE_FOLDER)
-    .action(async (dir: string) => exit(await kernelRefreshVerb(dir, session)));
+    .action(async (dir: string) =>
+      exit(await (await import('./verbs/kernel-verb.ts')).kernelRefreshVerb(dir, session)),
+    );
   kernel
     .command('check')
     .description('apply, style-check and build every patch of the series, one by one')
     .option('--kernel-src <dir>', 'against this kernel tree instead of the pinned one')
-    .action(async (options: { kernelSrc?: string }) => exit(await kernelCheckVerb(options, session)));
+    .action(async (options: { kernelSrc?: string }) =>
+      exit(await (await import('./verbs/kernel-verb.ts')).kernelCheckVerb(options, session)),
+    );
   addMachineOptions(
     kernel.command('baseline').description("record what the kernel's own tests say on the unpatched kernel"),
   )
     .addOption(maxVmsOption())
-    .action(async (options: BaselineOptions) => exit(await kernelBaselineVerb(options, session)));
+    .action(async (options: BaselineOptions) =>
+      exit(await (await import('./run/baseline-verb.ts')).kernelBaselineVerb(options, session)),
+    );
 }
 
 function addBisectCommands(root: Command, session: Session, exit: SetExitCode): void {
@@ -132,11 +146,20 @@ function addBisectCommands(root: Command, session: Session, exit: SetExitCode): 
       .description('find the commit of a kernel tree ("kernel edit"\'s by default) since which tests fail'),
   )
     .argument('[suite...]', 'suites to run; all of them by default')
-    .action(async (suites: string[], options: BisectOptions) => exit(await bisectVerb(suites, options, session)));
+    .action(async (suites: string[], options: BisectOptions) =>
+      exit(await (await import('./bisect/bisect-verb.ts')).bisectVerb(suites, options, session)),
+    );
   root
     .command('bisect-step', { hidden: true })
     .argument('<file>', 'what bisect wrote for it')
-    .action(async (file: string) => exit(await bisectStepVerb(file, session)));
+    .action(async (file: string) =>
+      exit(await (await import('./bisect/bisect-verb.ts')).bisectStepVerb(file, session)),
+    );
+}
+
+/** Two git processes, for the one who asks. */
+async function version(): Promise<string> {
+  return process.argv.includes('--version') ? (await import('./options/version-text.ts')).versionText() : '';
 }
 
 /** Of what ends a verb without a verdict; a bug of ours is never a failed test. */
@@ -151,7 +174,7 @@ const session = openSession();
 const { signal } = session;
 let exitCode = 0;
 try {
-  await program(await versionText(), session, (code) => (exitCode = code)).parseAsync();
+  await program(await version(), session, (code) => (exitCode = code)).parseAsync();
   // It may have ended as if nothing had happened.
   if (exitCode === 0 && !(signal.reason instanceof Interruption)) signal.throwIfAborted();
 } catch (error) {

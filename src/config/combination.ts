@@ -5,6 +5,10 @@ import type { Flavour } from './flavour.ts';
 export const DMA_MASKS = [32, 40, 48] as const;
 export type DmaMask = (typeof DMA_MASKS)[number];
 
+/** How QEMU runs the guest; by default KVM where it works. */
+export const ACCELERATOR_CHOICES = ['auto', 'kvm', 'tcg'] as const;
+export type AcceleratorChoice = (typeof ACCELERATOR_CHOICES)[number];
+
 /** What the driver's objects live in. */
 export const BACKENDS = ['shmem', 'backup', 'legacy'] as const;
 export type Backend = (typeof BACKENDS)[number];

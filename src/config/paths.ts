@@ -10,3 +10,6 @@ export { cacheDirectory, REPOSITORY_ROOT } from './places.js';
 export function repositoryPath(...segments: readonly string[]): string {
   return path.join(REPOSITORY_ROOT, ...segments);
 }
+
+/** Of the kernel as a repository: beside ours and not in it, where every tool would walk through it. */
+export const EDITABLE_FOLDER = path.resolve(REPOSITORY_ROOT, '../dgpu-rig-linux');

@@ -7,7 +7,8 @@ import type { KernelVariant } from '../config/flavour.ts';
 import { loadMachineProfile } from '../config/machine-profile.ts';
 import { repositoryPath } from '../config/paths.ts';
 import type { Emit } from '../util/rig-event.ts';
-import { chooseAccelerator, type AcceleratorChoice } from '../vm/kvm-proof.ts';
+import type { AcceleratorChoice } from '../config/combination.ts';
+import { chooseAccelerator } from '../vm/kvm-proof.ts';
 import type { RigContext, Selection, Sources } from './rig-context.ts';
 
 export interface RunRequest {

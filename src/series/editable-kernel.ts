@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 
-import { cacheDirectory, repositoryPath } from '../config/paths.ts';
+import { cacheDirectory } from '../config/paths.ts';
 import type { Emit } from '../util/rig-event.ts';
 import { runStep } from '../util/step.ts';
 import { fetchDebianPackages } from '../builds/debian/debian-packages.ts';
@@ -10,9 +10,6 @@ import { prepareHost } from '../builds/debian/host.ts';
 import { configureKernel, DRIVER_GRAFT, PATCH_FOLDER, readFragments, titleOf } from '../builds/kernel/kernel-build.ts';
 import { openKernelSource } from '../builds/kernel/kernel-source.ts';
 import { createEditableTree } from './series-edit.ts';
-
-/** Beside the repository and not in it, where every tool would walk through it. */
-export const EDITABLE_FOLDER = path.resolve(repositoryPath(), '../dgpu-rig-linux');
 
 export interface EditRequest {
   readonly folder: string;

@@ -5,15 +5,13 @@ import path from 'node:path';
 import { z } from 'zod';
 import { withBuildLock } from '../cache/build-lock.ts';
 import { slowdownOf } from '../config/flavour.ts';
+import type { AcceleratorChoice } from '../config/combination.ts';
 import { cacheDirectory } from '../config/paths.ts';
 import type { MachineProfile } from '../config/machine-profile.ts';
 import { RigError } from '../util/rig-error.ts';
 import type { Emit } from '../util/rig-event.ts';
 import type { Accelerator } from './time-limits.ts';
 import { Vm, type VmSoftware } from './vm.ts';
-
-export const ACCELERATOR_CHOICES = ['auto', 'kvm', 'tcg'] as const;
-export type AcceleratorChoice = (typeof ACCELERATOR_CHOICES)[number];
 
 export interface ProofSubject {
   readonly software: VmSoftware;

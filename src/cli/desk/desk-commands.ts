@@ -1,11 +1,10 @@
 /** The verbs for a person at a desk: what gets them into a VM. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { consoleVerb, type ConsoleOptions } from './console-verb.ts';
-import { gdbVerb, type GdbOptions } from './gdb-verb.ts';
-import { reproVerb } from '../run/repro-verb.ts';
+import type { ConsoleOptions } from './console-verb.ts';
+import type { GdbOptions } from './gdb-verb.ts';
 import { addMachineOptions, addReproOptions, type ReproOptions } from '../options/run-options.ts';
 import type { Session } from '../session.ts';
-import { shellVerb, type ShellOptions, type Transfer } from './shell-verb.ts';
+import type { ShellOptions, Transfer } from './shell-verb.ts';
 
 export function addDeskCommands(root: Command, session: Session, exit: (code: number) => void): void {
   addMachineOptions(root.command('shell').description('a shell, or one command, in a fresh VM or a running one'))
@@ -13,19 +12,27 @@ export function addDeskCommands(root: Command, session: Session, exit: (code: nu
     .addOption(transferOption('--put <local:guest>', 'a file or folder to copy into the guest, before'))
     .addOption(transferOption('--get <guest:local>', 'one to copy out of it, after'))
     .addOption(vmOption())
-    .action(async (command: string[], options: ShellOptions) => exit(await shellVerb(command, options, session)));
+    .action(async (command: string[], options: ShellOptions) =>
+      exit(await (await import('./shell-verb.ts')).shellVerb(command, options, session)),
+    );
   addMachineOptions(root.command('console').description('the serial port of a fresh VM or a running one'))
     .addOption(vmOption())
-    .action(async (options: ConsoleOptions) => exit(await consoleVerb(options, session)));
+    .action(async (options: ConsoleOptions) =>
+      exit(await (await import('./console-verb.ts')).consoleVerb(options, session)),
+    );
   addMachineOptions(
     root.command('gdb').description('gdb on the kernel of a fresh VM, with symbols and the lx- commands'),
   )
     .argument('[args...]', 'more arguments for gdb; after --')
     .option('--no-driver', 'do not load the driver before')
-    .action(async (args: string[], options: GdbOptions) => exit(await gdbVerb(args, options, session)));
+    .action(async (args: string[], options: GdbOptions) =>
+      exit(await (await import('./gdb-verb.ts')).gdbVerb(args, options, session)),
+    );
   addReproOptions(root.command('repro').description('what failed in a recorded run, again: same seed, machine, kernel'))
     .argument('<id>', 'a run (12, last, a commit), or one of its tests (12.3)')
-    .action(async (id: string, options: ReproOptions) => exit(await reproVerb(id, options, session)));
+    .action(async (id: string, options: ReproOptions) =>
+      exit(await (await import('../run/repro-verb.ts')).reproVerb(id, options, session)),
+    );
 }
 
 function vmOption(): Option {

@@ -4,7 +4,13 @@ import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { QemuVariant } from '../../builds/machine/qemu-build.ts';
 import { REPORT_FORMATS, type ReportFiles } from '../../report/formats/report-files.ts';
-import { BACKENDS, type Backend, DMA_MASKS } from '../../config/combination.ts';
+import {
+  ACCELERATOR_CHOICES,
+  type AcceleratorChoice,
+  BACKENDS,
+  type Backend,
+  DMA_MASKS,
+} from '../../config/combination.ts';
 import { parseDuration } from '../../config/duration.ts';
 import { FLAVOURS, type Flavour, type KernelVariant } from '../../config/flavour.ts';
 import { COVERS, type Cover } from '../../config/plan.ts';
@@ -14,7 +20,6 @@ import { DEFAULT_SELECTION, type Selection } from '../../plan/rig-context.ts';
 import { randomSeed } from '../../util/random.ts';
 import type { RunRequest } from '../../plan/prepare-run.ts';
 import { defaultMaxVms } from '../../plan/vm-admission.ts';
-import { ACCELERATOR_CHOICES, type AcceleratorChoice } from '../../vm/kvm-proof.ts';
 import type { Session } from '../session.ts';
 
 /** What machine to boot: for every verb that boots one. */

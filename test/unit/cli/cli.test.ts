@@ -89,6 +89,21 @@ describe('completion', { concurrent: true }, () => {
     expect(stdout.split('\n').map((line) => line.split('\t')[0])).toContain(wanted);
   });
 
+  test('of the value of an option that is a file is left to the shell', { timeout: 60_000 }, async () => {
+    const [files, suites] = await Promise.all([
+      rig('complete', '--', 'run', '--json', '/tm'),
+      rig('complete', '--', 'run', 'smo'),
+    ]);
+    expect([files.stdout, suites.stdout.split('\n').at(-1)]).toEqual([':0', ':4']);
+  });
+
+  test('bash may read it twice, and completes files where it is to', { timeout: 60_000 }, async () => {
+    const { stdout: code } = await rig('completion', 'bash');
+    const { stdout, stderr } = await execa('bash', ['-c', `${code}\n${code}\ncomplete -p dgpu-rig`]);
+    expect(stderr).toBe('');
+    expect(stdout).toBe('complete -o default -F __dgpu_rig_complete dgpu-rig');
+  });
+
   test('bash asks this very rig, wherever it is called from', { timeout: 60_000 }, async () => {
     const { stdout: code } = await rig('completion', 'bash');
     // Debian's bash-completion has this function.
