@@ -18,6 +18,7 @@ function deadVm(writeJson: () => Promise<void>): { vm: Vm; ended: Ended[] } {
   const ended: Ended[] = [];
   const vm = {
     kernelReports: [],
+    kernelWarnings: [],
     state: { kind: 'dead', failure: new Error('QEMU is gone') },
     folder: { path: '/artifacts/test', writeJson },
     end: (how: Ended) => Promise.resolve(ended.push(how)),
