@@ -7,9 +7,11 @@ import { readLedger } from './ledger.ts';
 export class LongestFirst extends BaseSequencer {
   override sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const known = readLedger();
-    // One that nobody has measured may well be long.
-    const seconds = ({ moduleId }: TestSpecification): number =>
-      known[path.relative(repositoryPath(), moduleId)]?.seconds ?? Infinity;
+    // A suite that nobody has measured may well be long; what else is not in the ledger takes no second.
+    const seconds = ({ moduleId }: TestSpecification): number => {
+      const file = path.relative(repositoryPath(), moduleId);
+      return known[file]?.seconds ?? (file.endsWith('.suite.ts') ? Infinity : 0);
+    };
     const byLength = (a: TestSpecification, b: TestSpecification): number =>
       Math.sign(seconds(b) - seconds(a)) || a.moduleId.localeCompare(b.moduleId);
     return Promise.resolve(files.toSorted(byLength));

@@ -29,7 +29,7 @@ const PHASES: readonly Phase[] = [
   { name: 'building the kernel', forget: ['kernel'], began: worksOn('kernel'), long: true },
   { name: 'compiling for the guest', forget: ['guest-image'], began: says('compiling edgpu-stress') },
   { name: 'loading the tests', began: ({ type }) => type === 'run-start' },
-  { name: 'booting', began: says('booting') },
+  { name: 'starting its VM', began: says('starting its VM') },
   { name: 'running a program in the guest', began: says('running smoke') },
   { name: 'ending the VM', began: ({ type }) => type === 'test-end' },
 ];

@@ -76,10 +76,16 @@ function timedSession(session: Session): { session: Session; steps: () => CostPa
   return { session: loggedSession(session, log), steps: () => [...parts] };
 }
 
-/** Sorted by path, so that a change of one line is a change of one line. */
+/** Files that take a second or more, sorted by path, so that a change of one line is a change of one line. */
 async function writeLedger(file: string, files: readonly TestFile[]): Promise<void> {
-  const rows = files.map(({ path, milliseconds, vms }) => [path, { seconds: Math.round(milliseconds / 1000), vms }]);
-  await writeFile(file, `${JSON.stringify(Object.fromEntries(rows.sort()), undefined, 2)}\n`);
+  const rows = files.flatMap(({ path, milliseconds, vms }) => {
+    const seconds = Math.round(milliseconds / 1000);
+    return seconds === 0 ? [] : [[path, { seconds, vms }] as const];
+  });
+  await writeFile(
+    file,
+    `${JSON.stringify(Object.fromEntries(rows.sort(([a], [b]) => a.localeCompare(b))), undefined, 2)}\n`,
+  );
 }
 
 /** The suites are those of the plan "ci": on one kernel, the plain one unless told otherwise. */
