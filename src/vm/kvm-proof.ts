@@ -37,13 +37,22 @@ export async function chooseAccelerator(choice: AcceleratorChoice, subject: Proo
   if ('works' in found && found.works) return 'kvm';
   const what = 'works' in found ? 'KVM does not work here' : 'KVM could not be tried';
   if (choice === 'auto') {
-    if (!('works' in found))
-      subject.emit({ type: 'notice', text: `${what}, so it is TCG this time: ${found.trouble}` });
+    if (!('works' in found)) {
+      const text = `${what}, so it is TCG this time: ${inShort(found.trouble)} (--accel kvm tells it all)`;
+      subject.emit({ type: 'notice', text });
+    }
     return 'tcg';
   }
   throw new RigError('infrastructure', `${what}: ${'works' in found ? found.reason : found.trouble}`, {
     remedy: 'Leave out --accel, or use --accel tcg.',
   });
+}
+
+/** What QEMU said last, which is mostly the reason; otherwise the first line of all there is to say. */
+function inShort(trouble: string): string {
+  const said = /^It said: ([^]*?)\n(?=The console|Logs:)/m.exec(trouble)?.[1] ?? trouble;
+  const lines = said.trim().split('\n');
+  return (said === trouble ? lines[0] : lines.at(-1)) ?? trouble;
 }
 
 /** The answer holds for one boot of the host, one QEMU, one kernel and one kind of CPU. */
