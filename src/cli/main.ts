@@ -38,7 +38,10 @@ function program(version: string, session: Session, exit: SetExitCode): Command 
     .showHelpAfterError();
   applyUserDefaults(root, process.cwd());
   addPlanOptions(addRunOptions(root.command('run').description('build what is missing, boot, run suites, judge')))
-    .argument('[suite...]', 'suites to run; those of the plan "smoke" by default, and of "--plan ci" all there are')
+    .argument(
+      '[suite...]',
+      'suites to run; without any the plan "smoke": 1 min on 2 cores once all is set up ("--plan ci", all suites: 20 min)',
+    )
     .action(async (suites: string[], options: RunOptions, command: Command) =>
       exit(await (await import('./run/run-verb.ts')).runVerb(suites, options, session, command)),
     );
