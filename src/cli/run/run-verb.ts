@@ -107,7 +107,7 @@ function checkEngine({ engine, shard, shards }: RunOptions): void {
 /** The plan of who names neither suites nor a plan: the first verdict, soon. */
 const MAIN_JOB = 'smoke';
 
-function choosePlan(names: readonly string[], options: RunOptions, plans: Plans): Plan {
+export function choosePlan(names: readonly string[], options: RunOptions, plans: Plans): Plan {
   const { plan: name, matrix: cover, flavour } = options;
   if (name === undefined) {
     const { suites } = planNamed(plans, MAIN_JOB);

@@ -67,7 +67,7 @@ describe('KVM', () => {
 
   test('is tried again after a trouble of the host, of which the reason is told in one line', async () => {
     const qemu = await FakeQemu.create({ greets: false });
-    qemu.onEveryStart(() => qemu.exit(1, 'No space left on device'));
+    qemu.onEveryStart(() => qemu.exit(1, 'warning: 4 processors are many\nNo space left on device'));
     const notices: string[] = [];
     const one: ProofSubject = {
       ...(await subject(qemu)),

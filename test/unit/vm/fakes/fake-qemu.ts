@@ -26,7 +26,7 @@ function script(folder: string): string {
     `cat ${file('monitor.in')} >&3 & in=$!`,
     `cat <&3 > ${file('monitor.out')} & out=$!`,
     `read -r code text < ${file('order.in')}`,
-    'test -z "$text" || echo "$text" >&2',
+    'test -z "$text" || printf "%b\\n" "$text" >&2',
     'kill $in $out',
     'exit "$code"',
     '',
@@ -146,7 +146,8 @@ export class FakeQemu {
   }
 
   exit(code: number, stderr = ''): void {
-    this.#order.write(`${String(code)} ${stderr}\n`);
+    // An order is one line: the program makes several of it again.
+    this.#order.write(`${String(code)} ${stderr.replaceAll('\n', '\\n')}\n`);
   }
 
   #started(): void {
