@@ -20,6 +20,8 @@ const LIMITS_MS = {
   monitor: 10 * SECOND,
   /** For a guest whose command did not end, to give its kernel's log. */
   hangLog: 1 * SECOND,
+  /** How long the answer to a "magic system request" takes to be printed. */
+  sysrqAnswer: SECOND / 4,
   /** How long a broken SSH session waits for the console to say why. */
   lostSession: 2 * SECOND,
   /** From a kernel bug to the end of the test that met it. */

@@ -10,7 +10,6 @@
  * From S4 it comes back in another QEMU process, on the same disk. A dead VM still has to be ended by its owner: that is what frees the process and writes the verdict.
  */
 import { setMaxListeners } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { slowdownOf } from '../config/flavour.ts';
 import { inScope } from '../util/closing-scope.ts';
@@ -23,7 +22,7 @@ import type { SleepingMachine } from './sleep/sleep-watch.ts';
 import { gpuQomPath } from './qemu/command-line.ts';
 import { Door } from './link/door.ts';
 import { takeIdentity } from './clone/clone-identity.ts';
-import { saveHangEvidence, type HangingGuest } from './kernel-log/hang-evidence.ts';
+import { OF_AWAKE_GUEST, OF_SLEEPING_GUEST, takeHangEvidence } from './kernel-log/hang-evidence.ts';
 import { KernelReportScanner, type KernelReport, type KernelWarning } from './kernel-log/kernel-report.ts';
 import { awaitState, saveState } from './qemu/migration.ts';
 import type { QemuExit, QemuProcess, RungTime } from './qemu/qemu-process.ts';
@@ -51,7 +50,6 @@ export type VmState =
   | { readonly kind: 'dead'; readonly failure: Error };
 
 const FORWARDED_PORT = /TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b/;
-const BETWEEN_REGISTERS_MS = 500;
 const END_OF_PANIC = /---\[ end Kernel panic/;
 
 export class Vm {
@@ -146,23 +144,10 @@ export class Vm {
       return this;
     } catch (error) {
       const failure = await this.#explainLate(error);
-      if (isTimeout(failure)) await this.#saveRegisters();
+      if (isTimeout(failure)) await this.takeHangEvidence();
       // A QEMU that can't be ended, too, is not the cause.
       await this.end({ keep: true, verdict: { status: 'failed', reason: failure.message } }).catch(() => undefined);
       throw failure;
-    }
-  }
-
-  /** Where a guest that says nothing hangs: twice, as one that goes round in circles moves. */
-  async #saveRegisters(): Promise<void> {
-    const registers = async (): Promise<string> =>
-      this.qmp('human-monitor-command', { 'command-line': 'info registers -a' }, z.string());
-    try {
-      const before = await registers();
-      await sleep(BETWEEN_REGISTERS_MS);
-      await this.folder.write('hang-registers.txt', `${before}\n\nA moment later:\n${await registers()}`);
-    } catch {
-      // A QEMU that does not answer either is what the failure is about.
     }
   }
 
@@ -201,23 +186,37 @@ export class Vm {
       return await this.#session().exec(command, bounds, options.stdin);
     } catch (error) {
       const failure = await this.#explainLate(error);
-      if (isTimeout(error)) await (this.#hangEvidence ??= this.#saveHangEvidence());
+      if (isTimeout(error)) await this.takeHangEvidence();
       throw failure;
     }
   }
 
-  /** Of the first command that does not end: what comes later says no more. */
-  async #saveHangEvidence(): Promise<void> {
-    if (this.#state.kind !== 'ready') return;
-    const { ssh } = this.#state;
-    const guest: HangingGuest = {
-      sysrq: (key) => this.#sysrq(key),
-      run: async (command) => (await ssh.exec(command, this.#bounds(this.limits.hangLog))).stdout,
-      saveText: async (name, text) => {
-        await this.folder.write(name, text);
+  /** Writes down what the guest does now, in its folder and on its console. Of the first hang only: a later one says no more. */
+  takeHangEvidence(): Promise<void> {
+    return (this.#hangEvidence ??= this.#takeHangEvidence());
+  }
+
+  async #takeHangEvidence(): Promise<void> {
+    const state = this.#state;
+    const run = async (command: string): Promise<string> =>
+      (await this.#session().exec(command, this.#bounds(this.limits.hangLog))).stdout;
+    await takeHangEvidence(
+      {
+        ask: (command) => this.#askMonitor(command),
+        sysrq: (key) => this.#sysrq(key),
+        run: state.kind === 'ready' ? run : undefined,
+        saveText: async (name, text) => {
+          await this.folder.write(name, text);
+        },
       },
-    };
-    await saveHangEvidence(guest);
+      state.kind === 'suspended' ? OF_SLEEPING_GUEST : OF_AWAKE_GUEST,
+      this.limits.sysrqAnswer,
+    );
+  }
+
+  /** Text of QEMU's human monitor. */
+  async #askMonitor(command: string): Promise<string> {
+    return this.qmp('human-monitor-command', { 'command-line': command }, z.string());
   }
 
   async #sysrq(key: string): Promise<void> {
@@ -376,8 +375,6 @@ export class Vm {
 
   #sleepingMachine(ssh: SshSession): SleepingMachine {
     const poweredOffBefore = this.#powerOffs;
-    const ask = (command: string): Promise<string> =>
-      this.qmp('human-monitor-command', { 'command-line': command }, z.string());
     const current = (): SshSession => (this.#state.kind === 'ready' ? this.#state.ssh : ssh);
     const powerOffs = (): number => this.#powerOffs;
     return {
@@ -387,12 +384,10 @@ export class Vm {
         return powerOffs();
       },
       run: (command) => current().exec(command, this.#bounds(this.limits.command)),
-      ask,
       eventCount: (name) => this.events(name).length,
       nextEvent: (name) => this.#monitor().next(name),
       onLine: (listener) => this.console.follow(listener),
       type: (text) => this.console.type(text),
-      sysrq: (key) => this.#sysrq(key),
       wake: async () => {
         await this.qmp('system_wakeup', {}, z.unknown());
       },
@@ -409,14 +404,12 @@ export class Vm {
         void ssh.lost.then((reason) => this.#sessionLost(ssh, reason));
         return undefined;
       },
-      saveText: async (name, text) => {
-        await this.folder.write(name, text);
-      },
+      takeHangEvidence: () => this.takeHangEvidence(),
     };
   }
 
   async #forwardedPort(): Promise<number> {
-    const text = await this.qmp('human-monitor-command', { 'command-line': 'info usernet' }, z.string());
+    const text = await this.#askMonitor('info usernet');
     const port = FORWARDED_PORT.exec(text)?.[1];
     if (port === undefined) throw new RigError('infrastructure', `QEMU forwards no port to the guest's SSH:\n${text}`);
     return Number(port);

@@ -2,7 +2,6 @@
  * Whoever sleeps can't say that it hangs. So this follows the console, and gives every stage a limit of its own: when one is
  * over it, what all CPUs and tasks are doing is dumped before the VM is given up.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import { onAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { StageClock } from './sleep-stages.ts';
@@ -17,30 +16,25 @@ export interface SleepingMachine {
   /** How often the guest has switched itself off. */
   readonly powerOffs: number;
   run(command: string): Promise<CommandResult>;
-  /** Text of QEMU's human monitor. */
-  ask(command: string): Promise<string>;
   eventCount(name: string): number;
   nextEvent(name: string): Promise<void>;
   /** Every line of the console from now on; returns the way to stop. */
   onLine(listener: (line: string) => void): () => void;
   /** To the guest's serial port. */
   type(text: string): void;
-  /** A break and this key: the kernel's "magic system request". */
-  sysrq(key: string): Promise<void>;
   wake(): Promise<void>;
   poweredOff(): Promise<void>;
   /** A new machine on the same disk. */
   startAgain(): Promise<void>;
   /** Resolves when commands can be run again. */
   ready(): Promise<void>;
-  saveText(name: string, text: string): Promise<void>;
+  /** Never rejects. */
+  takeHangEvidence(): Promise<void>;
 }
 
 const AWAKE = /RIG-AWAKE (\d+) ?(.*)$/;
 const BOOTED_AFRESH = 'RIG-READY ';
 const CHECK_MS = 250;
-/** How long the answer to each request takes to arrive on the serial line. */
-const DUMP_MS = 1500;
 
 export interface SleepWatchOptions {
   readonly onStage?: (stage: string) => Promise<void> | void;
@@ -117,17 +111,7 @@ export class SleepWatch {
     if (this.#hung || this.clock.lastedMs < limitMs || this.clock.stage === 'awake') return;
     this.#hung = true;
     const { stage } = this.clock;
-    await this.#dump().catch(() => undefined);
+    await this.#machine.takeHangEvidence();
     this.#fail(new RigError('timeout', `The guest hangs in stage "${stage}": over ${String(limitMs / 1000)} s.`));
-  }
-
-  async #dump(): Promise<void> {
-    const machine = this.#machine;
-    await machine.saveText('hang-registers.txt', await machine.ask('info registers -a'));
-    // Blocked tasks, CPUs, all tasks.
-    for (const key of ['w', 'l', 't']) {
-      await machine.sysrq(key);
-      await pause(DUMP_MS);
-    }
   }
 }

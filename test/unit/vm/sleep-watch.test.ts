@@ -9,17 +9,15 @@ function machine(signal: AbortSignal): SleepingMachine {
     signal,
     powerOffs: 0,
     run: () => never,
-    ask: () => never,
     eventCount: () => 0,
     nextEvent: () => never,
     onLine: () => () => undefined,
     type: () => undefined,
-    sysrq: () => never,
     wake: () => never,
     poweredOff: () => never,
     startAgain: () => never,
     ready: () => never,
-    saveText: () => never,
+    takeHangEvidence: () => never,
   };
 }
 
