@@ -32,6 +32,7 @@ export const HOST_PACKAGES: readonly string[] = [
   'libpixman-1-dev',
   'libslirp-dev',
   'libfdt-dev',
+  'libseccomp-dev',
   'zlib1g-dev',
 ];
 

@@ -34,6 +34,7 @@ const CONFIGURE: readonly string[] = [
   '--enable-kvm',
   '--enable-slirp',
   '--enable-pixman',
+  '--enable-seccomp',
   '--without-default-devices',
   '--with-devices-x86_64=edgpu-devices',
 ];

@@ -45,6 +45,12 @@ export interface MemoryFiles {
 /** Makes the guest's init start a shell on the serial port. */
 export const SHELL_ON_CONSOLE = 'rig.console';
 
+/**
+ * A guest that has broken into QEMU can't start a program, get other privileges or change priorities: the host's kernel ends QEMU, or
+ * refuses the system call.
+ */
+const SANDBOX = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny';
+
 /** Where in QEMU's object tree a device's properties and statistics are. */
 export function gpuQomPath(unit: number): string {
   return `/machine/peripheral/${gpuId(unit)}`;
@@ -58,6 +64,7 @@ export function qemuArguments(hardware: VmHardware): string[] {
   const { profile, gpu, files, channels } = hardware;
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none'],
+    ...['-sandbox', SANDBOX],
     ...files.firmware.flatMap((folder) => ['-L', folder]),
     ...processor(hardware),
     ...bootMemory(hardware),
