@@ -2,7 +2,19 @@
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, readdir, readFile, readlink, rename, rm, lstat, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { z } from 'zod';
@@ -42,6 +54,8 @@ const fileRecord = z.strictObject({
   /** When these are unchanged, so is the content: no program can set a file's ctime. Then nothing is hashed. */
   ino: z.number(),
   ctimeMs: z.number(),
+  /** Permissions; the lists of earlier rigs have none. */
+  mode: z.number().optional(),
 });
 type FileRecord = z.infer<typeof fileRecord>;
 
@@ -49,6 +63,12 @@ const manifest = z.strictObject({ files: z.array(fileRecord) });
 
 /** Entries that no rig used for this long are removed when the stage builds the next one: a day of edits makes many. */
 const UNUSED_MS = 3 * 24 * 3600 * 1000;
+
+/** How often a rig says which entries it uses: it may start a VM from them as long as it lives. */
+const MARK_EVERY_MS = 3600 * 1000;
+
+const inUse = new Set<string>();
+let marking: NodeJS.Timeout | undefined;
 
 /** To be counted up when a stage puts other files into an entry for the same inputs. */
 const FORMAT = '3';
@@ -84,7 +104,7 @@ export async function obtainEntry(spec: EntrySpec, emit: Emit, signal: AbortSign
       if (fault === undefined) return { outcome: 'cached', value: await markUsed(folder) };
       if (fault !== 'absent') emit({ type: 'notice', text: `${spec.title}: ${fault}; it is built again.` });
       await buildEntry(spec, folder, step, lockedSignal);
-      return { outcome: 'done', value: folder };
+      return { outcome: 'done', value: await markUsed(folder) };
     };
     try {
       await requireCache();
@@ -124,11 +144,18 @@ async function removeLeftovers(parent: string): Promise<void> {
   }
 }
 
+/** From now on, as long as this process lives. */
 async function markUsed(folder: string): Promise<string> {
+  inUse.add(folder);
+  marking ??= setInterval(() => inUse.forEach((used) => void touch(used)), MARK_EVERY_MS).unref();
+  await touch(folder);
+  return folder;
+}
+
+async function touch(folder: string): Promise<void> {
   const now = new Date();
   // A cache on a read-only disk is as good.
   await utimes(folder, now, now).catch(() => undefined);
-  return folder;
 }
 
 /** Undefined when the entry is as it was built; `absent` when there is none; otherwise what is wrong with it. */
@@ -150,10 +177,15 @@ async function entryFault(folder: string): Promise<string | undefined> {
 
 async function fileFault(folder: string, record: FileRecord): Promise<'none' | 'moved' | (string & {})> {
   const file = path.join(folder, record.path);
-  const { size, ino, ctimeMs } = await lstat(file);
+  const { size, ino, ctimeMs, mode } = await lstat(file);
   if (size !== record.size) return `${record.path} has ${size} bytes instead of ${record.size}`;
   if (ino === record.ino && ctimeMs === record.ctimeMs) return 'none';
-  return (await digest(file)) === record.digest ? 'moved' : `the content of ${record.path} has changed`;
+  if ((await digest(file)) !== record.digest) return `the content of ${record.path} has changed`;
+  if (record.mode === undefined || record.mode === permissions(mode)) return 'moved';
+  return chmod(file, record.mode).then(
+    () => 'moved',
+    () => `${record.path} has other permissions`,
+  );
 }
 
 async function readManifest(folder: string): Promise<readonly FileRecord[] | 'absent' | 'damaged'> {
@@ -181,10 +213,14 @@ async function describeFiles(folder: string): Promise<FileRecord[]> {
   return Promise.all(
     names.map(async (name) => {
       const file = path.join(folder, name);
-      const { size, ino, ctimeMs } = await lstat(file);
-      return { path: name, size, ino, ctimeMs, digest: await digest(file) };
+      const { size, ino, ctimeMs, mode } = await lstat(file);
+      return { path: name, size, ino, ctimeMs, mode: permissions(mode), digest: await digest(file) };
     }),
   );
+}
+
+function permissions(mode: number): number {
+  return mode & 0o7777;
 }
 
 /** Files and symbolic links below the entry, without the manifest. */

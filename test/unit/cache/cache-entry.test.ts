@@ -1,8 +1,22 @@
-import { appendFile, cp, mkdir, readdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
-import { describe, expect } from 'vitest';
+import { describe, expect, onTestFinished, vi } from 'vitest';
 
 import { obtainEntry } from '../../../src/cache/cache-entry.ts';
 import type { EntrySpec, EntryWork } from '../../../src/cache/cache-entry.ts';
@@ -82,6 +96,19 @@ describe('an entry', () => {
     });
   });
 
+  test('has its permissions again after a restore without them', async ({ recorder }) => {
+    const { spec, runs } = countingStage();
+    const executable = async (work: EntryWork): Promise<void> => {
+      await spec.build(work);
+      await chmod(path.join(work.folder, 'file'), 0o755);
+    };
+    const entry = await obtainEntry({ ...spec, build: executable }, recorder.emit, NEVER);
+    await chmod(path.join(entry, 'file'), 0o644);
+    await obtainEntry(spec, recorder.emit, NEVER);
+    expect((await stat(path.join(entry, 'file'))).mode & 0o777).toBe(0o755);
+    expect(runs()).toBe(1);
+  });
+
   test('is still good after the cache has been copied', async ({ recorder, cache }) => {
     const { spec, runs } = countingStage();
     await obtainEntry(spec, recorder.emit, NEVER);
@@ -90,6 +117,36 @@ describe('an entry', () => {
     await rename(path.join(cache, 'copy'), path.join(cache, 'stage'));
     await obtainEntry(spec, recorder.emit, NEVER);
     expect(runs()).toBe(1);
+  });
+});
+
+describe('an entry that no rig has used for days', () => {
+  const days = async (entry: string): Promise<void> => {
+    const past = (Date.now() - 4 * 24 * 3600 * 1000) / 1000;
+    await utimes(entry, past, past);
+  };
+
+  test('goes when its stage builds another one', async ({ recorder }) => {
+    const old = await obtainEntry(countingStage('old').spec, recorder.emit, NEVER);
+    await days(old);
+    const fresh = await obtainEntry(countingStage('new').spec, recorder.emit, NEVER);
+    expect(await readdir(path.dirname(fresh))).toEqual([path.basename(fresh)]);
+  });
+
+  test.for(['built', 'found'])('stays if it was %s by a rig that still runs', async (how, { recorder }) => {
+    const { spec } = countingStage('old');
+    if (how === 'found') await obtainEntry(spec, recorder.emit, NEVER);
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    // A rig of its own, whose clock is the test's.
+    vi.resetModules();
+    const otherRig = await import('../../../src/cache/cache-entry.ts');
+    const old = await otherRig.obtainEntry(spec, recorder.emit, NEVER);
+    await days(old);
+    vi.advanceTimersByTime(24 * 3600 * 1000);
+    await expect.poll(async () => Date.now() - (await stat(old)).mtimeMs).toBeLessThan(60_000);
+    await obtainEntry(countingStage('new').spec, recorder.emit, NEVER);
+    expect(await readdir(path.dirname(old))).toContain(path.basename(old));
   });
 });
 
