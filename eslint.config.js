@@ -17,6 +17,19 @@ export default defineConfig(
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
     },
   },
+  {
+    files: ['src/**'],
+    ignores: ['src/builds/tree/git.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "CallExpression[callee.name='execa'] > Literal[value='git']",
+          message: 'Run it by git.ts: what the user has configured must not change what it says.',
+        },
+      ],
+    },
+  },
   // A test file is one long describe().
   { files: ['test/**', 'src/suites/**'], rules: { 'max-lines-per-function': 'off' } },
 );

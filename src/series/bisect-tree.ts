@@ -2,14 +2,11 @@
 
 import { access, mkdir, realpath, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { execa } from 'execa';
 
 import { cacheDirectory } from '../config/paths.ts';
-import { onAbort } from '../util/on-abort.ts';
 import { RigError } from '../util/rig-error.ts';
-import { signalProcess } from '../util/signal-process.ts';
 import { contentKey } from '../cache/content-key.ts';
-import { git, tryGit } from '../builds/tree/git.ts';
+import { followGit, git, tryGit } from '../builds/tree/git.ts';
 
 export interface BisectTree {
   /** Always the same for the same tree, so that what was built of it stays of use. */
@@ -67,37 +64,11 @@ export async function bisect(
   { signal, onLine }: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
 ): Promise<FirstBad | { readonly candidates: readonly FirstBad[] }> {
   await git(folder, ['bisect', 'start', bad, good], { signal });
-  const exitCode = await runInGroup(folder, ['bisect', 'run', ...step], { signal, onLine });
+  const exitCode = await followGit(folder, ['bisect', 'run', ...step], { signal, onLine });
   signal.throwIfAborted();
   const log = await git(folder, ['bisect', 'log'], { signal });
   await tryGit(folder, ['bisect', 'reset']);
   return verdictOf(folder, log, exitCode);
-}
-
-/** git starts helpers of its own, which go on without it: an abort is for all of them, and the step ends in order. */
-async function runInGroup(
-  folder: string,
-  args: readonly string[],
-  { signal, onLine }: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
-): Promise<number | undefined> {
-  const child = execa('git', args, {
-    cwd: folder,
-    stdin: 'ignore',
-    all: true,
-    // It may run for a night, and talk all the time.
-    buffer: false,
-    reject: false,
-    detached: true,
-  });
-  const stopListening = onAbort(signal, () => {
-    if (child.pid !== undefined) signalProcess(-child.pid, 'SIGINT');
-  });
-  try {
-    for await (const line of child.iterable({ from: 'all' })) onLine(line);
-    return (await child).exitCode;
-  } finally {
-    stopListening();
-  }
 }
 
 async function verdictOf(

@@ -2,7 +2,9 @@
 
 import { execa } from 'execa';
 
+import { onAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
+import { signalProcess } from '../../util/signal-process.ts';
 import { buildEnvironment } from './build-environment.ts';
 
 /** Of commits that the rig makes itself. */
@@ -40,6 +42,28 @@ export async function tryGit(
   });
   extra.signal?.throwIfAborted();
   return { ok: !failed, stdout, stderr };
+}
+
+/**
+ * A command that may run for a night and starts commands of the rig, which need its environment; returns its exit code. An abort is
+ * for all of them: git starts helpers of its own, which go on without it.
+ */
+export async function followGit(
+  cwd: string,
+  args: readonly string[],
+  { signal, onLine }: { readonly signal: AbortSignal; readonly onLine: (line: string) => void },
+): Promise<number | undefined> {
+  const how = { stdin: 'ignore', all: true, buffer: false, reject: false, detached: true } as const;
+  const child = execa('git', [...OPTIONS, ...args], { ...how, cwd, env: ENVIRONMENT });
+  const stopListening = onAbort(signal, () => {
+    if (child.pid !== undefined) signalProcess(-child.pid, 'SIGINT');
+  });
+  try {
+    for await (const line of child.iterable({ from: 'all' })) onLine(line);
+    return (await child).exitCode;
+  } finally {
+    stopListening();
+  }
 }
 
 /** Standard output of a command that has to succeed. */

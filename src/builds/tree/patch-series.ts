@@ -2,11 +2,10 @@
 
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { execa } from 'execa';
 
 import { RigError } from '../../util/rig-error.ts';
 import type { FailureClass } from '../../util/rig-error.ts';
-import { buildEnvironment } from './build-environment.ts';
+import { tryGit } from './git.ts';
 import { listFiles } from '../../cache/content-key.ts';
 
 export interface Patch {
@@ -40,21 +39,14 @@ export interface TreeIdentity {
 
 /** Applies one patch to the tree at `cwd`, which need not be a git repository. */
 export async function applyPatch(patch: Patch, cwd: string, tree: TreeIdentity): Promise<void> {
-  const result = await execa('git', ['apply', '--whitespace=nowarn', patch.file], {
-    cwd,
+  const { ok, stderr } = await tryGit(cwd, ['apply', '--whitespace=nowarn', patch.file], {
     // Inside of some repository, git would take the paths for that repository's.
-    env: buildEnvironment({ GIT_CEILING_DIRECTORIES: path.dirname(cwd) }),
-    extendEnv: false,
-    reject: false,
+    env: { GIT_CEILING_DIRECTORIES: path.dirname(cwd) },
   });
-  if (!result.failed) return;
-  throw new RigError(
-    tree.misfit,
-    `${patch.name} does not apply to ${tree.title}:\n${describeRejects(patch, result.stderr)}`,
-    {
-      remedy: 'Use a tree of the kernel series that the patches are for, or rebase the patches on this one.',
-    },
-  );
+  if (ok) return;
+  throw new RigError(tree.misfit, `${patch.name} does not apply to ${tree.title}:\n${describeRejects(patch, stderr)}`, {
+    remedy: 'Use a tree of the kernel series that the patches are for, or rebase the patches on this one.',
+  });
 }
 
 /** git names file and line; the hunk's heading says what a person will look for. */

@@ -7,6 +7,7 @@ import { execa } from 'execa';
 import { RigError } from '../../util/rig-error.ts';
 import { runBuildCommand } from './build-command.ts';
 import { buildEnvironment } from './build-environment.ts';
+import { git, tryGit } from './git.ts';
 import type { EntryWork } from '../../cache/cache-entry.ts';
 import { contentKey } from '../../cache/content-key.ts';
 import type { WorkTreeSpec } from './work-tree.ts';
@@ -46,7 +47,7 @@ export async function openUserTree(folder: string, { marker, what, remedy, produ
     version: commit === undefined ? tree : `${tree} at ${commit.slice(0, 12)}`,
     misfit: 'usage',
     identity: contentKey({ listing: listing.map(({ identity }) => identity) }),
-    treeName: contentKey({ tree }),
+    treeName: contentKey({ tree, list: FILE_LIST }),
     fill: (work) => {
       const files = listing.map(({ file }) => file);
       return {
@@ -69,14 +70,10 @@ async function isFile(file: string): Promise<boolean> {
 
 /** Undefined when the tree is not the top folder of a git work tree. */
 async function gitCommit(tree: string): Promise<string | undefined> {
-  const options = { cwd: tree, env: buildEnvironment(), extendEnv: false, reject: false } as const;
-  const result = await execa('git', [...GIT_OPTIONS, 'rev-parse', '--show-cdup', 'HEAD'], options);
-  const [up, commit] = result.stdout.split('\n');
-  return !result.failed && up === '' ? commit : undefined;
+  const { ok, stdout } = await tryGit(tree, ['rev-parse', '--show-cdup', 'HEAD']);
+  const [up, commit] = stdout.split('\n');
+  return ok && up === '' ? commit : undefined;
 }
-
-/** The tree may be another user's. */
-const GIT_OPTIONS = ['-c', 'safe.directory=*'];
 
 interface ListedFile {
   readonly file: string;
@@ -86,17 +83,38 @@ interface ListedFile {
 
 /** All source files. What a build left in the tree is not one: git knows, and elsewhere the usual names tell. */
 async function listTree(tree: string, isGit: boolean, products: readonly string[]): Promise<ListedFile[]> {
-  const pruned = products.map((pattern) => `-name '${pattern}'`).join(' -o ');
   const names = isGit
-    ? `git ${GIT_OPTIONS.map((word) => `'${word}'`).join(' ')} ls-files -z --cached --others --exclude-standard`
-    : `find . \\( ${pruned} \\) -prune -o \\( -type f -o -type l \\) -printf '%P\\0'`;
+    ? await git(tree, ['ls-files', '-z', '--cached', '--others', '--exclude-standard'])
+    : await foundFiles(tree, products);
+  const argv = ['-0', '--no-run-if-empty', 'stat', '--printf', '%n\\t%s %f %.Y\\0', '--'];
+  const { exitCode, stdout, stderr } = await execa('xargs', argv, { ...inTree(tree), input: names });
   // A file that git lists may have been deleted: stat complains, and it is not listed.
-  const script = `${names} | xargs -0 stat --printf '%n\\t%s %f %.Y\\0' --`;
-  const options = { cwd: tree, env: buildEnvironment(), extendEnv: false, reject: false } as const;
-  const { stdout } = await execa('sh', ['-c', script], { ...options, maxBuffer: 1 << 30 });
+  if (exitCode !== 0 && exitCode !== STAT_COMPLAINED) throw unreadable(tree, stderr);
   const records = stdout.split('\0').filter((record) => record !== '');
   return records.map((identity) => ({ identity, file: identity.slice(0, identity.lastIndexOf('\t')) }));
 }
+
+/** What xargs answers when one of its commands has failed, and all of them were run. */
+const STAT_COMPLAINED = 123;
+
+async function foundFiles(tree: string, products: readonly string[]): Promise<string> {
+  const pruned = products.flatMap((pattern) => ['-o', '-name', pattern]).slice(1);
+  const files = ['(', '-type', 'f', '-o', '-type', 'l', ')', '-printf', '%P\\0'];
+  const result = await execa('find', ['.', '(', ...pruned, ')', '-prune', '-o', ...files], inTree(tree));
+  if (result.failed) throw unreadable(tree, result.stderr);
+  return result.stdout;
+}
+
+function inTree(cwd: string): { cwd: string; env: Record<string, string>; extendEnv: false; reject: false } {
+  return { cwd, env: buildEnvironment(), extendEnv: false, reject: false };
+}
+
+function unreadable(tree: string, why: string): RigError {
+  return new RigError('usage', `The files of ${tree} can't be listed: ${why.trim()}`);
+}
+
+/** What was copied, each name ended by a zero: all else may be part of one. */
+const FILE_LIST = 'source-files-0';
 
 interface Copy {
   readonly tree: string;
@@ -107,21 +125,23 @@ interface Copy {
 }
 
 /**
- * Makes `target` hold just `files`, but for those in `except`, on which it puts no hand. By content, not by time: what is
+ * Makes `target` hold just `files`, but for those in `except`, which it leaves as they are. By content, not by time: what is
  * written gets the present time, so that a build sees the change even when the tree went back to an older file.
  */
 async function copyFiles({ tree, files, target, except, into }: Copy, { log, signal, step }: TreeWork): Promise<void> {
   step.progress(`copying ${tree}`);
   // Beside the tree, which is renamed after its first copy.
-  const listFile = path.join(path.dirname(target), 'source-files');
-  const before = (await readFile(listFile, 'utf8').catch(() => '')).split('\n').filter((file) => file !== '');
+  const listFile = path.join(path.dirname(target), FILE_LIST);
+  const before = (await readFile(listFile, 'utf8').catch(() => '')).split('\0').filter((file) => file !== '');
   const kept = new Set([...files, ...except]);
   for (const file of before) if (!kept.has(file)) await rm(path.join(target, file), { force: true });
-  const hands = new Set(except);
-  await writeFile(listFile, files.filter((file) => !hands.has(file)).join('\n'));
+  const excepted = new Set(except);
+  await writeFile(listFile, files.filter((file) => !excepted.has(file)).join('\0'));
   // Reading all of it twice only pays when most of it is there already.
   const compare = into === 'nothing' ? [] : ['--checksum'];
-  const options = ['-rlp', '--copy-unsafe-links', ...compare, `--files-from=${listFile}`, '--ignore-missing-args'];
+  // An editor's temporary file may be gone again.
+  const list = ['--from0', `--files-from=${listFile}`, '--ignore-missing-args'];
+  const options = ['-rlp', '--copy-unsafe-links', ...compare, ...list];
   const argv = ['rsync', ...options, `${tree}/`, target] as const;
   await runBuildCommand({ what: `Copying ${tree}`, argv, cwd: path.dirname(target), log, signal });
 }

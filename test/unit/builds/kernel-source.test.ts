@@ -6,6 +6,8 @@ import { describe, expect } from 'vitest';
 import type { DebianPackages } from '../../../src/builds/debian/debian-packages.ts';
 import { openKernelSource } from '../../../src/builds/kernel/kernel-source.ts';
 import type { KernelSource } from '../../../src/builds/kernel/kernel-source.ts';
+import type { TreeWork } from '../../../src/builds/tree/user-tree.ts';
+import type { Emit } from '../../../src/util/rig-event.ts';
 import { test } from '../cache/temporary-cache.ts';
 
 // A tree of the user's own needs nothing of Debian.
@@ -45,6 +47,11 @@ async function filesBelow(folder: string): Promise<string[]> {
     .filter((entry) => entry.isFile())
     .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)))
     .sort();
+}
+
+function workIn(cache: string, emit: Emit): TreeWork {
+  const step = { progress: (text: string) => emit({ type: 'notice', text }) };
+  return { step, log: path.join(cache, 'log'), signal: new AbortController().signal };
 }
 
 test('a folder that is no kernel tree', async ({ cache }) => {
@@ -89,8 +96,7 @@ describe.for(['git', 'plain'] as const)('a %s tree', (kind) => {
     const target = path.join(cache, 'target');
     const unpacking = path.join(cache, 'unpacking');
     await mkdir(unpacking);
-    const step = { progress: (detail: string) => recorder.emit({ type: 'notice', text: detail }) };
-    const work = { step, log: path.join(cache, 'log'), signal: new AbortController().signal };
+    const work = workIn(cache, recorder.emit);
     await (await open(tree)).fill(work).unpack(unpacking);
     await rename(unpacking, target);
     expect(await filesBelow(target)).toEqual(['.gitignore', 'lib/list.c', 'mm/shmem.c']);
@@ -105,6 +111,31 @@ describe.for(['git', 'plain'] as const)('a %s tree', (kind) => {
     expect(await readFile(path.join(target, 'mm/shmem.c'), 'utf8')).toBe('shmem');
     expect(await readdir(path.join(target, 'lib'))).toEqual(['list.c', 'new.c']);
     expect(await readdir(target)).not.toContain('.gitignore');
+  });
+
+  test('is copied whole, whatever its files are called', async ({ cache, recorder }) => {
+    const tree = await treeIn(cache, kind);
+    const names = ['#a.c', ';b.c', 'a\nb.c'];
+    for (const name of names) await writeIn(tree, `odd/${name}`, name);
+    const work = workIn(cache, recorder.emit);
+    const unpacking = path.join(cache, 'unpacking');
+    const target = path.join(cache, 'target');
+    await mkdir(unpacking);
+    await (await open(tree)).fill(work).unpack(unpacking);
+    await rename(unpacking, target);
+    expect((await readdir(path.join(target, 'odd'))).sort()).toEqual(names);
+    for (const name of names) await rm(path.join(tree, 'odd', name));
+    await (await open(tree)).fill(work).refresh?.copy(target, []);
+    expect(await readdir(path.join(target, 'odd'))).toEqual([]);
+  });
+});
+
+test('a tree whose files git can not list is no tree without files', async ({ cache }) => {
+  const tree = await treeIn(cache, 'git');
+  await writeIn(tree, '.git/index', 'broken');
+  await expect(open(tree)).rejects.toMatchObject({
+    name: 'RigError',
+    message: expect.stringMatching(/git ls-files .* failed in .*tree with a space.*\n.*index/) as string,
   });
 });
 

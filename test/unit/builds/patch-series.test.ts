@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, expect } from 'vitest';
+import { describe, expect, onTestFinished, vi } from 'vitest';
 
 import { applyPatch, describeRejects, readSeries, touchedFiles } from '../../../src/builds/tree/patch-series.ts';
 import type { Patch } from '../../../src/builds/tree/patch-series.ts';
@@ -51,6 +51,17 @@ async function treeIn(cache: string, lines: readonly string[]): Promise<string> 
   await writeFile(path.join(cache, 'tree/mm/shmem.c'), `${lines.join('\n')}\n`);
   return path.join(cache, 'tree');
 }
+
+test('a patch applies or not, whatever the user has told git about blanks', async ({ cache }) => {
+  vi.stubEnv('HOME', cache);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  await writeFile(path.join(cache, '.gitconfig'), '[apply]\n\tignoreWhitespace = change\n');
+  const tree = await treeIn(
+    cache,
+    NUMBERS.map((line) => line.replace(' ', '   ')),
+  );
+  await expect(applyPatch(await patchIn(cache), tree, LINUX)).rejects.toThrow('does not apply');
+});
 
 test('a series is read in the order of its names, and nothing else is', async ({ cache }) => {
   for (const name of ['0002-b.patch', '0001-a.patch', 'README.md']) await writeFile(path.join(cache, name), name);
