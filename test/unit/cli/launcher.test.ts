@@ -1,8 +1,9 @@
 /** The launcher refuses what can't work before it fetches anything; npm and Node.js are fakes that say what they were asked. */
+import { once } from 'node:events';
 import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
-import { expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { repositoryPath } from '../../../src/config/paths.ts';
 import { test } from '../cache/temporary-cache.ts';
 
@@ -18,13 +19,20 @@ interface LaunchOptions {
   readonly name?: string;
   readonly fakes?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether npm packages are there and up to date. */
+  readonly installed?: boolean;
 }
 
-async function launch(cache: string, { name = 'rig', fakes = {}, env = {} }: LaunchOptions): Promise<Launch> {
+async function launch(cache: string, options: LaunchOptions): Promise<Launch> {
+  const { name = 'rig', fakes = {}, env = {}, installed = false } = options;
   const repository = path.join(cache, name);
   await mkdir(path.join(repository, 'src/config'), { recursive: true });
   for (const file of ['dgpu-rig', 'package-lock.json', 'src/config/host-checks.js', 'src/config/places.js']) {
     await cp(repositoryPath(file), path.join(repository, file));
+  }
+  if (installed) {
+    await mkdir(path.join(repository, 'node_modules/typescript'), { recursive: true });
+    await writeFile(path.join(repository, 'node_modules/.package-lock.json'), '');
   }
   // Then the space on this disk does not matter.
   for (const stage of ['packages', 'qemu', 'kernel'])
@@ -43,11 +51,47 @@ async function launch(cache: string, { name = 'rig', fakes = {}, env = {} }: Lau
   return { exitCode, stderr, npm: await readFile(asked, 'utf8').catch(() => undefined) };
 }
 
-test('an old Node.js', async ({ cache }) => {
-  const { exitCode, stderr, npm } = await launch(cache, { fakes: { node: 'echo v18.20.4' } });
+test.for(['v18.20.4', 'v20.18.3', 'v21.7.3', 'v22.12.0', 'v23.11.0'])(
+  'Node.js %s, which vitest or eslint refuses',
+  async (version, { cache }) => {
+    const { exitCode, stderr, npm } = await launch(cache, { fakes: { node: `echo ${version}` } });
+    expect(exitCode).toBe(4);
+    expect(stderr).toMatch(new RegExp(`needs Node\\.js 20\\.19.* ${version}\\n {2}Install`));
+    expect(npm).toBeUndefined();
+  },
+);
+
+/** Its check of the host passes; as the rig itself it says whether anybody could replace the packages under it. */
+const fakeNode = (version: string): string =>
+  [
+    `case $1 in --version) echo ${version} ;;`,
+    '--import) flock -n "$(dirname "$(dirname "$(dirname "$4")")")/.." true && exit 0 ; exit 7 ;;',
+    'esac',
+  ].join('\n');
+
+test.for(['v20.19.0', 'v22.13.0', 'v24.0.0', 'v30.1.0'])(
+  'under Node.js %s the rig runs, and nobody can replace its packages meanwhile',
+  async (version, { cache }) => {
+    const { exitCode, npm } = await launch(cache, { installed: true, fakes: { node: fakeNode(version) } });
+    expect(exitCode).toBe(7);
+    expect(npm).toBeUndefined();
+  },
+);
+
+test('packages are not replaced under a rig that runs', async ({ cache }) => {
+  await mkdir(path.join(cache, 'rig'));
+  const running = execa('flock', ['-s', path.join(cache, 'rig'), 'sh', '-c', 'echo; exec sleep 60'], { reject: false });
+  onTestFinished(() => void running.kill('SIGKILL'));
+  await once(running.stdout, 'data');
+  const { exitCode, stderr, npm } = await launch(cache, { fakes: { node: fakeNode('v20.19.0') } });
   expect(exitCode).toBe(4);
-  expect(stderr).toMatch(/needs Node\.js 20\.19 or later.* v18\.20\.4\n {2}Install/);
+  expect(stderr).toMatch(/another dgpu-rig .* is running.*\n {2}Wait/);
   expect(npm).toBeUndefined();
+});
+
+test('no package runs scripts when it is installed', async () => {
+  const { stdout } = await execa('npm', ['config', 'get', 'ignore-scripts'], { cwd: repositoryPath() });
+  expect(stdout).toBe('true');
 });
 
 test('a path with a blank in it', async ({ cache }) => {
