@@ -65,6 +65,8 @@ export class Vm {
   readonly #spawnedAt = performance.now();
   readonly #binary: string;
   #process: QemuProcess;
+  /** The next one, while it is started. */
+  #nextProcess: Promise<QemuProcess> | undefined;
   /** Of processes that are gone. */
   #pastEvents: readonly QmpEvent[] = [];
   #powerOffs = 0;
@@ -288,7 +290,9 @@ export class Vm {
       const ladder: RungTime[] = [];
       scope.defer(() => this.folder.conclude({ ...verdict, kernelReports: this.kernelReports, ending: ladder }, keep));
       scope.defer(() => this.#qmp?.close());
-      ladder.push(...(await this.#process.end(this.#qmp && (() => this.#quit()))));
+      // One that is just being started is to be ended, too; that it could not be started is no matter any more.
+      await this.#nextProcess?.catch(() => undefined);
+      ladder.push(...(await this.#process.end(this.#qmp?.isOpen ? () => this.#quit() : undefined)));
       return ladder;
     });
   }
@@ -365,10 +369,14 @@ export class Vm {
 
   /** The same machine is switched on again. */
   async #startAgain(): Promise<void> {
+    this.signal.throwIfAborted();
     this.#pastEvents = [...this.#pastEvents, ...this.#monitor().history];
     this.#qmp?.close();
     const kernelArgs = [...this.#hardware.kernelArgs, 'rig.resume'];
-    this.#process = await spawnQemu(this.#binary, { ...this.#hardware, kernelArgs }, this.folder);
+    this.#nextProcess = spawnQemu(this.#binary, { ...this.#hardware, kernelArgs }, this.folder).then(
+      (next) => (this.#process = next),
+    );
+    await this.#nextProcess;
     void this.#process.exited.then((exit) => this.#exited(exit));
     await this.#openMonitor();
   }

@@ -121,7 +121,13 @@ export class QmpClient {
     }
   }
 
+  /** Whether a command may still arrive. */
+  get isOpen(): boolean {
+    return this.#closed === undefined;
+  }
+
   close(): void {
+    this.#close(undefined);
     this.#stream.destroy();
   }
 

@@ -1,10 +1,12 @@
 /** The states of a VM and its end, with a fake QEMU and a fake guest. */
-import { readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Vm } from '../../../src/vm/vm.ts';
 import { bootFake, fakeGuest, succeed } from './fakes/fake-guest.ts';
 import { FakeQemu } from './fakes/fake-qemu.ts';
+import { openFilesIn } from './fakes/open-files.ts';
+import { VmUnderTest } from './fakes/vm-under-test.ts';
 
 test('a VM boots, runs a command and ends', async () => {
   const qemu = await FakeQemu.create();
@@ -26,12 +28,6 @@ describe('an abort', () => {
     await expect(booting).rejects.toThrow('Ctrl-C');
   });
 });
-
-/** Files in this folder that this process has open. */
-async function openFilesIn(folder: string): Promise<string[]> {
-  const links = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
-  return (await Promise.all(links)).filter((target) => target.startsWith(`${folder}/`));
-}
 
 describe('a VM that could not be built', () => {
   test('leaves nothing open, and says why', async () => {
@@ -83,6 +79,25 @@ describe('the end of a VM', () => {
     const vm = await bootFake(await FakeQemu.create(), await fakeGuest());
     await vm.end({ keep: true, verdict: {} });
     expect(await openFilesIn(vm.folder.path)).toEqual([]);
+  });
+});
+
+describe('a machine that is switched on again', () => {
+  test.for(['while it is off', 'while its QEMU starts'])('and ended %s leaves nothing', async (when) => {
+    const real = await VmUnderTest.create();
+    await real.start('boot');
+    await real.listen();
+    await real.starting;
+    const { vm } = real;
+    if (!vm) throw new Error('It did not boot');
+    await real.suspend(vm, 's4');
+    const again = when === 'while it is off' ? real.poweredOff(vm) : real.qemu.started();
+    real.qemu.event('SHUTDOWN', { reason: 'guest-shutdown' });
+    real.qemu.exit(0);
+    await again;
+    await vm.end({ keep: true, verdict: {} });
+    expect(await real.sleeping).toBe('infrastructure');
+    await expect.poll(() => real.leftovers(), { timeout: 5000 }).toEqual([]);
   });
 });
 

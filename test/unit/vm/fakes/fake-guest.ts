@@ -35,7 +35,8 @@ export async function fakeGuest(shell: Shell = (channel) => succeed(channel)): P
     });
   });
   const sockets = new Set<Socket>();
-  const port = createServer((socket) => {
+  // Answers are short, and would wait for more to send.
+  const port = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     server.injectSocket(socket);
