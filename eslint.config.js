@@ -19,7 +19,7 @@ export default defineConfig(
   },
   {
     files: ['src/**'],
-    ignores: ['src/builds/tree/git.ts'],
+    ignores: ['src/builds/tree/git.ts', 'src/util/on-abort.ts'],
     rules: {
       'no-restricted-syntax': [
         'error',

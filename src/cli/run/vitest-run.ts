@@ -6,6 +6,7 @@ import { repositoryPath } from '../../config/paths.ts';
 import { RigReporter } from '../../report/judge/rig-reporter.ts';
 import type { TestResult } from '../../report/run-report.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
+import { onAbort } from '../../util/on-abort.ts';
 import { untilQemusAreGone } from '../../vm/qemu/lingering-qemus.ts';
 import type { Session } from '../session.ts';
 
@@ -107,13 +108,12 @@ const CANCEL_AGAIN_MS = 500;
 /** Again and again: vitest forgets what it is asked before it has workers. Returns the way to stop. */
 function cancelWhenAborted(signal: AbortSignal, cancel: () => void): () => void {
   let timer: NodeJS.Timeout | undefined;
-  const start = (): void => {
+  const stopListening = onAbort(signal, () => {
     cancel();
     timer = setInterval(cancel, CANCEL_AGAIN_MS);
-  };
-  signal.addEventListener('abort', start, { once: true });
+  });
   return () => {
-    signal.removeEventListener('abort', start);
+    stopListening();
     clearInterval(timer);
   };
 }

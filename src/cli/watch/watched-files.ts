@@ -5,6 +5,7 @@ import path from 'node:path';
 import chokidar from 'chokidar';
 import type { Part } from '../../builds/fresh-files.ts';
 import { repositoryPath } from '../../config/paths.ts';
+import { onAbort, orAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
 
 /** What has to be built again: one of the parts that are built by themselves, or whatever the cache finds changed; or the suites read again. */
@@ -35,7 +36,7 @@ export interface Edit {
   readonly savedAt: number;
 }
 
-export interface Listener {
+interface Listener {
   readonly onEdit: (edit: Edit) => void;
   /** The host lets nobody watch (any more). */
   readonly onError: (error: RigError) => void;
@@ -57,9 +58,8 @@ export async function watchFiles(
   });
   for (const event of ['add', 'change', 'unlink'] as const) watcher.on(event, (file) => settled.touch(file));
   watcher.on('error', (cause) => onError(unwatchable(cause)));
-  signal.addEventListener('abort', () => void watcher.close(), { once: true });
-  await Promise.race([once(watcher, 'ready'), once(signal, 'abort')]);
-  signal.throwIfAborted();
+  onAbort(signal, () => void watcher.close());
+  await orAbort(once(watcher, 'ready'), signal);
   settled.begin();
 }
 

@@ -7,7 +7,7 @@ import type { TestRecord } from '../../plan/rig-context.ts';
 import type { SleepCycle } from './sleep-schedule.ts';
 import type { Sleeper } from '../programs/sleeper.ts';
 
-export interface SleepStress {
+interface SleepStress {
   readonly schedule: Iterator<SleepCycle, never>;
   readonly cycles: number;
   readonly durationMs: number;
@@ -45,7 +45,7 @@ export async function stressSleep(stress: SleepStress): Promise<void> {
     stress.record.metrics[`${kind}Cycles`] = each.length;
     stress.record.metrics[`${kind}MedianMs`] = median(each);
     stress.record.metrics[`${kind}P95Ms`] = percentile(each, 0.95);
-    stress.record.metrics[`${kind}LongestMs`] = Math.max(...each);
+    stress.record.metrics[`${kind}LongestMs`] = percentile(each, 1);
   }
 }
 
