@@ -28,9 +28,9 @@ export interface RigBuild {
   readonly sources: SourceHashes;
 }
 
-export type SourceHashes = Readonly<Partial<Record<SourceName, string>>>;
+type SourceHashes = Readonly<Partial<Record<SourceName, string>>>;
 
-export interface BuildOptions {
+interface BuildOptions {
   /** Another tree than Debian's package; it is not written to. */
   readonly kernelSource?: string;
   readonly qemu?: QemuVariant;

@@ -28,7 +28,7 @@ export interface GuestFile {
   readonly mode: number;
 }
 
-export interface FreshRequest {
+interface FreshRequest {
   readonly build: RigBuild;
   readonly kernelSource: string | undefined;
   /** Where the file goes; it has to stay for as long as guests are started with it. */

@@ -12,7 +12,7 @@ import { execa } from 'execa';
 import { cacheDirectory } from '../config/paths.ts';
 import { RigError } from '../util/rig-error.ts';
 
-export interface LockOptions {
+interface LockOptions {
   readonly name: string;
   readonly signal: AbortSignal;
   /** Called once, when another rig holds the lock. */

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 
-export type KeyParts = Readonly<Record<string, string | readonly string[] | Buffer>>;
+type KeyParts = Readonly<Record<string, string | readonly string[] | Buffer>>;
 
 const KEY_LENGTH = 20;
 

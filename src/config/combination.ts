@@ -3,7 +3,7 @@ import type { Flavour } from './flavour.ts';
 
 /** Address widths of the device that the machines have a memory tier for. */
 export const DMA_MASKS = [32, 40, 48] as const;
-export type DmaMask = (typeof DMA_MASKS)[number];
+type DmaMask = (typeof DMA_MASKS)[number];
 
 /** How QEMU runs the guest; by default KVM where it works. */
 export const ACCELERATOR_CHOICES = ['auto', 'kvm', 'tcg'] as const;
@@ -15,7 +15,7 @@ export type Backend = (typeof BACKENDS)[number];
 
 /** How the pages of an object are mapped. */
 export const CACHINGS = ['cached', 'wc', 'uc'] as const;
-export type Caching = (typeof CACHINGS)[number];
+type Caching = (typeof CACHINGS)[number];
 
 export interface Combination {
   readonly machine: string;

@@ -8,12 +8,12 @@ import { z } from 'zod';
 import { RigError } from '../util/rig-error.ts';
 import { FLAVOURS } from './flavour.ts';
 
-export const DEFAULTS_FILE = 'dgpu-rig.yaml';
+const DEFAULTS_FILE = 'dgpu-rig.yaml';
 
 const folder = (what: string): z.ZodOptional<z.ZodString> => z.string().optional().describe(what);
 
 /** Each key is an option, without the dashes; a command line that names the option wins. */
-export const userDefaults = z.strictObject({
+const userDefaults = z.strictObject({
   machine: z.string().optional().describe('machine profile, from rig/machines'),
   dmaBits: z
     .array(z.literal([32, 40, 48]))
@@ -30,7 +30,7 @@ export const userDefaults = z.strictObject({
   qemuSrc: folder('build and use this QEMU tree instead of the pinned one'),
 });
 
-export type UserDefaults = z.infer<typeof userDefaults>;
+type UserDefaults = z.infer<typeof userDefaults>;
 
 /** Of the folder, if it has one; paths in it are relative to it. */
 export async function loadUserDefaults(directory: string): Promise<UserDefaults> {

@@ -31,7 +31,7 @@ export const VRAM_SIZE = 16 << 20;
 export const APERTURE_SIZE = 8 << 20;
 
 /** Fixed places in low memory; tests use what is above `DATA`. */
-export const RINGS = 0x10_0000n;
+const RINGS = 0x10_0000n;
 const RING_STRIDE = 0x4_0000n;
 /** Where the message of vector 0 goes; each further one goes 4 bytes higher. */
 export const MESSAGES = 0x9_0000n;
@@ -54,7 +54,7 @@ function qemuFiles(): QemuFiles {
   return provided.build.qemu;
 }
 
-export interface MachineOptions {
+interface MachineOptions {
   /** Properties of the device, beside its id and place. */
   readonly device?: string;
   /** A conventional bus has neither PCI Express capability nor FLR. */

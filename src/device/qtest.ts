@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { RigError } from '../util/rig-error.ts';
 import { boundedWait, type WaitBounds } from '../util/bounded-wait.ts';
 
-export type AccessSize = 1 | 2 | 4 | 8;
+type AccessSize = 1 | 2 | 4 | 8;
 
 const LETTER = { 1: 'b', 2: 'w', 4: 'l', 8: 'q' } as const;
 

@@ -1,6 +1,6 @@
 /** Reads KTAP, in which KUnit and the kernel's self-tests say what came of each of their cases. */
 
-export interface KtapResult {
+interface KtapResult {
   readonly name: string;
   readonly status: 'pass' | 'fail' | 'skip';
   /** What follows `# SKIP`; empty where nothing does. */
@@ -9,13 +9,13 @@ export interface KtapResult {
   readonly children: readonly KtapResult[];
 }
 
-export interface Ktap {
+interface Ktap {
   readonly results: readonly KtapResult[];
   /** Where there are more or fewer results than were planned: a test program that died says nothing else. */
   readonly faults: readonly string[];
 }
 
-export interface CaseCounts {
+interface CaseCounts {
   readonly pass: number;
   readonly fail: number;
   readonly skip: number;

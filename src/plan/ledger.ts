@@ -5,7 +5,7 @@ import { repositoryPath } from '../config/paths.ts';
 
 /** By the file's path in the repository; `vms` is how many its tests started through the fixtures. */
 const ledger = z.record(z.string(), z.strictObject({ seconds: z.number(), vms: z.number() }));
-export type Ledger = z.infer<typeof ledger>;
+type Ledger = z.infer<typeof ledger>;
 
 /** Written by `./dgpu-rig test --ledger rig/ledger.json`. */
 const FILE = 'rig/ledger.json';

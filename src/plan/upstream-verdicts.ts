@@ -26,7 +26,7 @@ const baseline = z.strictObject({
   tests: z.record(z.string(), casesByVerdict),
 });
 
-export type Baseline = z.infer<typeof baseline>;
+type Baseline = z.infer<typeof baseline>;
 
 /** What the unpatched kernel said to this test; nothing is to be expected of one that it does not have. */
 export async function upstreamVerdicts(test: string): Promise<CaseVerdicts> {

@@ -36,7 +36,7 @@ const LAST_RESORT_MS = 15 * 60_000;
 /** Characters of a value in an assertion's message. */
 const LONGEST_VALUE = 4000;
 
-export interface ProjectOptions {
+interface ProjectOptions {
   readonly include?: readonly string[];
   readonly maxVms?: number;
   readonly flavour?: Flavour;

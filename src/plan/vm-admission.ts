@@ -40,7 +40,7 @@ export function fits(
 }
 
 /** Room on the host for one VM, from before it starts until after it has ended. */
-export interface Room {
+interface Room {
   /** Says whose memory it is, so that what that process has already is not counted twice. */
   readonly usedBy: (pid: number) => void;
   readonly leave: () => void;

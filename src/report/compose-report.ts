@@ -37,7 +37,7 @@ function askedOf({ selection, sources }: RigContext): Asked {
   };
 }
 
-export interface Ending {
+interface Ending {
   readonly shard?: Shard | undefined;
   readonly cutShort?: CutShort | undefined;
 }

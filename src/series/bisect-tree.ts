@@ -8,7 +8,7 @@ import { RigError } from '../util/rig-error.ts';
 import { contentKey } from '../cache/content-key.ts';
 import { followGit, git, tryGit } from '../builds/tree/git.ts';
 
-export interface BisectTree {
+interface BisectTree {
   /** Always the same for the same tree, so that what was built of it stays of use. */
   readonly folder: string;
   readonly good: string;
@@ -49,7 +49,7 @@ async function commitOf(tree: string, name: string): Promise<string> {
   });
 }
 
-export interface FirstBad {
+interface FirstBad {
   readonly commit: string;
   readonly subject: string;
 }

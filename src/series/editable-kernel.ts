@@ -11,7 +11,7 @@ import { configureKernel, DRIVER_GRAFT, PATCH_FOLDER, readFragments, titleOf } f
 import { openKernelSource } from '../builds/kernel/kernel-source.ts';
 import { createEditableTree } from './series-edit.ts';
 
-export interface EditRequest {
+interface EditRequest {
   readonly folder: string;
   readonly kernelSource?: string;
   readonly emit: Emit;

@@ -54,7 +54,7 @@ export interface PatchVerdict {
   readonly buildFailure?: string;
 }
 
-export interface SeriesCheckOptions {
+interface SeriesCheckOptions {
   /** Another tree than Debian's package, as for buildRig. */
   readonly kernelSource?: string;
   /** It takes so long that whoever waits wants to know what is known. */
@@ -191,7 +191,7 @@ async function checkPatch(
 }
 
 /** Whoever can call a function has to find out what it does. */
-export async function undocumentedExports(tree: string, patch: Patch): Promise<string[]> {
+async function undocumentedExports(tree: string, patch: Patch): Promise<string[]> {
   const symbols = exportedSymbols(patch.text);
   if (symbols.length === 0) return [];
   const sources = touchedFiles(patch).filter((file) => file.endsWith('.c'));
@@ -201,7 +201,7 @@ export async function undocumentedExports(tree: string, patch: Patch): Promise<s
 }
 
 /** The driver is no patch, and has to be as clean; the register header it shares with the device is QEMU's, and a table. */
-export async function checkDriverStyle(tree: string): Promise<string[]> {
+async function checkDriverStyle(tree: string): Promise<string[]> {
   const { folder } = DRIVER_GRAFT;
   const own = [...(await graftedFiles(DRIVER_GRAFT)).values()].filter((file) => file.startsWith(`${folder}/`));
   const complaints = await runCheckpatch(tree, ['--file', ...own.filter((file) => /\.[ch]$/.test(file))]);

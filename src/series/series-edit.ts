@@ -17,7 +17,7 @@ export const PRISTINE = 'refs/tags/dgpu-rig-pristine';
 /** The series as it was laid out, or last written back from here. */
 export const SERIES_LAID_OUT = 'refs/tags/dgpu-rig-series';
 
-export interface EditableTree {
+interface EditableTree {
   readonly folder: string;
   /** "Linux 7.3.4-1", for messages and for the first commit. */
   readonly title: string;

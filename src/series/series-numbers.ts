@@ -53,7 +53,7 @@ export interface SeriesCommit {
   readonly files: readonly string[];
 }
 
-export type Numbering = { readonly numbers: readonly number[] } | { readonly fault: string };
+type Numbering = { readonly numbers: readonly number[] } | { readonly fault: string };
 
 /**
  * A number for each commit, increasing: the one that its subject has now where that is possible, otherwise the next free one, at the

@@ -11,7 +11,7 @@ import { PRISTINE, rememberSeries, SERIES_BASE, SERIES_LAID_OUT, seriesMemory } 
 import { numberSeries } from './series-numbers.ts';
 import type { SeriesCommit } from './series-numbers.ts';
 
-export interface RefreshResult {
+interface RefreshResult {
   /** Names of patch files. */
   readonly written: readonly string[];
   readonly removed: readonly string[];

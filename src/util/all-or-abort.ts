@@ -2,7 +2,7 @@
 
 type Results<Tasks> = { -readonly [Index in keyof Tasks]: Tasks[Index] extends Task<infer T> ? T : never };
 
-export type Task<T> = (signal: AbortSignal) => Promise<T>;
+type Task<T> = (signal: AbortSignal) => Promise<T>;
 
 export async function allOrAbort<const Tasks extends readonly Task<unknown>[]>(
   signal: AbortSignal,

@@ -42,7 +42,7 @@ import type { Template, VmSpec } from './vm-spec.ts';
 
 export type { VmSoftware, VmSpec } from './vm-spec.ts';
 
-export type VmState =
+type VmState =
   | { readonly kind: 'booting' }
   | { readonly kind: 'ready'; readonly ssh: SshSession; readonly bootMs: number }
   | { readonly kind: 'suspended'; readonly ssh: SshSession; readonly bootMs: number; readonly state: SleepState }

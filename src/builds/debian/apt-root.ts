@@ -103,7 +103,7 @@ async function configure(root: string, suite: AptSuite): Promise<string> {
 }
 
 /** "name | version | archive suite/component what": a source package, or a binary one. */
-export function parseMadison(lines: readonly string[]): Offer[] {
+function parseMadison(lines: readonly string[]): Offer[] {
   return lines.flatMap((line) => {
     const [name, version, where] = line.split(' | ').map((field) => field.trim());
     if (name === undefined || version === undefined || where === undefined) return [];

@@ -10,7 +10,7 @@ import { buildEnvironment } from '../tree/build-environment.ts';
 import { cacheDirectory } from '../../config/paths.ts';
 import path from 'node:path';
 
-export const HOST_PACKAGES: readonly string[] = [
+const HOST_PACKAGES: readonly string[] = [
   // All builds
   'build-essential',
   'flex',

@@ -28,7 +28,7 @@ export const fetchedPackage = z.strictObject({
 });
 export type FetchedPackage = z.infer<typeof fetchedPackage>;
 
-export interface SearchOptions extends AptRun {
+interface SearchOptions extends AptRun {
   readonly order: SourceOrder;
   /** Stands for the archive "system". */
   readonly system: AptArchive;

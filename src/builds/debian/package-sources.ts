@@ -83,7 +83,7 @@ const sourcesFile = z.strictObject({
 export type SourceName = (typeof SOURCES)[number];
 export type BinaryName = (typeof BINARIES)[number];
 export type SourceOrder = z.output<typeof order>;
-export type PackageSources = z.output<typeof sourcesFile>;
+type PackageSources = z.output<typeof sourcesFile>;
 
 export async function loadPackageSources(): Promise<PackageSources> {
   const result = sourcesFile.safeParse(parseYaml(await readFile(repositoryPath(FILE), 'utf8')));

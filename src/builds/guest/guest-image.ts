@@ -61,7 +61,7 @@ const LINKS: Readonly<Record<string, string>> = {
 const STRESS = repositoryPath('images/stress');
 const DRIVER = repositoryPath('guest-kernel/edgpu');
 
-export interface GuestImageInput {
+interface GuestImageInput {
   readonly packages: DebianPackages;
   readonly kernel: Pick<KernelBuild, 'folder' | 'modules' | 'selftests'>;
 }

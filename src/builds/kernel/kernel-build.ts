@@ -132,7 +132,7 @@ export function titleOf({ version }: KernelSource): string {
 
 type LinuxTreeKind = `linux-${Flavour}${'' | '-unpatched'}${'' | '-debug'}`;
 
-export interface TreeUse {
+interface TreeUse {
   /** Builds with very different configurations had better not take turns in one tree. */
   readonly kind: 'series' | LinuxTreeKind;
   readonly overlay: OverlaySpec;
@@ -202,7 +202,7 @@ export async function compileKernel(tree: WorkTree, work: MakeWork): Promise<voi
 }
 
 /** Where the kernel's modules are installed, and the driver's name among them. */
-export interface InstalledModule {
+interface InstalledModule {
   readonly installed: string;
   readonly name: string;
 }

@@ -14,7 +14,7 @@ import { signalProcess } from '../../util/signal-process.ts';
 import { buildEnvironment } from './build-environment.ts';
 import { heldLock } from '../../cache/build-lock.ts';
 
-export interface BuildCommand {
+interface BuildCommand {
   /** What the command is for, as the sentence "… failed" names it. */
   readonly what: string;
   readonly argv: readonly [string, ...string[]];

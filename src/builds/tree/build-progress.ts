@@ -15,7 +15,7 @@ export function countdown({ progress }: Step, now: () => number = () => performa
   };
 }
 
-export type CountDone = (done: number, total: number) => void;
+type CountDone = (done: number, total: number) => void;
 
 function minutes(milliseconds: number): string {
   const rounded = Math.round(milliseconds / 60_000);

@@ -21,7 +21,7 @@ const ENVIRONMENT = {
 
 const OPTIONS = ['-c', 'safe.directory=*', '-c', 'core.abbrev=9', '-c', 'gc.auto=0', '-c', 'core.quotePath=false'];
 
-export interface GitResult {
+interface GitResult {
   readonly ok: boolean;
   readonly stdout: string;
   readonly stderr: string;

@@ -8,7 +8,7 @@ import { runningVms, type RunningVm } from '../../vm/link/door.ts';
 import { Vm } from '../../vm/vm.ts';
 import type { Session } from '../session.ts';
 
-export interface DeskVmOptions {
+interface DeskVmOptions {
   /** Of its folder. */
   readonly name: string;
   readonly keep: boolean;

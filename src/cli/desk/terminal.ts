@@ -5,7 +5,7 @@ import { onAbort } from '../../util/on-abort.ts';
 /** Ctrl-], as telnet and virsh have it. */
 export const LEAVE_KEY = '\x1d';
 
-export interface Joint {
+interface Joint {
   /** Called when the terminal's size changes. */
   readonly onResize?: (rows: number, cols: number) => void;
   /** A key that ends it, and does not get to the other end. */

@@ -37,7 +37,7 @@ export interface MachineOptions {
 }
 
 /** For every verb that tests or measures. */
-export interface ResultOptions extends MachineOptions {
+interface ResultOptions extends MachineOptions {
   readonly seed?: number;
   readonly filter?: RegExp;
   readonly json?: string;
@@ -65,8 +65,8 @@ export interface RunOptions extends ResultOptions {
 }
 
 /** Where a run runs: on this host, or on those of a Slurm cluster. */
-export const ENGINES = ['local', 'slurm'] as const;
-export type Engine = (typeof ENGINES)[number];
+const ENGINES = ['local', 'slurm'] as const;
+type Engine = (typeof ENGINES)[number];
 
 export interface TestOptions extends RunOptions {
   readonly effort: number;

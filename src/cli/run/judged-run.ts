@@ -10,7 +10,7 @@ import { RigError } from '../../util/rig-error.ts';
 import { errorText } from '../error-text.ts';
 import { Interruption, type Session } from '../session.ts';
 
-export interface JudgedRunOptions {
+interface JudgedRunOptions {
   readonly shard?: Shard | undefined;
   /** Is it to be found in the history? A shard is not: it is no run by itself. */
   readonly recorded?: boolean;

@@ -15,7 +15,7 @@ import { reduceFailures } from './reduced-failures.ts';
 import type { Session } from '../session.ts';
 import { runVitest, type VitestRequest } from './vitest-run.ts';
 
-export interface PlanRequest {
+interface PlanRequest {
   readonly space: Space;
   readonly filter: RegExp | undefined;
   readonly maxVms: number;

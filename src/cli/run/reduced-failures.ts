@@ -4,7 +4,7 @@ import type { TestResult } from '../../report/run-report.ts';
 import { smallestFailing, type Space, type Verdicts } from '../../plan/smallest-failing.ts';
 import type { Session } from '../session.ts';
 
-export interface Tested extends Space {
+interface Tested extends Space {
   readonly combinations: readonly Combination[];
 }
 

@@ -84,7 +84,7 @@ export function subjectsOf({ id, report }: Pick<RecordedRun, 'id' | 'report'>, t
   });
 }
 
-export interface Alike {
+interface Alike {
   readonly flavour: Flavour;
   readonly seed: number | undefined;
   readonly results: readonly TestResult[];

@@ -14,7 +14,7 @@ import { batchScript, ShardAttempts } from './shard-attempts.ts';
 import { ShardProgress } from './shard-progress.ts';
 import { cancel, hasEnded, nodeCount, submitArray, taskStates, type TaskState } from './slurm-cluster.ts';
 
-export interface SlurmRequest {
+interface SlurmRequest {
   readonly parts: readonly PlanPart[];
   /** How many; by the cluster unless said. */
   readonly shards: number | undefined;

@@ -3,7 +3,7 @@ import { html, type Html } from './html.ts';
 import { bytes } from '../text/quantity-text.ts';
 import { elapsed } from '../text/elapsed.ts';
 
-export interface Series {
+interface Series {
   readonly name: string;
   readonly values: readonly number[];
 }
@@ -45,7 +45,7 @@ function legend({ name, values }: Series, index: number): Html {
   return html`<span class="key s${index}">${name}, most ${bytes(greatest(values))}</span>`;
 }
 
-export interface Bar {
+interface Bar {
   readonly name: string;
   readonly value: number;
   readonly text: string;

@@ -2,7 +2,7 @@
 import { html, type Html } from './html.ts';
 import type { TestResult } from '../run-report.ts';
 
-export interface Marks {
+interface Marks {
   /** A mark that links to the result, and says `title` when pointed at. */
   readonly mark: (result: TestResult, title: string) => Html;
 }

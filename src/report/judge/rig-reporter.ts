@@ -18,7 +18,7 @@ export interface TestFile {
 type StepEnd = Extract<RigEvent, { type: 'step-end' }>;
 type Name = Pick<TestResult, 'suite' | 'test'>;
 
-export interface ReporterOptions {
+interface ReporterOptions {
   readonly emit: Emit;
   /** Called with each result as soon as it is there. */
   readonly onResult?: ((result: TestResult) => void) | undefined;

@@ -4,7 +4,7 @@ import { RigError } from '../../util/rig-error.ts';
 import type { RigEvent } from '../../util/rig-event.ts';
 import type { RunFacts, RunReport, TestResult } from '../run-report.ts';
 
-export type RunEvent =
+type RunEvent =
   | RigEvent
   | ({ readonly type: 'run-start' } & RunFacts)
   | { readonly type: 'test-end'; readonly result: TestResult }

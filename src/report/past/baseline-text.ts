@@ -4,7 +4,7 @@ import type { RecordedRun } from './history.ts';
 import { minuteOf } from './run-heading.ts';
 import { testTitle } from '../text/result-text.ts';
 
-export const CHANGE_TITLES: Readonly<Record<Change['kind'], string>> = {
+const CHANGE_TITLES: Readonly<Record<Change['kind'], string>> = {
   new: 'New failures',
   'still-failing': 'Still failing',
   fixed: 'Fixed',
@@ -28,7 +28,7 @@ function line(change: Change): string {
   return `  ${testTitle(change)}: ${change.detail}${since === '' ? '' : `\n    ${since}`}`;
 }
 
-export function sinceText({ kind, since, rate, unseen }: Change): string {
+function sinceText({ kind, since, rate, unseen }: Change): string {
   if (unseen) return 'no earlier run has this test';
   if (rate !== undefined) {
     const chance = kind === 'fixed' ? ': it may only have been lucky' : '';

@@ -11,7 +11,7 @@ export interface LostJob {
   readonly results: readonly TestResult[];
 }
 
-export interface ShardExtras {
+interface ShardExtras {
   readonly lost?: readonly LostJob[];
   /** Why a shard wrote no report, where that is known. */
   readonly reasons?: ReadonlyMap<number, string>;

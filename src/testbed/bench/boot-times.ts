@@ -18,14 +18,14 @@ const DEADLINE_MS = 300_000;
 const HOST_PACKAGES = 'qemu-system-x86 python3-argcomplete python3-pkg-resources python3-requests file udev';
 
 /** Starts one VM, runs a command in it, and says what that took; `end` frees the VM, off the clock. */
-export interface Timed {
+interface Timed {
   readonly milliseconds: number;
   readonly end: () => Promise<unknown>;
 }
 
 export type Starter = (name: string) => Promise<Timed>;
 
-export interface Starters {
+interface Starters {
   readonly cloned: Starter;
   readonly booted: Starter;
   readonly 'virtme-ng': Starter;

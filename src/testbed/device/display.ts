@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { RigError } from '../../util/rig-error.ts';
 import type { Vm } from '../../vm/vm.ts';
 
-export interface Picture {
+interface Picture {
   readonly width: number;
   readonly height: number;
   /** Red, green and blue of each, row by row. */

@@ -21,7 +21,7 @@ const faultEvent = z.object({
   address: z.number(),
 });
 
-export type FaultEvent = z.infer<typeof faultEvent>;
+type FaultEvent = z.infer<typeof faultEvent>;
 
 export interface DriverOptions {
   readonly backend: Backend;

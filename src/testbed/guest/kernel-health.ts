@@ -97,7 +97,7 @@ const CREDENTIALS: Pick<KnownLeak, 'allocatedBy'> = {
 };
 
 /** Each leak with its trace, as kmemleak tells it; without those that are known, up to their last day. */
-export function unknownLeaks(report: string, now = new Date()): string[] {
+function unknownLeaks(report: string, now = new Date()): string[] {
   const leaks = report.split(/^(?=unreferenced object)/m).filter((leak) => leak.startsWith('unreferenced object'));
   const known = KNOWN_LEAKS.filter((leak) => holds(leak, now));
   const ofCases = holds(UPSTREAM_CASES, now) ? leaks.filter((leak) => UPSTREAM_CASE.test(leak)) : [];

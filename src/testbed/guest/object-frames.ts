@@ -1,7 +1,7 @@
 /** Where each page of each object is, as the driver says in its debugfs file `frames`. */
 
 /** A page of an object, and the frame that it is in: of system memory, or of VRAM. */
-export interface ObjectPage {
+interface ObjectPage {
   /** Of the object in the device file, which is its name here. */
   readonly offset: bigint;
   /** In the object. */

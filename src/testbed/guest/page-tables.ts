@@ -4,7 +4,7 @@
 export type MemoryType = 'WB' | 'WC' | 'UC-' | 'UC' | 'WT' | 'WP';
 
 /** A range of virtual addresses that is mapped with one type throughout. */
-export interface Mapping {
+interface Mapping {
   readonly start: bigint;
   readonly end: bigint;
   readonly type: MemoryType;

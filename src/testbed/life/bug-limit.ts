@@ -7,7 +7,7 @@ import type { KernelReportKind } from '../../vm/kernel-log/kernel-report-kinds.t
 import type { KernelReport } from '../../vm/kernel-log/kernel-report.ts';
 import type { Vm } from '../../vm/vm.ts';
 
-export interface BugLimitOptions {
+interface BugLimitOptions {
   /** Kinds of kernel reports that the test provokes. */
   readonly provokes: readonly KernelReportKind[];
   readonly limitMs: number;

@@ -4,13 +4,13 @@ import { RigError } from '../../util/rig-error.ts';
 import { discardTemplate, isCloneable, obtainTemplate } from '../../vm/clone/template.ts';
 import { Vm, type VmSpec } from '../../vm/vm.ts';
 
-export interface StartOptions {
+interface StartOptions {
   readonly stateless: boolean;
   /** Called when a clone is not to be had after all, and why. */
   readonly onFallback: (why: string) => unknown;
 }
 
-export interface StartedVm {
+interface StartedVm {
   readonly vm: Vm;
   readonly cloned: boolean;
 }

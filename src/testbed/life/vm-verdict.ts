@@ -12,7 +12,7 @@ import type { JudgedReport, RigContext, TestRecord } from '../../plan/rig-contex
 import { unknownWarnings } from '../../vm/kernel-log/known-warnings.ts';
 import { sourceLines } from '../../vm/kernel-log/source-lines.ts';
 
-export interface Expectations {
+interface Expectations {
   readonly failed: boolean;
   /** Kinds of kernel reports that the test provokes. */
   readonly provokes: readonly KernelReportKind[];

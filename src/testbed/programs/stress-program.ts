@@ -121,7 +121,7 @@ export type CycleReport = z.infer<typeof cycleReport>;
 
 export type SmokeReport = z.infer<typeof smokeReport>;
 
-export interface ProgramRun<Report extends ProgramReport> {
+interface ProgramRun<Report extends ProgramReport> {
   readonly name: string;
   readonly options: Readonly<Record<string, string | number>>;
   readonly report: z.ZodType<Report>;

@@ -16,7 +16,7 @@ import {
   type MemoryType,
   type PageTables,
 } from '../guest/page-tables.ts';
-import { programReport, type ProgramReport } from '../programs/stress-program.ts';
+import { programReport } from '../programs/stress-program.ts';
 
 const FOLDER = '/tmp/edgpu-stress-cache';
 
@@ -38,8 +38,6 @@ export const cacheReport = programReport.extend({
   checksumsVerified: z.number(),
 });
 
-export type CacheReport = ProgramReport & z.infer<typeof cacheReport>;
-
 /** A page of memory, and with which type it is mapped where. */
 export interface PageTypes {
   readonly frame: bigint;
@@ -48,7 +46,7 @@ export interface PageTypes {
   readonly direct: MemoryType | undefined;
 }
 
-export interface StageTypes {
+interface StageTypes {
   /** Of the objects' (at last, of the next owner's) mappings for user space. */
   readonly user: BytesByType;
   /** Of the kernel's own mapping of all memory. */
@@ -86,7 +84,7 @@ export async function readCacheTypes(guest: Guest): Promise<CacheTypes> {
   return types as CacheTypes;
 }
 
-export interface View {
+interface View {
   readonly start: bigint;
   readonly end: bigint;
   /** Of the object in the device file. */
@@ -128,7 +126,7 @@ function parseViews(text: string): View[] {
   });
 }
 
-export type CacheComplaint =
+type CacheComplaint =
   | 'not-as-asked'
   | 'stale-mapping'
   | 'aliased'

@@ -4,7 +4,7 @@ import type { Guest } from '../guest/guest.ts';
 import type { SmokeReport } from '../programs/stress-program.ts';
 
 /** What every program that verifies content says of it. */
-export type ContentReport = Pick<SmokeReport, 'ok' | 'mismatches' | 'bytesVerified' | 'checksumsVerified'>;
+type ContentReport = Pick<SmokeReport, 'ok' | 'mismatches' | 'bytesVerified' | 'checksumsVerified'>;
 
 export interface DmaWitnesses {
   /** The guest: what its kernel counted since `before`. */
@@ -18,7 +18,7 @@ export interface DmaWitnesses {
   readonly faultEvents: number;
 }
 
-export type Vmstat = ReadonlyMap<string, number>;
+type Vmstat = ReadonlyMap<string, number>;
 
 export async function hearWitnesses(guest: Guest, gpu: Gpu, before: Vmstat): Promise<DmaWitnesses> {
   const after = await guest.vmstat();
@@ -41,7 +41,7 @@ function counter(statistics: Readonly<Record<string, number>>, name: string): nu
   return value;
 }
 
-export type Complaint =
+type Complaint =
   | 'device-fault'
   | 'address-above-limit'
   | 'no-dma'

@@ -16,9 +16,9 @@ export const dmaReport = programReport.extend({
   shmemOnNode: z.record(z.string(), z.number()),
 });
 
-export type DmaReport = z.infer<typeof dmaReport>;
+type DmaReport = z.infer<typeof dmaReport>;
 
-export interface Reach {
+interface Reach {
   readonly report: DmaReport;
   readonly witnesses: DmaWitnesses;
 }
@@ -26,7 +26,7 @@ export interface Reach {
 /** The largest that x86 has for pages of 4 KiB. */
 const HUGE_FOLIO = 2 * 2 ** 20;
 
-export type ReachComplaint = 'wrong-content' | 'not-all-resident' | 'swapped' | 'memory-above-limit';
+type ReachComplaint = 'wrong-content' | 'not-all-resident' | 'swapped' | 'memory-above-limit';
 
 /**
  * What is wrong with memory that was free and within reach; empty is good.

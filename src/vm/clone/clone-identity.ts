@@ -9,7 +9,7 @@ import type { WaitBounds } from '../../util/bounded-wait.ts';
 import type { SerialConsole } from '../link/serial-console.ts';
 import type { CommandResult } from '../link/ssh-session.ts';
 
-export interface NewClone {
+interface NewClone {
   readonly console: SerialConsole;
   readonly exec: (command: string, options: { deadlineMs: number; stdin: Buffer }) => Promise<CommandResult>;
 }

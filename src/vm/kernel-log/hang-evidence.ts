@@ -1,7 +1,7 @@
 /** What a guest that hangs leaves: its registers and its kernel's log in files, and the stacks of its tasks on the console. */
 import { setTimeout as pause } from 'node:timers/promises';
 
-export interface HangingGuest {
+interface HangingGuest {
   /** Text of QEMU's human monitor. */
   readonly ask: (command: string) => Promise<string>;
   /** A break and this key on the serial port: the kernel's "magic system request". */

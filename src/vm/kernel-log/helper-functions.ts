@@ -145,6 +145,3 @@ export function blameOf(symbol: string, { outOfMemory = false } = {}): 0 | 1 | 2
   if (isInner(name) || (outOfMemory && isFaultPath(name))) return 0;
   return isWayIn(name) ? 1 : 2;
 }
-
-/** How many names there are, * counted as one. */
-export const HELPER_COUNT = [...Object.values(HELPERS), WAYS_IN, FAULT_PATH].join(' ').trim().split(/\s+/).length;

@@ -302,10 +302,3 @@ function kernelLines(line: string): KernelLine[] {
     text: clean.slice(stamp.index + stamp[0].length, stamps[index + 1]?.index),
   }));
 }
-
-/** Reports of a whole log; a last line without its end is not looked at, for it may still change its meaning. */
-export function findKernelReports(log: string): readonly KernelReport[] {
-  const scanner = new KernelReportScanner();
-  for (const line of log.split('\n').slice(0, -1)) scanner.push(line);
-  return scanner.reports;
-}

@@ -7,7 +7,7 @@ export interface UnknownWarning extends KernelWarning {
   readonly count: number;
 }
 
-export interface KnownWarning extends Excuse {
+interface KnownWarning extends Excuse {
   readonly text: RegExp;
   readonly example: string;
 }

@@ -6,7 +6,7 @@ import { execa } from 'execa';
 const SYMBOLIC = /^(\S+)\+0x([0-9a-f]+)\/0x([0-9a-f]+)(?: \[(\w+)\])?$/;
 
 /** Where the symbols are: of the kernel, and (if it was built with debug information) of its modules. */
-export interface Symbols {
+interface Symbols {
   readonly vmlinux: string;
   /** A folder with unstripped modules somewhere in it. */
   readonly debugModules?: string;

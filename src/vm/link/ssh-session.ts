@@ -32,7 +32,7 @@ export interface CommandResult {
   readonly durationMs: number;
 }
 
-export interface OpenCommand {
+interface OpenCommand {
   readonly channel: ClientChannel;
   /** Its exit code, once all is said; null when a signal, or the session, ended it. */
   readonly ended: Promise<number | null>;

@@ -9,7 +9,7 @@ export interface GpuHardware {
   readonly apertureMiB: number;
 }
 
-export interface BootFiles {
+interface BootFiles {
   readonly kernel: string;
   readonly initrd: string;
   /** Folders with firmware, the first that has a file wins. */
@@ -37,7 +37,7 @@ export interface VmHardware {
 }
 
 /** A template writes its memory to files; a clone reads them, keeps what it writes to itself, and waits for the template's state. */
-export interface MemoryFiles {
+interface MemoryFiles {
   readonly use: 'template' | 'clone';
   readonly folder: string;
 }

@@ -12,7 +12,7 @@ const FIRST_CHANNEL = 3;
 /** How long output may trail behind QEMU's exit. */
 const LAST_WORDS_MS = 500;
 
-export type Rung = 'quit' | 'terminate' | 'kill';
+type Rung = 'quit' | 'terminate' | 'kill';
 
 /** What one rung of the ending ladder took, and whether QEMU was gone after it. */
 export interface RungTime {

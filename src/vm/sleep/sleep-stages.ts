@@ -35,7 +35,7 @@ const MARKS: readonly StageMark[] = [
 ];
 
 /** One stage after the other; one that is entered twice is in the list twice. */
-export interface StageTime {
+interface StageTime {
   readonly name: string;
   /** By the host's clock, from the announcement of this stage to that of the next. */
   readonly durationMs: number;

@@ -36,7 +36,7 @@ const AWAKE = /RIG-AWAKE (\d+) ?(.*)$/;
 const BOOTED_AFRESH = 'RIG-READY ';
 const CHECK_MS = 250;
 
-export interface SleepWatchOptions {
+interface SleepWatchOptions {
   readonly onStage?: (stage: string) => Promise<void> | void;
   readonly stageLimitMs?: number;
 }

@@ -4,7 +4,8 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { distinctReports } from '../../../src/vm/kernel-log/distinct-reports.ts';
-import { findKernelReports, KernelReportScanner, type KernelReport } from '../../../src/vm/kernel-log/kernel-report.ts';
+import { KernelReportScanner, type KernelReport } from '../../../src/vm/kernel-log/kernel-report.ts';
+import { findKernelReports } from './find-kernel-reports.ts';
 
 const FOLDER = path.join(import.meta.dirname, 'kernel-reports');
 const HEADER = /^# report: (\S+) (fatal|alive) \| (.*)$/;
