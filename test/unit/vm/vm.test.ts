@@ -92,8 +92,7 @@ describe('a machine that is switched on again', () => {
     if (!vm) throw new Error('It did not boot');
     await real.suspend(vm, 's4');
     const again = when === 'while it is off' ? real.poweredOff(vm) : real.qemu.started();
-    real.qemu.event('SHUTDOWN', { reason: 'guest-shutdown' });
-    real.qemu.exit(0);
+    await real.switchOff(vm);
     await again;
     await vm.end({ keep: true, verdict: {} });
     expect(await real.sleeping).toBe('infrastructure');

@@ -1,4 +1,6 @@
-/** The guest of a fake QEMU: an SSH server in the test itself, which runs no commands but answers them as it is told to. */
+/**
+ * The guest of a fake QEMU: an SSH server in the test itself, which runs no commands but answers them as it is told to.
+ */
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import ssh2, { type ServerChannel } from 'ssh2';
 import { onTestFinished } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * A QEMU that is a real process and does nothing but what the test tells it to: it greets, answers commands of its monitor, sends
- * events, prints what its guest's console says, and exits.
+ * A QEMU that is a real process and does nothing but what the test tells it to: it greets, answers commands of its
+ * monitor, sends events, prints what its guest's console says, and exits.
  */
 import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,6 +1,6 @@
 /**
- * A VM with a fake QEMU and a fake guest, for tests that do things to it in any order: what it does in the background is kept here
- * until it is looked at, and `leftovers` says what of it is still there.
+ * A VM with a fake QEMU and a fake guest, for tests that do things to it in any order: what it does in the background
+ * is kept here until it is looked at, and `leftovers` says what of it is still there.
  */
 import { getEventListeners } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -29,7 +29,7 @@ export function outcomeOf(promise: Promise<unknown>): Promise<Outcome> {
   return promise.then(() => undefined, classOf);
 }
 
-function classOf(error: unknown): string {
+export function classOf(error: unknown): string {
   return error instanceof RigError ? error.failureClass : String(error);
 }
 
@@ -109,6 +109,14 @@ export class VmUnderTest {
     const asked = new Promise<void>((resolve) => (this.#onAsked = resolve));
     this.sleeping = vm.suspend(state).then(({ refusal }) => refusal, classOf);
     await Promise.race([asked, this.sleeping]);
+  }
+
+  /** By the guest's own hand: QEMU says so first. */
+  async switchOff(vm: Vm): Promise<void> {
+    const before = vm.events('SHUTDOWN').length;
+    this.qemu.event('SHUTDOWN', { reason: 'guest-shutdown' });
+    while (vm.events('SHUTDOWN').length === before && !vm.signal.aborted) await pause(1);
+    this.qemu.exit(0);
   }
 
   /** Returns when no QEMU is there. */
