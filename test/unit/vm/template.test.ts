@@ -1,5 +1,8 @@
-/** How templates are made, and what is remembered of one that could not be: with a fake QEMU, and a cache of the test's own. */
-import { readdir, writeFile } from 'node:fs/promises';
+/**
+ * How templates are made, and what is remembered of one that could not be: with a fake QEMU, and a cache of the test's
+ * own.
+ */
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect } from 'vitest';
 import { obtainTemplate } from '../../../src/vm/clone/template.ts';
@@ -46,6 +49,15 @@ describe('a template', () => {
     expect(await qemu.pids()).toHaveLength(1);
     // Of one that was made there is nothing to see.
     expect(await readdir(qemu.folder)).not.toContain('vm-template');
+  });
+
+  test('is made though another rig removes an old one at the same time', async ({ cache }) => {
+    const { qemu, spec } = await fake();
+    savesWell(qemu);
+    await mkdir(path.join(cache, 'template'));
+    // It is listed, and can't be looked at.
+    await symlink('/no/such/template', path.join(cache, 'template/old'));
+    expect(await obtainTemplate(spec)).toMatchObject({ hostKey: HOST_KEY });
   });
 
   test('of a kernel that panics fails at once, as a kernel bug, and its log is kept', async () => {
