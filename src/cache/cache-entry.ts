@@ -144,7 +144,7 @@ async function removeLeftovers(parent: string): Promise<void> {
   }
 }
 
-/** From now on, as long as this process lives. */
+/** The folder is marked from now on, as long as this process lives. */
 async function markUsed(folder: string): Promise<string> {
   inUse.add(folder);
   marking ??= setInterval(() => inUse.forEach((used) => void touch(used)), MARK_EVERY_MS).unref();

@@ -32,14 +32,14 @@ import {
   type StressFixtures,
 } from './witnesses/witnessed-stress.ts';
 
-/** That the report keeps of each test. */
+/** The report keeps so many of each test. */
 const MOST_SLEEPS = 50;
 
 export const test = base
   .extend('machine', () => inject('rig').selection.machine)
   .extend('dmaBits', () => inject('rig').selection.dmaBits[0] ?? 32)
   .extend('backend', () => inject('rig').selection.backend)
-  /** Of the device. */
+  /** The size of the device's memory. */
   .extend('vramMiB', (): number => GPU_MEMORY.vramMiB)
   /** More of the kernel's command line than the machine's own. */
   .extend('kernelArgs', (): readonly string[] => [])

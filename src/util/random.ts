@@ -12,7 +12,7 @@ export function randomNumbers(seed: number): () => number {
   };
 }
 
-/** For a run that was not told one. */
+/** A seed for a run that was not told one. */
 export function randomSeed(): number {
   return Math.floor(Math.random() * 2 ** 31);
 }

@@ -18,7 +18,7 @@ const LIMITS_MS = {
   sleepStage: 10 * SECOND,
   /** A QMP command. */
   monitor: 10 * SECOND,
-  /** For a guest whose command did not end, to give its kernel's log. */
+  /** A guest whose command did not end has this long to give its kernel's log. */
   hangLog: 1 * SECOND,
   /** How long the answer to a "magic system request" takes to be printed. */
   sysrqAnswer: SECOND / 4,

@@ -68,7 +68,7 @@ export class VmFolder {
     return file;
   }
 
-  /** Of a template's, holes and all. */
+  /** Copies a template's swap image, holes and all. */
   async copySwapImage(from: string): Promise<string> {
     const file = this.file('swap.img');
     await copySparse(from, file);
@@ -98,7 +98,7 @@ export class VmFolder {
   }
 }
 
-/** Holes and all. */
+/** Copies a file, holes and all. */
 export async function copySparse(from: string, to: string): Promise<void> {
   await execa('cp', ['--sparse=always', '--reflink=auto', from, to]).catch((cause: unknown) => {
     const why = cause instanceof ExecaError ? String(cause.stderr) : String(cause);

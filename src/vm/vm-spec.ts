@@ -21,7 +21,7 @@ export interface VmSpec {
   readonly software: VmSoftware;
   readonly gpu?: GpuHardware;
   readonly kernelArgs?: readonly string[];
-  /** Of every time limit, for tests of what happens at its end; 1 by default. */
+  /** Multiplies every time limit, for tests of what happens at its end; 1 by default. */
   readonly patience?: number;
   /** Where its logs and its verdict go; made by boot, and gone after `end({ keep: false })`. */
   readonly folder: string;
@@ -33,9 +33,9 @@ export interface VmSpec {
 
 /** A machine that was booted once and saved: see template.ts. */
 export interface Template {
-  /** With the memory, a file for each of its parts. */
+  /** The folder has the memory, a file for each of its parts. */
   readonly folder: string;
-  /** All the rest of the machine's state. */
+  /** The file with all the rest of the machine's state. */
   readonly state: string;
   readonly initrd: string;
   readonly swapImage: string | undefined;

@@ -67,7 +67,7 @@ export class Vm {
   #process: QemuProcess;
   /** The next one, while it is started. */
   #nextProcess: Promise<QemuProcess> | undefined;
-  /** Of processes that are gone. */
+  /** The events of QEMU processes that are gone. */
   #pastEvents: readonly QmpEvent[] = [];
   #powerOffs = 0;
   #onPowerOff: () => void = () => undefined;

@@ -65,9 +65,9 @@ export interface KernelBuild {
   readonly version: string;
   readonly flavour: Flavour;
   readonly patches: readonly string[];
-  /** With debug information only: what `modules` has, not stripped, */
+  /** The modules with their debug information; only of a kernel that was built with it. */
   readonly debugModules?: string;
-  /** and what gdb is to source: the kernel's own commands (lx-…). */
+  /** The script with the kernel's own commands for gdb (lx-…); only with debug information. */
   readonly gdbScript?: string;
 }
 

@@ -9,7 +9,7 @@ const SAMPLE =
   "while sleep 1; do echo @; grep -hsE '^(MemAvailable|SwapTotal|SwapFree|Shmem):|^pswp(in|out) |^ *usage:|^pinned_pages:' " +
   '/proc/meminfo /proc/vmstat /sys/kernel/debug/dri/*/vram /sys/kernel/debug/dri/*/stats; done';
 
-/** Adds to `samples` until the VM is gone, or the command is killed. */
+/** Adds to `samples` until the SSH session ends, which it also does in S4, or the command is killed. */
 export function sampleMemory(vm: Vm, samples: MemorySample[]): void {
   const start = performance.now();
   let block: string[] = [];

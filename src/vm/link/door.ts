@@ -20,7 +20,7 @@ export type RunningVm = z.infer<typeof host> & { readonly door: string };
 
 const address = z.object({ port: z.number(), hostKey: z.string(), privateKey: z.string() }).nullable();
 
-/** What a VM shows to who comes in. */
+/** What a VM tells its visitors. */
 export interface Household {
   readonly pid: number;
   readonly folder: string;
@@ -32,7 +32,7 @@ export interface Household {
 
 /** The time that a process takes to answer which is not stopped. */
 const ANSWER_MS = 5_000;
-/** With a private key in it. */
+/** The longest is an answer with a private key in it. */
 const LONGEST_LINE = 16 * 1024;
 
 export class Door {
@@ -43,7 +43,7 @@ export class Door {
     this.#server = server;
   }
 
-  /** A VM without one is as good as any: nothing that fails here is worth more than that. */
+  /** A failure here is nobody's: a VM that can't be visited does all else. */
   static open(household: Household, folder = doorFolder()): Door {
     const server = createServer();
     const door = new Door(server);

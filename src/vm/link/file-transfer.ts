@@ -11,7 +11,7 @@ import { RigError } from '../../util/rig-error.ts';
 import { shellQuote } from '../../util/shell-quote.ts';
 import type { SshSession } from './ssh-session.ts';
 
-/** Of what tar says in the guest, the end is kept. */
+/** The end of what tar says in the guest is kept. */
 const LONGEST_COMPLAINT = 10_000;
 
 export async function putFiles(session: SshSession, from: string, to: string, signal: AbortSignal): Promise<void> {

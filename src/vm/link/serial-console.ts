@@ -41,7 +41,7 @@ export class SerialConsole {
     port.on('error', () => undefined); // QEMU's exit is what counts.
   }
 
-  /** To the guest. */
+  /** Sends it to the guest. */
   type(text: string | Buffer): void {
     this.#port.write(text);
   }

@@ -75,7 +75,7 @@ export class StageClock {
     return MARKS.find(({ name }) => name === this.#stage)?.patience ?? 1;
   }
 
-  /** Those that are over. */
+  /** The stages that are over. */
   get stages(): readonly StageTime[] {
     return this.#stages;
   }

@@ -9,7 +9,7 @@ import type { CommandResult } from '../link/ssh-session.ts';
 
 /** What a sleep needs of the VM. */
 export interface SleepingMachine {
-  /** For a stage that needs no patience. */
+  /** The limit of a stage that needs no patience. */
   readonly stageLimitMs: number;
   /** Aborted when the VM dies. */
   readonly signal: AbortSignal;
@@ -20,7 +20,7 @@ export interface SleepingMachine {
   nextEvent(name: string): Promise<void>;
   /** Every line of the console from now on; returns the way to stop. */
   onLine(listener: (line: string) => void): () => void;
-  /** To the guest's serial port. */
+  /** Sends it to the guest's serial port. */
   type(text: string): void;
   wake(): Promise<void>;
   poweredOff(): Promise<void>;
