@@ -1,4 +1,5 @@
 /** Every machine profile boots, with its RAM where the profile says. */
+import { readFile } from 'node:fs/promises';
 import { describe, expect, inject, test } from 'vitest';
 import { listMachineProfiles, loadMachineProfile } from '../../src/config/machine-profile.ts';
 import { parseZoneInfo } from '../../src/testbed/guest/proc-files.ts';
@@ -41,6 +42,8 @@ test('the emulated GPU is on the bus, and its driver binds to it', async () => {
   const { exitCode, stderr } = await vm.exec('modprobe edgpu && test -c /dev/dri/renderD128');
   expect(stderr).toBe('');
   expect(exitCode).toBe(0);
+  // QEMU is in its sandbox: 2 is a filter of system calls.
+  expect(await readFile(`/proc/${vm.pid}/status`, 'utf8')).toMatch(/^Seccomp:\s+2$/m);
 });
 
 test('the run says which accelerator it uses', () => {
