@@ -17,7 +17,7 @@ test('hold for more cycles than a function may have arguments', async () => {
     ...{ cycles, durationMs: Infinity, record },
     annotate: () => Promise.resolve(),
     suspend: (state) => Promise.resolve({ state, stages: [], totalMs: ++done }),
-    start: () => Promise.resolve({ verify: () => Promise.resolve(undefined) } as Sleeper),
+    start: () => Promise.resolve({ verify: () => Promise.resolve(undefined) } as unknown as Sleeper),
     stop: () => Promise.resolve(),
   });
   expect(record.metrics).toMatchObject({ cycles, s3LongestMs: cycles, s3P95Ms: 0.95 * cycles });
