@@ -2,42 +2,41 @@
 import { Command, CommanderError } from 'commander';
 import { EDITABLE_FOLDER } from '../config/paths.ts';
 import { EXIT_CODES, INTERRUPTED_EXIT_CODE, RigError } from '../util/rig-error.ts';
-import { applyUserDefaults } from './options/apply-defaults.ts';
 import { addBisectOptions, type BisectOptions } from './bisect/bisect-options.ts';
-import type { BuildVerbOptions } from './verbs/build-verb.ts';
 import { addDeskCommands } from './desk/desk-commands.ts';
-import { addCompletion } from './options/completion.ts';
+import { errorText } from './error-text.ts';
+import { applyUserDefaults } from './options/apply-defaults.ts';
+import { addOptions, COMPLETION } from './options/command-options.ts';
 import {
-  addBenchOptions,
-  addMachineOptions,
-  addPlanOptions,
-  addRunOptions,
-  addTestOptions,
-  addWatchOptions,
-  debugInfoOption,
-  flavourOption,
-  maxVmsOption,
-  unpatchedOption,
+  BASELINE_OPTIONS,
+  BENCH_OPTIONS,
+  BUILD_OPTIONS,
+  REPORT_OPTIONS,
+  RUN_OPTIONS,
+  TEST_OPTIONS,
+  WATCH_OPTIONS,
   type BaselineOptions,
   type BenchOptions,
+  type BuildOptions,
+  type Options,
   type RunOptions,
   type TestOptions,
-} from './options/run-options.ts';
-import type { ReportOptions } from './verbs/report-verb.ts';
-import { errorText } from './error-text.ts';
+  type WatchOptions,
+} from './options/option-table.ts';
 import { Interruption, openSession, type Session } from './session.ts';
+import type { ReportOptions } from './verbs/report-verb.ts';
 
 // A verb is loaded when it is called: all of them take longer than most of what a person asks for, and Tab asks for nothing.
 type SetExitCode = (code: number) => void;
 
-function program(version: string, session: Session, exit: SetExitCode): Command {
+async function program(version: string, session: Session, exit: SetExitCode): Promise<Command> {
   const root = new Command('dgpu-rig')
     .description('A test rig for the memory management of discrete GPUs in the Linux kernel.')
     .version(version, '--version', 'say which version this is')
     .exitOverride()
     .showHelpAfterError();
   applyUserDefaults(root, process.cwd());
-  addPlanOptions(addRunOptions(root.command('run').description('build what is missing, boot, run suites, judge')))
+  addOptions(root.command('run').description('build what is missing, boot, run suites, judge'), RUN_OPTIONS)
     .argument(
       '[suite...]',
       'suites to run; without any the plan "smoke": 1 min on 2 cores once all is set up ("--plan ci", all suites: 20 min)',
@@ -45,27 +44,21 @@ function program(version: string, session: Session, exit: SetExitCode): Command 
     .action(async (suites: string[], options: RunOptions, command: Command) =>
       exit(await (await import('./run/run-verb.ts')).runVerb(suites, options, session, command)),
     );
-  root
-    .command('build')
-    .description('build everything that run needs')
-    .addOption(flavourOption())
-    .option('--kernel-src <dir>', 'build this kernel tree instead of the pinned one')
-    .addOption(unpatchedOption())
-    .addOption(debugInfoOption())
-    .option('--qemu-src <dir>', 'build this QEMU tree instead of the pinned one')
-    .option('--sanitize', 'build QEMU with AddressSanitizer and UndefinedBehaviorSanitizer')
-    .action(async (options: BuildVerbOptions) =>
-      exit(await (await import('./verbs/build-verb.ts')).buildVerb(options, session)),
-    );
+  addOptions(root.command('build').description('build everything that run needs'), BUILD_OPTIONS).action(
+    async (options: BuildOptions) => exit(await (await import('./verbs/build-verb.ts')).buildVerb(options, session)),
+  );
   addDeskCommands(root, session, exit);
-  addBenchOptions(root.command('bench').description('measure, and compare with what upstream has'))
+  addOptions(root.command('bench').description('measure, and compare with what upstream has'), BENCH_OPTIONS)
     .argument('[bench...]', 'benches to run; all of them by default')
     .action(async (benches: string[], options: BenchOptions) =>
       exit(await (await import('./run/bench-verb.ts')).benchVerb(benches, options, session)),
     );
-  addWatchOptions(root.command('watch').description('run suites again whenever something they depend on is saved'))
+  addOptions(
+    root.command('watch').description('run suites again whenever something they depend on is saved'),
+    WATCH_OPTIONS,
+  )
     .argument('[suite...]', 'suites to run; all of them by default')
-    .action(async (suites: string[], options: RunOptions) =>
+    .action(async (suites: string[], options: WatchOptions) =>
       exit(await (await import('./watch/watch-verb.ts')).watchVerb(suites, options, session)),
     );
   addBisectCommands(root, session, exit);
@@ -75,28 +68,23 @@ function program(version: string, session: Session, exit: SetExitCode): Command 
     .command('doctor')
     .description('say what this machine lacks, and how to get it')
     .action(async () => exit(await (await import('./verbs/doctor-verb.ts')).doctorVerb(session)));
-  addTestOptions(root.command('test').description('run the tests of the rig itself, then the suites'))
+  addOptions(root.command('test').description('run the tests of the rig itself, then the suites'), TEST_OPTIONS)
     .argument('[project...]', 'unit, device, vm, reliability, slurm, suites; all of them by default')
     .action(async (projects: string[], options: TestOptions) =>
       exit(await (await import('./run/test-verb.ts')).testVerb(projects, options, session)),
     );
-  addCompletion(root);
+  await addCompletion(root);
   root.commands.forEach(hintAtHelp);
   return root;
 }
 
 function addReportCommand(root: Command, exit: SetExitCode): void {
-  root
-    .command('report [file...]')
+  addOptions(root.command('report [file...]'), REPORT_OPTIONS)
     .description(
       'render the latest run, one by its number, or what "run --json FILE" wrote; as a table unless told otherwise',
     )
     .option('--merge', 'files are of the shards of one run: make it one again, with its exit code')
-    .option('--json <file>', 'one file for all of it')
     .option('--baseline <run>', 'say what is new, fixed, still failing or slower: "last", a number, a commit, a kernel')
-    .option('--html <file>', 'a report to look at: one file, no network')
-    .option('--junit <file>', 'JUnit XML')
-    .option('--ktap <file>', "KTAP, as the kernel's own tools write it")
     .action(async (files: string[], options: ReportOptions) =>
       exit(await (await import('./verbs/report-verb.ts')).reportVerb(files, options)),
     );
@@ -111,14 +99,15 @@ function hintAtHelp(verb: Command): void {
 }
 
 function addKernelVerbs(kernel: Command, session: Session, exit: SetExitCode): void {
-  kernel
-    .command('edit')
-    .description('lay the kernel out as a git repository with each patch as a commit, and the driver linked into it')
-    .argument('[dir]', 'where to; a new folder', EDITABLE_FOLDER)
-    .option('--kernel-src <dir>', 'on top of this kernel tree instead of the pinned one')
-    .action(async (dir: string, options: { kernelSrc?: string }) =>
-      exit(await (await import('./verbs/kernel-verb.ts')).kernelEditVerb(dir, options, session)),
-    );
+  addOptions(
+    kernel
+      .command('edit')
+      .description('lay the kernel out as a git repository with each patch as a commit, and the driver linked into it')
+      .argument('[dir]', 'where to; a new folder', EDITABLE_FOLDER),
+    ['kernelSrc'],
+  ).action(async (dir: string, options: Options<'kernelSrc'>) =>
+    exit(await (await import('./verbs/kernel-verb.ts')).kernelEditVerb(dir, options, session)),
+  );
   kernel
     .command('refresh')
     .description('write the commits of such a repository back to guest-kernel/patches')
@@ -126,20 +115,18 @@ function addKernelVerbs(kernel: Command, session: Session, exit: SetExitCode): v
     .action(async (dir: string) =>
       exit(await (await import('./verbs/kernel-verb.ts')).kernelRefreshVerb(dir, session)),
     );
-  kernel
-    .command('check')
-    .description('apply, style-check and build every patch of the series, one by one')
-    .option('--kernel-src <dir>', 'against this kernel tree instead of the pinned one')
-    .action(async (options: { kernelSrc?: string }) =>
-      exit(await (await import('./verbs/kernel-verb.ts')).kernelCheckVerb(options, session)),
-    );
-  addMachineOptions(
+  addOptions(
+    kernel.command('check').description('apply, style-check and build every patch of the series, one by one'),
+    ['kernelSrc'],
+  ).action(async (options: Options<'kernelSrc'>) =>
+    exit(await (await import('./verbs/kernel-verb.ts')).kernelCheckVerb(options, session)),
+  );
+  addOptions(
     kernel.command('baseline').description("record what the kernel's own tests say on the unpatched kernel"),
-  )
-    .addOption(maxVmsOption())
-    .action(async (options: BaselineOptions) =>
-      exit(await (await import('./run/baseline-verb.ts')).kernelBaselineVerb(options, session)),
-    );
+    BASELINE_OPTIONS,
+  ).action(async (options: BaselineOptions) =>
+    exit(await (await import('./run/baseline-verb.ts')).kernelBaselineVerb(options, session)),
+  );
 }
 
 function addBisectCommands(root: Command, session: Session, exit: SetExitCode): void {
@@ -160,6 +147,13 @@ function addBisectCommands(root: Command, session: Session, exit: SetExitCode): 
     );
 }
 
+/** For Tab and for who asks for the code; all others only see that there is such a verb. */
+async function addCompletion(root: Command): Promise<void> {
+  if (['complete', 'completion'].includes(process.argv[2] ?? '')) {
+    await (await import('./options/completion.ts')).addCompletion(root);
+  } else root.command('completion').argument('<shell>').description(COMPLETION);
+}
+
 /** Two git processes, for the one who asks. */
 async function version(): Promise<string> {
   return process.argv.includes('--version') ? (await import('./options/version-text.ts')).versionText() : '';
@@ -177,7 +171,8 @@ const session = openSession();
 const { signal } = session;
 let exitCode = 0;
 try {
-  await program(await version(), session, (code) => (exitCode = code)).parseAsync();
+  const root = await program(await version(), session, (code) => (exitCode = code));
+  await root.parseAsync();
   // It may have ended as if nothing had happened.
   if (exitCode === 0 && !(signal.reason instanceof Interruption)) signal.throwIfAborted();
 } catch (error) {

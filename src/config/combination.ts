@@ -17,6 +17,10 @@ export type Backend = (typeof BACKENDS)[number];
 export const CACHINGS = ['cached', 'wc', 'uc'] as const;
 type Caching = (typeof CACHINGS)[number];
 
+/** How much of all that is possible is tested: every pair of values, or every combination. */
+export const COVERS = ['pairs', 'full'] as const;
+export type Cover = (typeof COVERS)[number];
+
 export interface Combination {
   readonly machine: string;
   readonly dmaBits: DmaMask;

@@ -3,16 +3,12 @@ import { readFile } from 'node:fs/promises';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { RigError } from '../util/rig-error.ts';
-import { BACKENDS, CACHINGS, DMA_MASKS, type Factors, type Impossible } from './combination.ts';
+import { BACKENDS, CACHINGS, COVERS, DMA_MASKS, type Cover, type Factors, type Impossible } from './combination.ts';
 import { parseDuration } from './duration.ts';
 import { FLAVOURS } from './flavour.ts';
 import { repositoryPath } from './paths.ts';
 
 const FILE = 'rig/plans.yaml';
-
-/** How much of all that is possible: every pair of values, or every combination. */
-export const COVERS = ['pairs', 'full'] as const;
-export type Cover = (typeof COVERS)[number];
 
 const oneOrMore = <T extends z.ZodType>(value: T): z.ZodTuple<[T], T> => z.tuple([value], value);
 const flavours = oneOrMore(z.enum(FLAVOURS));

@@ -1,7 +1,7 @@
 /** What a plan comes to: for each kernel that it needs, the suites to run and the combinations for the suite "matrix". */
-import type { Combination } from '../config/combination.ts';
+import type { Combination, Cover } from '../config/combination.ts';
 import type { Flavour } from '../config/flavour.ts';
-import { narrowed, type Cover, type Plan, type Plans } from '../config/plan.ts';
+import { narrowed, type Plan, type Plans } from '../config/plan.ts';
 import { allPairs, fullProduct } from './covering.ts';
 
 export interface PlanPart {

@@ -1,4 +1,5 @@
 /** What a run decides once and every test of it gets: `inject('rig')` in the tests, `provide` in the process that starts them. */
+import { availableParallelism } from 'node:os';
 import type { RigBuild } from '../builds/build-rig.ts';
 import type { GuestFile } from '../builds/fresh-files.ts';
 import type { Backend, Combination } from '../config/combination.ts';
@@ -39,6 +40,11 @@ export const DEFAULT_SELECTION: Omit<Selection, 'seed'> = {
   rounds: 3,
   keep: false,
 };
+
+/** One VM for each processor: it keeps about one of them busy under TCG, however many it has itself. */
+export function defaultMaxVms(processors = availableParallelism()): number {
+  return processors;
+}
 
 /** Of which sources the rig was built, where they are not its own. */
 export interface Sources {

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import { slowdownOf, type Flavour } from '../config/flavour.ts';
 import { repositoryPath } from '../config/paths.ts';
-import { defaultMaxVms } from './vm-admission.ts';
+import { defaultMaxVms } from './rig-context.ts';
 
 export const PROJECT_NAMES = ['unit', 'device', 'vm', 'reliability', 'slurm', 'suites'] as const;
 export type ProjectName = (typeof PROJECT_NAMES)[number];

@@ -1,6 +1,5 @@
 /** How many VMs at the same time: by the host's processors, and for each by what memory there is when it is to start. */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
@@ -15,11 +14,6 @@ const QEMU_BYTES = 400 * MIB;
 /** Of what the host has, this part is left to whoever else is at work. */
 const RESERVE = 0.1;
 const POLL_MS = 500;
-
-/** One for each processor: a VM keeps about one of them busy under TCG, however many it has itself. */
-export function defaultMaxVms(processors = availableParallelism()): number {
-  return processors;
-}
 
 /** The most that a VM of this machine can take of the host's memory. */
 export function footprint({ memory, devices, swap }: MachineProfile, vramMiB: number = GPU_MEMORY.vramMiB): number {

@@ -5,7 +5,8 @@ import { RigError } from '../../util/rig-error.ts';
 import { consoleOf, runningVms, type RunningVm } from '../../vm/link/door.ts';
 import { SHELL_ON_CONSOLE } from '../../vm/qemu/command-line.ts';
 import { findVm, withDeskVm } from './desk-vm.ts';
-import { runRequest, type MachineOptions } from '../options/run-options.ts';
+import type { MachineOptions } from '../options/option-table.ts';
+import { runRequest } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 import { joinTerminal, LEAVE_KEY } from './terminal.ts';
 

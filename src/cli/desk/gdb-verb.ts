@@ -9,7 +9,8 @@ import type { KernelBuild } from '../../builds/kernel/kernel-build.ts';
 import { prepareRun } from '../../plan/prepare-run.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { withDeskVm } from './desk-vm.ts';
-import { runRequest, type MachineOptions } from '../options/run-options.ts';
+import type { MachineOptions } from '../options/option-table.ts';
+import { runRequest } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 
 export interface GdbOptions extends MachineOptions {

@@ -9,7 +9,8 @@ import { getFiles, putFiles } from '../../vm/link/file-transfer.ts';
 import { SshSession } from '../../vm/link/ssh-session.ts';
 import { timeLimits } from '../../vm/time-limits.ts';
 import { findVm, withDeskVm } from './desk-vm.ts';
-import { runRequest, type MachineOptions } from '../options/run-options.ts';
+import type { MachineOptions } from '../options/option-table.ts';
+import { runRequest } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 import { joinTerminal } from './terminal.ts';
 

@@ -1,11 +1,16 @@
 /** Lays the defaults of `dgpu-rig.yaml` under the options of the verb that is about to run. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import type { Command } from 'commander';
-import { loadUserDefaults } from '../../config/user-defaults.ts';
+
+const DEFAULTS_FILE = 'dgpu-rig.yaml';
 
 export function applyUserDefaults(root: Command, directory: string): void {
   root.hook('preAction', async (_, verb) => {
-    const defaults = await loadUserDefaults(directory);
-    for (const [name, value] of Object.entries(defaults)) {
+    const file = path.join(directory, DEFAULTS_FILE);
+    if (!existsSync(file)) return;
+    const { loadUserDefaults } = await import('./user-defaults.ts');
+    for (const [name, value] of Object.entries(await loadUserDefaults(file))) {
       // Another verb's, or said on the command line.
       if (!verb.options.some((option) => option.attributeName() === name)) continue;
       if (verb.getOptionValueSource(name) === 'cli') continue;

@@ -1,46 +1,45 @@
 /** `dgpu-rig completion SHELL`: what a shell asks for when a person presses Tab; suites, benches, machines and plans are told by their names. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { script, ShellCompDirective } from '@bomb.sh/tab';
 import completionOf from '@bomb.sh/tab/commander';
 import type { Command } from 'commander';
-import { History, historyFolder } from '../../report/past/history.ts';
 import { PROJECT_NAMES } from '../../plan/vitest-projects.ts';
-import { repositoryPath } from '../../config/paths.ts';
-import { DMA_MASKS } from '../../config/combination.ts';
-import { parsePlans } from '../../config/plan.ts';
+import { historyFolder, repositoryPath } from '../../config/paths.ts';
+import { COMPLETION } from './command-options.ts';
+import { longName, OPTION_NAMES, OPTIONS } from './option-table.ts';
 
-/** Of arguments and of options, by their names: what their values are. */
-const VALUES: Readonly<Record<string, () => readonly string[]>> = {
-  suite: () => namesIn('src/suites', '.suite.ts'),
-  bench: () => namesIn('src/benches', '.bench.ts'),
-  machine: () => namesIn('rig/machines', '.yaml'),
+/** Words for values: of arguments by their names, of options by what they are. */
+const WORDS: Readonly<Record<string, () => readonly string[]>> = {
+  suite: () => namesIn(repositoryPath('src/suites'), '.suite.ts'),
+  bench: () => namesIn(repositoryPath('src/benches'), '.bench.ts'),
+  machine: () => namesIn(repositoryPath('rig/machines'), '.yaml'),
   project: () => PROJECT_NAMES,
-  plan: () => parsePlans(readFileSync(repositoryPath('rig/plans.yaml'), 'utf8')).plans.map(({ name }) => name),
-  'dma-bits': () => DMA_MASKS.map(String),
-  id: runNumbers,
+  id: () => namesIn(historyFolder(), '.json').sort((a, b) => Number(b) - Number(a)),
 };
 
-/** Of options whose values are files or folders: those the shell knows best. */
-const FILES = ['json', 'junit', 'ktap', 'html', 'jsonl', 'kernel-src', 'qemu-src', 'put', 'get', 'file', 'dir'];
+/** Arguments, and options of single verbs, that are files or folders: the shell knows those best. */
+const FILES: readonly string[] = ['file', 'folder', 'dir', 'put', 'get'];
 
 /** Last, when all the others are there. */
-export function addCompletion(root: Command): void {
+export async function addCompletion(root: Command): Promise<void> {
+  const plans = process.argv.includes('--plan') ? await planNames() : [];
+  const words: typeof WORDS = { ...WORDS, plan: () => plans };
   const verb = 'completion';
   const all = completionOf(root, { completionCommandName: verb });
   for (const command of all.commands.values()) {
     for (const place of [command.arguments, command.options]) {
       for (const [name, value] of place) {
-        const known = VALUES[name];
+        const kind = OPTION_NAMES.find((option) => longName(option) === name);
+        const is = kind ? OPTIONS[kind].is : name;
+        const known = typeof is === 'string' ? words[is] : 'someOf' in is ? () => is.someOf.map(String) : undefined;
         if (known) value.handler = (complete) => known().forEach((word) => complete(word, ''));
-        else if (FILES.includes(name)) value.handler = () => leaveToShell(all);
+        else if (typeof is === 'string' && FILES.includes(is)) value.handler = () => leaveToShell(all);
       }
     }
   }
   const added = root.commands.find((command) => command.name() === verb);
   // Its own would call "dgpu-rig" from $PATH, where it hardly ever is.
-  added
-    ?.description('the shell code that completes these commands: source <(./dgpu-rig completion bash)')
-    .action((shell: string) => void process.stdout.write(`${shellCode(shell)}\n`));
+  added?.description(COMPLETION).action((shell: string) => void process.stdout.write(`${shellCode(shell)}\n`));
 }
 
 /** The library always tells the shell that files are no answer. */
@@ -69,14 +68,15 @@ function shellCode(shell: string): string {
     .replaceAll(/^complete -F /gm, 'complete -o default -F ');
 }
 
-/** The latest first. */
-function runNumbers(): string[] {
-  return History.open(historyFolder())
-    .entries()
-    .map(({ id }) => String(id));
+/** Nothing where there is no such folder. */
+function namesIn(folder: string, suffix: string): string[] {
+  if (!existsSync(folder)) return [];
+  const files = readdirSync(folder).filter((file) => file.endsWith(suffix));
+  return files.map((file) => file.slice(0, -suffix.length)).sort();
 }
 
-function namesIn(folder: string, suffix: string): string[] {
-  const files = readdirSync(repositoryPath(folder)).filter((file) => file.endsWith(suffix));
-  return files.map((file) => file.slice(0, -suffix.length)).sort();
+/** Reading the file takes longer than all the rest. */
+async function planNames(): Promise<string[]> {
+  const { loadPlans } = await import('../../config/plan.ts');
+  return (await loadPlans()).plans.map(({ name }) => name);
 }

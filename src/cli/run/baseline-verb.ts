@@ -4,7 +4,8 @@ import { suiteFiles } from '../../plan/suite-files.ts';
 import { BASELINE_FILE, writeBaseline } from '../../plan/upstream-verdicts.ts';
 import { vitestProject } from '../../plan/vitest-projects.ts';
 import { EXIT_CODES } from '../../util/rig-error.ts';
-import { runRequest, type BaselineOptions } from '../options/run-options.ts';
+import type { BaselineOptions } from '../options/option-table.ts';
+import { runRequest } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 import { runVitest } from './vitest-run.ts';
 

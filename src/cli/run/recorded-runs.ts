@@ -1,7 +1,7 @@
 /** Runs are recorded as they end, and found again by what a person calls them. */
 import { tryGit } from '../../builds/tree/git.ts';
-import { repositoryPath } from '../../config/paths.ts';
-import { History, historyFolder, type RecordedRun } from '../../report/past/history.ts';
+import { historyFolder, repositoryPath } from '../../config/paths.ts';
+import { History, type RecordedRun } from '../../report/past/history.ts';
 import { recordUnfinishedRuns } from '../../report/live/unfinished-run.ts';
 import { OUTSIDE_OF_TESTS, type RunReport, type TestResult } from '../../report/run-report.ts';
 import { haveTestsInCommon } from '../../report/past/baseline.ts';

@@ -15,7 +15,8 @@ import { JudgedRun } from './judged-run.ts';
 import { Rigs, runParts } from './plan-run.ts';
 import { findRun, isRepeatable, openHistory } from './recorded-runs.ts';
 import { concludeRun } from './run-conclusion.ts';
-import { checkReportFiles, runRequest, type ReproOptions, type RunOptions } from '../options/run-options.ts';
+import type { ReproOptions, RunOptions } from '../options/option-table.ts';
+import { checkReportFiles, runRequest } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 
 export async function reproVerb(id: string, given: ReproOptions, session: Session): Promise<number> {

@@ -13,7 +13,8 @@ import { jobArguments } from '../slurm/job-arguments.ts';
 import { JudgedRun } from './judged-run.ts';
 import { Rigs, runParts } from './plan-run.ts';
 import { concludeReport, concludeRun } from './run-conclusion.ts';
-import { checkReportFiles, runRequest, type RunOptions } from '../options/run-options.ts';
+import type { RunOptions } from '../options/option-table.ts';
+import { checkReportFiles, runRequest } from '../options/run-request.ts';
 import { loggedSession, type Session } from '../session.ts';
 import { runOnSlurm } from '../slurm/slurm-run.ts';
 

@@ -1,14 +1,10 @@
 /** `dgpu-rig build`: everything `run` needs, without running anything. */
 import { buildRig } from '../../builds/build-rig.ts';
-import { kernelVariant, qemuVariant, type MachineOptions } from '../options/run-options.ts';
+import type { BuildOptions } from '../options/option-table.ts';
+import { kernelVariant, qemuVariant } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 
-export type BuildVerbOptions = Pick<
-  MachineOptions,
-  'kernelSrc' | 'flavour' | 'unpatched' | 'debugInfo' | 'qemuSrc' | 'sanitize'
->;
-
-export async function buildVerb(options: BuildVerbOptions, { progress, signal }: Session): Promise<number> {
+export async function buildVerb(options: BuildOptions, { progress, signal }: Session): Promise<number> {
   const { kernelSrc, flavour } = options;
   const source = kernelSrc === undefined ? {} : { kernelSource: kernelSrc };
   const { kernel, qemu, sources } = await buildRig({

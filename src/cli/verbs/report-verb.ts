@@ -15,7 +15,7 @@ import { summaryLine } from '../../report/text/summary-line.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
 import { EXIT_CODES, RigError } from '../../util/rig-error.ts';
 import { findComparable, findRun, openHistory } from '../run/recorded-runs.ts';
-import { checkReportFiles } from '../options/run-options.ts';
+import { checkReportFiles } from '../options/run-request.ts';
 
 export interface ReportOptions extends ReportFiles {
   readonly baseline?: string;

@@ -17,13 +17,14 @@ import { vitestProject } from '../../plan/vitest-projects.ts';
 import { orAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { exactly } from '../run/failure-rates.ts';
-import { runRequest, type RunOptions } from '../options/run-options.ts';
+import type { WatchOptions } from '../options/option-table.ts';
+import { runRequest } from '../options/run-request.ts';
 import { requireResults } from '../run/run-verb.ts';
 import type { Session } from '../session.ts';
 import { OpenVitest } from '../run/vitest-run.ts';
 import { watchFiles, type Edit, type Need } from './watched-files.ts';
 
-export async function watchVerb(names: readonly string[], options: RunOptions, session: Session): Promise<number> {
+export async function watchVerb(names: readonly string[], options: WatchOptions, session: Session): Promise<number> {
   await suiteFiles(names);
   const { suites, combinations } = await chosenPart(names, options);
   const request = runRequest(options, session);
@@ -39,7 +40,7 @@ export async function watchVerb(names: readonly string[], options: RunOptions, s
 }
 
 /** As `run` has it: what is named, and of the suite "matrix" the combinations that this kernel is for. */
-async function chosenPart(names: readonly string[], { flavour, matrix: cover }: RunOptions): Promise<PlanPart> {
+async function chosenPart(names: readonly string[], { flavour, matrix: cover }: WatchOptions): Promise<PlanPart> {
   const plans = await loadPlans();
   const [part] = planParts(planOf(names, { flavour, cover }, plans), plans, await suiteNames());
   return part ?? { flavour, suites: names, combinations: [] };
@@ -105,13 +106,13 @@ class LiveRig {
 /** The tests as they are now, ready to run. */
 class LiveTests {
   readonly #include: readonly string[];
-  readonly #options: RunOptions;
+  readonly #options: WatchOptions;
   readonly #session: Session;
   #vitest: OpenVitest | undefined;
   /** What failed the last time: that alone is run, for as long as it does. */
   #failed: readonly TestResult[] = [];
 
-  constructor(include: readonly string[], options: RunOptions, session: Session) {
+  constructor(include: readonly string[], options: WatchOptions, session: Session) {
     this.#include = include;
     this.#options = options;
     this.#session = session;

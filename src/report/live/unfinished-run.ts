@@ -16,9 +16,9 @@ import {
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { z } from 'zod';
+import { historyFolder } from '../../config/paths.ts';
 import { openEventLog, type LogEvent } from './event-log.ts';
 import { runReport, summarize, testResult, type RunFacts, type RunReport, type TestResult } from '../run-report.ts';
-import { historyFolder } from '../past/history.ts';
 
 export interface UnfinishedRun {
   readonly add: (result: TestResult) => void;

@@ -3,14 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { appendFileSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { cacheDirectory } from '../../config/paths.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { runReport, type RunReport } from '../run-report.ts';
-
-/** `DGPU_RIG_HISTORY` names another, for a CI that keeps it elsewhere. */
-export function historyFolder(env: NodeJS.ProcessEnv = process.env): string {
-  return env['DGPU_RIG_HISTORY'] ?? path.join(cacheDirectory(), 'history');
-}
 
 /** One line of the index: what there is to know of a run without reading all of it. */
 const runEntry = z.object({

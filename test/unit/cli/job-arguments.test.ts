@@ -2,9 +2,10 @@
 import { Command } from 'commander';
 import { expect, test } from 'vitest';
 import { jobArguments } from '../../../src/cli/slurm/job-arguments.ts';
-import { addPlanOptions, addRunOptions } from '../../../src/cli/options/run-options.ts';
+import { addOptions } from '../../../src/cli/options/command-options.ts';
+import { RUN_OPTIONS } from '../../../src/cli/options/option-table.ts';
 
-const { options } = addPlanOptions(addRunOptions(new Command('run')));
+const { options } = addOptions(new Command('run'), RUN_OPTIONS);
 const forJobs = (line: string): string => jobArguments(line.split(' '), options, 7).join(' ');
 
 test('all but what only whoever submits them is to do', () => {

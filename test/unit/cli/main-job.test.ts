@@ -1,7 +1,7 @@
 /** What `dgpu-rig run` runs when nobody says which suites. */
 import { expect, test } from 'vitest';
 import { choosePlan } from '../../../src/cli/run/run-verb.ts';
-import type { RunOptions } from '../../../src/cli/options/run-options.ts';
+import type { RunOptions } from '../../../src/cli/options/option-table.ts';
 import { loadPlans } from '../../../src/config/plan.ts';
 
 const options = (given: Partial<RunOptions> = {}): RunOptions => ({ flavour: 'plain', ...given }) as RunOptions;

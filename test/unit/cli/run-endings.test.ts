@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Command } from 'commander';
-import type { RunOptions } from '../../../src/cli/options/run-options.ts';
+import type { RunOptions } from '../../../src/cli/options/option-table.ts';
 import { runVerb } from '../../../src/cli/run/run-verb.ts';
 import type { VitestRequest } from '../../../src/cli/run/vitest-run.ts';
 import { Interruption, type Session } from '../../../src/cli/session.ts';

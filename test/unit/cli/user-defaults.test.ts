@@ -5,8 +5,9 @@ import path from 'node:path';
 import { Command, Option } from 'commander';
 import { expect, onTestFinished, test } from 'vitest';
 import { applyUserDefaults } from '../../../src/cli/options/apply-defaults.ts';
+import { errorText } from '../../../src/cli/error-text.ts';
 import { repositoryPath } from '../../../src/config/paths.ts';
-import { defaultsSchema, loadUserDefaults } from '../../../src/config/user-defaults.ts';
+import { defaultsSchema, loadUserDefaults as load } from '../../../src/cli/options/user-defaults.ts';
 
 async function folderWith(text: string): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
@@ -15,28 +16,41 @@ async function folderWith(text: string): Promise<string> {
   return folder;
 }
 
-/** To make it current: node --import tsx -e "import('./src/config/user-defaults.ts').then((m) => process.stdout.write(m.defaultsSchema()))" */
+const loadUserDefaults = (folder: string): Promise<unknown> => load(path.join(folder, 'dgpu-rig.yaml'));
+
+/** To make it current: node --import tsx -e "import('./src/cli/options/user-defaults.ts').then((m) => process.stdout.write(m.defaultsSchema()))" */
 test('the schema in docs is current', async () => {
   expect(await readFile(repositoryPath('docs/dgpu-rig.schema.json'), 'utf8')).toBe(defaultsSchema());
 });
 
-test('is read, with paths relative to it; without one there are no defaults', async () => {
+test('is read, with paths relative to it', async () => {
   const folder = await folderWith('machine: tight\ndmaBits: [40]\nkernelSrc: ../linux\n');
   expect(await loadUserDefaults(folder)).toEqual({
     machine: 'tight',
     dmaBits: [40],
     kernelSrc: path.resolve(folder, '../linux'),
   });
-  expect(await loadUserDefaults(path.join(folder, 'nowhere'))).toEqual({});
   expect(await loadUserDefaults(await folderWith(''))).toEqual({});
 });
 
-test.for(['machin: tight', 'dmaBits: [33]', 'maxVms: 0', 'flavour: spicy', '- a list', 'keep: ['])(
-  'a mistake is told of: %s',
-  async (text) => {
-    await expect(loadUserDefaults(await folderWith(text))).rejects.toMatchObject({ failureClass: 'usage' });
-  },
-);
+test('one mask needs no list', async () => {
+  expect(await loadUserDefaults(await folderWith('dmaBits: 40'))).toEqual({ dmaBits: [40] });
+});
+
+test.for([
+  ['machin: tight', 'There is no option "machin". Did you mean machine?'],
+  ['dma-bits: 40', 'Did you mean dmaBits?'],
+  ['machine: tigt', /dgpu-rig.yaml says "machine: tigt".* Did you mean tight/s],
+  ['dmaBits: [33]', 'dmaBits'],
+  ['maxVms: 0', 'maxVms'],
+  ['flavour: spicy', '"kasan"'],
+  ['- a list', 'expected object'],
+  ['keep: [', 'is not YAML'],
+] as const)('a mistake is told of: %s', async ([text, what]) => {
+  const error: unknown = await loadUserDefaults(await folderWith(text)).catch((cause: unknown) => cause);
+  expect(error).toMatchObject({ failureClass: 'usage' });
+  expect(errorText(error)).toMatch(what);
+});
 
 test('the command line wins, and other verbs are left alone', async () => {
   const folder = await folderWith('machine: tight\nmaxVms: 3\nkeep: true\n');

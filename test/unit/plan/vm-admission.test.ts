@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadMachineProfile } from '../../../src/config/machine-profile.ts';
-import { defaultMaxVms, fits, footprint, takeRoom } from '../../../src/plan/vm-admission.ts';
+import { defaultMaxVms } from '../../../src/plan/rig-context.ts';
+import { fits, footprint, takeRoom } from '../../../src/plan/vm-admission.ts';
 
 const GIB = 2 ** 30;
 

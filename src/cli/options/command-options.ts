@@ -1,0 +1,102 @@
+/** The options of a verb, as the command line takes them. */
+import path from 'node:path';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { parseDuration } from '../../config/duration.ts';
+import { parseShard, type Shard } from '../../config/shard.ts';
+import { longName, OPTIONS, type OptionName, type OptionRow, type Options } from './option-table.ts';
+
+/** What the verb `completion` is for. */
+export const COMPLETION = 'print the shell code that completes these commands: source <(./dgpu-rig completion bash)';
+
+export function addOptions(command: Command, names: readonly OptionName[]): Command {
+  for (const name of names) command.addOption(commandOption(name));
+  return command;
+}
+
+function commandOption(name: OptionName): Option {
+  const row = OPTIONS[name];
+  const { flag, parse } = syntaxOf(row.is);
+  const option = new Option(`--${longName(name)}${flag === '' ? '' : ` <${flag}>`}`, row.help);
+  if (typeof row.is === 'object' && 'oneOf' in row.is) option.choices(row.is.oneOf);
+  if (parse) option.argParser(parse);
+  if (row.default !== undefined) option.default(row.default, String(row.default));
+  return option;
+}
+
+interface Syntax {
+  /** What stands for the value in the help; nothing for a switch, which has none. */
+  readonly flag: string;
+  readonly parse?: (word: string) => unknown;
+}
+
+function syntaxOf(is: OptionRow['is']): Syntax {
+  if (typeof is === 'object') {
+    return 'oneOf' in is ? { flag: 'name' } : { flag: 'list', parse: (word) => parseList(word, is.someOf) };
+  }
+  switch (is) {
+    case 'switch':
+      return { flag: '' };
+    case 'machine':
+    case 'plan':
+      return { flag: 'name' };
+    case 'file':
+      return { flag: 'file' };
+    case 'folder':
+      return { flag: 'dir' };
+    case 'count':
+      return { flag: 'n', parse: parseCount };
+    case 'time':
+      return { flag: 'time', parse: parseTime };
+    case 'pattern':
+      return { flag: 'regex', parse: parsePattern };
+    case 'shard':
+      return { flag: 'i/n', parse: parseShardOption };
+  }
+}
+
+/** The same options for another rig, whatever the defaults are where that one is started. */
+export function asArguments(options: Partial<Options<OptionName>>, names: readonly OptionName[]): string[] {
+  return names.flatMap((name) => {
+    const value = options[name];
+    if (value === undefined || value === false) return [];
+    return value === true ? [`--${longName(name)}`] : [`--${longName(name)}`, wordOf(value, OPTIONS[name].is)];
+  });
+}
+
+function wordOf(value: unknown, is: OptionRow['is']): string {
+  if (value instanceof RegExp) return value.source;
+  return is === 'folder' ? path.resolve(String(value)) : String(value);
+}
+
+function parseList(text: string, known: readonly number[]): number[] {
+  const values = text.split(',').map(Number);
+  if (values.every((value) => known.includes(value))) return [...new Set(values)];
+  throw new InvalidArgumentError(`Give one or more of ${known.join(', ')}, separated by commas.`);
+}
+
+function parseShardOption(text: string): Shard {
+  const shard = parseShard(text);
+  if (shard) return shard;
+  throw new InvalidArgumentError('Give it as i/n, i from 1 to n: 2/5.');
+}
+
+function parseTime(text: string): number {
+  const milliseconds = parseDuration(text);
+  if (milliseconds !== undefined) return milliseconds;
+  throw new InvalidArgumentError('Give a duration such as 90 s, 30 min or 8 h.');
+}
+
+function parsePattern(text: string): RegExp {
+  if (text === '') throw new InvalidArgumentError('It is empty; without --filter all tests run.');
+  try {
+    return new RegExp(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function parseCount(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError('Give a positive whole number.');
+}

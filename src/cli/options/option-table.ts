@@ -1,0 +1,149 @@
+/** The options, as one table: the command line, dgpu-rig.yaml with its schema, completion and the arguments of other rigs are made of it. */
+import { ACCELERATOR_CHOICES, BACKENDS, COVERS, DMA_MASKS } from '../../config/combination.ts';
+import { FLAVOURS } from '../../config/flavour.ts';
+import type { Shard } from '../../config/shard.ts';
+import { DEFAULT_SELECTION, defaultMaxVms } from '../../plan/rig-context.ts';
+import type { ReportFormat } from '../../report/formats/report-files.ts';
+
+/** The kinds of values, and what a verb gets of each. */
+interface Values {
+  readonly switch: boolean;
+  readonly machine: string;
+  readonly plan: string;
+  readonly file: string;
+  readonly folder: string;
+  readonly count: number;
+  /** Milliseconds. */
+  readonly time: number;
+  readonly pattern: RegExp;
+  readonly shard: Shard;
+}
+
+export interface OptionRow {
+  readonly is: keyof Values | { readonly oneOf: readonly string[] } | { readonly someOf: readonly number[] };
+  readonly help: string;
+  readonly default?: string | number | boolean | readonly number[];
+  /** May it stand in dgpu-rig.yaml? */
+  readonly inFile?: true;
+}
+
+const MASKS: readonly number[] = DMA_MASKS;
+const { machine, dmaBits, backend, flavour, keep, rounds } = DEFAULT_SELECTION;
+
+/** By the name that a verb knows an option by; on a command line `dmaBits` is `--dma-bits`. */
+const TABLE = {
+  machine: { is: 'machine', help: 'machine profile (./dgpu-rig list machines)', default: machine, inFile: true },
+  dmaBits: { is: { someOf: MASKS }, help: 'address widths of the device, in bits', default: dmaBits, inFile: true },
+  backend: {
+    is: { oneOf: BACKENDS },
+    help: 'where the driver keeps objects: in shmem as the series does, or as TTM does upstream (backup, legacy)',
+    default: backend,
+    inFile: true,
+  },
+  flavour: {
+    is: { oneOf: FLAVOURS },
+    help: "what the guest's kernel checks for (./dgpu-rig list flavours)",
+    default: flavour,
+    inFile: true,
+  },
+  accel: {
+    is: { oneOf: ACCELERATOR_CHOICES },
+    help: 'how QEMU runs the guest; auto is KVM where it works',
+    default: 'auto',
+    inFile: true,
+  },
+  kernelSrc: { is: 'folder', help: 'use this kernel tree instead of the pinned one', inFile: true },
+  unpatched: { is: 'switch', help: 'use the kernel without the series and the driver, as upstream has it' },
+  debugInfo: { is: 'switch', help: 'use a kernel with debug information, for source lines in its reports' },
+  qemuSrc: { is: 'folder', help: 'use this QEMU tree instead of the pinned one', inFile: true },
+  sanitize: { is: 'switch', help: 'use QEMU with AddressSanitizer and UndefinedBehaviorSanitizer (slow)' },
+  keep: { is: 'switch', help: 'keep the artifacts of VMs in which nothing failed, too', default: keep, inFile: true },
+  filter: { is: 'pattern', help: 'only tests whose name matches, as it is printed: suite › group › test' },
+  seed: { is: 'count', help: 'repeat a run with the seed that it printed' },
+  json: { is: 'file', help: 'write the results to this file' },
+  junit: { is: 'file', help: 'write the results as JUnit XML' },
+  ktap: { is: 'file', help: "write the results as KTAP, as the kernel's own tools do" },
+  html: { is: 'file', help: 'write the results as one HTML file, which needs no network' },
+  jsonl: { is: 'file', help: 'write each event as it happens, one JSON object a line' },
+  matrix: { is: { oneOf: COVERS }, help: 'what the suite matrix tests: every pair of values, or every combination' },
+  cycles: { is: 'count', help: 'number of random suspend cycles (suites suspend and hibernate)' },
+  duration: { is: 'time', help: 'the longest time for these cycles: 30 min, 2 h' },
+  maxVms: {
+    is: 'count',
+    help: 'most VMs at the same time, as long as there is memory for them',
+    default: defaultMaxVms(),
+    inFile: true,
+  },
+  repeat: { is: 'count', help: 'repeat each failed test n times, to measure how often it fails', inFile: true },
+  plan: { is: 'plan', help: 'run a plan instead of suites (./dgpu-rig list plans)' },
+  for: { is: 'time', help: 'repeat with other seeds for so long (30 min, 8 h), or until something fails' },
+  shard: { is: 'shard', help: 'only the i-th of n equal parts; "report --merge" makes one run of all' },
+  engine: { is: { oneOf: ['local', 'slurm'] }, help: 'run on this host (local), or spread over a Slurm cluster' },
+  shards: { is: 'count', help: 'number of parts on the cluster; by default three a node' },
+  effort: {
+    is: 'count',
+    help: 'so many times as many random runs and kills; above 1 what takes long, too',
+    default: 1,
+  },
+  ledger: { is: 'file', help: 'write what each test file took, as rig/ledger.json has it' },
+  rounds: { is: 'count', help: 'how often each thing is measured', default: rounds },
+} as const satisfies Readonly<Record<string, OptionRow>>;
+
+type Table = typeof TABLE;
+export type OptionName = keyof Table;
+export const OPTIONS: Readonly<Record<OptionName, OptionRow>> = TABLE;
+export const OPTION_NAMES = Object.keys(TABLE) as OptionName[];
+
+type ValueOf<Row extends OptionRow> = Row['is'] extends { readonly oneOf: readonly (infer Choice)[] }
+  ? Choice
+  : Row['is'] extends { readonly someOf: readonly (infer Choice)[] }
+    ? readonly Choice[]
+    : Row['is'] extends keyof Values
+      ? Values[Row['is']]
+      : never;
+
+type WithDefault<Name extends OptionName> = Name extends unknown
+  ? Table[Name] extends { readonly default: unknown }
+    ? Name
+    : never
+  : never;
+
+/** What a verb with these options gets. */
+export type Options<Name extends OptionName> = {
+  readonly [Each in WithDefault<Name>]: ValueOf<Table[Each]>;
+} & { readonly [Each in Exclude<Name, WithDefault<Name>>]?: ValueOf<Table[Each]> };
+
+/** What to build. */
+export const BUILD_OPTIONS = ['flavour', 'kernelSrc', 'unpatched', 'debugInfo', 'qemuSrc', 'sanitize'] as const;
+/** For every verb that boots a machine. */
+export const MACHINE_OPTIONS = ['machine', 'dmaBits', 'accel', ...BUILD_OPTIONS, 'keep'] as const;
+const SELECTION_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'seed'] as const;
+export const REPORT_OPTIONS = ['json', 'junit', 'ktap', 'html'] as const satisfies readonly ReportFormat[];
+/** Its verdicts are for who looks on, and not written anywhere. */
+export const WATCH_OPTIONS = [...SELECTION_OPTIONS, 'backend', 'matrix', 'cycles', 'duration', 'maxVms'] as const;
+export const RUN_OPTIONS = [
+  ...WATCH_OPTIONS,
+  ...REPORT_OPTIONS,
+  ...(['jsonl', 'repeat', 'plan', 'for', 'shard', 'engine', 'shards'] as const),
+] as const;
+/** No plan and no repetition: what "test" runs is what has to hold. */
+export const TEST_OPTIONS = [...WATCH_OPTIONS, 'effort', 'ledger'] as const;
+export const BENCH_OPTIONS = [...SELECTION_OPTIONS, ...REPORT_OPTIONS, 'rounds'] as const;
+/** All the rest is as it was when it was recorded. */
+export const REPRO_OPTIONS = [...REPORT_OPTIONS, 'accel', 'debugInfo', 'keep', 'repeat', 'maxVms'] as const;
+export const BASELINE_OPTIONS = [...MACHINE_OPTIONS, 'maxVms'] as const;
+export const BISECT_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'backend', 'maxVms'] as const;
+
+export type BuildOptions = Options<(typeof BUILD_OPTIONS)[number]>;
+export type MachineOptions = Options<(typeof MACHINE_OPTIONS)[number]>;
+export type RunOptions = Options<(typeof RUN_OPTIONS)[number]>;
+export type WatchOptions = Options<(typeof WATCH_OPTIONS)[number]>;
+export type TestOptions = Options<(typeof TEST_OPTIONS)[number]>;
+export type BenchOptions = Options<(typeof BENCH_OPTIONS)[number]>;
+export type ReproOptions = Options<(typeof REPRO_OPTIONS)[number]>;
+export type BaselineOptions = Options<(typeof BASELINE_OPTIONS)[number]>;
+
+/** `dma-bits`, of `dmaBits`. */
+export function longName(name: OptionName): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

@@ -1,0 +1,66 @@
+/** What to build and boot, and where to write, by the options that were given. */
+import { access, constants, stat } from 'node:fs/promises';
+import path from 'node:path';
+import type { QemuVariant } from '../../builds/machine/qemu-build.ts';
+import type { KernelVariant } from '../../config/flavour.ts';
+import type { RunRequest } from '../../plan/prepare-run.ts';
+import { DEFAULT_SELECTION, type Selection } from '../../plan/rig-context.ts';
+import type { ReportFiles } from '../../report/formats/report-files.ts';
+import { randomSeed } from '../../util/random.ts';
+import { RigError } from '../../util/rig-error.ts';
+import type { Session } from '../session.ts';
+import {
+  REPORT_OPTIONS,
+  type BenchOptions,
+  type BuildOptions,
+  type MachineOptions,
+  type RunOptions,
+} from './option-table.ts';
+
+type ChosenOptions = MachineOptions & Partial<RunOptions> & Partial<BenchOptions>;
+
+/** What to build and boot, by these options. */
+export function runRequest(options: ChosenOptions, { progress, signal }: Session): RunRequest {
+  const { accel, kernelSrc } = options;
+  const sources = { kernelSource: kernelSrc, variant: kernelVariant(options), qemu: qemuVariant(options) };
+  return { selection: selectionOf(options), accelerator: accel, ...sources, emit: progress.emit, signal };
+}
+
+function selectionOf(options: ChosenOptions): Selection {
+  const { machine, dmaBits, flavour, keep, seed = randomSeed() } = options;
+  const { backend = DEFAULT_SELECTION.backend, rounds = DEFAULT_SELECTION.rounds } = options;
+  const { cycles, duration } = options;
+  return {
+    ...{ machine, dmaBits, backend, flavour, combinations: [], rounds, keep, seed },
+    ...(cycles === undefined ? {} : { cycles }),
+    ...(duration === undefined ? {} : { durationMs: duration }),
+  };
+}
+
+/** Which kernel to build, beside its flavour. */
+export function kernelVariant({ unpatched = false, debugInfo = false }: BuildOptions): KernelVariant {
+  return { unpatched, debugInfo };
+}
+
+/** Which QEMU to build, by these options. */
+export function qemuVariant({ qemuSrc, sanitize = false }: BuildOptions): QemuVariant {
+  return { ...(qemuSrc === undefined ? {} : { source: qemuSrc }), sanitize };
+}
+
+/** Before minutes of work, not after. */
+export async function checkReportFiles(files: ReportFiles): Promise<void> {
+  for (const format of REPORT_OPTIONS) {
+    const file = files[format];
+    if (file === undefined) continue;
+    const folder = path.dirname(path.resolve(file));
+    await access(folder, constants.W_OK).catch((cause: unknown) => {
+      throw new RigError('usage', `--${format} ${file}: there is no folder ${folder} to write to.`, { cause });
+    });
+    const found = await stat(file).catch(() => undefined);
+    if (file === '' || found?.isDirectory() === true) {
+      throw new RigError('usage', `--${format} ${file}: that is no name of a file.`, {
+        remedy: `Give one, as in --${format} ${path.join(file === '' ? '.' : file, `report.${format}`)}`,
+      });
+    }
+  }
+}

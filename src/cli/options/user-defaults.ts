@@ -1,0 +1,74 @@
+/** `dgpu-rig.yaml`: what a person, or a CI, does not want to say on every command line. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { listMachineProfiles } from '../../config/machine-profile.ts';
+import { didYouMean } from '../../util/nearest-names.ts';
+import { RigError } from '../../util/rig-error.ts';
+import { OPTION_NAMES, OPTIONS, type OptionName, type OptionRow } from './option-table.ts';
+
+const NAMES = OPTION_NAMES.filter((name) => OPTIONS[name].inFile);
+
+/** Each key is an option, without the dashes; a command line that names the option wins. */
+export const userDefaults = z.strictObject(
+  Object.fromEntries(NAMES.map((name) => [name, schemaOf(OPTIONS[name]).optional().describe(OPTIONS[name].help)])),
+);
+
+function schemaOf({ is }: OptionRow): z.ZodType {
+  if (typeof is === 'object') {
+    if ('oneOf' in is) return z.enum(is.oneOf);
+    const value = z.literal(is.someOf);
+    return z.union([value, z.array(value).min(1)]);
+  }
+  if (is === 'switch') return z.boolean();
+  return is === 'count' ? z.int().positive() : z.string();
+}
+
+/** What the file says, as verbs take it: paths in it are relative to it. */
+export async function loadUserDefaults(file: string): Promise<Readonly<Record<string, unknown>>> {
+  const found = await parseDefaults(await readFile(file, 'utf8'), file);
+  return Object.fromEntries(
+    Object.entries(found).map(([name, value]) => {
+      const { is } = OPTIONS[name as OptionName];
+      if (is === 'folder') return [name, path.resolve(path.dirname(file), String(value))];
+      return [name, typeof is === 'object' && 'someOf' in is ? [value].flat() : value];
+    }),
+  );
+}
+
+async function parseDefaults(text: string, file: string): Promise<z.output<typeof userDefaults>> {
+  const remedy = 'docs/dgpu-rig.schema.json says what may be in it; editors that know YAML schemas do, too.';
+  let content: unknown;
+  try {
+    content = parse(text) ?? {};
+  } catch (cause) {
+    throw new RigError('usage', `${file} is not YAML: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+  const result = userDefaults.safeParse(content, { error: explain });
+  if (!result.success) {
+    throw new RigError('usage', `${file} has errors:\n${z.prettifyError(result.error)}`, { remedy });
+  }
+  const { machine } = result.data;
+  const machines = await listMachineProfiles();
+  if (typeof machine === 'string' && !machines.includes(machine)) {
+    const remedy = didYouMean(machine, machines) ?? `The machines are: ${machines.join(', ')}.`;
+    throw new RigError('usage', `${file} says "machine: ${machine}", and there is no machine of that name.`, {
+      remedy,
+    });
+  }
+  return result.data;
+}
+
+/** What zod does not say by itself. */
+const explain: z.core.$ZodErrorMap = (issue) => {
+  if (issue.code !== 'unrecognized_keys') return undefined;
+  return issue.keys.map((key) => `There is no option "${key}". ${didYouMean(key, NAMES) ?? ''}`.trim()).join(' ');
+};
+
+/** For editors: `# yaml-language-server: $schema=docs/dgpu-rig.schema.json`. */
+export function defaultsSchema(): string {
+  return `${JSON.stringify(z.toJSONSchema(userDefaults, { io: 'input' }), undefined, 2)}\n`;
+}
