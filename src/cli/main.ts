@@ -1,5 +1,6 @@
 /** The command line: verbs, options, and what becomes of every error. */
-import { Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError } from 'commander';
+import { suiteNameOf } from '../plan/suite-files.ts';
 import { EDITABLE_FOLDER } from '../config/paths.ts';
 import { EXIT_CODES, INTERRUPTED_EXIT_CODE, RigError } from '../util/rig-error.ts';
 import { addBisectOptions, type BisectOptions } from './bisect/bisect-options.ts';
@@ -12,12 +13,16 @@ import {
   BENCH_OPTIONS,
   BUILD_OPTIONS,
   REPORT_OPTIONS,
+  LISTS,
+  LIST_OPTIONS,
   RUN_OPTIONS,
   TEST_OPTIONS,
   WATCH_OPTIONS,
   type BaselineOptions,
   type BenchOptions,
   type BuildOptions,
+  type List,
+  type ListOptions,
   type Options,
   type RunOptions,
   type TestOptions,
@@ -42,7 +47,7 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
       'suites to run; without any the plan "smoke": 1 min on 2 cores once all is set up ("--plan ci", all suites: 20 min)',
     )
     .action(async (suites: string[], options: RunOptions, command: Command) =>
-      exit(await (await import('./run/run-verb.ts')).runVerb(suites, options, session, command)),
+      exit(await (await import('./run/run-verb.ts')).runVerb(suites.map(suiteNameOf), options, session, command)),
     );
   addOptions(root.command('build').description('build everything that run needs'), BUILD_OPTIONS).action(
     async (options: BuildOptions) => exit(await (await import('./verbs/build-verb.ts')).buildVerb(options, session)),
@@ -51,7 +56,7 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
   addOptions(root.command('bench').description('measure, and compare with what upstream has'), BENCH_OPTIONS)
     .argument('[bench...]', 'benches to run; all of them by default')
     .action(async (benches: string[], options: BenchOptions) =>
-      exit(await (await import('./run/bench-verb.ts')).benchVerb(benches, options, session)),
+      exit(await (await import('./run/bench-verb.ts')).benchVerb(benches.map(suiteNameOf), options, session)),
     );
   addOptions(
     root.command('watch').description('run suites again whenever something they depend on is saved'),
@@ -59,7 +64,16 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
   )
     .argument('[suite...]', 'suites to run; all of them by default')
     .action(async (suites: string[], options: WatchOptions) =>
-      exit(await (await import('./watch/watch-verb.ts')).watchVerb(suites, options, session)),
+      exit(await (await import('./watch/watch-verb.ts')).watchVerb(suites.map(suiteNameOf), options, session)),
+    );
+  addOptions(
+    root.command('list').description('print the names that other commands take, and what they stand for'),
+    LIST_OPTIONS,
+  )
+    .addArgument(new Argument('[kind]', 'what to list; all but tests by default').choices(LISTS))
+    .argument('[suite...]', 'with "tests": only those of these suites')
+    .action(async (kind: List | undefined, suites: string[], options: ListOptions) =>
+      exit(await (await import('./verbs/list-verb.ts')).listVerb(kind, suites.map(suiteNameOf), options, session)),
     );
   addBisectCommands(root, session, exit);
   addKernelVerbs(root.command('kernel').description('work with the patch series'), session, exit);
@@ -137,7 +151,7 @@ function addBisectCommands(root: Command, session: Session, exit: SetExitCode): 
   )
     .argument('[suite...]', 'suites to run; all of them by default')
     .action(async (suites: string[], options: BisectOptions) =>
-      exit(await (await import('./bisect/bisect-verb.ts')).bisectVerb(suites, options, session)),
+      exit(await (await import('./bisect/bisect-verb.ts')).bisectVerb(suites.map(suiteNameOf), options, session)),
     );
   root
     .command('bisect-step', { hidden: true })

@@ -4,6 +4,8 @@ export const FLAVOURS = ['plain', 'kasan', 'lockdep', 'kmemleak', 'failslab', 'k
 export type Flavour = (typeof FLAVOURS)[number];
 
 interface FlavourTraits {
+  /** What the kernel checks for. */
+  readonly description: string;
   /** Of the guest, by which every time limit grows. */
   readonly slowdown: number;
   /** Share of the memory in use that its own bookkeeping takes, beside what the plain kernel needs. */
@@ -13,22 +15,46 @@ interface FlavourTraits {
 }
 
 const TRAITS: Readonly<Record<Flavour, FlavourTraits>> = {
-  plain: { slowdown: 1, bookkeeping: 0, kernelArgs: [] },
+  plain: { description: 'nothing beyond what a kernel always checks', slowdown: 1, bookkeeping: 0, kernelArgs: [] },
   // All reports of a test, not only its first: the first is often an old acquaintance.
   // What was freed is kept for a while, as much as 1/32 of all memory.
-  kasan: { slowdown: 4, bookkeeping: 0.05, kernelArgs: ['kasan_multi_shot'] },
+  kasan: {
+    description: 'memory errors: use after free, out of bounds',
+    slowdown: 4,
+    bookkeeping: 0.05,
+    kernelArgs: ['kasan_multi_shot'],
+  },
   // The DMA API's debugging has an entry of 192 bytes and a radix tree's node of 584 for each mapping: in the worst case each page.
   // They come from the node of the CPU that maps it: 52 MiB of nodes for 380 MiB, seen on node 0 with the program on CPU 0.
-  lockdep: { slowdown: 3, bookkeeping: 0.19, kernelArgs: [] },
+  lockdep: {
+    description: 'locking: deadlocks, sleeping in atomic context, misuse of the DMA API',
+    slowdown: 3,
+    bookkeeping: 0.19,
+    kernelArgs: [],
+  },
   // A record of half a KiB for each allocation.
-  kmemleak: { slowdown: 3, bookkeeping: 0.04, kernelArgs: ['kmemleak=on'] },
+  kmemleak: { description: 'memory leaks', slowdown: 3, bookkeeping: 0.04, kernelArgs: ['kmemleak=on'] },
   // With kmemleak, which sees what an error path forgets.
-  failslab: { slowdown: 3, bookkeeping: 0.04, kernelArgs: ['kmemleak=on'] },
+  failslab: {
+    description: 'error paths: allocations fail on demand; and memory leaks',
+    slowdown: 3,
+    bookkeeping: 0.04,
+    kernelArgs: ['kmemleak=on'],
+  },
   // Each access that it watches is made to wait.
-  kcsan: { slowdown: 5, bookkeeping: 0, kernelArgs: [] },
+  kcsan: { description: 'data races', slowdown: 5, bookkeeping: 0, kernelArgs: [] },
   // No detector, but the host's files: for comparisons with tools that boot from those.
-  hostfs: { slowdown: 1, bookkeeping: 0, kernelArgs: [] },
+  hostfs: {
+    description: "nothing more; it can read the host's files, for comparisons with tools that boot from those",
+    slowdown: 1,
+    bookkeeping: 0,
+    kernelArgs: [],
+  },
 };
+
+export function flavourDescription(flavour: Flavour): string {
+  return TRAITS[flavour].description;
+}
 
 /** By how much longer anything in the guest may take than with the plain kernel. */
 export function slowdownOf(flavour: Flavour): number {

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 
+import { whichThereAre } from '../util/nearest-names.ts';
 import { RigError } from '../util/rig-error.ts';
 import { repositoryPath } from './paths.ts';
 import { quantity, wholeMiB } from './quantity.ts';
@@ -145,7 +146,7 @@ async function readProfile(name: string): Promise<string> {
   const names = await listMachineProfiles();
   if (!names.includes(name)) {
     throw new RigError('usage', `There is no machine named ${name}.`, {
-      remedy: `The machines are: ${names.join(', ')}.`,
+      remedy: whichThereAre(name, 'machines', names),
     });
   }
   return readFile(repositoryPath('rig/machines', `${name}.yaml`), 'utf8');

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
+import { whichThereAre } from '../util/nearest-names.ts';
 import { RigError } from '../util/rig-error.ts';
 import { BACKENDS, CACHINGS, COVERS, DMA_MASKS, type Cover, type Factors, type Impossible } from './combination.ts';
 import { parseDuration } from './duration.ts';
@@ -88,7 +89,11 @@ export function planNamed({ plans }: Plans, name: string): Plan {
   const found = plans.find((plan) => plan.name === name);
   if (found) return found;
   throw new RigError('usage', `There is no plan named ${name}.`, {
-    remedy: `The plans of ${FILE} are: ${plans.map((plan) => plan.name).join(', ')}.`,
+    remedy: whichThereAre(
+      name,
+      'plans',
+      plans.map((plan) => plan.name),
+    ),
   });
 }
 

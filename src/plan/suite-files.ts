@@ -2,6 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { repositoryPath } from '../config/paths.ts';
+import { whichThereAre } from '../util/nearest-names.ts';
 import { RigError } from '../util/rig-error.ts';
 
 interface FileKind {
@@ -29,7 +30,12 @@ export async function suiteNames(): Promise<string[]> {
   return namesOf(SUITES);
 }
 
-/** `smoke`, of src/suites/smoke.suite.ts; tests of the rig and benches are named so, too. */
+/** Names of all benches there are. */
+export async function benchNames(): Promise<string[]> {
+  return namesOf(BENCHES);
+}
+
+/** `smoke`, of src/suites/smoke.suite.ts and of itself; tests of the rig and benches are named so, too. */
 export function suiteNameOf(file: string): string {
   return path.basename(file).replace(/\.(suite|bench|test)\.ts$/, '');
 }
@@ -44,9 +50,7 @@ async function filesOf(kind: FileKind, names: readonly string[]): Promise<string
   const known = await namesOf(kind);
   for (const name of names) {
     if (known.includes(name)) continue;
-    throw new RigError('usage', `There is no ${one} named ${name}.`, {
-      remedy: `The ${many} are: ${known.join(', ')}.`,
-    });
+    throw new RigError('usage', `There is no ${one} named ${name}.`, { remedy: whichThereAre(name, many, known) });
   }
   return (names.length === 0 ? known : names).map((name) => repositoryPath(folder, `${name}${suffix}`));
 }

@@ -1,7 +1,7 @@
 /** The names that somebody may have meant who wrote one that does not exist. */
 
-/** Of so many characters one may be wrong. */
-const CHARACTERS_PER_MISTAKE = 3;
+/** Two letters that change places are two mistakes, and that happens in short names, too. */
+const MISTAKES_PER_CHARACTER = 0.4;
 const MOST = 3;
 
 /** A sentence with the nearest of `names`; undefined where none is near. */
@@ -10,9 +10,14 @@ export function didYouMean(wanted: string, names: readonly string[]): string | u
   return near.length === 0 ? undefined : `Did you mean ${near.join(', ')}?`;
 }
 
+/** For a message about a name that does not exist: `Did you mean smoke? The suites are: cache, …` */
+export function whichThereAre(wanted: string, what: string, names: readonly string[]): string {
+  return [didYouMean(wanted, names) ?? [], `The ${what} are: ${names.join(', ')}.`].flat().join(' ');
+}
+
 /** Nearest first; `wanted` may be a part of a name. */
 export function nearestNames(wanted: string, names: readonly string[]): string[] {
-  const mistakes = Math.floor(wanted.length / CHARACTERS_PER_MISTAKE);
+  const mistakes = Math.floor(wanted.length * MISTAKES_PER_CHARACTER);
   return names
     .map((name) => ({ name, distance: distanceToPart(wanted.toLowerCase(), name.toLowerCase()) }))
     .filter(({ distance }) => distance <= mistakes)

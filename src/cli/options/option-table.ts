@@ -134,6 +134,13 @@ export const REPRO_OPTIONS = [...REPORT_OPTIONS, 'accel', 'debugInfo', 'keep', '
 export const BASELINE_OPTIONS = [...MACHINE_OPTIONS, 'maxVms'] as const;
 export const BISECT_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'backend', 'maxVms'] as const;
 
+/** What `list` lists. */
+export const LISTS = ['suites', 'tests', 'benches', 'plans', 'machines', 'flavours', 'programs'] as const;
+export type List = (typeof LISTS)[number];
+/** What the names of tests depend on. */
+export const LIST_OPTIONS = ['filter', 'dmaBits', 'flavour'] as const;
+
+export type ListOptions = Options<(typeof LIST_OPTIONS)[number]>;
 export type BuildOptions = Options<(typeof BUILD_OPTIONS)[number]>;
 export type MachineOptions = Options<(typeof MACHINE_OPTIONS)[number]>;
 export type RunOptions = Options<(typeof RUN_OPTIONS)[number]>;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { listMachineProfiles } from '../../config/machine-profile.ts';
-import { didYouMean } from '../../util/nearest-names.ts';
+import { didYouMean, whichThereAre } from '../../util/nearest-names.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { OPTION_NAMES, OPTIONS, type OptionName, type OptionRow } from './option-table.ts';
 
@@ -54,7 +54,7 @@ async function parseDefaults(text: string, file: string): Promise<z.output<typeo
   const { machine } = result.data;
   const machines = await listMachineProfiles();
   if (typeof machine === 'string' && !machines.includes(machine)) {
-    const remedy = didYouMean(machine, machines) ?? `The machines are: ${machines.join(', ')}.`;
+    const remedy = whichThereAre(machine, 'machines', machines);
     throw new RigError('usage', `${file} says "machine: ${machine}", and there is no machine of that name.`, {
       remedy,
     });

@@ -6,12 +6,11 @@ import { cutShortText } from '../../report/text/cut-short-text.ts';
 import { prepareRun } from '../../plan/prepare-run.ts';
 import { benchFiles } from '../../plan/suite-files.ts';
 import { vitestProject } from '../../plan/vitest-projects.ts';
-import { RigError } from '../../util/rig-error.ts';
 import { JudgedRun } from './judged-run.ts';
 import type { BenchOptions } from '../options/option-table.ts';
 import { checkReportFiles, runRequest } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
-import { keepRecord, writeFiles } from './run-conclusion.ts';
+import { keepRecord, requireResults, writeFiles } from './run-conclusion.ts';
 import { runVitest } from './vitest-run.ts';
 
 /** Alone, a bench gets the kernel that it can't do without. */
@@ -28,12 +27,10 @@ export async function benchVerb(names: readonly string[], given: BenchOptions, s
   // What is measured has the host to itself, as far as that is up to us.
   const projects = [vitestProject('benches', { include, maxVms: 1, flavour: options.flavour })];
   const run = new JudgedRun(rig, session);
-  const onResult = (result: TestResult): void => {
-    if (result.status !== 'skip' || result.notRun === true || filter === undefined) run.add(result);
-  };
+  const onResult = (result: TestResult): void => run.addMatching(result, filter);
   await run.judge(async () => {
     await runVitest({ projects, rig, filter, onResult }, session);
-    if (run.results.length === 0) throw new RigError('usage', `No bench's name matches ${String(filter)}.`);
+    requireResults(run.results, filter, run.leftOut);
   }, session);
   const { report } = run;
   keepRecord(report, options, session, run);

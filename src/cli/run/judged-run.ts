@@ -3,6 +3,7 @@ import { composeReport, runFacts } from '../../report/compose-report.ts';
 import { notBegun, notRun, outsideOfTests } from '../../report/judge/rig-reporter.ts';
 import { beginUnfinishedRun, type UnfinishedRun } from '../../report/live/unfinished-run.ts';
 import type { CutShort, RunReport, TestResult } from '../../report/run-report.ts';
+import { testTitle } from '../../report/text/result-text.ts';
 import type { Shard } from '../../config/shard.ts';
 import type { PlanPart } from '../../plan/plan-parts.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
@@ -20,6 +21,8 @@ interface JudgedRunOptions {
 
 export class JudgedRun {
   readonly rig: RigContext;
+  /** Names of tests, for who has mistyped a filter. */
+  readonly leftOut = new Set<string>();
   readonly #shard: Shard | undefined;
   readonly #onResult: (result: TestResult) => void;
   readonly #unfinished: UnfinishedRun | undefined;
@@ -50,6 +53,12 @@ export class JudgedRun {
     this.#results.push(result);
     this.#unfinished?.add(result);
     this.#onResult(result);
+  }
+
+  /** Of a run with a filter: the tests that it leaves out are no results. */
+  addMatching(result: TestResult, filter: RegExp | undefined): void {
+    if (result.status !== 'skip' || result.notRun === true || filter === undefined) this.add(result);
+    else this.leftOut.add(testTitle(result));
   }
 
   /** What more is known of all results since the first `from` of them. */

@@ -78,10 +78,7 @@ async function runPart(
   run: JudgedRun,
 ): Promise<void> {
   const first = run.results.length;
-  const onResult = (result: TestResult): void => {
-    // Those that do not match the filter are skipped by vitest; nobody has asked for them.
-    if (result.status !== 'skip' || result.notRun === true || options.filter === undefined) run.add(result);
-  };
+  const onResult = (result: TestResult): void => run.addMatching(result, options.filter);
   const request = await vitestRequest(suites, withCombinations(rig, combinations), { ...options, onResult });
   await runVitest(request, session);
   await run.refine(first, (results) => measureRates(results, options.repeat, request, session));

@@ -8,9 +8,26 @@ import { cutShortText } from '../../report/text/cut-short-text.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
 import { testTitle } from '../../report/text/result-text.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
+import { nearestNames } from '../../util/nearest-names.ts';
+import { RigError } from '../../util/rig-error.ts';
 import type { JudgedRun } from './judged-run.ts';
 import { isRepeatable, recordRun } from './recorded-runs.ts';
 import type { Session } from '../session.ts';
+
+/** `leftOut` are the names of the tests that the filter does not match. */
+export function requireResults(
+  { length }: readonly unknown[],
+  filter: RegExp | undefined,
+  leftOut: Iterable<string>,
+): void {
+  if (length > 0) return;
+  if (!filter) throw new RigError('usage', 'There is no test to run.');
+  const names = './dgpu-rig list tests prints all names.';
+  const near = nearestNames(filter.source, [...leftOut]).map((name) => `  ${name}\n`);
+  throw new RigError('usage', `No test's name matches ${String(filter)}.`, {
+    remedy: near.length === 0 ? names : `The nearest are:\n${near.join('')}  ${names}`,
+  });
+}
 
 type ConclusionOptions = ReportFiles & { readonly keep: boolean };
 type Shown = Pick<Session, 'progress'>;

@@ -12,7 +12,7 @@ import { RigError } from '../../util/rig-error.ts';
 import { jobArguments } from '../slurm/job-arguments.ts';
 import { JudgedRun } from './judged-run.ts';
 import { Rigs, runParts } from './plan-run.ts';
-import { concludeReport, concludeRun } from './run-conclusion.ts';
+import { concludeReport, concludeRun, requireResults } from './run-conclusion.ts';
 import type { RunOptions } from '../options/option-table.ts';
 import { checkReportFiles, runRequest } from '../options/run-request.ts';
 import { loggedSession, type Session } from '../session.ts';
@@ -37,7 +37,7 @@ export async function runVerb(
     const args = jobArguments(process.argv.slice(3), command.options, options.seed ?? randomSeed());
     const request = { parts: whole, shards: options.shards, timed: forMs !== undefined, args, keep: options.keep };
     const report = await runOnSlurm(request, session, log);
-    requireResults(report.results, options.filter);
+    requireResults(report.results, options.filter, []);
     return logEnd(log, report, await concludeReport(report, options, session));
   }
   const parts = options.shard ? shardOf(whole, options.shard) : whole;
@@ -79,7 +79,7 @@ async function runHere(
       return runParts(parts, again, common, session, run);
     });
     // A shard may well have none of the tests that are asked for.
-    if (!shard) requireResults(run.results, filter);
+    if (!shard) requireResults(run.results, filter, run.leftOut);
   }, session);
   return logEnd(log, run.report, await concludeRun(run, options, session));
 }
@@ -87,11 +87,6 @@ async function runHere(
 function logEnd(log: LogEvent, { summary, cutShort }: RunReport, exitCode: number): number {
   log({ type: 'run-end', summary, exitCode, ...(cutShort ? { cutShort } : {}) });
   return exitCode;
-}
-
-export function requireResults({ length }: readonly unknown[], filter: RegExp | undefined): void {
-  if (length === 0)
-    throw new RigError('usage', filter ? `No test's name matches ${String(filter)}.` : 'There is no test to run.');
 }
 
 function checkEngine({ engine, shard, shards }: RunOptions): void {

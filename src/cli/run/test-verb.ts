@@ -15,6 +15,7 @@ import { verdictTable } from '../../report/text/verdict-table.ts';
 import { planParts, type PlanPart } from '../../plan/plan-parts.ts';
 import { suiteFiles, suiteNames } from '../../plan/suite-files.ts';
 import { PROJECT_NAMES, vitestProject, type ProjectName } from '../../plan/vitest-projects.ts';
+import { whichThereAre } from '../../util/nearest-names.ts';
 import { RigError } from '../../util/rig-error.ts';
 import type { RigEvent } from '../../util/rig-event.ts';
 import type { TestOptions } from '../options/option-table.ts';
@@ -130,6 +131,6 @@ function projectName(name: string): ProjectName {
   const known = PROJECT_NAMES.find((candidate) => candidate === name);
   if (known) return known;
   throw new RigError('usage', `There are no tests named ${name}.`, {
-    remedy: `There are: ${PROJECT_NAMES.join(', ')}.`,
+    remedy: whichThereAre(name, 'kinds of tests', PROJECT_NAMES),
   });
 }

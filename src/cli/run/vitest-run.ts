@@ -3,7 +3,7 @@ import { rmdir } from 'node:fs/promises';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import type { Vitest } from 'vitest/node';
 import { repositoryPath } from '../../config/paths.ts';
-import { RigReporter } from '../../report/judge/rig-reporter.ts';
+import { isToRun, nameOf, RigReporter } from '../../report/judge/rig-reporter.ts';
 import type { TestResult } from '../../report/run-report.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
 import { onAbort } from '../../util/on-abort.ts';
@@ -89,6 +89,15 @@ export class OpenVitest {
       this.#reporter.addNotRun({ flavour: rig.selection.flavour });
     }
     return this.#reporter;
+  }
+
+  /** The tests that would run, in the order of their files' names. */
+  async collect(rig: RigContext, filter: RegExp | undefined): Promise<Pick<TestResult, 'suite' | 'test'>[]> {
+    this.#vitest.provide('rig', rig);
+    if (filter) this.#vitest.setGlobalTestNamePattern(filter);
+    const { testModules } = await this.#vitest.collect();
+    const tests = testModules.flatMap((module) => [...module.children.allTests()]).filter(isToRun);
+    return tests.map(nameOf).sort((a, b) => (a.suite < b.suite ? -1 : Number(a.suite > b.suite)));
   }
 
   async close(): Promise<void> {

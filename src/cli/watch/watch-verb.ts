@@ -8,6 +8,7 @@ import { loadPlans } from '../../config/plan.ts';
 import type { TestResult } from '../../report/run-report.ts';
 import { summarize } from '../../report/run-report.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
+import { testTitle } from '../../report/text/result-text.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
 import { planOf, planParts, type PlanPart } from '../../plan/plan-parts.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
@@ -19,7 +20,7 @@ import { RigError } from '../../util/rig-error.ts';
 import { exactly } from '../run/failure-rates.ts';
 import type { WatchOptions } from '../options/option-table.ts';
 import { runRequest } from '../options/run-request.ts';
-import { requireResults } from '../run/run-verb.ts';
+import { requireResults } from '../run/run-conclusion.ts';
 import type { Session } from '../session.ts';
 import { OpenVitest } from '../run/vitest-run.ts';
 import { watchFiles, type Edit, type Need } from './watched-files.ts';
@@ -111,6 +112,7 @@ class LiveTests {
   #vitest: OpenVitest | undefined;
   /** What failed the last time: that alone is run, for as long as it does. */
   #failed: readonly TestResult[] = [];
+  #leftOut: readonly string[] = [];
 
   constructor(include: readonly string[], options: WatchOptions, session: Session) {
     this.#include = include;
@@ -128,7 +130,7 @@ class LiveTests {
     let ran = await this.#run(this.#vitest, rig, filter);
     // What failed may have another name by now.
     if (ran.length === 0 && filter !== all) ran = await this.#run(this.#vitest, rig, all);
-    requireResults(ran, all);
+    requireResults(ran, all, this.#leftOut);
     const { pass, fail, error, xfail } = summarize(ran);
     this.#session.progress.print(`\n${verdictTable(ran)}\n${summaryLine(pass + xfail, fail + error)}`);
     this.#failed = ran.filter(({ status }) => status === 'fail' || status === 'error');
@@ -138,6 +140,7 @@ class LiveTests {
   async #run(vitest: OpenVitest, rig: RigContext, filter: RegExp | undefined): Promise<readonly TestResult[]> {
     const { results } = await vitest.run(rig, filter);
     this.#session.signal.throwIfAborted();
+    this.#leftOut = results.filter(({ status }) => status === 'skip').map(testTitle);
     return results.filter(({ status }) => status !== 'skip');
   }
 

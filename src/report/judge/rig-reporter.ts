@@ -64,7 +64,7 @@ export class RigReporter implements Reporter {
   onTestModuleCollected(module: TestModule): void {
     this.#modules.delete(module.moduleId);
     for (const test of module.children.allTests()) {
-      if (test.options.mode === 'run') this.#tests.set(test.id, nameOf(test));
+      if (isToRun(test)) this.#tests.set(test.id, nameOf(test));
     }
   }
 
@@ -155,9 +155,14 @@ function isJudgedInSpiteOfAbort({ status, failure }: TestResult): boolean {
   return status === 'pass' || failure === 'kernel';
 }
 
+/** Does it match the filter? */
+export function isToRun(test: TestCase): boolean {
+  return test.options.mode === 'run';
+}
+
 /** Those that are not even begun are none; those that skip themselves are. */
 function isStep(test: TestCase): boolean {
-  return test.options.mode === 'run' && ['vm', 'reliability', 'slurm', 'suites', 'benches'].includes(test.project.name);
+  return isToRun(test) && ['vm', 'reliability', 'slurm', 'suites', 'benches'].includes(test.project.name);
 }
 
 function endOf({ failure, status }: TestResult): StepEnd['outcome'] {
@@ -165,7 +170,7 @@ function endOf({ failure, status }: TestResult): StepEnd['outcome'] {
   return status === 'skip' ? 'skipped' : 'done';
 }
 
-function nameOf(test: TestCase): Name {
+export function nameOf(test: TestCase): Name {
   return { suite: suiteNameOf(test.module.moduleId), test: test.fullName };
 }
 

@@ -1,12 +1,20 @@
 /** The command line as a person meets it: a real process, and only what ends before anything is built. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { execa } from 'execa';
-import { describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { repositoryPath } from '../../../src/config/paths.ts';
+
+/** Two recorded runs, for completion; they are never read. */
+const HISTORY = mkdtempSync(path.join(tmpdir(), 'dgpu-rig-test-'));
+for (const run of ['3', '12']) writeFileSync(path.join(HISTORY, `${run}.json`), '');
+afterAll(() => rmSync(HISTORY, { recursive: true }));
 
 async function rig(...args: string[]): Promise<{ exitCode: number | undefined; stderr: string; stdout: string }> {
   const { exitCode, stderr, stdout } = await execa(repositoryPath('dgpu-rig'), args, {
     reject: false,
-    env: { DGPU_RIG_HISTORY: '/nonexistent/history' },
+    env: { DGPU_RIG_HISTORY: args[0] === 'complete' ? HISTORY : '/nonexistent/history' },
   });
   return { exitCode, stderr, stdout };
 }
@@ -14,6 +22,10 @@ async function rig(...args: string[]): Promise<{ exitCode: number | undefined; s
 describe('user mistakes', { concurrent: true }, () => {
   test.for([
     [['run', 'nosuch'], 'The suites are: '],
+    [['run', 'smok'], 'Did you mean smoke?'],
+    [['run', '--machine', 'tigt'], 'Did you mean tight'],
+    [['run', '--filter', ''], 'empty'],
+    [['list', 'machins'], 'machines'],
     [['run', '--machine', 'nosuch'], 'tiers'],
     [['run', '--dma-bits', '33'], '32, 40, 48'],
     [['run', '--dma-bits', ''], '32, 40, 48'],
@@ -73,6 +85,20 @@ test('says which version it is, and which commit', async () => {
   expect(stdout).toMatch(/^dgpu-rig \d+\.\d+\.\d+( at [0-9a-f]{40}\+?)?$/);
 });
 
+describe('list', { concurrent: true }, () => {
+  test('has all that other verbs take by its name', { timeout: 60_000 }, async () => {
+    const { exitCode, stdout } = await rig('list');
+    expect(exitCode).toBe(0);
+    const names = stdout.split('\n').map((line) => line.trim().split(' ')[0]);
+    expect(names).toEqual(expect.arrayContaining(['smoke', 'nightly', 'tiers', 'kasan', 'sleeper', 'crowd']));
+  });
+
+  test('of the tests of a suite is what --filter takes', { timeout: 60_000 }, async () => {
+    const { stdout } = await rig('list', 'tests', 'src/suites/bochs.suite.ts', '--filter', 'bochs › the driver');
+    expect(stdout).toBe('bochs › bochs › the driver can be taken away while it shows something');
+  });
+});
+
 describe('completion', { concurrent: true }, () => {
   test.for([
     [['run', 'smo'], 'smoke'],
@@ -83,6 +109,8 @@ describe('completion', { concurrent: true }, () => {
     [['test', 'rel'], 'reliability'],
     [['kernel', 're'], 'refresh'],
     [['gd'], 'gdb'],
+    [['list', 'fl'], 'flavours'],
+    [['repro', ''], '12'],
     [['repro', '--rep'], '--repeat'],
   ] as const)('of %o', { timeout: 60_000 }, async ([words, wanted]) => {
     const { stdout } = await rig('complete', '--', ...words);
