@@ -39,7 +39,8 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
     .description('A test rig for the memory management of discrete GPUs in the Linux kernel.')
     .version(version, '--version', 'say which version this is')
     .exitOverride()
-    .showHelpAfterError();
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'dgpu-rig: ')) })
+    .showHelpAfterError('(./dgpu-rig --help lists all commands)');
   applyUserDefaults(root, process.cwd());
   addOptions(root.command('run').description('build what is missing, boot, run suites, judge'), RUN_OPTIONS)
     .argument(
@@ -107,8 +108,7 @@ function addReportCommand(root: Command, exit: SetExitCode): void {
 /** The help of most is longer than a terminal: the mistake would be out of sight. */
 function hintAtHelp(verb: Command): void {
   const above = verb.parent?.parent ? [verb.parent.name()] : [];
-  if (verb.commands.length === 0)
-    verb.showHelpAfterError(`(${['./dgpu-rig', ...above, verb.name(), '--help'].join(' ')} says what it takes)`);
+  verb.showHelpAfterError(`(${['./dgpu-rig', ...above, verb.name(), '--help'].join(' ')} says what it takes)`);
   verb.commands.forEach(hintAtHelp);
 }
 
@@ -181,7 +181,8 @@ function exitCodeOf(error: unknown): number {
   return error instanceof RigError ? EXIT_CODES[error.failureClass] : EXIT_CODES.infrastructure;
 }
 
-const session = openSession();
+// What a command in a guest prints has standard output to itself.
+const session = openSession(process.argv[2] === 'shell' ? process.stderr : process.stdout);
 const { signal } = session;
 let exitCode = 0;
 try {

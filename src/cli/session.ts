@@ -29,8 +29,8 @@ export function loggedSession(session: Session, log: Emit): Session {
 const ORDERLY_END_MS = 60_000;
 
 /** The first signal ends all in order, VMs and builds down first; the second at once, and what we started dies with us. */
-export function openSession(): Session {
-  const progress = createProgress(process.stdout);
+export function openSession(output: NodeJS.WriteStream = process.stdout): Session {
+  const progress = createProgress(output);
   const end = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {

@@ -11,6 +11,7 @@ import { execa, ExecaError } from 'execa';
 import { inScope } from '../util/closing-scope.ts';
 import { RigError } from '../util/rig-error.ts';
 import { openConsolePort, removeConsolePort } from './link/console-port.ts';
+import type { CommandResult } from './link/ssh-session.ts';
 import { shellQuote } from '../util/shell-quote.ts';
 
 const CONSOLE = 'console';
@@ -21,12 +22,14 @@ export class VmFolder {
   readonly consolePort: Duplex;
   readonly serialLog: WriteStream;
   readonly qmpLog: WriteStream;
+  readonly #commandLog: WriteStream;
 
   private constructor(folder: string, consolePort: Duplex) {
     this.path = folder;
     this.consolePort = consolePort;
     this.serialLog = openLog(this.file('serial.log'));
     this.qmpLog = openLog(this.file('qmp.log'));
+    this.#commandLog = openLog(this.file('commands.log'));
   }
 
   /** Says "failed" on disk until the opposite is proven, whatever kills the rig in between. */
@@ -83,6 +86,16 @@ export class VmFolder {
     await truncate(file, size);
   }
 
+  /** What was run in the guest, and what it said, in the order in which the commands ended. */
+  logCommand(command: string, end: CommandResult | Error): void {
+    const said = end instanceof Error ? [] : [end.stdout, end.stderr].map(lastPart).filter((text) => text !== '');
+    const how =
+      end instanceof Error
+        ? end.message
+        : `${end.signal ?? `exit code ${String(end.exitCode)}`}, ${(end.durationMs / 1000).toFixed(1)} s`;
+    this.#commandLog.write([`$ ${command}`, ...said, `[${how}]`, ''].join('\n'));
+  }
+
   /** Writes the verdict and closes all. What only a running VM needs goes at once; the rest stays if `keep`. */
   async conclude(verdict: Record<string, unknown>, keep: boolean): Promise<void> {
     // Where there is no room for it, what stands there is still "failed".
@@ -92,10 +105,19 @@ export class VmFolder {
 
   async #close(keep: boolean): Promise<void> {
     this.consolePort.destroy();
-    await Promise.all([this.serialLog, this.qmpLog].map((log) => finished(log.end()).catch(() => undefined)));
+    await Promise.all(
+      [this.serialLog, this.qmpLog, this.#commandLog].map((log) => finished(log.end()).catch(() => undefined)),
+    );
     await removeConsolePort(this.consoleName);
     await rm(keep ? this.file('swap.img') : this.path, { recursive: true, force: true });
   }
+}
+
+/** A program that says more is hardly read to its beginning. */
+const MOST_OUTPUT = 64 * 2 ** 10;
+
+function lastPart(text: string): string {
+  return text.slice(-MOST_OUTPUT).trimEnd();
 }
 
 /** Copies a file, holes and all. */

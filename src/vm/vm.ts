@@ -185,9 +185,12 @@ export class Vm {
     const { deadlineMs } = options;
     const bounds = this.#bounds(deadlineMs === undefined ? this.limits.command : deadlineMs * this.#slowdown);
     try {
-      return await this.#session().exec(command, bounds, options.stdin);
+      const result = await this.#session().exec(command, bounds, options.stdin);
+      this.folder.logCommand(command, result);
+      return result;
     } catch (error) {
       const failure = await this.#explainLate(error);
+      this.folder.logCommand(command, failure);
       if (isTimeout(error)) await this.takeHangEvidence();
       throw failure;
     }

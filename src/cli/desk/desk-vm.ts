@@ -1,4 +1,5 @@
 /** The VM that a person works in: a fresh one, or one that is running for something else. */
+import { rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { loadMachineProfile } from '../../config/machine-profile.ts';
 import { GPU_MEMORY } from '../../config/gpu-memory.ts';
@@ -32,14 +33,21 @@ export async function withDeskVm<T>(
     folder: path.join(rig.artifacts, name),
     signal,
   });
+  let failure = '';
   try {
     return await use(vm);
+  } catch (error) {
+    failure = String(error);
+    throw error;
   } finally {
     for (const { title, severity } of vm.kernelReports) {
-      if (severity === 'bug') process.stderr.write(`dgpu-rig: the guest's kernel reported: ${title}\n`);
+      // What ended it is told as the error that it is.
+      if (severity !== 'bug' || failure.includes(title)) continue;
+      process.stderr.write(`dgpu-rig: The guest's kernel reported: ${title}\n`);
     }
     await vm.end({ keep, verdict: { status: 'passed' } });
     if (keep) progress.print(`Artifacts: ${rig.artifacts}`);
+    else await rmdir(rig.artifacts).catch(() => undefined);
   }
 }
 

@@ -2,7 +2,7 @@
 import { access } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { prepareRun } from '../../plan/prepare-run.ts';
-import { onAbort } from '../../util/on-abort.ts';
+import { orAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { sshAddressOf } from '../../vm/link/door.ts';
 import { getFiles, putFiles } from '../../vm/link/file-transfer.ts';
@@ -32,7 +32,7 @@ export async function shellVerb(command: readonly string[], options: ShellOption
   const { put, get, vm } = options;
   if (command.length === 0 && !process.stdin.isTTY && put.length + get.length === 0) {
     throw new RigError('usage', 'dgpu-rig shell needs a terminal, or a command to run.', {
-      remedy: 'As in: ./dgpu-rig shell -- edgpu-stress info',
+      remedy: 'For example: ./dgpu-rig shell -- edgpu-stress info',
     });
   }
   await checkTransfers(options);
@@ -99,17 +99,19 @@ async function interact(ssh: SshSession, signal: AbortSignal): Promise<number> {
 }
 
 /** As ssh does it: the streams are the caller's. */
-async function runCommand(ssh: SshSession, command: string, signal: AbortSignal): Promise<number> {
+export async function runCommand(ssh: SshSession, command: string, signal: AbortSignal): Promise<number> {
   const { channel, ended } = await ssh.open(command);
   const stderr: Readable = channel.stderr;
   channel.pipe(process.stdout, { end: false });
   stderr.pipe(process.stderr, { end: false });
   if (process.stdin.isTTY) channel.end();
   else process.stdin.pipe(channel);
-  const stopListening = onAbort(signal, () => channel.close());
-  const code = await ended.finally(stopListening);
-  signal.throwIfAborted();
-  return code ?? KILLED;
+  try {
+    // A guest that is dead does not answer when the channel is closed.
+    return (await orAbort(ended, signal)) ?? KILLED;
+  } finally {
+    channel.destroy();
+  }
 }
 
 /** Of a command that a signal ended there is no other. */
