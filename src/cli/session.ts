@@ -1,5 +1,6 @@
 /** One invocation of the CLI: how it shows what it does, and how Ctrl-C ends it. */
 import type { Emit } from '../util/rig-event.ts';
+import type { CutShort } from '../report/run-report.ts';
 import { createProgress, type Progress } from '../report/live/progress.ts';
 import { EXIT_CODES, INTERRUPTED_EXIT_CODE, RigError } from '../util/rig-error.ts';
 import { errorText } from './error-text.ts';
@@ -13,6 +14,12 @@ export interface Session {
 /** A run was told to end; no error of anybody. */
 export class Interruption extends Error {
   override readonly name = 'Interruption';
+}
+
+/** Why a run does not come to its end. */
+export function cutShortBy(cause: unknown): CutShort {
+  if (cause instanceof Interruption) return { how: 'interrupted', message: cause.message };
+  return { how: 'failed', message: errorText(cause) };
 }
 
 /** The same, with everything that happens written down, too. */

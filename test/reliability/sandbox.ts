@@ -98,8 +98,10 @@ export class Sandbox {
   /** Starts the rig, as a user would. */
   start(...args: readonly string[]): RigRun {
     const mark = `--mount=/proc/${String(this.#holder.pid)}/ns/mnt`;
-    const environment = `DGPU_RIG_CACHE=${this.#folder}/cache`;
-    const argv = ['--pdeathsig', 'KILL', '--', 'nsenter', mark, '--', 'env', environment, repositoryPath('dgpu-rig')];
+    const cache = `${this.#folder}/cache`;
+    const environment = [`DGPU_RIG_CACHE=${cache}`, `DGPU_RIG_HISTORY=${cache}/history-of-sandbox`];
+    const rig = [...environment, repositoryPath('dgpu-rig')];
+    const argv = ['--pdeathsig', 'KILL', '--', 'nsenter', mark, '--', 'env', ...rig];
     // A process group of its own, as a shell gives it one.
     const child = spawn('setpriv', [...argv, ...args], { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     onTestFinished(() => void child.kill('SIGKILL'));

@@ -94,6 +94,8 @@ describe.skipIf(NO_SLURM !== undefined)(`a cluster${NO_SLURM === undefined ? '' 
     await until(async () => hasEnded() || (await testingNode(folder())) !== undefined);
     signal('SIGINT');
     expect(await ended, said()).toBe(130);
+    expect(said()).toMatch(/^Interrupted: SIGINT told the rig to stop\./m);
+    expect(said()).toMatch(/not run: interrupted/);
     expect(await cluster.squeue()).toEqual([]);
     await until(async () => (await cluster.processes()).length === 0, 30_000);
     const names = await readdir(String(folder()), { recursive: true });

@@ -8,8 +8,7 @@ import type { Shard } from '../../config/shard.ts';
 import type { PlanPart } from '../../plan/plan-parts.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
 import { RigError } from '../../util/rig-error.ts';
-import { errorText } from '../error-text.ts';
-import { Interruption, type Session } from '../session.ts';
+import { cutShortBy, type Session } from '../session.ts';
 
 interface JudgedRunOptions {
   readonly shard?: Shard | undefined;
@@ -81,18 +80,18 @@ export class JudgedRun {
       await work();
     } catch (error) {
       const cause: unknown = signal.aborted ? signal.reason : error;
-      if (cause instanceof Interruption) {
-        this.#cutShort = { how: 'interrupted', message: cause.message };
+      const cutShort = cutShortBy(cause);
+      if (cutShort.how === 'interrupted') {
+        this.#cutShort = cutShort;
         return;
       }
       if (this.#results.length === 0) {
         this.#unfinished?.remove();
         throw cause;
       }
-      const message = errorText(cause);
-      this.#cutShort = { how: 'failed', message };
+      this.#cutShort = cutShort;
       const failure = cause instanceof RigError ? cause.failureClass : 'infrastructure';
-      this.add(outsideOfTests('outside of any test', { failure, message }));
+      this.add(outsideOfTests('outside of any test', { failure, message: cutShort.message }));
     }
   }
 

@@ -71,15 +71,16 @@ export class ShardAttempts {
 
   /**
    * Of the attempt that came to its end; the first that did, should a node only have seemed to be dead. One that was
-   * interrupted did not: Slurm ends a job so before it begins it again elsewhere.
+   * interrupted did not: Slurm ends a job so before it begins it again elsewhere; unless the whole run was, and that is asked for.
    */
-  async report(): Promise<RunReport | undefined> {
+  async report({ interrupted = false } = {}): Promise<RunReport | undefined> {
+    const reports: RunReport[] = [];
     for (const { folder } of this.#attempts.values()) {
       const text = await readFile(path.join(folder, FILES.report), 'utf8').catch(() => undefined);
-      const report = text === undefined ? undefined : runReport.parse(JSON.parse(text));
-      if (report && report.cutShort?.how !== 'interrupted') return report;
+      if (text !== undefined) reports.push(runReport.parse(JSON.parse(text)));
     }
-    return undefined;
+    const complete = reports.find(({ cutShort }) => cutShort?.how !== 'interrupted');
+    return complete ?? (interrupted ? reports.at(-1) : undefined);
   }
 
   /** All attempts but the last: that one is the shard, however it ends. */

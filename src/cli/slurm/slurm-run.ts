@@ -5,11 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { cacheDirectory, repositoryPath } from '../../config/paths.ts';
 import type { LogEvent } from '../../report/live/event-log.ts';
 import { mergeShards } from '../../report/past/merge-shards.ts';
-import type { RunReport } from '../../report/run-report.ts';
+import type { CutShort, RunReport } from '../../report/run-report.ts';
 import type { PlanPart } from '../../plan/plan-parts.ts';
 import { unitCount } from '../../plan/plan-shards.ts';
 import { RigError } from '../../util/rig-error.ts';
-import type { Session } from '../session.ts';
+import { cutShortBy, type Session } from '../session.ts';
 import { batchScript, ShardAttempts } from './shard-attempts.ts';
 import { ShardProgress } from './shard-progress.ts';
 import { cancel, hasEnded, nodeCount, submitArray, taskStates, type TaskState } from './slurm-cluster.ts';
@@ -47,7 +47,7 @@ export async function runOnSlurm(request: SlurmRequest, session: Session, log: L
   const job = await submit(folder, shards, request.args);
   session.progress.print(`Slurm job ${job}: ${String(shards)} shards for ${String(nodes)} nodes, in ${folder}`);
   const report = await new SlurmRun({ job, folder, shards }, session, log).end();
-  const good = report.summary.fail + report.summary.error === 0 && report.lostJobs === undefined;
+  const good = report.summary.fail + report.summary.error === 0 && !report.lostJobs && !report.cutShort;
   if (good && !request.keep) await rm(folder, { recursive: true });
   return report;
 }
@@ -90,6 +90,7 @@ class SlurmRun {
     );
   }
 
+  /** Whatever ends it, what its shards have judged is in the report. */
   async end(): Promise<RunReport> {
     const { signal } = this.#session;
     try {
@@ -97,18 +98,27 @@ class SlurmRun {
         await this.#show();
         await sleep(POLL_MS, undefined, { signal });
       }
-      const settled = performance.now() + SETTLE_MS;
-      do await this.#show();
-      while (
-        (await this.#withoutReport()).length > 0 &&
-        (await sleep(POLL_MS, true, { signal })) &&
-        performance.now() < settled
-      );
+      await this.#settle(() => this.#withoutReport(), signal);
     } catch (error) {
       await this.#cancel();
-      throw error;
+      const cause: unknown = signal.aborted ? signal.reason : error;
+      await this.#settle(() => this.#begunWithoutReport());
+      const reports = await this.#withReports({ interrupted: true });
+      if (reports.length === 0) throw cause;
+      return this.#merge(reports, cutShortBy(cause));
     }
-    return this.#merge();
+    return this.#merge(await this.#withReports());
+  }
+
+  /** Until the filesystem shows here what was written on the nodes, or none of these is left. */
+  async #settle(waiting: () => Promise<readonly ShardAttempts[]>, signal?: AbortSignal): Promise<void> {
+    const settled = performance.now() + SETTLE_MS;
+    do await this.#show();
+    while (
+      (await waiting()).length > 0 &&
+      (await sleep(POLL_MS, true, signal && { signal })) &&
+      performance.now() < settled
+    );
   }
 
   async #haveAllEnded(): Promise<boolean> {
@@ -136,18 +146,27 @@ class SlurmRun {
     }
   }
 
-  async #withoutReport(): Promise<ShardAttempts[]> {
-    const reports = await Promise.all(this.#attempts.map((attempts) => attempts.report()));
+  async #withoutReport(how?: { interrupted: true }): Promise<ShardAttempts[]> {
+    const reports = await Promise.all(this.#attempts.map((attempts) => attempts.report(how)));
     return this.#attempts.filter((_, position) => reports[position] === undefined);
   }
 
-  async #merge(): Promise<RunReport> {
-    const reports = await Promise.all(this.#attempts.map((attempts) => attempts.report()));
+  async #begunWithoutReport(): Promise<ShardAttempts[]> {
+    return (await this.#withoutReport({ interrupted: true })).filter(({ node }) => node !== undefined);
+  }
+
+  async #withReports(how?: { interrupted: true }): Promise<RunReport[]> {
+    const reports = await Promise.all(this.#attempts.map((attempts) => attempts.report(how)));
+    return reports.flatMap((report) => report ?? []);
+  }
+
+  async #merge(written: readonly RunReport[], cutShort?: CutShort): Promise<RunReport> {
     const reasons = new Map<number, string>();
     for (const attempts of await this.#withoutReport()) reasons.set(attempts.index, await this.#reason(attempts));
-    const written = reports.flatMap((report) => report ?? []);
-    if (written.length > 0) return mergeShards(written, { lost: this.#attempts.flatMap(({ lost }) => lost), reasons });
-    throw new RigError('infrastructure', `No shard wrote a report. ${reasons.get(1) ?? ''}`);
+    if (written.length === 0) {
+      throw new RigError('infrastructure', `No shard wrote a report. ${reasons.get(1) ?? ''}`);
+    }
+    return mergeShards(written, { lost: this.#attempts.flatMap(({ lost }) => lost), reasons, cutShort });
   }
 
   async #reason(attempts: ShardAttempts): Promise<string> {

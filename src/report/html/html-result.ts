@@ -113,7 +113,7 @@ function tierChart(statistics: Readonly<Record<string, number>>): Html | undefin
   ];
   if (tiers.every(({ value }) => value === 0)) return undefined;
   return barChart(
-    'DMA accesses by address',
+    'DMA accesses that were carried out, by address (refused ones are counted as faults)',
     tiers.map(({ name, value }) => ({ name, value, text: count(value) })),
   );
 }

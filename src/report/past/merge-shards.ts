@@ -1,7 +1,14 @@
 /** From the reports of all shards to that of the whole run. What is missing is an error in it, and what failed stays failed. */
 import { shardName, type Shard } from '../../config/shard.ts';
 import { RigError } from '../../util/rig-error.ts';
-import { placeholderResult, runReport, summarize, type RunReport, type TestResult } from '../run-report.ts';
+import {
+  placeholderResult,
+  runReport,
+  summarize,
+  type CutShort,
+  type RunReport,
+  type TestResult,
+} from '../run-report.ts';
 
 /** A job that ended with its node, before it could write a report; its shard ran again. */
 export interface LostJob {
@@ -15,11 +22,13 @@ interface ShardExtras {
   readonly lost?: readonly LostJob[];
   /** Why a shard wrote no report, where that is known. */
   readonly reasons?: ReadonlyMap<number, string>;
+  /** Of the whole run. */
+  readonly cutShort?: CutShort | undefined;
 }
 
 export function mergeShards(
   reports: readonly RunReport[],
-  { lost = [], reasons = new Map() }: ShardExtras = {},
+  { lost = [], reasons = new Map(), cutShort }: ShardExtras = {},
 ): RunReport {
   const byShard = new Map(reports.map((report) => [shardIn(report).index, report]));
   const [first] = reports;
@@ -31,14 +40,15 @@ export function mergeShards(
     const index = position + 1;
     const report = byShard.get(index);
     const ofShard = lost.filter(({ shard }) => shard === index);
-    return report ? withLostFailures(report.results, ofShard) : [missing({ index, of }, reasons.get(index))];
+    if (report) return withLostFailures(report.results, ofShard);
+    return [cutShort?.how === 'interrupted' ? notBegun({ index, of }) : missing({ index, of }, reasons.get(index))];
   }).flat();
   const { schema, host, kernel, qemu, sources, rig, seed } = first;
   const [startedAt] = reports.flatMap((report) => report.startedAt ?? []).sort();
-  const cutShort = reports.find((report) => report.cutShort)?.cutShort;
   const lostJobs = lost.map(({ shard, node, results: { length } }) => ({ shard, node, testsEnded: length }));
   return runReport.parse({
-    ...{ schema, host, kernel, qemu, sources, rig, startedAt, cutShort },
+    ...{ schema, host, kernel, qemu, sources, rig, startedAt },
+    cutShort: cutShort ?? reports.find((report) => report.cutShort)?.cutShort,
     // Shards that were started one by one have each a seed of their own; the results name theirs.
     seed: reports.every((report) => report.seed === seed) ? seed : undefined,
     lostJobs: lostJobs.length === 0 ? undefined : lostJobs,
@@ -48,7 +58,8 @@ export function mergeShards(
 }
 
 export function lostJobText({ shard, node, testsEnded }: NonNullable<RunReport['lostJobs']>[number]): string {
-  return `Shard ${String(shard)} was lost with ${node}, after ${String(testsEnded)} tests, and ran again from its beginning.`;
+  const tests = `${String(testsEnded)} ${testsEnded === 1 ? 'test' : 'tests'}`;
+  return `Shard ${String(shard)} was lost with ${node}, after ${tests}, and ran again from its beginning.`;
 }
 
 function shardIn({ shard }: RunReport): Shard {
@@ -93,6 +104,12 @@ function missing(shard: Shard, reason = 'Its file is not among those that were g
     failure: 'infrastructure',
     message: `Nothing is known of the tests of shard ${shardName(shard)}. ${reason}`,
   });
+}
+
+/** Of a run that was interrupted. */
+function notBegun(shard: Shard): TestResult {
+  const name = { suite: `shard ${shardName(shard)}`, test: '(not begun)' };
+  return placeholderResult({ ...name, status: 'skip', notRun: true, message: 'not run: interrupted' });
 }
 
 /** What fails once and then passes has failed. A node that dies can break the rig on it, but it fails no claim about a kernel. */

@@ -51,7 +51,7 @@ describe('what failed on a node that was lost', () => {
     const merged = merge(passed, brokenHost);
     expect(merged.results).toEqual([passed]);
     expect(merged.lostJobs?.map(lostJobText)).toEqual([
-      'Shard 1 was lost with n7, after 1 tests, and ran again from its beginning.',
+      'Shard 1 was lost with n7, after 1 test, and ran again from its beginning.',
     ]);
     expect(reportExitCode(merged)).toBe(0);
   });
