@@ -9,7 +9,7 @@ import { errorText } from './error-text.ts';
 import { applyUserDefaults } from './options/apply-defaults.ts';
 import { addOptions, COMPLETION } from './options/command-options.ts';
 import {
-  BASELINE_OPTIONS,
+  UPSTREAM_OPTIONS,
   BENCH_OPTIONS,
   BUILD_OPTIONS,
   REPORT_OPTIONS,
@@ -18,7 +18,7 @@ import {
   RUN_OPTIONS,
   TEST_OPTIONS,
   WATCH_OPTIONS,
-  type BaselineOptions,
+  type UpstreamOptions,
   type BenchOptions,
   type BuildOptions,
   type List,
@@ -136,10 +136,10 @@ function addKernelVerbs(kernel: Command, session: Session, exit: SetExitCode): v
     exit(await (await import('./verbs/kernel-verb.ts')).kernelCheckVerb(options, session)),
   );
   addOptions(
-    kernel.command('baseline').description("record what the kernel's own tests say on the unpatched kernel"),
-    BASELINE_OPTIONS,
-  ).action(async (options: BaselineOptions) =>
-    exit(await (await import('./run/baseline-verb.ts')).kernelBaselineVerb(options, session)),
+    kernel.command('upstream-verdicts').description("record what the kernel's own tests say on the unpatched kernel"),
+    UPSTREAM_OPTIONS,
+  ).action(async (options: UpstreamOptions) =>
+    exit(await (await import('./run/upstream-verdicts-verb.ts')).upstreamVerdictsVerb(options, session)),
   );
 }
 

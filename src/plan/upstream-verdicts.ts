@@ -1,6 +1,6 @@
 /**
  * What the kernel's own tests say on the unpatched kernel, case by case: the series must not change it. The file is written by
- * `dgpu-rig kernel baseline` and read by the suites `kunit` and `selftests`.
+ * `dgpu-rig kernel upstream-verdicts` and read by the suites `kunit` and `selftests`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
@@ -8,7 +8,7 @@ import { repositoryPath } from '../config/paths.ts';
 import { RigError } from '../util/rig-error.ts';
 import type { CaseVerdicts } from './ktap.ts';
 
-export const BASELINE_FILE = repositoryPath('guest-kernel/upstream-verdicts.json');
+export const VERDICTS_FILE = repositoryPath('guest-kernel/upstream-verdicts.json');
 
 const STATUSES = ['pass', 'fail', 'skip'] as const;
 
@@ -19,39 +19,39 @@ const casesByVerdict = z.strictObject({
   skip: z.array(z.string()),
 });
 
-const baseline = z.strictObject({
+const verdictsFile = z.strictObject({
   kernel: z.string(),
   machine: z.string(),
   /** By the name of the test program or module. */
   tests: z.record(z.string(), casesByVerdict),
 });
 
-type Baseline = z.infer<typeof baseline>;
+type UpstreamVerdicts = z.infer<typeof verdictsFile>;
 
 /** What the unpatched kernel said to this test; nothing is to be expected of one that it does not have. */
 export async function upstreamVerdicts(test: string): Promise<CaseVerdicts> {
-  const { tests } = await readBaseline();
+  const { tests } = await readVerdicts();
   const found = tests[test];
   if (found === undefined) {
-    throw new RigError('usage', `${BASELINE_FILE} does not say what ${test} says on the unpatched kernel.`, {
-      remedy: 'Record it: ./dgpu-rig kernel baseline',
+    throw new RigError('usage', `${VERDICTS_FILE} does not say what ${test} says on the unpatched kernel.`, {
+      remedy: 'Record it: ./dgpu-rig kernel upstream-verdicts',
     });
   }
   return Object.fromEntries(STATUSES.flatMap((status) => found[status].map((name) => [name, status])));
 }
 
-async function readBaseline(): Promise<Baseline> {
-  return baseline.parse(JSON.parse(await readFile(BASELINE_FILE, 'utf8')));
+async function readVerdicts(): Promise<UpstreamVerdicts> {
+  return verdictsFile.parse(JSON.parse(await readFile(VERDICTS_FILE, 'utf8')));
 }
 
-export async function writeBaseline(
-  facts: Omit<Baseline, 'tests'>,
+export async function writeUpstreamVerdicts(
+  facts: Omit<UpstreamVerdicts, 'tests'>,
   tests: Readonly<Record<string, CaseVerdicts>>,
 ): Promise<void> {
   const grouped = Object.entries(tests)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, verdicts]) => [name, groupByVerdict(verdicts)] as const);
-  await writeFile(BASELINE_FILE, `${JSON.stringify({ ...facts, tests: Object.fromEntries(grouped) }, undefined, 1)}\n`);
+  await writeFile(VERDICTS_FILE, `${JSON.stringify({ ...facts, tests: Object.fromEntries(grouped) }, undefined, 1)}\n`);
 }
 
 function groupByVerdict(verdicts: CaseVerdicts): z.infer<typeof casesByVerdict> {

@@ -5,13 +5,13 @@ import type { RecordedRun } from '../../report/past/history.ts';
 import { PrintedNamePattern } from '../../plan/printed-name-pattern.ts';
 import { EXIT_CODES, RigError } from '../../util/rig-error.ts';
 
-export type Judgement = 'good' | 'bad' | 'skip' | 'stop';
+export type CommitVerdict = 'good' | 'bad' | 'skip' | 'stop';
 
 /** What `git bisect run` wants to hear. */
-export const GIT_ANSWERS: Readonly<Record<Judgement, number>> = { good: 0, bad: 1, skip: 125, stop: 128 };
+export const GIT_ANSWERS: Readonly<Record<CommitVerdict, number>> = { good: 0, bad: 1, skip: 125, stop: 128 };
 
 /** A failure of the product is bad; one of the rig, or a tree that can't be built, says nothing about the commit. */
-export function judgeExit(exitCode: number): Judgement {
+export function judgeExit(exitCode: number): CommitVerdict {
   switch (exitCode) {
     case 0:
       return 'good';
@@ -101,7 +101,7 @@ function kernelCommit(version: string): string | undefined {
 }
 
 /** One failure is enough to be bad; what says nothing is not asked again. */
-export async function judgeCommit(runs: number, run: (index: number) => Promise<number>): Promise<Judgement> {
+export async function judgeCommit(runs: number, run: (index: number) => Promise<number>): Promise<CommitVerdict> {
   for (let index = 1; index <= runs; index++) {
     const judgement = judgeExit(await run(index));
     if (judgement !== 'good') return judgement;

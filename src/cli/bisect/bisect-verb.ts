@@ -17,7 +17,7 @@ import {
   judgeCommit,
   recordedRate,
   runsNeeded,
-  type Judgement,
+  type CommitVerdict,
 } from './bisect-judgement.ts';
 import { stepArguments, type BisectOptions } from './bisect-options.ts';
 import { openHistory } from '../run/recorded-runs.ts';
@@ -142,7 +142,7 @@ async function readSteps(log: string): Promise<LoggedStep[]> {
   return lines.map((line) => loggedStep.parse(JSON.parse(line)));
 }
 
-const WORDS: Readonly<Record<Judgement, string>> = { good: 'good', bad: 'BAD ', skip: 'skip', stop: 'stop' };
+const WORDS: Readonly<Record<CommitVerdict, string>> = { good: 'good', bad: 'BAD ', skip: 'skip', stop: 'stop' };
 
 function stepLine({ commit, subject, judgement, exitCodes, durationMs }: LoggedStep): string {
   const times = String(exitCodes.length);

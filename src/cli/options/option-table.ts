@@ -131,7 +131,7 @@ export const TEST_OPTIONS = [...WATCH_OPTIONS, 'effort', 'ledger'] as const;
 export const BENCH_OPTIONS = [...SELECTION_OPTIONS, ...REPORT_OPTIONS, 'rounds'] as const;
 /** All the rest is as it was when it was recorded. */
 export const REPRO_OPTIONS = [...REPORT_OPTIONS, 'accel', 'debugInfo', 'keep', 'repeat', 'maxVms'] as const;
-export const BASELINE_OPTIONS = [...MACHINE_OPTIONS, 'maxVms'] as const;
+export const UPSTREAM_OPTIONS = [...MACHINE_OPTIONS, 'maxVms'] as const;
 export const BISECT_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'backend', 'maxVms'] as const;
 
 /** What `list` lists. */
@@ -148,7 +148,7 @@ export type WatchOptions = Options<(typeof WATCH_OPTIONS)[number]>;
 export type TestOptions = Options<(typeof TEST_OPTIONS)[number]>;
 export type BenchOptions = Options<(typeof BENCH_OPTIONS)[number]>;
 export type ReproOptions = Options<(typeof REPRO_OPTIONS)[number]>;
-export type BaselineOptions = Options<(typeof BASELINE_OPTIONS)[number]>;
+export type UpstreamOptions = Options<(typeof UPSTREAM_OPTIONS)[number]>;
 
 /** `dma-bits`, of `dmaBits`. */
 export function longName(name: OptionName): string {

@@ -1,7 +1,7 @@
 /** What the HTML report says about one test. */
 import { barChart, timeChart } from './html-charts.ts';
 import { html, type Html } from './html.ts';
-import { median } from '../judge/measurement.ts';
+import { median } from '../../util/median.ts';
 import { count, metric } from '../text/quantity-text.ts';
 import { kernelReportHeading, warningText } from '../text/result-text.ts';
 import type {

@@ -1,6 +1,7 @@
 /** What the samples of a bench come to. */
 import type { Measurement } from '../../plan/rig-context.ts';
 import type { MeasuredQuantity } from '../run-report.ts';
+import { median } from '../../util/median.ts';
 
 export function withMedians({ samples, ...measurement }: Measurement): MeasuredQuantity {
   const medians = Object.entries(samples).map(([name, values]) => [name, median(values)] as const);
@@ -12,12 +13,4 @@ export function withMedians({ samples, ...measurement }: Measurement): MeasuredQ
     medians: Object.fromEntries(medians),
     ratios: Object.fromEntries(others.map(([name, value]) => [name, subject / value])),
   };
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  const [low, high] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]];
-  if (low === undefined || high === undefined) throw new Error('The median of nothing was asked for');
-  return (low + high) / 2;
 }

@@ -1,6 +1,6 @@
 /** A run held against an earlier one: what is new, fixed, still failing, slower; and since which kernel. */
 import { failureRate, type FailureRate } from '../judge/failure-rate.ts';
-import { median } from '../judge/measurement.ts';
+import { median } from '../../util/median.ts';
 import type { RunReport, TestResult } from '../run-report.ts';
 
 export interface Change {

@@ -1,5 +1,6 @@
 /** The stress mode of the suites suspend and hibernate: cycle after cycle of a schedule, under load, until the first failure. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { median } from '../../util/median.ts';
 import { RigError } from '../../util/rig-error.ts';
 import type { SleepOptions } from '../../vm/sleep/sleep.ts';
 import type { SleepRecord, SleepState } from '../../vm/sleep/sleep-stages.ts';
@@ -43,7 +44,7 @@ export async function stressSleep(stress: SleepStress): Promise<void> {
   stress.record.metrics['cycles'] = done;
   for (const [kind, each] of Object.entries(times)) {
     stress.record.metrics[`${kind}Cycles`] = each.length;
-    stress.record.metrics[`${kind}MedianMs`] = median(each);
+    stress.record.metrics[`${kind}MedianMs`] = Math.round(median(each));
     stress.record.metrics[`${kind}P95Ms`] = percentile(each, 0.95);
     stress.record.metrics[`${kind}LongestMs`] = percentile(each, 1);
   }
@@ -78,11 +79,4 @@ export function progressText(
 export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return Math.round(sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? NaN);
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const [low = NaN, high = NaN] = [sorted[sorted.length % 2 === 0 ? middle - 1 : middle], sorted[middle]];
-  return Math.round((low + high) / 2);
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { benchTable } from '../../../src/report/text/bench-table.ts';
-import { median, withMedians } from '../../../src/report/judge/measurement.ts';
+import { withMedians } from '../../../src/report/judge/measurement.ts';
+import { median } from '../../../src/util/median.ts';
 import type { TestResult } from '../../../src/report/run-report.ts';
 
 test.for([

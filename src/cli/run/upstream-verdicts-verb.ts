@@ -1,10 +1,10 @@
-/** `dgpu-rig kernel baseline`: runs the kernel's own tests on the unpatched kernel, and records what they say. */
+/** `dgpu-rig kernel upstream-verdicts`: runs the kernel's own tests on the unpatched kernel, and records what they say. */
 import { prepareRun } from '../../plan/prepare-run.ts';
 import { suiteFiles } from '../../plan/suite-files.ts';
-import { BASELINE_FILE, writeBaseline } from '../../plan/upstream-verdicts.ts';
+import { VERDICTS_FILE, writeUpstreamVerdicts } from '../../plan/upstream-verdicts.ts';
 import { vitestProject } from '../../plan/vitest-projects.ts';
 import { EXIT_CODES } from '../../util/rig-error.ts';
-import type { BaselineOptions } from '../options/option-table.ts';
+import type { UpstreamOptions } from '../options/option-table.ts';
 import { runRequest } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 import { runVitest } from './vitest-run.ts';
@@ -12,7 +12,7 @@ import { runVitest } from './vitest-run.ts';
 const SUITES = ['kunit', 'selftests'];
 
 /** Nothing is written when one of the tests could not be run to its end: on this kernel that is all they can fail for. */
-export async function kernelBaselineVerb(options: BaselineOptions, session: Session): Promise<number> {
+export async function upstreamVerdictsVerb(options: UpstreamOptions, session: Session): Promise<number> {
   const rig = await prepareRun(runRequest({ ...options, unpatched: true }, session));
   const { flavour, machine } = rig.selection;
   const include = await suiteFiles(SUITES);
@@ -22,7 +22,7 @@ export async function kernelBaselineVerb(options: BaselineOptions, session: Sess
   const tests = results.flatMap(({ test, cases }) =>
     cases ? [[test.split(' > ').at(-1) ?? test, cases] as const] : [],
   );
-  await writeBaseline({ kernel: rig.build.kernel.version, machine }, Object.fromEntries(tests));
-  session.progress.print(`${BASELINE_FILE}: what ${String(tests.length)} tests say on the unpatched kernel.`);
+  await writeUpstreamVerdicts({ kernel: rig.build.kernel.version, machine }, Object.fromEntries(tests));
+  session.progress.print(`${VERDICTS_FILE}: what ${String(tests.length)} tests say on the unpatched kernel.`);
   return 0;
 }
