@@ -126,8 +126,11 @@ export function describeKvm(device: string, code: string | undefined, group: str
     case 'ENOENT':
       return { verdict: 'note', text: `There is no ${device}: ${tcg}.` };
     case 'EACCES': {
-      const text = `${device} exists, and this user may not open it, only root and the group ${group}: ${tcg}.`;
-      return { verdict: 'note', text, remedy: `sudo usermod -aG ${group} "$USER", then log in again` };
+      const others = group === 'root' ? '' : ` and the group ${group}`;
+      const text = `${device} exists, and this user may not open it, only root${others}: ${tcg}.`;
+      const giveAway = group === 'root' ? `sudo chgrp kvm ${device} && sudo chmod 660 ${device}, ` : '';
+      const join = `sudo usermod -aG ${group === 'root' ? 'kvm' : group} "$USER", then log in again`;
+      return { verdict: 'note', text, remedy: `${giveAway}${join}` };
     }
     default:
       return { verdict: 'note', text: `${device} exists, and does not open (${code}): ${tcg}.` };

@@ -11,3 +11,11 @@ test.each([
   const finding = describeKvm('/dev/kvm', code, 'kvm');
   expect(finding).toMatchObject({ verdict, text: expect.stringMatching(text) as string });
 });
+
+test('nobody is told to join the group root', () => {
+  expect(describeKvm('/dev/kvm', 'EACCES', 'kvm').remedy).toContain('usermod -aG kvm');
+  const { remedy, text } = describeKvm('/dev/kvm', 'EACCES', 'root');
+  expect(text).toContain('only root:');
+  expect(remedy).toContain('chgrp kvm /dev/kvm');
+  expect(remedy).not.toContain('-aG root');
+});
