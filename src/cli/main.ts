@@ -37,12 +37,12 @@ type SetExitCode = (code: number) => void;
 async function program(version: string, session: Session, exit: SetExitCode): Promise<Command> {
   const root = new Command('dgpu-rig')
     .description('A test rig for the memory management of discrete GPUs in the Linux kernel.')
-    .version(version, '--version', 'say which version this is')
+    .version(version, '--version', 'print the version')
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'dgpu-rig: ')) })
     .showHelpAfterError('(./dgpu-rig --help lists all commands)');
   applyUserDefaults(root, process.cwd());
-  addOptions(root.command('run').description('build what is missing, boot, run suites, judge'), RUN_OPTIONS)
+  addOptions(root.command('run').description('build what is missing, boot VMs, run suites, judge'), RUN_OPTIONS)
     .argument(
       '[suite...]',
       'suites to run; without any the plan "smoke": 1 min on 2 cores once all is set up ("--plan ci", all suites: 20 min)',
@@ -72,7 +72,7 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
     LIST_OPTIONS,
   )
     .addArgument(new Argument('[kind]', 'what to list; all but tests by default').choices(LISTS))
-    .argument('[suite...]', 'with "tests": only those of these suites')
+    .argument('[suite...]', 'list only the tests of these suites')
     .action(async (kind: List | undefined, suites: string[], options: ListOptions) =>
       exit(await (await import('./verbs/list-verb.ts')).listVerb(kind, suites.map(suiteNameOf), options, session)),
     );
@@ -81,7 +81,7 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
   addReportCommand(root, exit);
   root
     .command('doctor')
-    .description('say what this machine lacks, and how to get it')
+    .description('print what this machine lacks, and the command that installs it')
     .action(async () => exit(await (await import('./verbs/doctor-verb.ts')).doctorVerb(session)));
   addOptions(root.command('test').description('run the tests of the rig itself, then the suites'), TEST_OPTIONS)
     .argument('[project...]', 'unit, device, vm, reliability, slurm, suites; all of them by default')
@@ -95,11 +95,9 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
 
 function addReportCommand(root: Command, exit: SetExitCode): void {
   addOptions(root.command('report [file...]'), REPORT_OPTIONS)
-    .description(
-      'render the latest run, one by its number, or what "run --json FILE" wrote; as a table unless told otherwise',
-    )
-    .option('--merge', 'files are of the shards of one run: make it one again, with its exit code')
-    .option('--baseline <run>', 'say what is new, fixed, still failing or slower: "last", a number, a commit, a kernel')
+    .description('render the latest run, a run by its number, or what "run --json FILE" wrote; by default as a table')
+    .option('--merge', 'merge the reports of the shards of one run; the exit code is that of the whole run')
+    .option('--baseline <run>', 'compare with an earlier run: "last", its number, a commit or a kernel')
     .action(async (files: string[], options: ReportOptions) =>
       exit(await (await import('./verbs/report-verb.ts')).reportVerb(files, options)),
     );
@@ -147,7 +145,7 @@ function addBisectCommands(root: Command, session: Session, exit: SetExitCode): 
   addBisectOptions(
     root
       .command('bisect')
-      .description('find the commit of a kernel tree ("kernel edit"\'s by default) since which tests fail'),
+      .description('find the commit that broke a test, in a kernel tree (by default the one of "kernel edit")'),
   )
     .argument('[suite...]', 'suites to run; all of them by default')
     .action(async (suites: string[], options: BisectOptions) =>

@@ -59,7 +59,7 @@ export function runsNeeded(rate: FailureRate | undefined): number {
 /** What a person wants to know before a night of it. */
 export function confidenceText(rate: FailureRate | undefined, origin: 'given' | 'recorded'): string {
   if (rate === undefined) {
-    return 'A commit is good when it passes once: nothing is recorded of how often the bad one fails (--rate, or run --kernel-src … --repeat).';
+    return 'A commit is good when it passes once: no recorded run says how often the bad one fails (--rate says it; run --kernel-src … --repeat measures it).';
   }
   const { failures, runs } = rate;
   const seen = `${origin === 'given' ? 'As given' : 'By what is recorded'}, a bad commit fails ${String(failures)} of ${String(runs)} times.`;

@@ -17,7 +17,7 @@ export interface ConsoleOptions extends MachineOptions {
 
 export async function consoleVerb(options: ConsoleOptions, session: Session): Promise<number> {
   if (!process.stdin.isTTY) {
-    throw new RigError('usage', 'dgpu-rig console needs a terminal.', {
+    throw new RigError('usage', '"console" needs a terminal.', {
       remedy: 'What a VM said is in serial.log in its folder, which --keep keeps.',
     });
   }

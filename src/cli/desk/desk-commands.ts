@@ -9,27 +9,30 @@ import type { ShellOptions, Transfer } from './shell-verb.ts';
 
 export function addDeskCommands(root: Command, session: Session, exit: (code: number) => void): void {
   addOptions(
-    root.command('shell').description('a shell, or one command, in a fresh VM or a running one'),
+    root.command('shell').description('open a shell, or run one command, in a new VM or in a running one'),
     MACHINE_OPTIONS,
   )
-    .argument('[command...]', 'to run instead of a shell; after --')
-    .addOption(transferOption('--put <local:guest>', 'a file or folder to copy into the guest, before'))
-    .addOption(transferOption('--get <guest:local>', 'one to copy out of it, after'))
+    .argument('[command...]', 'the command to run instead of a shell; write it after --')
+    .addOption(transferOption('--put <local:guest>', 'copy a file or folder into the guest before'))
+    .addOption(transferOption('--get <guest:local>', 'copy one out of the guest afterwards'))
     .addOption(vmOption())
     .action(async (command: string[], options: ShellOptions) =>
       exit(await (await import('./shell-verb.ts')).shellVerb(command, options, session)),
     );
-  addOptions(root.command('console').description('the serial port of a fresh VM or a running one'), MACHINE_OPTIONS)
+  addOptions(
+    root.command('console').description('open the serial port of a new VM or of a running one'),
+    MACHINE_OPTIONS,
+  )
     .addOption(vmOption())
     .action(async (options: ConsoleOptions) =>
       exit(await (await import('./console-verb.ts')).consoleVerb(options, session)),
     );
   addOptions(
-    root.command('gdb').description('gdb on the kernel of a fresh VM, with symbols and the lx- commands'),
+    root.command('gdb').description('start gdb on the kernel of a new VM, with symbols and the lx- commands'),
     MACHINE_OPTIONS,
   )
     .argument('[args...]', 'more arguments for gdb; after --')
-    .option('--no-driver', 'do not load the driver before')
+    .option('--no-driver', 'do not load the driver first')
     .action(async (args: string[], options: GdbOptions) =>
       exit(await (await import('./gdb-verb.ts')).gdbVerb(args, options, session)),
     );
@@ -46,7 +49,7 @@ export function addDeskCommands(root: Command, session: Session, exit: (code: nu
 function vmOption(): Option {
   return new Option(
     '--vm [name]',
-    'the running VM with this process id, or this in its name; the only one if none is named',
+    'use a running VM: its process id or a part of its name; without either the only one that runs',
   );
 }
 

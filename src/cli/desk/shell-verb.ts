@@ -31,7 +31,7 @@ export interface ShellOptions extends MachineOptions {
 export async function shellVerb(command: readonly string[], options: ShellOptions, session: Session): Promise<number> {
   const { put, get, vm } = options;
   if (command.length === 0 && !process.stdin.isTTY && put.length + get.length === 0) {
-    throw new RigError('usage', 'dgpu-rig shell needs a terminal, or a command to run.', {
+    throw new RigError('usage', '"shell" needs a terminal, or a command to run.', {
       remedy: 'For example: ./dgpu-rig shell -- edgpu-stress info',
     });
   }

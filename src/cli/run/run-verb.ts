@@ -92,11 +92,13 @@ function logEnd(log: LogEvent, { summary, cutShort }: RunReport, exitCode: numbe
 function checkEngine({ engine, shard, shards }: RunOptions): void {
   if (engine === 'slurm' && shard) {
     throw new RigError('usage', '--shard is for one job; --engine slurm makes a job for each.', {
-      remedy: 'Say with --shards how many there are to be.',
+      remedy: '--shards N says how many.',
     });
   }
   if (engine !== 'slurm' && shards !== undefined) {
-    throw new RigError('usage', '--shards is for --engine slurm.', { remedy: 'One part on this host: --shard 1/3.' });
+    throw new RigError('usage', '--shards is for --engine slurm.', {
+      remedy: 'To run one part on this host: --shard 1/3',
+    });
   }
 }
 
@@ -114,7 +116,7 @@ export function choosePlan(names: readonly string[], options: RunOptions, plans:
       'usage',
       `The plan ${name} says which suites to run; ${names.join(', ')} can't be run with it.`,
       {
-        remedy: 'Name suites, or a plan.',
+        remedy: 'Name either suites or a plan.',
       },
     );
   }

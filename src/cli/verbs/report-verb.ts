@@ -57,7 +57,7 @@ async function baselineOf(subject: RunReport, name: string, history: History, be
   const found = await findRun(history, name, before);
   if (haveTestsInCommon(subject, found.report)) return found;
   throw new RigError('usage', `Run ${String(found.id)} has none of the tests of this run.`, {
-    remedy: 'Name another, or "last" for the latest that has.',
+    remedy: 'Name another run, or "last" for the latest that has one of them.',
   });
 }
 
@@ -72,14 +72,16 @@ function startedBefore(run: RunReport, subject: RunReport): boolean {
 
 async function subjectOf(files: readonly string[], { merge }: ReportOptions, history: History): Promise<Subject> {
   if (merge === true && files.length === 0) {
-    throw new RigError('usage', '--merge is for the reports of the shards of a run, and none is named.', {
-      remedy: './dgpu-rig report --merge shard-*.json',
+    throw new RigError('usage', '--merge needs the reports of the shards of a run.', {
+      remedy: 'For example: ./dgpu-rig report --merge shard-*.json',
     });
   }
   if (merge === true) return { report: mergeShards(await Promise.all(files.map(readReport))), id: undefined };
   const [file, ...more] = files;
   if (more.length > 0) {
-    throw new RigError('usage', 'One report at a time.', { remedy: 'Those of the shards of one run: --merge.' });
+    throw new RigError('usage', 'Name one report.', {
+      remedy: 'To merge the reports of the shards of one run: --merge',
+    });
   }
   const name = file ?? 'last';
   if (/^(#?\d+|last)$/.test(name) && !(await exists(name))) return findRun(history, name, Infinity);

@@ -162,7 +162,7 @@ export class History {
     } catch (cause) {
       const why = cause instanceof z.ZodError ? z.prettifyError(cause) : String(cause);
       throw new RigError('infrastructure', `The record of run ${String(id)} can't be read: ${why}`, {
-        remedy: `It is ${this.#file(id)}; all other runs can still be used.`,
+        remedy: `Its file is ${this.#file(id)}; all other runs can still be used.`,
         cause,
       });
     }
