@@ -1,6 +1,6 @@
 /** `dgpu-rig bench`: measures, and compares with what upstream has; nothing fails for being slow. */
 import type { Flavour } from '../../config/flavour.ts';
-import type { TestResult } from '../../report/run-report.ts';
+import type { OnResult } from '../../report/judge/rig-reporter.ts';
 import { benchTable } from '../../report/text/bench-table.ts';
 import { cutShortText } from '../../report/text/cut-short-text.ts';
 import { prepareRun } from '../../plan/prepare-run.ts';
@@ -27,7 +27,7 @@ export async function benchVerb(names: readonly string[], given: BenchOptions, s
   // What is measured has the host to itself, as far as that is up to us.
   const projects = [vitestProject('benches', { include, maxVms: 1, flavour: options.flavour })];
   const run = new JudgedRun(rig, session);
-  const onResult = (result: TestResult): void => run.addMatching(result, filter);
+  const onResult: OnResult = (result, matches) => run.addOrLeaveOut(result, matches || filter === undefined);
   await run.judge(async () => {
     await runVitest({ projects, rig, filter, onResult }, session);
     requireResults(run.results, filter, run.leftOut);

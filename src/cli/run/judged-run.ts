@@ -55,8 +55,8 @@ export class JudgedRun {
   }
 
   /** Of a run with a filter: the tests that it leaves out are no results. */
-  addMatching(result: TestResult, filter: RegExp | undefined): void {
-    if (result.status !== 'skip' || result.notRun === true || filter === undefined) this.add(result);
+  addOrLeaveOut(result: TestResult, isWanted: boolean): void {
+    if (isWanted) this.add(result);
     else this.leftOut.add(testTitle(result));
   }
 

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { combinationName, type Combination } from '../../config/combination.ts';
 import type { Flavour } from '../../config/flavour.ts';
-import type { TestResult } from '../../report/run-report.ts';
+import type { OnResult } from '../../report/judge/rig-reporter.ts';
 import type { PlanPart } from '../../plan/plan-parts.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
 import { prepareRun, type RunRequest } from '../../plan/prepare-run.ts';
@@ -78,7 +78,7 @@ async function runPart(
   run: JudgedRun,
 ): Promise<void> {
   const first = run.results.length;
-  const onResult = (result: TestResult): void => run.addMatching(result, options.filter);
+  const onResult: OnResult = (result, matches) => run.addOrLeaveOut(result, matches || options.filter === undefined);
   const request = await vitestRequest(suites, withCombinations(rig, combinations), { ...options, onResult });
   await runVitest(request, session);
   await run.refine(first, (results) => measureRates(results, options.repeat, request, session));

@@ -3,7 +3,7 @@ import { rmdir } from 'node:fs/promises';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import type { Vitest } from 'vitest/node';
 import { repositoryPath } from '../../config/paths.ts';
-import { isToRun, nameOf, RigReporter } from '../../report/judge/rig-reporter.ts';
+import { isToRun, nameOf, RigReporter, type OnResult } from '../../report/judge/rig-reporter.ts';
 import type { TestResult } from '../../report/run-report.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
 import { onAbort } from '../../util/on-abort.ts';
@@ -17,7 +17,7 @@ export interface VitestRequest {
   readonly projects: readonly TestProjectInlineConfiguration[];
   readonly rig: RigContext;
   readonly filter: RegExp | undefined;
-  readonly onResult?: ((result: TestResult) => void) | undefined;
+  readonly onResult?: OnResult | undefined;
 }
 
 export async function runVitest(request: VitestRequest, session: Session): Promise<RigReporter> {

@@ -18,17 +18,19 @@ export interface TestFile {
 type StepEnd = Extract<RigEvent, { type: 'step-end' }>;
 type Name = Pick<TestResult, 'suite' | 'test'>;
 
+export type OnResult = (result: TestResult, matches: boolean) => void;
+
 interface ReporterOptions {
   readonly emit: Emit;
-  /** Called with each result as soon as it is there. */
-  readonly onResult?: ((result: TestResult) => void) | undefined;
+  /** Called with each result as soon as it is there; does its name match the filter? */
+  readonly onResult?: OnResult | undefined;
   /** Once it is aborted, tests end because they are made to. */
   readonly signal: AbortSignal;
 }
 
 export class RigReporter implements Reporter {
   readonly #emit: Emit;
-  readonly #onResult: (result: TestResult) => void;
+  readonly #onResult: OnResult;
   readonly #signal: AbortSignal;
   #results: TestResult[] = [];
   #files: TestFile[] = [];
@@ -91,7 +93,7 @@ export class RigReporter implements Reporter {
     }
     if (!judged) return;
     this.#tests.delete(test.id);
-    this.#add(result);
+    this.#add(result, isToRun(test));
     const { status } = result;
     if (status === 'fail' || status === 'error') this.#emit({ type: 'notice', text: failureText(test, result) });
   }
@@ -122,9 +124,9 @@ export class RigReporter implements Reporter {
     this.#modules.clear();
   }
 
-  #add(result: TestResult): void {
+  #add(result: TestResult, matches = true): void {
     this.#results.push(result);
-    this.#onResult(result);
+    this.#onResult(result, matches);
   }
 
   #addOutside(suite: string, error: SerializedError, failure: FailureClass, file: string): void {

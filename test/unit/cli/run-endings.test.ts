@@ -32,7 +32,7 @@ const result = (status: TestResult['status'], failure?: TestResult['failure']): 
 /** With this vitest, whatever the suites are. */
 function vitestThat(judges: readonly TestResult[], then: () => void = () => undefined): void {
   fakes.runVitest.mockImplementation((request) => {
-    for (const judged of judges) request.onResult?.(judged);
+    for (const judged of judges) request.onResult?.(judged, true);
     then();
     return Promise.resolve({ results: judges, failures: judges.flatMap(({ failure }) => failure ?? []) });
   });

@@ -104,6 +104,19 @@ test('of a run that comes to its end nothing is left', () => {
   expect(statuses()).toEqual(['smoke one pass']);
 });
 
+test('a test that skips itself was asked for, and one that the filter leaves out was not', () => {
+  const asked: string[] = [];
+  reporter = new RigReporter({
+    emit: () => undefined,
+    onResult: ({ test: name }, matches) => void asked.push(`${name} ${String(matches)}`),
+    signal: abort.signal,
+  });
+  const cases = [testCase('one', { state: 'skipped' }), testCase('two', { mode: 'skip', state: 'skipped' })];
+  collect(...cases);
+  for (const each of cases) reporter.onTestCaseResult(each);
+  expect(asked).toEqual(['one true', 'two false']);
+});
+
 const RESET = { name: 'Error', message: 'read ECONNRESET' };
 const ASSERTION = { name: 'AssertionError', message: 'expected 1 to be 2' };
 
