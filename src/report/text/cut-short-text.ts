@@ -9,6 +9,8 @@ const WORDS: Readonly<Record<NonNullable<RunReport['cutShort']>['how'], string>>
 
 export function cutShortText({ cutShort, results }: Pick<RunReport, 'cutShort' | 'results'>): string {
   if (!cutShort) return '';
-  const missing = results.some(({ notRun }) => notRun) ? ' The tests that it did not come to are listed as not run.' : '';
+  const missing = results.some(({ notRun }) => notRun)
+    ? ' The tests that it did not come to are listed as not run.'
+    : '';
   return `${WORDS[cutShort.how]}: ${cutShort.message}${missing}\n\n`;
 }
