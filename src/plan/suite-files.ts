@@ -30,11 +30,6 @@ export async function suiteNames(): Promise<string[]> {
   return namesOf(SUITES);
 }
 
-/** Names of all benches there are. */
-export async function benchNames(): Promise<string[]> {
-  return namesOf(BENCHES);
-}
-
 /** `smoke`, of src/suites/smoke.suite.ts and of itself; tests of the rig and benches are named so, too. */
 export function suiteNameOf(file: string): string {
   return path.basename(file).replace(/\.(suite|bench|test)\.ts$/, '');
