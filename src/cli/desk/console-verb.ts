@@ -16,13 +16,14 @@ export interface ConsoleOptions extends MachineOptions {
 }
 
 export async function consoleVerb(options: ConsoleOptions, session: Session): Promise<number> {
+  const running = options.vm === undefined ? undefined : await findVm(options.vm);
   if (!process.stdin.isTTY) {
     throw new RigError('usage', '"console" needs a terminal.', {
       remedy: 'What a VM said is in serial.log in its folder, which --keep keeps.',
     });
   }
-  if (options.vm !== undefined) {
-    await attach(await findVm(options.vm), session.signal, session);
+  if (running) {
+    await attach(running, session.signal, session);
     return 0;
   }
   const rig = await prepareRun(runRequest(options, session));

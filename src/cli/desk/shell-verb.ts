@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { prepareRun } from '../../plan/prepare-run.ts';
 import { orAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
-import { sshAddressOf } from '../../vm/link/door.ts';
+import { sshAddressOf, type RunningVm } from '../../vm/link/door.ts';
 import { getFiles, putFiles } from '../../vm/link/file-transfer.ts';
 import { SshSession } from '../../vm/link/ssh-session.ts';
 import { timeLimits } from '../../vm/time-limits.ts';
@@ -30,13 +30,14 @@ export interface ShellOptions extends MachineOptions {
 /** The exit code is that of the command. */
 export async function shellVerb(command: readonly string[], options: ShellOptions, session: Session): Promise<number> {
   const { put, get, vm } = options;
+  const running = vm === undefined ? undefined : await findVm(vm);
   if (command.length === 0 && !process.stdin.isTTY && put.length + get.length === 0) {
     throw new RigError('usage', '"shell" needs a terminal, or a command to run.', {
       remedy: 'For example: ./dgpu-rig shell -- edgpu-stress info',
     });
   }
   await checkTransfers(options);
-  if (vm !== undefined) return inRunningVm(vm, command, options, session);
+  if (running) return inRunningVm(running, command, options, session);
   const { progress } = session;
   const rig = await prepareRun(runRequest(options, session));
   return withDeskVm(rig, { name: 'shell', keep: options.keep }, session, async (fresh) => {
@@ -58,12 +59,11 @@ async function checkTransfers({ put }: ShellOptions): Promise<void> {
 }
 
 async function inRunningVm(
-  name: string | true,
+  vm: RunningVm,
   command: readonly string[],
   { put, get }: ShellOptions,
   { progress, signal }: Session,
 ): Promise<number> {
-  const vm = await findVm(name);
   const address = await sshAddressOf(vm);
   if (!address) throw new RigError('usage', `That VM (${vm.folder}) has no SSH server yet.`);
   const ssh = await SshSession.connect(address, { signal, deadlineMs: timeLimits('tcg', 'plain').sshConnect });

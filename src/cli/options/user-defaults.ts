@@ -11,7 +11,7 @@ import { OPTION_NAMES, OPTIONS, type OptionName, type OptionRow } from './option
 const NAMES = OPTION_NAMES.filter((name) => OPTIONS[name].inFile);
 
 /** Each key is an option, without the dashes; a command line that names the option wins. */
-export const userDefaults = z.strictObject(
+const userDefaults = z.strictObject(
   Object.fromEntries(NAMES.map((name) => [name, schemaOf(OPTIONS[name]).optional().describe(OPTIONS[name].help)])),
 );
 

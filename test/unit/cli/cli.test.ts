@@ -48,6 +48,8 @@ describe('user mistakes', { concurrent: true }, () => {
     [['shell', '--put', 'file'], 'FROM:TO'],
     [['shell', '--put', '/nosuch/file:/tmp', '--', 'true'], 'no such file'],
     [['console'], 'terminal'],
+    [['shell', '--vm', 'nosuch'], 'called nosuch'],
+    [['console', '--vm', 'nosuch'], 'called nosuch'],
     [['repro', '999999999'], 'No run has been recorded yet.'],
     [['report'], 'No run has been recorded yet.'],
     [['report', '5'], 'No run has been recorded yet.'],
