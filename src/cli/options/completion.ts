@@ -1,4 +1,4 @@
-/** `dgpu-rig completion SHELL`: what a shell asks for when a person presses Tab; suites, benches, machines and plans are told by their names. */
+/** `dgpu-rig completion SHELL`: what a shell asks for when a person presses Tab. */
 import { existsSync, readdirSync } from 'node:fs';
 import { script, ShellCompDirective } from '@bomb.sh/tab';
 import completionOf from '@bomb.sh/tab/commander';
@@ -50,7 +50,7 @@ function leaveToShell(root: ReturnType<typeof completionOf>): void {
   });
 }
 
-/** As the library prints it, but for two faults of it: bash must be able to read it twice, and to complete files where it is told to. */
+/** As the library prints it, with two faults mended: bash can read it twice, and completes files where it is told to. */
 function shellCode(shell: string): string {
   const lines: string[] = [];
   /* eslint-disable no-console -- that is where the library prints, and it returns nothing */

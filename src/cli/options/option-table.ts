@@ -1,4 +1,7 @@
-/** The options, as one table: the command line, dgpu-rig.yaml with its schema, completion and the arguments of other rigs are made of it. */
+/**
+ * The options, as one table. The command line, dgpu-rig.yaml with its schema, completion and the arguments of other rigs are
+ * made of it.
+ */
 import { ACCELERATOR_CHOICES, BACKENDS, COVERS, DMA_MASKS } from '../../config/combination.ts';
 import { FLAVOURS } from '../../config/flavour.ts';
 import type { Shard } from '../../config/shard.ts';
