@@ -2,6 +2,8 @@
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import type { Shard } from '../../config/shard.ts';
+import { reportOfEvents } from '../../report/live/unfinished-run.ts';
 import type { LostJob } from '../../report/past/merge-shards.ts';
 import { runReport, testResult, type RunReport, type TestResult } from '../../report/run-report.ts';
 import { shellQuote } from '../../util/shell-quote.ts';
@@ -42,11 +44,13 @@ interface Attempt {
 
 export class ShardAttempts {
   readonly index: number;
+  readonly #of: number;
   readonly #folder: string;
   readonly #attempts = new Map<string, Attempt>();
 
-  constructor(folder: string, index: number) {
+  constructor(folder: string, { index, of }: Shard) {
     this.index = index;
+    this.#of = of;
     this.#folder = path.join(folder, `shard-${String(index)}`);
   }
 
@@ -81,7 +85,15 @@ export class ShardAttempts {
       if (text !== undefined) reports.push(runReport.parse(JSON.parse(text)));
     }
     const complete = reports.find(({ cutShort }) => cutShort?.how !== 'interrupted');
-    return complete ?? (interrupted ? reports.at(-1) : undefined);
+    return complete ?? (interrupted ? (reports.at(-1) ?? (await this.#reportOfEvents())) : undefined);
+  }
+
+  /** Of a job that was killed: what it had judged by then. */
+  async #reportOfEvents(): Promise<RunReport | undefined> {
+    const { folder } = this.#latest ?? {};
+    if (folder === undefined) return undefined;
+    const report = reportOfEvents(await readFile(path.join(folder, FILES.events), 'utf8').catch(() => ''));
+    return report && { ...report, shard: { index: this.index, of: this.#of } };
   }
 
   /** All attempts but the last: that one is the shard, however it ends. */

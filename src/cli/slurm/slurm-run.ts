@@ -84,7 +84,10 @@ class SlurmRun {
     this.#run = run;
     this.#session = session;
     const { folder, shards: of } = run;
-    this.#attempts = Array.from({ length: of }, (_, position) => new ShardAttempts(folder, position + 1));
+    this.#attempts = Array.from(
+      { length: of },
+      (_, position) => new ShardAttempts(folder, { index: position + 1, of }),
+    );
     this.#progress = this.#attempts.map(
       (attempts) => new ShardProgress(attempts, { index: attempts.index, of }, session.progress.emit, log),
     );

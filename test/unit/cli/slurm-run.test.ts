@@ -80,6 +80,25 @@ test('by Ctrl-C: the shards that were told to end have a say, and those that had
   expect(reportExitCode(report)).toBe(130);
 });
 
+test('a shard that Slurm killed before it could write a report has its events', async () => {
+  fakes.cancel.mockImplementationOnce(async () => {
+    await leave(1, []);
+    const attempt = path.join(folder, 'shard-1', 'attempt-0');
+    await rm(path.join(attempt, 'report.json'));
+    const events = [{ type: 'run-start', ...SAMPLE_REPORT }, { type: 'test-end', result: broken }, { type: 'test-e' }];
+    await writeFile(path.join(attempt, 'events.jsonl'), events.map((event) => `${JSON.stringify(event)}\n`).join(''));
+    fakes.taskStates.mockResolvedValue(undefined);
+  });
+  vi.spyOn(performance, 'now').mockImplementation(() => Date.now() * 100);
+  const running = run();
+  await vi.waitFor(() => expect(fakes.taskStates).toHaveBeenCalled());
+  end.abort(new Interruption('SIGINT told the rig to stop.'));
+  const report = await running;
+  vi.restoreAllMocks();
+  expect(report.cutShort?.how).toBe('interrupted');
+  expect(report.results[0]).toEqual(broken);
+});
+
 test('by an error: what was judged is kept, and what is missing is an error', async () => {
   fakes.taskStates.mockImplementationOnce(() => leave(2, [passed]).then(() => []));
   const failure = new RigError('infrastructure', 'squeue failed');
