@@ -29,6 +29,7 @@ import {
   type WatchOptions,
 } from './options/option-table.ts';
 import { Interruption, openSession, type Session } from './session.ts';
+import type { DoctorOptions } from './verbs/doctor-verb.ts';
 import type { ReportOptions } from './verbs/report-verb.ts';
 
 // A verb is loaded when it is called: all of them take longer than most of what a person asks for, and Tab asks for nothing.
@@ -82,7 +83,10 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
   root
     .command('doctor')
     .description('print what this machine lacks, and the command that installs it')
-    .action(async () => exit(await (await import('./verbs/doctor-verb.ts')).doctorVerb(session)));
+    .option('--kvm', 'build what is missing, and try KVM with each machine, whatever is remembered')
+    .action(async (options: DoctorOptions) =>
+      exit(await (await import('./verbs/doctor-verb.ts')).doctorVerb(options, session)),
+    );
   addOptions(root.command('test').description('run the tests of the rig itself, then the suites'), TEST_OPTIONS)
     .argument('[project...]', 'unit, device, vm, reliability, slurm, suites; all of them by default')
     .action(async (projects: string[], options: TestOptions) =>

@@ -53,7 +53,9 @@ export type MachineProfile = Readonly<z.output<typeof machineProfile>>;
 /** The overlay form of a profile: everything of the profile it extends, except for what it says itself. */
 const derivedProfile = z.looseObject({ extends: z.string().regex(/^[a-z][a-z0-9-]*$/) });
 
-const FOUR_GIB = 1n << 32n;
+const GIB = 1n << 30n;
+const FOUR_GIB = 4n * GIB;
+const PCI_BARS = 32n * GIB;
 
 function memoryFaults({ memory, cpuNodes }: Pick<MachineProfile, 'memory' | 'cpuNodes'>): string[] {
   const faults: string[] = [];
@@ -74,6 +76,15 @@ function memoryFaults({ memory, cpuNodes }: Pick<MachineProfile, 'memory' | 'cpu
     if (range.end > maxBytes) faults.push(`the DIMM at ${hex(range.start)} ends above memory.max`);
   }
   return faults;
+}
+
+/**
+ * How many bits a physical address has to have for QEMU to build such a machine: above all RAM, plugged or to be plugged, there is room
+ * for 64-bit PCI BARs (32 GiB, of the machine q35), and each of the parts begins at a multiple of 1 GiB.
+ */
+export function addressBits({ memory: { maxBytes, dimms } }: Pick<MachineProfile, 'memory'>): number {
+  const end = maxBytes + FOUR_GIB + (BigInt(dimms.length) + 1n) * GIB + PCI_BARS;
+  return (end - 1n).toString(2).length;
 }
 
 function mib(count: number): bigint {

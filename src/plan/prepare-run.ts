@@ -8,7 +8,7 @@ import { loadMachineProfile } from '../config/machine-profile.ts';
 import { repositoryPath } from '../config/paths.ts';
 import type { Emit } from '../util/rig-event.ts';
 import type { AcceleratorChoice } from '../config/combination.ts';
-import { chooseAccelerator } from '../vm/kvm-proof.ts';
+import { assertKvmPossible, chooseAccelerator } from '../vm/kvm-proof.ts';
 import type { RigContext, Selection, Sources } from './rig-context.ts';
 
 export interface RunRequest {
@@ -33,6 +33,7 @@ export async function prepareRun({
   const startedAt = new Date();
   const profile = await loadMachineProfile(selection.machine);
   const { flavour } = selection;
+  if (accelerator === 'kvm') await assertKvmPossible({ profile });
   const commit = await repositoryCommit();
   const build = await buildRig({
     ...(kernelSource === undefined ? {} : { kernelSource }),
@@ -46,7 +47,8 @@ export async function prepareRun({
     build,
     sources: sourcesOf(kernelSource, variant, qemu),
     fresh: [],
-    accelerator: await chooseAccelerator(accelerator, { software: build, profile, emit, signal }),
+    accelerator,
+    acceleration: await chooseAccelerator(accelerator, { software: build, profile, emit, signal }),
     selection,
     startedAt: startedAt.toISOString(),
     ...(commit === undefined ? {} : { commit }),

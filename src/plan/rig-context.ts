@@ -2,13 +2,14 @@
 import { availableParallelism } from 'node:os';
 import type { RigBuild } from '../builds/build-rig.ts';
 import type { GuestFile } from '../builds/fresh-files.ts';
-import type { Backend, Combination } from '../config/combination.ts';
+import type { AcceleratorChoice, Backend, Combination } from '../config/combination.ts';
 import type { Flavour } from '../config/flavour.ts';
 import type { Excuse } from '../util/expiry.ts';
 import type { DistinctReport } from '../vm/kernel-log/distinct-reports.ts';
 import type { UnknownWarning } from '../vm/kernel-log/known-warnings.ts';
 import type { CaseVerdicts } from './ktap.ts';
 import type { SleepRecord } from '../vm/sleep/sleep-stages.ts';
+import type { Acceleration } from '../vm/kvm-proof.ts';
 import type { Accelerator } from '../vm/time-limits.ts';
 
 /** What a person may choose for a run; a suite that takes no notice of one of these says so. */
@@ -59,7 +60,12 @@ export interface RigContext {
   readonly sources: Sources;
   /** Files that are newer than those of the guest's image. */
   readonly fresh: readonly GuestFile[];
-  readonly accelerator: Accelerator;
+  /** What was asked for; each machine then has what it can have. */
+  readonly accelerator: AcceleratorChoice;
+  /** Of the machine that is selected. */
+  readonly acceleration: Acceleration;
+  /** Of every time limit of a VM; 1 by default. */
+  readonly patience?: number;
   readonly selection: Selection;
   /** ISO 8601. */
   readonly startedAt: string;
@@ -105,6 +111,8 @@ export type ExpectedFailure = Excuse;
 /** What a test leaves for the report, beside its verdict. */
 export interface TestRecord {
   params: Record<string, string | number>;
+  /** What its VM ran under. */
+  accelerator?: Accelerator;
   metrics: Record<string, number>;
   kernelReports: JudgedReport[];
   /** Lines of level warning or worse that nobody knows. */

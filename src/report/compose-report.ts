@@ -14,10 +14,10 @@ import {
 
 /** What is the same for all results of a run. */
 export function runFacts(rig: RigContext): RunFacts {
-  const { build, accelerator, selection, startedAt, commit } = rig;
+  const { build, acceleration, selection, startedAt, commit } = rig;
   return {
     schema: 1,
-    host: { cpus: cpus().length, memoryBytes: totalmem(), accelerator },
+    host: { cpus: cpus().length, memoryBytes: totalmem(), ...acceleration },
     kernel: { version: build.kernel.version, patches: [...build.kernel.patches] },
     qemu: build.qemu.version,
     sources: { ...build.sources },

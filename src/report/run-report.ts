@@ -57,10 +57,13 @@ const sleep = z.object({
     .describe("in order, by the host's clock; their names are in src/vm/sleep/sleep-stages.ts"),
 });
 
+const accelerator = z.enum(['kvm', 'tcg']);
+
 export const testResult = z.object({
   suite: z.string().describe('smoke, for src/suites/smoke.suite.ts'),
   test: z.string().describe('full name, with its groups'),
   params: z.record(z.string(), z.union([z.string(), z.number()])).describe('machine, dmaBits, backend, flavour, seed'),
+  accelerator: accelerator.optional().describe('what its VM ran under'),
   smallest: z.string().optional().describe('of a combination that failed, what of it is enough to fail'),
   status: z
     .enum(['pass', 'fail', 'skip', 'error', 'xfail'])
@@ -116,7 +119,13 @@ const asked = z.object({
 
 export const runReport = z.object({
   schema: z.literal(1),
-  host: z.object({ cpus: z.number(), memoryBytes: z.number(), accelerator: z.enum(['kvm', 'tcg']) }),
+  host: z.object({
+    cpus: z.number(),
+    memoryBytes: z.number(),
+    accelerator: accelerator.describe('of the machine that was selected'),
+    reason: z.string().optional().describe('why it is not KVM, where nobody asked for TCG'),
+    remedy: z.string().optional(),
+  }),
   kernel: z.object({ version: z.string(), patches: z.array(z.string()) }),
   qemu: z.string().describe('version'),
   sources: z

@@ -8,7 +8,7 @@ import { inject, test as base } from 'vitest';
 import type { z } from 'zod';
 import { loadMachineProfile } from '../config/machine-profile.ts';
 import type { KernelReportKind } from '../vm/kernel-log/kernel-report-kinds.ts';
-import { timeLimits } from '../vm/time-limits.ts';
+import { timeLimits, type Accelerator } from '../vm/time-limits.ts';
 import type { SleepOptions } from '../vm/sleep/sleep.ts';
 import type { SleepRecord, SleepState } from '../vm/sleep/sleep-stages.ts';
 import type { VmSpec } from '../vm/vm.ts';
@@ -23,6 +23,7 @@ import { BugLimit } from './life/bug-limit.ts';
 import { endVm } from './life/vm-verdict.ts';
 import { Sleeper, type SleeperOptions } from './programs/sleeper.ts';
 import { takeRoom } from '../plan/vm-admission.ts';
+import { acceleratorOf } from './life/vm-accelerator.ts';
 import { startVm } from './life/vm-start.ts';
 import { slug } from '../util/slug.ts';
 import {
@@ -56,17 +57,22 @@ export const test = base
     task.meta.rig = record;
     return record;
   })
-  /** Makes CPU time in the guest a number of instructions, 1 ns each, where the accelerator can. */
+  /** Makes CPU time in the guest a number of instructions, 1 ns each. TCG alone can count them, so it is TCG then. */
   .extend('countsInstructions', false)
   /** What a microsecond of CPU time in the guest then is called. */
   .extend('cpuUnit', ({ countsInstructions }) => {
-    return countsInstructions && inject('rig').accelerator === 'tcg' ? 'k instr' : 'µs';
+    return countsInstructions ? 'k instr' : 'µs';
   })
   /** How often a bench measures each thing that it compares. */
   .extend('rounds', () => inject('rig').selection.rounds)
   /** For a bench: puts a quantity into the report. */
   .extend('report', ({ record }) => (measurement: Measurement) => {
     (record.measurements ??= []).push(measurement);
+  })
+  /** KVM where this machine can have it, and nothing is to be counted. */
+  .extend('accelerator', async ({ machine, countsInstructions, signal, record }): Promise<Accelerator> => {
+    const rig = inject('rig');
+    return (record.accelerator = countsInstructions ? 'tcg' : await acceleratorOf(rig, machine, signal));
   })
   /** On the host, which may have to wait for the end of another VM. */
   .extend('room', async ({ machine, vramMiB, signal, annotate }, { onCleanup }) => {
@@ -87,6 +93,7 @@ export const test = base
         vramMiB,
         kernelArgs,
         countsInstructions,
+        accelerator,
         stateless,
         room,
         provokes,
@@ -98,14 +105,15 @@ export const test = base
       await annotate(stateless ? 'starting its VM' : 'booting', 'step');
       const limit = new BugLimit({
         provokes,
-        limitMs: timeLimits(rig.accelerator, rig.selection.flavour).afterBug,
+        limitMs: timeLimits(accelerator, rig.selection.flavour, rig.patience).afterBug,
         // A test that has ended has no progress any more.
         tell: (detail) => annotate(detail, 'step').catch(() => undefined),
       });
       const spec: VmSpec = {
         profile: await loadMachineProfile(machine),
-        accelerator: rig.accelerator,
-        countsInstructions: countsInstructions && rig.accelerator === 'tcg',
+        accelerator,
+        countsInstructions,
+        ...(rig.patience === undefined ? {} : { patience: rig.patience }),
         software: rig.build,
         gpu: { dmaBits, vramMiB, apertureMiB: Math.min(vramMiB, GPU_MEMORY.apertureMiB) },
         kernelArgs,

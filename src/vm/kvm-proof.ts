@@ -1,13 +1,14 @@
 /** KVM is used only where it has booted the real kernel: a /dev/kvm that opens proves nothing. */
 import { createHash } from 'node:crypto';
-import { access, constants, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { withBuildLock } from '../cache/build-lock.ts';
 import { slowdownOf } from '../config/flavour.ts';
 import type { AcceleratorChoice } from '../config/combination.ts';
+import { KVM_DEVICE, type KvmDevice } from '../config/kvm-device.ts';
 import { cacheDirectory } from '../config/paths.ts';
-import type { MachineProfile } from '../config/machine-profile.ts';
+import { addressBits, type MachineProfile } from '../config/machine-profile.ts';
 import { RigError } from '../util/rig-error.ts';
 import type { Emit } from '../util/rig-event.ts';
 import type { Accelerator } from './time-limits.ts';
@@ -18,10 +19,21 @@ export interface ProofSubject {
   readonly profile: MachineProfile;
   readonly emit: Emit;
   readonly signal: AbortSignal;
-  /** For tests, on hosts with KVM and without. */
-  readonly isUsable?: () => Promise<boolean>;
-  readonly proofMs?: number;
+  readonly device?: KvmDevice;
+  /** Of every time limit, for tests; 1 by default. */
+  readonly patience?: number;
+  /** Whatever is remembered. */
+  readonly again?: boolean;
 }
+
+/** How a machine is run; if by TCG though KVM was wanted, why, and what can be done about it. */
+export interface Acceleration {
+  readonly accelerator: Accelerator;
+  readonly reason?: string;
+  readonly remedy?: string;
+}
+
+type Refusal = Required<Pick<Acceleration, 'reason'>> & Acceleration & { readonly accelerator: 'tcg' };
 
 const proof = z.object({ works: z.boolean(), reason: z.string() });
 type Proof = z.infer<typeof proof>;
@@ -31,34 +43,59 @@ type Finding = Proof | { readonly trouble: string };
 /** A plain kernel under working KVM is up in one second; a broken KVM hangs for ever. */
 const PROOF_MS = 8000;
 
-export async function chooseAccelerator(choice: AcceleratorChoice, subject: ProofSubject): Promise<Accelerator> {
-  if (choice === 'tcg') return 'tcg';
-  const found = await findOut(subject);
-  if ('works' in found && found.works) return 'kvm';
-  const what = 'works' in found ? 'KVM does not work here' : 'KVM could not be tried';
-  if (choice === 'auto') {
-    if (!('works' in found)) {
-      const text = `${what}, so it is TCG this time: ${inShort(found.trouble)} (--accel kvm tells it all)`;
-      subject.emit({ type: 'notice', text });
-    }
-    return 'tcg';
-  }
-  throw new RigError('infrastructure', `${what}: ${'works' in found ? found.reason : found.trouble}`, {
-    remedy: 'Leave out --accel, or use --accel tcg.',
+export async function chooseAccelerator(choice: AcceleratorChoice, subject: ProofSubject): Promise<Acceleration> {
+  if (choice === 'tcg') return { accelerator: 'tcg' };
+  const refusal = (await refusalWithoutTrial(subject)) ?? (await refusalByTrial(subject));
+  if (refusal === undefined) return { accelerator: 'kvm' };
+  if (choice === 'auto') return { ...refusal, reason: inShort(refusal.reason) };
+  throw notToBeHad(refusal);
+}
+
+/** For who insists on KVM: what can be said before anything is built. */
+export async function assertKvmPossible({ profile, device }: Pick<ProofSubject, 'profile' | 'device'>): Promise<void> {
+  const refusal = await refusalWithoutTrial({ profile, ...(device ? { device } : {}) });
+  if (refusal) throw notToBeHad(refusal);
+}
+
+function notToBeHad({ reason, remedy }: Refusal): RigError {
+  return new RigError('infrastructure', `KVM can't be had here: ${reason}`, {
+    remedy: [remedy, 'Or leave out --accel, or use --accel tcg.'].filter((part) => part !== undefined).join(' '),
   });
 }
 
+async function refusalWithoutTrial({
+  profile,
+  device = KVM_DEVICE,
+}: Pick<ProofSubject, 'profile' | 'device'>): Promise<Refusal | undefined> {
+  const { verdict, text, remedy } = await device.opens();
+  if (verdict !== 'good') return { accelerator: 'tcg', reason: text, ...(remedy === undefined ? {} : { remedy }) };
+  const [needed, has] = [addressBits(profile), await device.addressBits()];
+  if (needed <= has) return undefined;
+  return {
+    accelerator: 'tcg',
+    reason: `machine ${profile.name} needs physical addresses of ${needed} bits, and this host's processor has ${has}.`,
+    remedy: 'Machines with less memory at high addresses run under KVM: "./dgpu-rig list machines" says which.',
+  };
+}
+
+async function refusalByTrial(subject: ProofSubject): Promise<Refusal | undefined> {
+  const found = await findOut(subject);
+  if ('trouble' in found) return { accelerator: 'tcg', reason: `it could not be tried: ${found.trouble}` };
+  return found.works
+    ? undefined
+    : { accelerator: 'tcg', reason: found.reason, remedy: '"./dgpu-rig doctor --kvm" tries again.' };
+}
+
 /** What QEMU said last, which is mostly the reason; otherwise the first line of all there is to say. */
-function inShort(trouble: string): string {
-  const said = /^It said: ([^]*?)\n(?=The console|Logs:)/m.exec(trouble)?.[1] ?? trouble;
-  const lines = said.trim().split('\n');
-  return (said === trouble ? lines[0] : lines.at(-1)) ?? trouble;
+function inShort(reason: string): string {
+  const said = /^It said: ([^]*?)\n(?=The console|Logs:)/m.exec(reason)?.[1];
+  if (said === undefined) return reason.split('\n')[0] ?? reason;
+  return `QEMU said: ${said.trim().split('\n').at(-1) ?? said}`;
 }
 
 /** The answer holds for one boot of the host, one QEMU, one kernel and one kind of CPU. */
 async function findOut(subject: ProofSubject): Promise<Finding> {
-  const { software, profile, signal, isUsable = mayUseKvm } = subject;
-  if (!(await isUsable())) return { works: false, reason: 'there is no /dev/kvm that this user may open.' };
+  const { software, profile, signal, again = false } = subject;
   const bootId = await readFile('/proc/sys/kernel/random/boot_id', 'utf8');
   const premises = [bootId, software.qemu.binary, software.kernel.image, profile.cpu].join('\n');
   const key = createHash('sha256').update(premises).digest('hex').slice(0, 32);
@@ -66,6 +103,7 @@ async function findOut(subject: ProofSubject): Promise<Finding> {
   const file = path.join(folder, `${key}.json`);
   // The folder of the boot is the same for all rigs.
   return withBuildLock({ name: `kvm-proof-${key}`, signal, onWait: () => undefined }, async () => {
+    if (again) await rm(file, { force: true });
     const known = await readProof(file);
     if (known) return known;
     const found = await prove(subject, path.join(folder, `${key}.vm`));
@@ -82,20 +120,20 @@ async function remember(found: Proof, file: string): Promise<void> {
 }
 
 async function prove(subject: ProofSubject, folder: string): Promise<Finding> {
-  const { software, profile, emit, signal, proofMs = PROOF_MS } = subject;
+  const { software, profile, emit, signal, patience = 1 } = subject;
   const start = performance.now();
   const step = { id: 'kvm-proof' };
   emit({ type: 'step-start', ...step, title: 'Does KVM boot this kernel?' });
-  const late = AbortSignal.timeout(proofMs * slowdownOf(software.kernel.flavour));
+  const late = AbortSignal.timeout(PROOF_MS * patience * slowdownOf(software.kernel.flavour));
   const end = (outcome: Finding): Finding => {
-    const detail = 'works' in outcome && outcome.works ? 'yes' : 'no: TCG it is';
+    const detail = 'works' in outcome && outcome.works ? 'yes' : `no: ${inShort(reasonOf(outcome))}`;
     emit({ type: 'step-progress', ...step, detail });
     emit({ type: 'step-end', ...step, outcome: 'done', durationMs: performance.now() - start });
     return outcome;
   };
   try {
     const both = AbortSignal.any([late, signal]);
-    const vm = await Vm.boot({ profile, accelerator: 'kvm', software, folder, signal: both });
+    const vm = await Vm.boot({ profile, accelerator: 'kvm', software, patience, folder, signal: both });
     await vm.end({ keep: false, verdict: { status: 'passed' } });
     return end({ works: true, reason: 'it booted the kernel.' });
   } catch (error) {
@@ -106,16 +144,13 @@ async function prove(subject: ProofSubject, folder: string): Promise<Finding> {
   }
 }
 
+function reasonOf(found: Finding): string {
+  return 'works' in found ? found.reason : found.trouble;
+}
+
 /** A guest that crashed or hung says something about KVM. A QEMU that ended, or could not start, says something about the host. */
 function isVerdict(error: unknown): boolean {
   return error instanceof RigError && (error.failureClass === 'kernel' || error.failureClass === 'timeout');
-}
-
-async function mayUseKvm(): Promise<boolean> {
-  return access('/dev/kvm', constants.R_OK | constants.W_OK).then(
-    () => true,
-    () => false,
-  );
 }
 
 async function readProof(file: string): Promise<Proof | undefined> {

@@ -47,5 +47,5 @@ test('the emulated GPU is on the bus, and its driver binds to it', async () => {
 });
 
 test('the run says which accelerator it uses', () => {
-  expect(['kvm', 'tcg']).toContain(inject('rig').accelerator);
+  expect(['kvm', 'tcg']).toContain(inject('rig').acceleration.accelerator);
 });

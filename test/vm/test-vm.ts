@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { inject, onTestFinished } from 'vitest';
 import { loadMachineProfile } from '../../src/config/machine-profile.ts';
+import { acceleratorOf } from '../../src/testbed/life/vm-accelerator.ts';
 import { Vm, type VmSpec } from '../../src/vm/vm.ts';
 
 export async function temporaryFolder(): Promise<string> {
@@ -13,13 +14,14 @@ export async function temporaryFolder(): Promise<string> {
 }
 
 export async function testVmSpec(machine: string, changes: Partial<VmSpec> = {}): Promise<VmSpec> {
-  const { build, accelerator } = inject('rig');
+  const rig = inject('rig');
+  const signal = new AbortController().signal;
   return {
     profile: await loadMachineProfile(machine),
-    accelerator,
-    software: build,
+    accelerator: await acceleratorOf(rig, machine, signal),
+    software: rig.build,
     folder: path.join(await temporaryFolder(), 'vm'),
-    signal: new AbortController().signal,
+    signal,
     ...changes,
   };
 }

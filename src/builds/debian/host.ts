@@ -1,6 +1,6 @@
 /** Whether this machine will do for the rig: one list, which `doctor` shows and every build begins with. */
 
-import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
@@ -8,6 +8,7 @@ import { execa } from 'execa';
 import { isOtherFormat } from '../../cache/cache-entry.ts';
 import { hostFindings } from '../../config/host-checks.js';
 import type { Finding } from '../../config/host-checks.js';
+import { KVM_DEVICE } from '../../config/kvm-device.ts';
 import { cacheDirectory } from '../../config/paths.ts';
 import { RigError } from '../../util/rig-error.ts';
 import type { Emit } from '../../util/rig-event.ts';
@@ -30,7 +31,7 @@ export async function machineFindings(): Promise<Finding[]> {
     ...(await cacheFindings()),
     ...(fetches ? [await archiveFinding()] : []),
     packagesFinding(missing),
-    await kvmFinding('/dev/kvm'),
+    await KVM_DEVICE.opens(),
   ];
 }
 
@@ -107,41 +108,4 @@ async function archiveFault(url: string): Promise<string | undefined> {
   });
   await rm(folder, { recursive: true });
   return failed && !/\b40[34] /.test(all) ? updateFault(all.split('\n')) : undefined;
-}
-
-async function kvmFinding(device: string): Promise<Finding> {
-  const code = await open(device, 'r+').then(
-    async (file) => file.close(),
-    (error: unknown) => (error instanceof Error && 'code' in error ? String(error.code) : String(error)),
-  );
-  return describeKvm(device, code ?? undefined, await groupOf(device));
-}
-
-/** By what came of opening it. Never a fault: TCG does everything, only slower. */
-export function describeKvm(device: string, code: string | undefined, group: string): Finding {
-  const tcg = 'guests run under TCG, which is slower';
-  switch (code) {
-    case undefined:
-      return { verdict: 'good', text: `${device} opens; the first run proves whether it works.` };
-    case 'ENOENT':
-      return { verdict: 'note', text: `There is no ${device}: ${tcg}.` };
-    case 'EACCES': {
-      const others = group === 'root' ? '' : ` and the group ${group}`;
-      const text = `${device} exists, and this user may not open it, only root${others}: ${tcg}.`;
-      const giveAway = group === 'root' ? `sudo chgrp kvm ${device} && sudo chmod 660 ${device}, ` : '';
-      const join = `sudo usermod -aG ${group === 'root' ? 'kvm' : group} "$USER", then log in again`;
-      return { verdict: 'note', text, remedy: `${giveAway}${join}` };
-    }
-    default:
-      return { verdict: 'note', text: `${device} exists, and does not open (${code}): ${tcg}.` };
-  }
-}
-
-async function groupOf(file: string): Promise<string> {
-  const gid = await stat(file).then(
-    (found) => found.gid,
-    () => 0,
-  );
-  const groups = await readFile('/etc/group', 'utf8');
-  return new RegExp(`^([^:]+):[^:]*:${gid}:`, 'm').exec(groups)?.[1] ?? String(gid);
 }

@@ -26,7 +26,7 @@ export async function withDeskVm<T>(
   const { machine, dmaBits } = rig.selection;
   const vm = await Vm.boot({
     profile: await loadMachineProfile(machine),
-    accelerator: rig.accelerator,
+    accelerator: rig.acceleration.accelerator,
     software: rig.build,
     gpu: { dmaBits: dmaBits[0] ?? 32, ...GPU_MEMORY },
     kernelArgs,

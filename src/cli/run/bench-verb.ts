@@ -34,8 +34,8 @@ export async function benchVerb(names: readonly string[], given: BenchOptions, s
   }, session);
   const { report } = run;
   keepRecord(report, options, session, run);
-  const { accelerator, selection } = rig;
-  const how = `Medians of ${String(selection.rounds)} rounds in turn, ${accelerator}, seed ${String(selection.seed)}`;
+  const { acceleration, selection } = rig;
+  const how = `Medians of ${String(selection.rounds)} rounds in turn, ${acceleration.accelerator}, seed ${String(selection.seed)}`;
   process.stdout.write(`\n${how}\n\n${benchTable(run.results)}\n${cutShortText(report)}`);
   return writeFiles(report, options);
 }

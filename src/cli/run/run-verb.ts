@@ -1,6 +1,7 @@
 /** `dgpu-rig run`: builds what is missing, boots, runs suites, judges. */
 import type { Command } from 'commander';
 import { runFacts } from '../../report/compose-report.ts';
+import { accelerationText } from '../../report/text/accelerators.ts';
 import { openEventLog, type LogEvent } from '../../report/live/event-log.ts';
 import type { RunReport } from '../../report/run-report.ts';
 import { loadPlans, planNamed, type Plan, type Plans } from '../../config/plan.ts';
@@ -61,10 +62,10 @@ async function runHere(
   const rigs = new Rigs(request);
   const rig = await rigs.of(parts[0]?.flavour ?? options.flavour);
   log({ type: 'run-start', ...runFacts(rig) });
-  const { build, accelerator, selection } = rig;
+  const { build, acceleration, selection } = rig;
   const kernels = parts.map(({ flavour }) => flavour).join(', ');
   progress.print(
-    `Linux ${build.kernel.version} (${kernels}), QEMU ${build.qemu.version}, ${accelerator}, seed ${String(selection.seed)}`,
+    `Linux ${build.kernel.version} (${kernels}), QEMU ${build.qemu.version}, ${accelerationText(acceleration)}, seed ${String(selection.seed)}`,
   );
   const { filter, maxVms, repeat = 0 } = options;
   const { shard } = options;

@@ -1,5 +1,6 @@
 /** The report for people: one file that needs nothing else, on any screen, light or dark. */
 import path from 'node:path';
+import { acceleratorsOf } from '../text/accelerators.ts';
 import { elapsed } from '../text/elapsed.ts';
 import { html, markupOf, trusted, type Html } from './html.ts';
 import { combinationMatrix, isCombination, matrixTable } from './html-matrix.ts';
@@ -78,11 +79,13 @@ function counts(summary: RunReport['summary']): Html {
   </ul>`;
 }
 
-function facts({ kernel, qemu, host, seed, startedAt, results }: RunReport): Html {
+function facts(report: RunReport): Html {
+  const { kernel, qemu, host, seed, startedAt, results } = report;
   const total = results.reduce((sum, { durationMs }) => sum + durationMs, 0);
   const rows: [string, string | undefined][] = [
     ['Linux', `${kernel.version}, ${String(kernel.patches.length)} patches`],
-    ['QEMU', `${qemu}, ${host.accelerator}`],
+    ['QEMU', qemu],
+    ['Accelerator', acceleratorsOf(report)],
     ['Host', `${String(host.cpus)} CPUs, ${bytes(host.memoryBytes)}`],
     ['Seed', seed === undefined ? undefined : String(seed)],
     ['Started', startedAt?.replace('T', ' ').replace(/\.\d+Z$/, ' UTC')],

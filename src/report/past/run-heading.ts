@@ -1,6 +1,7 @@
 /** Which run is meant, for people who have to tell one from another. */
 import type { RunEntry } from './history.ts';
 import { kernelName } from './baseline.ts';
+import { acceleratorsOf } from '../text/accelerators.ts';
 import type { RunReport } from '../run-report.ts';
 
 /** `2026-11-28 11:38`, of a time in ISO 8601 (UTC). */
@@ -12,7 +13,7 @@ export function minuteOf(time: string): string {
 export function runHeading(id: number | undefined, report: RunReport): string {
   const number = id === undefined ? 'A run' : `Run ${String(id)}`;
   const when = report.startedAt === undefined ? '' : ` of ${minuteOf(report.startedAt)} UTC`;
-  return `${number}${when}, Linux ${kernelName(report)}, ${report.host.accelerator}:`;
+  return `${number}${when}, Linux ${kernelName(report)}, ${acceleratorsOf(report)}:`;
 }
 
 /** One line of a list of runs. */

@@ -8,6 +8,8 @@ import { RigError } from '../../util/rig-error.ts';
 import { shellQuote } from '../../util/shell-quote.ts';
 import { obtainTemplate } from '../../vm/clone/template.ts';
 import { Vm, type VmSpec } from '../../vm/vm.ts';
+import type { Accelerator } from '../../vm/time-limits.ts';
+import { acceleratorOf } from '../life/vm-accelerator.ts';
 
 const MACHINE = 'noswap';
 const DONE = 'rig-command-done';
@@ -34,9 +36,10 @@ interface Starters {
 export async function openStarters(signal: AbortSignal): Promise<Starters> {
   const rig = inject('rig');
   const profile = await loadMachineProfile(MACHINE);
+  const accelerator = await acceleratorOf(rig, MACHINE, signal);
   const spec = (name: string): VmSpec => ({
     profile,
-    accelerator: rig.accelerator,
+    accelerator,
     software: rig.build,
     folder: path.join(rig.artifacts, `boot-${name}`),
     signal,
@@ -46,7 +49,7 @@ export async function openStarters(signal: AbortSignal): Promise<Starters> {
   return {
     cloned: (name) => timeVm(() => Vm.clone(spec(name), template)),
     booted: (name) => timeVm(() => Vm.boot(spec(name))),
-    'virtme-ng': () => timeVirtmeNg(virtmeNg, signal),
+    'virtme-ng': () => timeVirtmeNg(virtmeNg, accelerator, signal),
   };
 }
 
@@ -60,8 +63,8 @@ async function timeVm(start: () => Promise<Vm>): Promise<Timed> {
 }
 
 /** It prints what the command prints and ends with it: when that is there is when a person has it. */
-async function timeVirtmeNg(root: string, signal: AbortSignal): Promise<Timed> {
-  const { accelerator, build } = inject('rig');
+async function timeVirtmeNg(root: string, accelerator: Accelerator, signal: AbortSignal): Promise<Timed> {
+  const { build } = inject('rig');
   const { boot } = (await loadMachineProfile(MACHINE)).memory;
   const startedAt = performance.now();
   const command = [

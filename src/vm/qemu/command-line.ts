@@ -92,9 +92,18 @@ function processor({ profile, accelerator, countsInstructions = false }: VmHardw
     ...['-machine', `q35${irqchip}`, '-accel', accelerator === 'tcg' ? `tcg,thread=${threads}` : 'kvm'],
     // A nanosecond of the guest's clocks is an instruction; while it is idle they go with the host's.
     ...(countsInstructions ? ['-icount', 'shift=0,sleep=on'] : []),
-    ...['-cpu', accelerator === 'tcg' ? cpu : cpu.replace(/^max\b/, 'host')],
+    ...['-cpu', accelerator === 'tcg' ? cpu : underKvm(cpu)],
     ...['-smp', `${count},sockets=${count}`],
   ];
+}
+
+/**
+ * The host's own processor under the profile's name, with the host's address bits. By its name a guest chooses between AMD's and Intel's
+ * instruction for a hypercall; the other vendor's KVM would have to rewrite the wrong one, which the guest's kernel is protected from.
+ */
+function underKvm(cpu: string): string {
+  const named = cpu.replace(/^max\b/, 'host').replace(/,phys-bits=\d+/, '');
+  return [named, ...['unhalt', 'ipi', 'sched-yield'].map((name) => `kvm-pv-${name}=off`)].join(',');
 }
 
 function bootMemory({ profile: { memory, cpuNodes }, memory: files }: VmHardware): string[] {
@@ -188,15 +197,16 @@ function monitorAndConsole(channels: Channels): string[] {
 
 /**
  * Notices and up on the console while it boots, which the serial port would slow down otherwise; from then on all but debug messages,
- * by the guest's init: stacks of hung tasks are mere information. Each line with its level. No timer check, as under any hypervisor
- * that Linux knows: on a host too busy to deliver its interrupts in time it panics.
+ * by the guest's init: stacks of hung tasks are mere information. Each line with its level. Under TCG no timer check, which Linux leaves
+ * out by itself under KVM: on a host too busy to deliver its interrupts in time it panics.
  */
-function kernelCommandLine({ profile, kernelArgs, channels }: VmHardware): string {
+function kernelCommandLine({ profile, accelerator, kernelArgs, channels }: VmHardware): string {
   // The guest's init sets up compressed RAM; a swap disk it recognizes by itself.
   const zram = profile.swap?.kind === 'zram' ? [`rig.zram=${String(profile.swap.sizeMiB)}`] : [];
   const log = ['console=ttyS0', 'loglevel=6', 'console_msg_format=syslog'];
   const shell = channels.kind === 'terminal' ? [SHELL_ON_CONSOLE] : [];
-  return [...log, 'no_timer_check', ...zram, ...profile.kernelArgs, ...kernelArgs, ...shell].join(' ');
+  const timer = accelerator === 'tcg' ? ['no_timer_check'] : [];
+  return [...log, ...timer, ...zram, ...profile.kernelArgs, ...kernelArgs, ...shell].join(' ');
 }
 
 /** QEMU's option syntax doubles a comma that is part of a value. */

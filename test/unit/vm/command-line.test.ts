@@ -25,8 +25,17 @@ describe('the command line of every machine', async () => {
 describe('variations', () => {
   test('KVM uses the host CPU, and TCG gets a thread per CPU', async () => {
     const profile = await loadMachineProfile('tiers');
-    expect(qemuArguments({ ...BASE, profile, accelerator: 'kvm' }).join(' ')).toMatch(/-accel kvm -cpu host,vendor=/);
+    expect(qemuArguments({ ...BASE, profile, accelerator: 'kvm' }).join(' ')).toMatch(
+      // The host's address bits, and no hypercall by the instruction of another vendor.
+      /-accel kvm -cpu host,vendor=GenuineIntel,family=6,model=58,kvm-pv-unhalt=off,kvm-pv-ipi=off,kvm-pv-sched-yield=off -smp/,
+    );
     expect(qemuArguments({ ...BASE, profile }).join(' ')).toMatch(/-accel tcg,thread=multi -cpu max,vendor=/);
+  });
+
+  test('the check of the timer is left out under TCG alone', async () => {
+    const profile = await loadMachineProfile('tiers');
+    expect(qemuArguments({ ...BASE, profile }).at(-1)).toContain(' no_timer_check ');
+    expect(qemuArguments({ ...BASE, profile, accelerator: 'kvm' }).at(-1)).not.toContain('no_timer_check');
   });
 
   test('counting instructions takes a single thread', async () => {

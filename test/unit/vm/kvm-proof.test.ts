@@ -2,7 +2,9 @@
 import path from 'node:path';
 import { describe, expect } from 'vitest';
 import { loadMachineProfile } from '../../../src/config/machine-profile.ts';
-import { chooseAccelerator, type ProofSubject } from '../../../src/vm/kvm-proof.ts';
+import { assertKvmPossible, chooseAccelerator, type ProofSubject } from '../../../src/vm/kvm-proof.ts';
+import type { Finding } from '../../../src/config/host-checks.js';
+import type { KvmDevice } from '../../../src/config/kvm-device.ts';
 import { test } from '../cache/temporary-cache.ts';
 import { fakeGuest, forwardTo } from './fakes/fake-guest.ts';
 import { FakeQemu } from './fakes/fake-qemu.ts';
@@ -14,9 +16,13 @@ async function subject(qemu: FakeQemu): Promise<ProofSubject> {
     profile: await loadMachineProfile('noswap'),
     emit: () => undefined,
     signal: new AbortController().signal,
-    isUsable: () => Promise.resolve(true),
-    proofMs: 1000,
+    device: deviceOf(46),
+    patience: 1 / 8,
   };
+}
+
+function deviceOf(addressBits: number, opens: Finding = { verdict: 'good', text: 'It opens.' }): KvmDevice {
+  return { opens: () => Promise.resolve(opens), addressBits: () => Promise.resolve(addressBits) };
 }
 
 /** The folder of the boot that is the proof. */
@@ -36,21 +42,52 @@ describe('KVM', () => {
     const qemu = await FakeQemu.create();
     await bootsWell(qemu);
     const one = await subject(qemu);
-    const patient = { ...one, proofMs: 60_000 };
-    expect(await Promise.all([chooseAccelerator('auto', patient), chooseAccelerator('auto', patient)])).toEqual([
-      ...['kvm', 'kvm'],
-    ]);
+    const patient = { ...one, patience: 8 };
+    const both = await Promise.all([chooseAccelerator('auto', patient), chooseAccelerator('auto', patient)]);
+    expect(both).toEqual([{ accelerator: 'kvm' }, { accelerator: 'kvm' }]);
     expect(await qemu.pids()).toHaveLength(1);
   });
 
   test('that hangs is not tried again', async () => {
     const qemu = await FakeQemu.create();
     for (let attempt = 0; attempt < 2; attempt++)
-      expect(await chooseAccelerator('auto', await subject(qemu))).toBe('tcg');
+      expect(await chooseAccelerator('auto', await subject(qemu))).toEqual({
+        accelerator: 'tcg',
+        reason: 'the kernel did not come up in seconds.',
+        remedy: expect.stringContaining('doctor --kvm') as string,
+      });
     expect(await qemu.pids()).toHaveLength(1);
     await expect(chooseAccelerator('kvm', await subject(qemu))).rejects.toThrow(
-      /KVM does not work here: .*did not come up/,
+      /KVM can't be had here: .*did not come up/,
     );
+  });
+
+  test('that hung is tried again by whoever asks for it', async () => {
+    const qemu = await FakeQemu.create();
+    await chooseAccelerator('auto', await subject(qemu));
+    await chooseAccelerator('auto', { ...(await subject(qemu)), again: true });
+    expect(await qemu.pids()).toHaveLength(2);
+  });
+
+  test('is not tried where this user may not open it, or the host has too few address bits', async () => {
+    const qemu = await FakeQemu.create();
+    const shut = { verdict: 'note', text: 'There is no /dev/kvm.', remedy: 'Load kvm-amd.' } as const;
+    const cases = [
+      [{ device: deviceOf(46, shut) }, { accelerator: 'tcg', reason: shut.text, remedy: shut.remedy }],
+      [
+        { profile: await loadMachineProfile('tiers') },
+        { accelerator: 'tcg', reason: /tiers needs .* 50 bits, .* 46\.$/ },
+      ],
+    ] as const;
+    for (const [changes, expected] of cases) {
+      const one = { ...(await subject(qemu)), ...changes };
+      const { reason = '', ...rest } = await chooseAccelerator('auto', one);
+      expect(rest.accelerator).toBe(expected.accelerator);
+      expect(reason).toMatch(expected.reason);
+      await expect(chooseAccelerator('kvm', one)).rejects.toThrow(expected.reason);
+      await expect(assertKvmPossible(one)).rejects.toThrow(expected.reason);
+    }
+    expect(await qemu.pids()).toHaveLength(0);
   });
 
   test('under which the kernel panics is not tried again', async () => {
@@ -60,26 +97,26 @@ describe('KVM', () => {
       await qemu.say('[    0.711405] Kernel panic - not syncing: no working CPU', folder);
       await qemu.say('[    0.711505] ---[ end Kernel panic - not syncing: no working CPU ]---', folder);
     });
-    const patient = { ...(await subject(qemu)), proofMs: 60_000 };
-    for (let attempt = 0; attempt < 2; attempt++) expect(await chooseAccelerator('auto', patient)).toBe('tcg');
+    const patient = { ...(await subject(qemu)), patience: 8 };
+    for (let attempt = 0; attempt < 2; attempt++)
+      expect(await chooseAccelerator('auto', patient)).toMatchObject({ accelerator: 'tcg' });
     expect(await qemu.pids()).toHaveLength(1);
   });
 
   test('is tried again after a trouble of the host, of which the reason is told in one line', async () => {
     const qemu = await FakeQemu.create({ greets: false });
     qemu.onEveryStart(() => qemu.exit(1, 'warning: 4 processors are many\nNo space left on device'));
-    const notices: string[] = [];
+    const details: string[] = [];
     const one: ProofSubject = {
       ...(await subject(qemu)),
-      proofMs: 60_000,
+      patience: 8,
       emit: (event) => {
-        if (event.type === 'notice') notices.push(event.text);
+        if (event.type === 'step-progress') details.push(event.detail);
       },
     };
-    expect(await chooseAccelerator('auto', one)).toBe('tcg');
-    expect(notices).toEqual([
-      'KVM could not be tried, so it is TCG this time: No space left on device (--accel kvm tells it all)',
-    ]);
+    const reason = 'QEMU said: No space left on device';
+    expect(await chooseAccelerator('auto', one)).toEqual({ accelerator: 'tcg', reason });
+    expect(details).toEqual([`no: ${reason}`]);
     await expect(chooseAccelerator('kvm', one)).rejects.toThrow('No space left on device');
     expect(await qemu.pids()).toHaveLength(2);
   });

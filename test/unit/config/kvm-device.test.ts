@@ -1,6 +1,6 @@
 /** What is said about the device that KVM is reached by. */
 import { expect, test } from 'vitest';
-import { describeKvm } from '../../../src/builds/debian/host.ts';
+import { describeKvm } from '../../../src/config/kvm-device.ts';
 
 test.each([
   [undefined, 'good', /opens/],
