@@ -88,7 +88,7 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
       exit(await (await import('./verbs/doctor-verb.ts')).doctorVerb(options, session)),
     );
   addOptions(root.command('test').description('run the tests of the rig itself, then the suites'), TEST_OPTIONS)
-    .argument('[project...]', 'unit, device, vm, reliability, slurm, suites; all of them by default')
+    .argument('[project...]', 'unit, device, vm, reliability, slurm, kvm, suites; all of them by default')
     .action(async (projects: string[], options: TestOptions) =>
       exit(await (await import('./run/test-verb.ts')).testVerb(projects, options, session)),
     );

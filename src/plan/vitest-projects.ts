@@ -5,7 +5,7 @@ import { slowdownOf, type Flavour } from '../config/flavour.ts';
 import { repositoryPath } from '../config/paths.ts';
 import { defaultMaxVms } from './rig-context.ts';
 
-export const PROJECT_NAMES = ['unit', 'device', 'vm', 'reliability', 'slurm', 'suites'] as const;
+export const PROJECT_NAMES = ['unit', 'device', 'vm', 'reliability', 'slurm', 'kvm', 'suites'] as const;
 export type ProjectName = (typeof PROJECT_NAMES)[number];
 
 /** Benches are run when asked for, and are no part of the tests. */
@@ -15,6 +15,7 @@ const INCLUDE: Readonly<Record<ProjectName | 'benches', string>> = {
   vm: 'test/vm/**/*.test.ts',
   reliability: 'test/reliability/**/*.test.ts',
   slurm: 'test/slurm/**/*.test.ts',
+  kvm: 'test/kvm/**/*.test.ts',
   suites: 'src/suites/*.suite.ts',
   benches: 'src/benches/*.bench.ts',
 };
@@ -25,6 +26,7 @@ const GROUPS: Readonly<Record<ProjectName | 'benches', number>> = {
   device: 1,
   vm: 1,
   reliability: 1,
+  kvm: 1,
   suites: 1,
   slurm: 2,
   benches: 3,

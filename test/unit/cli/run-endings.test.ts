@@ -41,7 +41,16 @@ function vitestThat(judges: readonly TestResult[], then: () => void = () => unde
 function rigOf({ selection }: RunRequest, folder: string): unknown {
   const kernel = { version: '7.3.4', patches: [] };
   const build = { kernel, qemu: { version: '10.0.13' } };
-  return { build, sources: {}, fresh: [], accelerator: 'tcg', acceleration: { accelerator: 'tcg' }, selection, startedAt: '2026-11-21', artifacts: folder };
+  return {
+    build,
+    sources: {},
+    fresh: [],
+    accelerator: 'tcg',
+    acceleration: { accelerator: 'tcg' },
+    selection,
+    startedAt: '2026-11-21',
+    artifacts: folder,
+  };
 }
 
 const OPTIONS: RunOptions = {

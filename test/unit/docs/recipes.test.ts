@@ -39,6 +39,7 @@ const job = z.strictObject({
   cache: z.strictObject({ key: z.string(), paths: strings }),
   before_script: strings,
   script: strings,
+  after_script: strings,
   artifacts: z.strictObject({
     when: z.enum(['on_success', 'on_failure', 'always']),
     paths: strings,
