@@ -16,6 +16,7 @@
 #include "edgpu_access.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
+#include "edgpu_entry.h"
 #include "edgpu_gem.h"
 #include "edgpu_vram.h"
 
@@ -76,12 +77,13 @@ static void access_bytes(struct ttm_buffer_object *bo, u64 offset, void *buf, u6
  * @len: bytes
  * @write: to the object?
  *
- * Return: @len, or -EIO if the CPU can't see the object where it is.
+ * Return: @len, or -EIO if the CPU can't see the object where it is, or the device is wedged.
  */
 int edgpu_bo_access_memory(struct ttm_buffer_object *bo, unsigned long offset,
 			   void *buf, int len, int write)
 {
-	if (bo->resource->mem_type != TTM_PL_VRAM || !edgpu_vram_visible(bo->resource))
+	if (bo->resource->mem_type != TTM_PL_VRAM || !edgpu_vram_visible(bo->resource) ||
+	    READ_ONCE(ttm_to_edgpu(bo->bdev)->wedged))
 		return -EIO;
 	access_bytes(bo, offset, buf, len, write);
 	return len;
@@ -90,10 +92,7 @@ int edgpu_bo_access_memory(struct ttm_buffer_object *bo, unsigned long offset,
 static int rw_locked(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len,
 		     bool write)
 {
-	struct ttm_operation_ctx ctx = {
-		.interruptible = true,
-		.gfp_retry_mayfail = true,
-	};
+	struct ttm_operation_ctx ctx = edgpu_bo_ctx(to_edgpu_bo(bo));
 	long ret;
 
 	ret = dma_resv_wait_timeout(bo->base.resv, dma_resv_usage_rw(write), true,
@@ -112,9 +111,10 @@ static int rw_piece(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len
 		    bool write)
 {
 	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
-	int ret, idx;
+	struct edgpu_entry entry;
+	int ret;
 
-	ret = edgpu_enter(edgpu, &idx);
+	ret = edgpu_enter(edgpu, &entry);
 	if (ret)
 		return ret;
 
@@ -123,7 +123,7 @@ static int rw_piece(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len
 		ret = rw_locked(bo, offset, buf, len, write);
 		ttm_bo_unreserve(bo);
 	}
-	edgpu_exit(edgpu, idx);
+	edgpu_exit(edgpu, &entry);
 	return ret;
 }
 

@@ -43,7 +43,6 @@
 #include <linux/seq_file.h>
 
 #include <drm/drm_debugfs.h>
-#include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 #include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_bo.h>
@@ -51,6 +50,7 @@
 #include <drm/ttm/ttm_resource.h>
 
 #include "edgpu_drv.h"
+#include "edgpu_entry.h"
 #include "edgpu_frames.h"
 #include "edgpu_purge.h"
 #include "edgpu_shrinker.h"
@@ -140,12 +140,14 @@ static ssize_t edgpu_evict_write(struct file *file, const char __user *buf,
 				 size_t len, loff_t *pos)
 {
 	struct edgpu_device *edgpu = file->private_data;
-	int idx;
+	struct edgpu_entry entry;
+	int ret;
 
-	if (!drm_dev_enter(&edgpu->drm, &idx))
-		return -ENODEV;
+	ret = edgpu_try_enter(edgpu, &entry);
+	if (ret)
+		return ret;
 	edgpu_evict_system(edgpu);
-	drm_dev_exit(idx);
+	edgpu_exit(edgpu, &entry);
 	return len;
 }
 

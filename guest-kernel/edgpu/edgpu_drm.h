@@ -67,6 +67,12 @@ struct drm_edgpu_get_param {
  * if there is no such memory, or without backend shmem.
  */
 #define EDGPU_CREATE_CARVEOUT		0x2
+/*
+ * For this file only, EPERM to export it. All private objects of a file count as
+ * used when a submission uses one of them, and as busy, or failed, when one of them
+ * is. What a submission uses of them has to fit: they don't make room for each other.
+ */
+#define EDGPU_CREATE_PRIVATE		0x4
 
 /* A new object reads as zeroes. */
 struct drm_edgpu_gem_create {

@@ -19,6 +19,7 @@
 #include "edgpu_drv.h"
 #include "edgpu_engine.h"
 #include "edgpu_evict.h"
+#include "edgpu_file.h"
 #include "edgpu_gem.h"
 #include "edgpu_prime.h"
 #include "edgpu_purge.h"
@@ -29,72 +30,6 @@
 /* What the DMA API can be told: ZONE_DMA is the least, see dma_supported(). */
 #define EDGPU_MIN_DMA_BITS	24
 #define EDGPU_MAX_DMA_BITS	64
-
-/**
- * edgpu_enter() - begin to use the device
- * @edgpu: the device
- * @idx: out: for edgpu_exit()
- *
- * For ioctls, with no lock held. In between neither user space nor other
- * drivers may be waited for, except for their fences: a reset or removal of the
- * device waits for the end.
- *
- * Waits while the system sleeps, and until the device is in D0.
- *
- * Return: 0, -ENODEV if it is gone, -EIO if it is wedged, -ERESTARTSYS.
- */
-int edgpu_enter(struct edgpu_device *edgpu, int *idx)
-{
-	int ret;
-
-	/*
-	 * Not within drm_dev_enter(), which a removal waits for. The freezer
-	 * interrupts it as well, and then nobody notices.
-	 */
-	for (;;) {
-		ret = wait_event_interruptible(edgpu->pm.awake, !edgpu_pm_is_asleep(&edgpu->pm));
-		if (!ret && down_read_interruptible(&edgpu->reset_sem))
-			ret = -ERESTARTSYS;
-		if (ret)
-			return ret;
-		if (!edgpu_pm_is_asleep(&edgpu->pm))
-			break;
-		up_read(&edgpu->reset_sem);
-	}
-
-	ret = -ENODEV;
-	if (!drm_dev_enter(&edgpu->drm, idx))
-		goto err_up;
-
-	ret = edgpu_runtime_get(edgpu);
-	if (ret)
-		goto err_exit;
-
-	ret = -EIO;
-	if (READ_ONCE(edgpu->wedged))
-		goto err_put;
-	return 0;
-
-err_put:
-	edgpu_runtime_put(edgpu);
-err_exit:
-	drm_dev_exit(*idx);
-err_up:
-	up_read(&edgpu->reset_sem);
-	return ret;
-}
-
-/**
- * edgpu_exit() - end it
- * @edgpu: the device
- * @idx: from edgpu_enter()
- */
-void edgpu_exit(struct edgpu_device *edgpu, int idx)
-{
-	edgpu_runtime_put(edgpu);
-	drm_dev_exit(idx);
-	up_read(&edgpu->reset_sem);
-}
 
 static char *edgpu_backend = "shmem";
 module_param_named(backend, edgpu_backend, charp, 0444);
@@ -157,12 +92,6 @@ static const struct drm_ioctl_desc edgpu_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(EDGPU_WAIT, edgpu_wait_ioctl, DRM_RENDER_ALLOW),
 };
 
-/* What is saved of its objects would be kept until the device wakes. */
-static void edgpu_postclose(struct drm_device *drm, struct drm_file *file)
-{
-	edgpu_pm_forget(to_edgpu(drm));
-}
-
 DEFINE_DRM_GEM_FOPS(edgpu_fops);
 
 static const struct drm_driver edgpu_drm_driver = {
@@ -171,7 +100,8 @@ static const struct drm_driver edgpu_drm_driver = {
 	.fops = &edgpu_fops,
 	.ioctls = edgpu_ioctls,
 	.num_ioctls = ARRAY_SIZE(edgpu_ioctls),
-	.postclose = edgpu_postclose,
+	.open = edgpu_file_open,
+	.postclose = edgpu_file_postclose,
 	.gem_prime_import = edgpu_gem_import,
 	.gem_prime_import_sg_table = edgpu_gem_import_sg_table,
 #ifdef CONFIG_DEBUG_FS
@@ -355,7 +285,6 @@ static void edgpu_remove(struct pci_dev *pdev)
 	edgpu_shrinker_fini(edgpu);
 	edgpu_engines_wait_idle(edgpu);
 	edgpu_engines_stop(edgpu);
-	cancel_work_sync(&edgpu->wedged_event);
 	edgpu_ttm_disconnect(edgpu);
 }
 

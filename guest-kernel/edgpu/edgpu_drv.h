@@ -43,7 +43,7 @@ struct edgpu_device {
 	struct drm_device drm;
 	/** @pdev: the PCI function */
 	struct pci_dev *pdev;
-	/** @regs: BAR 0; valid within drm_dev_enter() sections only */
+	/** @regs: BAR 0; valid from edgpu_enter() or edgpu_try_enter() on only */
 	void __iomem *regs;
 	/** @aperture_base: CPU address of the start of VRAM */
 	resource_size_t aperture_base;
@@ -63,7 +63,7 @@ struct edgpu_device {
 	struct edgpu_ring rings[EDGPU_MAX_ENGINES];
 	/**
 	 * @reset_sem: held for writing while the device is being reset. Taken
-	 * by ioctls, before any reservation; whatever can run without an ioctl
+	 * by edgpu_enter(), before any reservation; whatever calls edgpu_try_enter()
 	 * only takes objects out of VRAM, and copes with engines that stand still.
 	 */
 	struct rw_semaphore reset_sem;
@@ -128,9 +128,6 @@ static inline bool edgpu_is_alive(struct edgpu_device *edgpu)
 {
 	return edgpu_read(edgpu, EDGPU_REG_ID) == EDGPU_ID;
 }
-
-int edgpu_enter(struct edgpu_device *edgpu, int *idx);
-void edgpu_exit(struct edgpu_device *edgpu, int idx);
 
 #ifdef CONFIG_DEBUG_FS
 void edgpu_debugfs_init(struct drm_minor *minor);

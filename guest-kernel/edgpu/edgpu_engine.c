@@ -233,6 +233,11 @@ static void engines_wedged_event(struct work_struct *work)
 			     DRM_WEDGE_RECOVERY_BUS_RESET, NULL);
 }
 
+static void engines_cancel_event(void *work)
+{
+	cancel_work_sync(work);
+}
+
 /* What there is to do about an engine, by what the watchdog sees. */
 enum ring_health {
 	RING_IDLE,
@@ -385,6 +390,10 @@ int edgpu_engines_init(struct edgpu_device *edgpu)
 			    EDGPU_ENG_CONTROL, EDGPU_CONTROL_RESET);
 
 	INIT_WORK(&edgpu->wedged_event, engines_wedged_event);
+	/* Also if the probe fails: whatever could queue it is undone before. */
+	ret = devm_add_action_or_reset(&pdev->dev, engines_cancel_event, &edgpu->wedged_event);
+	if (ret)
+		return ret;
 	edgpu->wq = drmm_alloc_ordered_workqueue(&edgpu->drm, "edgpu", WQ_MEM_RECLAIM);
 	if (IS_ERR(edgpu->wq))
 		return PTR_ERR(edgpu->wq);

@@ -10,6 +10,7 @@
 
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
+#include "edgpu_entry.h"
 #include "edgpu_evict.h"
 #include "edgpu_gem.h"
 #include "edgpu_tt.h"
@@ -46,7 +47,8 @@ int edgpu_gem_evict_ioctl(struct drm_device *drm, void *data, struct drm_file *f
 	struct edgpu_device *edgpu = to_edgpu(drm);
 	struct drm_edgpu_gem_evict *args = data;
 	struct drm_gem_object *gem;
-	int ret = -EINVAL, idx;
+	struct edgpu_entry entry;
+	int ret = -EINVAL;
 
 	gem = drm_gem_object_lookup(file, args->handle);
 	if (!gem)
@@ -54,11 +56,11 @@ int edgpu_gem_evict_ioctl(struct drm_device *drm, void *data, struct drm_file *f
 	if (args->pad || args->size > gem->size)
 		goto out_put;
 
-	ret = edgpu_enter(edgpu, &idx);
+	ret = edgpu_enter(edgpu, &entry);
 	if (ret)
 		goto out_put;
 	ret = evict(edgpu, gem_to_edgpu_bo(gem), args);
-	edgpu_exit(edgpu, idx);
+	edgpu_exit(edgpu, &entry);
 
 out_put:
 	drm_gem_object_put(gem);

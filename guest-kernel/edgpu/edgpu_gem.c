@@ -8,7 +8,7 @@
 #include <linux/slab.h>
 #include <linux/swap.h>
 
-#include <drm/drm_drv.h>
+#include <drm/drm_file.h>
 #include <drm/drm_gem_ttm_helper.h>
 #include <drm/drm_prime.h>
 #include <drm/drm_vma_manager.h>
@@ -16,12 +16,15 @@
 
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
+#include "edgpu_entry.h"
+#include "edgpu_file.h"
 #include "edgpu_gem.h"
 #include "edgpu_prime.h"
 #include "edgpu_purge.h"
 #include "edgpu_vram.h"
 
-#define EDGPU_CREATE_FLAGS	(EDGPU_CREATE_PREFER_SYSTEM | EDGPU_CREATE_CARVEOUT)
+#define EDGPU_CREATE_FLAGS	(EDGPU_CREATE_PREFER_SYSTEM | EDGPU_CREATE_CARVEOUT | \
+				 EDGPU_CREATE_PRIVATE)
 #define EDGPU_PLACEMENTS	(EDGPU_PLACEMENT_SYSTEM | EDGPU_PLACEMENT_VRAM)
 
 static const enum ttm_caching edgpu_cachings[] = {
@@ -35,6 +38,7 @@ static void edgpu_bo_destroy(struct ttm_buffer_object *tbo)
 	if (drm_gem_is_imported(&tbo->base))
 		drm_prime_gem_destroy(&tbo->base, tbo->sg);
 	drm_gem_object_release(&tbo->base);
+	edgpu_file_put(to_edgpu_bo(tbo)->owner);
 	kfree(to_edgpu_bo(tbo));
 }
 
@@ -75,6 +79,30 @@ void edgpu_bo_note_errors(struct edgpu_bo *bo)
 		if (status < 0)
 			bo->error = status;
 	}
+}
+
+static int edgpu_gem_open(struct drm_gem_object *gem, struct drm_file *file)
+{
+	struct edgpu_bo *bo = gem_to_edgpu_bo(gem);
+
+	if (!bo->owner)
+		return 0;
+	/* By its name, then. */
+	if (bo->owner != file->driver_priv)
+		return -EPERM;
+	edgpu_file_add(bo->owner, bo);
+	return 0;
+}
+
+static void edgpu_gem_close(struct drm_gem_object *gem, struct drm_file *file)
+{
+	struct edgpu_bo *bo = gem_to_edgpu_bo(gem);
+
+	if (bo->owner)
+		edgpu_file_remove(bo);
+	/* What is saved of it would be kept until the device wakes. */
+	if (READ_ONCE(bo->base.saved))
+		edgpu_pm_forget(to_edgpu(gem->dev));
 }
 
 static void edgpu_gem_free(struct drm_gem_object *gem)
@@ -133,9 +161,9 @@ static vm_fault_t fault_reserved(struct ttm_buffer_object *bo, struct vm_fault *
 static vm_fault_t edgpu_gem_fault(struct vm_fault *vmf)
 {
 	struct ttm_buffer_object *bo = vmf->vma->vm_private_data;
-	pgprot_t prot = vmf->vma->vm_page_prot;
+	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
+	struct edgpu_entry entry;
 	vm_fault_t ret;
-	int idx;
 
 	/*
 	 * Serves it itself if the object was saved because the device sleeps. If
@@ -145,11 +173,11 @@ static vm_fault_t edgpu_gem_fault(struct vm_fault *vmf)
 	if (ret)
 		return ret;
 
-	if (drm_dev_enter(bo->base.dev, &idx)) {
-		ret = fault_reserved(bo, vmf);
-		drm_dev_exit(idx);
+	if (edgpu_try_enter(edgpu, &entry)) {
+		ret = ttm_bo_vm_dummy_page(vmf, vmf->vma->vm_page_prot);
 	} else {
-		ret = ttm_bo_vm_dummy_page(vmf, prot);
+		ret = fault_reserved(bo, vmf);
+		edgpu_exit(edgpu, &entry);
 	}
 
 	/* TTM has dropped the lock itself if it wants the fault retried. */
@@ -165,13 +193,16 @@ static int edgpu_gem_access(struct vm_area_struct *vma, unsigned long addr,
 			    void *buf, int len, int write)
 {
 	struct ttm_buffer_object *bo = vma->vm_private_data;
-	int ret, idx;
+	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
+	struct edgpu_entry entry;
+	int ret;
 
-	if (!drm_dev_enter(bo->base.dev, &idx))
-		return -ENODEV;
+	ret = edgpu_try_enter(edgpu, &entry);
+	if (ret)
+		return ret;
 	/* Asleep or awake, as a fault. */
 	ret = ttm_bo_vm_access(vma, addr, buf, len, write);
-	drm_dev_exit(idx);
+	edgpu_exit(edgpu, &entry);
 	return ret;
 }
 
@@ -191,6 +222,8 @@ static int edgpu_gem_mmap(struct drm_gem_object *gem, struct vm_area_struct *vma
 
 static const struct drm_gem_object_funcs edgpu_gem_funcs = {
 	.free = edgpu_gem_free,
+	.open = edgpu_gem_open,
+	.close = edgpu_gem_close,
 	.pin = edgpu_gem_pin,
 	.unpin = edgpu_gem_unpin,
 	.get_sg_table = edgpu_gem_get_sg_table,
@@ -216,12 +249,10 @@ static struct edgpu_bo *edgpu_bo_alloc(struct edgpu_device *edgpu, u64 size)
 }
 
 static struct edgpu_bo *
-edgpu_bo_create(struct edgpu_device *edgpu, const struct drm_edgpu_gem_create *args)
+edgpu_bo_create(struct edgpu_device *edgpu, struct edgpu_file *owner,
+		const struct drm_edgpu_gem_create *args)
 {
-	struct ttm_operation_ctx ctx = {
-		.interruptible = true,
-		.gfp_retry_mayfail = true,
-	};
+	struct ttm_operation_ctx ctx;
 	struct edgpu_placement placement;
 	struct edgpu_bo *bo;
 	int ret;
@@ -230,6 +261,12 @@ edgpu_bo_create(struct edgpu_device *edgpu, const struct drm_edgpu_gem_create *a
 	if (IS_ERR(bo))
 		return bo;
 
+	if (owner) {
+		bo->owner = edgpu_file_get(owner);
+		bo->base.base.resv = &owner->resv;
+		dma_resv_lock(&owner->resv, NULL);
+	}
+	ctx = edgpu_bo_ctx(bo);
 	bo->placement = args->placement;
 	bo->caching = edgpu_cachings[args->caching];
 	bo->carveout = args->flags & EDGPU_CREATE_CARVEOUT;
@@ -238,13 +275,13 @@ edgpu_bo_create(struct edgpu_device *edgpu, const struct drm_edgpu_gem_create *a
 
 	/* Destroys the object if it fails. */
 	ret = ttm_bo_init_reserved(&edgpu->ttm, &bo->base, ttm_bo_type_device,
-				   &placement.base, 0, &ctx, NULL, NULL,
-				   edgpu_bo_destroy);
-	if (ret)
-		return ERR_PTR(ret);
-
-	ttm_bo_unreserve(&bo->base);
-	return bo;
+				   &placement.base, 0, &ctx, NULL,
+				   owner ? &owner->resv : NULL, edgpu_bo_destroy);
+	if (!ret)
+		ttm_bo_unreserve(&bo->base);
+	else if (owner)
+		dma_resv_unlock(&owner->resv);
+	return ret ? ERR_PTR(ret) : bo;
 }
 
 /**
@@ -325,25 +362,27 @@ int edgpu_gem_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 {
 	struct edgpu_device *edgpu = to_edgpu(drm);
 	struct drm_edgpu_gem_create *args = data;
+	struct edgpu_entry entry;
 	struct edgpu_bo *bo;
-	int ret, idx;
+	int ret;
 
 	ret = edgpu_check_create(edgpu, args);
 	if (ret)
 		return ret;
-	ret = edgpu_enter(edgpu, &idx);
+	ret = edgpu_enter(edgpu, &entry);
 	if (ret)
 		return ret;
 
 	args->size = PAGE_ALIGN(args->size);
-	bo = edgpu_bo_create(edgpu, args);
+	bo = edgpu_bo_create(edgpu, args->flags & EDGPU_CREATE_PRIVATE ? file->driver_priv : NULL,
+			     args);
 	if (IS_ERR(bo)) {
 		ret = PTR_ERR(bo);
 	} else {
 		ret = drm_gem_handle_create(file, &bo->base.base, &args->handle);
 		drm_gem_object_put(&bo->base.base);
 	}
-	edgpu_exit(edgpu, idx);
+	edgpu_exit(edgpu, &entry);
 	return ret;
 }
 
@@ -399,10 +438,7 @@ int edgpu_gem_info_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 
 static int edgpu_bo_move_to(struct edgpu_bo *bo, u32 place)
 {
-	struct ttm_operation_ctx ctx = {
-		.interruptible = true,
-		.gfp_retry_mayfail = true,
-	};
+	struct ttm_operation_ctx ctx = edgpu_bo_ctx(bo);
 	struct edgpu_placement placement;
 	int ret;
 
@@ -422,8 +458,9 @@ int edgpu_gem_move_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 	struct edgpu_device *edgpu = to_edgpu(drm);
 	struct drm_edgpu_gem_move *args = data;
 	struct drm_gem_object *gem;
+	struct edgpu_entry entry;
 	struct edgpu_bo *bo;
-	int ret = -EINVAL, idx;
+	int ret = -EINVAL;
 
 	gem = drm_gem_object_lookup(file, args->handle);
 	if (!gem)
@@ -437,11 +474,11 @@ int edgpu_gem_move_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 	if (gem->size > edgpu_max_move(edgpu, args->placement))
 		goto out_put;
 
-	ret = edgpu_enter(edgpu, &idx);
+	ret = edgpu_enter(edgpu, &entry);
 	if (ret)
 		goto out_put;
 	ret = edgpu_bo_move_to(bo, args->placement);
-	edgpu_exit(edgpu, idx);
+	edgpu_exit(edgpu, &entry);
 
 out_put:
 	drm_gem_object_put(gem);

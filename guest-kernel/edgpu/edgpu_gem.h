@@ -8,6 +8,7 @@ struct dma_resv;
 struct drm_device;
 struct drm_file;
 struct edgpu_device;
+struct edgpu_file;
 struct sg_table;
 
 /**
@@ -25,6 +26,8 @@ struct edgpu_bo {
 	 * under the reservation lock
 	 */
 	int error;
+	/** @owner: the only file that may use it, or NULL */
+	struct edgpu_file *owner;
 	/** @carveout: whether its pages in system memory are borrowed */
 	bool carveout;
 	/** @recreate: whether discarded pages are to be filled again */
@@ -41,6 +44,20 @@ static inline struct edgpu_bo *to_edgpu_bo(struct ttm_buffer_object *bo)
 static inline struct edgpu_bo *gem_to_edgpu_bo(struct drm_gem_object *gem)
 {
 	return container_of(gem, struct edgpu_bo, base.base);
+}
+
+/*
+ * For whoever has one object locked, and nothing else. Those that share its lock may
+ * be evicted, too.
+ */
+static inline struct ttm_operation_ctx edgpu_bo_ctx(struct edgpu_bo *bo)
+{
+	return (struct ttm_operation_ctx) {
+		.interruptible = true,
+		.gfp_retry_mayfail = true,
+		.resv = bo->base.base.resv,
+		.allow_res_evict = bo->owner,
+	};
 }
 
 bool edgpu_bo_is_ours(struct ttm_buffer_object *bo);

@@ -10,13 +10,13 @@
 #include <linux/dma-fence.h>
 #include <linux/slab.h>
 
-#include <drm/drm_drv.h>
 #include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_tt.h>
 
 #include "edgpu_drv.h"
+#include "edgpu_entry.h"
 #include "edgpu_fence.h"
 #include "edgpu_job.h"
 #include "edgpu_move.h"
@@ -70,7 +70,6 @@ static int move_end(struct edgpu_ring *ring, struct edgpu_fence *fence, int ret)
 	return ret;
 }
 
-/* One copy from @src, or a fill with zeroes without one, and wait for it. */
 /* Moves at the same time may overwrite each other's: whoever reads it makes one. */
 static void move_note_peak(struct edgpu_device *edgpu)
 {
@@ -79,6 +78,7 @@ static void move_note_peak(struct edgpu_device *edgpu)
 	WRITE_ONCE(*peak, max(READ_ONCE(*peak), edgpu_tt_pages(edgpu)));
 }
 
+/* One copy from @src, or a fill with zeroes without one, and wait for it. */
 static int move_run(struct edgpu_ring *ring, const struct edgpu_span *src,
 		    const struct edgpu_span *dst, u64 size)
 {
@@ -116,7 +116,7 @@ static int fill_runs(struct edgpu_ring *ring, struct ttm_buffer_object *bo, pgof
 
 /**
  * edgpu_move_fill_pages() - fill some pages of an object in system memory, by one job
- * @bo: the object, locked, with its pages
+ * @bo: the object, locked, with its pages; the device is awake
  * @first: the first page that may be meant
  * @nr: how many pages to look at
  * @bitmap: those to fill
@@ -129,21 +129,17 @@ int edgpu_move_fill_pages(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t n
 {
 	struct edgpu_ring *ring = &ttm_to_edgpu(bo->bdev)->rings[EDGPU_MOVE_ENGINE];
 	struct edgpu_fence *fence;
-	int ret, idx;
-
-	if (!drm_dev_enter(bo->base.dev, &idx))
-		return -ENODEV;
+	int ret;
 
 	ret = move_begin(ring, &fence);
-	if (!ret)
-		ret = move_end(ring, fence, fill_runs(ring, bo, first, nr, bitmap, value));
-	drm_dev_exit(idx);
-	return ret;
+	if (ret)
+		return ret;
+	return move_end(ring, fence, fill_runs(ring, bo, first, nr, bitmap, value));
 }
 
 /**
  * edgpu_move_copy() - copy by the engine that moves objects, and wait for it
- * @edgpu: the device, within drm_dev_enter()
+ * @edgpu: the device, entered
  * @src: from
  * @dst: to
  * @size: bytes
@@ -234,10 +230,12 @@ int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
 		  struct ttm_operation_ctx *ctx, struct ttm_resource *new_mem,
 		  struct ttm_place *hop)
 {
-	struct edgpu_counters *counters = &ttm_to_edgpu(bo->bdev)->counters;
+	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
+	struct edgpu_counters *counters = &edgpu->counters;
 	bool was_system = !bo->resource || bo->resource->mem_type == TTM_PL_SYSTEM;
+	struct edgpu_entry entry;
 	bool purge, chunks;
-	int ret, idx;
+	int ret;
 
 	if (was_system && new_mem->mem_type == TTM_PL_SYSTEM) {
 		ttm_bo_move_null(bo, new_mem);
@@ -248,8 +246,9 @@ int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
 	if (ret)
 		return ret;
 
-	if (!drm_dev_enter(bo->base.dev, &idx))
-		return -ENODEV;
+	ret = edgpu_try_enter(edgpu, &entry);
+	if (ret)
+		return ret;
 	purge = bo->resource && !was_system && new_mem->mem_type == TTM_PL_SYSTEM &&
 		edgpu_purge_instead_of_copy(bo);
 	chunks = !purge && move_in_chunks(bo, new_mem);
@@ -259,7 +258,7 @@ int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
 		ret = ttm_bo_move_in_chunks(bo, ctx, new_mem, move_copy_chunk);
 	else
 		ret = move_data(bo, ctx, new_mem);
-	drm_dev_exit(idx);
+	edgpu_exit(edgpu, &entry);
 	if (ret)
 		return ret;
 

@@ -21,7 +21,6 @@
 #include <linux/string.h>
 #include <linux/suspend.h>
 
-#include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 #include <drm/ttm/ttm_bo.h>
@@ -35,6 +34,7 @@
 #include "edgpu_access.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
+#include "edgpu_entry.h"
 #include "edgpu_engine.h"
 #include "edgpu_gem.h"
 #include "edgpu_job.h"
@@ -67,6 +67,7 @@ static ssize_t suspend_file_store(struct device *dev, struct device_attribute *a
 				  const char *buf, size_t count)
 {
 	struct edgpu_device *edgpu = dev_get_drvdata(dev);
+	struct edgpu_entry entry;
 	struct file *file = NULL;
 	char *path;
 	int ret;
@@ -82,13 +83,10 @@ static ssize_t suspend_file_store(struct device *dev, struct device_attribute *a
 		return PTR_ERR(file);
 
 	/* Not while it falls asleep, nor with something in the old file. */
-	ret = edgpu_runtime_get(edgpu);
+	ret = edgpu_enter(edgpu, &entry);
 	if (!ret) {
-		down_write(&edgpu->reset_sem);
-		ret = edgpu_pm_is_asleep(&edgpu->pm) ? -EBUSY :
-		      ttm_device_set_sleep_file(&edgpu->ttm, file);
-		up_write(&edgpu->reset_sem);
-		edgpu_runtime_put(edgpu);
+		ret = ttm_device_set_sleep_file(&edgpu->ttm, file);
+		edgpu_exit(edgpu, &entry);
 	}
 	if (file)
 		fput(file);
@@ -170,21 +168,24 @@ static int pm_copy(struct ttm_buffer_object *bo, u64 offset, struct page **pages
 {
 	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
 	u64 size = (u64)count << PAGE_SHIFT;
+	struct edgpu_entry entry;
 	unsigned int mapped;
-	int ret = -ENOMEM, idx;
+	int ret;
 
 	if (WARN_ON_ONCE(count > EDGPU_PM_MAX_PAGES))
 		return -EINVAL;
-	if (!drm_dev_enter(&edgpu->drm, &idx))
-		return -ENODEV;
+	ret = edgpu_try_enter(edgpu, &entry);
+	if (ret)
+		return ret;
 
+	ret = -ENOMEM;
 	mapped = pm_map_pages(edgpu, pages, count);
 	if (mapped == count)
 		ret = pm_copy_by_engine(edgpu, bo, offset, size, restore);
 	pm_unmap_pages(edgpu, mapped);
 	if (ret && !READ_ONCE(edgpu->wedged))
 		ret = pm_copy_by_cpu(edgpu, bo, offset, pages, count, restore);
-	drm_dev_exit(idx);
+	edgpu_exit(edgpu, &entry);
 
 	if (!ret && restore)
 		edgpu->pm.restored += size;
@@ -319,7 +320,7 @@ static void pm_wake_up(struct edgpu_device *edgpu)
 {
 	WRITE_ONCE(edgpu->pm.asleep, false);
 	wake_up_all(&edgpu->pm.awake);
-	edgpu_runtime_put(edgpu);
+	edgpu_runtime_put(edgpu, true);
 }
 
 /* Content that nobody needs is not worth the room that it takes. */
@@ -348,7 +349,7 @@ static int pm_fall_asleep(struct edgpu_device *edgpu, bool hibernation)
 	if (ret)
 		return ret;
 
-	/* Whoever is in comes out, and nobody else gets in. */
+	/* Those who have entered finish, and nobody else enters. */
 	WRITE_ONCE(edgpu->pm.asleep, true);
 	down_write(&edgpu->reset_sem);
 	edgpu_engines_wait_idle(edgpu);

@@ -12,13 +12,13 @@
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 
-#include <drm/drm_drv.h>
 #include <drm/drm_gem_ttm_helper.h>
 #include <drm/drm_prime.h>
 #include <drm/ttm/ttm_tt.h>
 
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
+#include "edgpu_entry.h"
 #include "edgpu_gem.h"
 #include "edgpu_prime.h"
 #include "edgpu_vram.h"
@@ -48,15 +48,17 @@ int edgpu_gem_pin(struct drm_gem_object *gem)
 {
 	struct edgpu_device *edgpu = to_edgpu(gem->dev);
 	struct edgpu_bo *bo = gem_to_edgpu_bo(gem);
-	int ret = 0, idx;
+	struct edgpu_entry entry;
+	int ret;
 
 	if (!(bo->placement & EDGPU_PLACEMENT_SYSTEM))
 		return -EINVAL;
 	/* Locked as it is, nobody can wait until it is back in VRAM. */
 	if (edgpu_pm_has_saved(&bo->base))
 		return -EBUSY;
-	if (!drm_dev_enter(gem->dev, &idx))
-		return -ENODEV;
+	ret = edgpu_try_enter(edgpu, &entry);
+	if (ret)
+		return ret;
 
 	if (!bo->base.pin_count)
 		ret = prime_make_resident(bo);
@@ -64,7 +66,7 @@ int edgpu_gem_pin(struct drm_gem_object *gem)
 		ttm_bo_pin(&bo->base);
 		atomic_inc(&edgpu->pins);
 	}
-	drm_dev_exit(idx);
+	edgpu_exit(edgpu, &entry);
 	return ret;
 }
 
@@ -130,9 +132,10 @@ static int prime_attach(struct dma_buf *dma_buf, struct dma_buf_attachment *atta
 {
 	struct drm_gem_object *gem = dma_buf->priv;
 	struct edgpu_device *edgpu = to_edgpu(gem->dev);
-	int ret, idx;
+	struct edgpu_entry entry;
+	int ret;
 
-	ret = edgpu_enter(edgpu, &idx);
+	ret = edgpu_enter(edgpu, &entry);
 	/* From a device that is wedged what is in system memory is to be had. */
 	if (ret == -EIO)
 		return drm_gem_map_attach(dma_buf, attach);
@@ -140,7 +143,7 @@ static int prime_attach(struct dma_buf *dma_buf, struct dma_buf_attachment *atta
 		return ret;
 
 	ret = drm_gem_map_attach(dma_buf, attach);
-	edgpu_exit(edgpu, idx);
+	edgpu_exit(edgpu, &entry);
 	return ret;
 }
 
@@ -160,12 +163,15 @@ static const struct dma_buf_ops edgpu_dma_buf_ops = {
  * @gem: the object
  * @flags: of the file
  *
- * Return: a dma-buf, or an error pointer.
+ * Return: a dma-buf, or an error pointer, -EPERM if it is private.
  */
 struct dma_buf *edgpu_gem_export(struct drm_gem_object *gem, int flags)
 {
-	struct dma_buf *dma_buf = drm_gem_prime_export(gem, flags);
+	struct dma_buf *dma_buf;
 
+	if (gem_to_edgpu_bo(gem)->owner)
+		return ERR_PTR(-EPERM);
+	dma_buf = drm_gem_prime_export(gem, flags);
 	if (!IS_ERR(dma_buf))
 		dma_buf->ops = &edgpu_dma_buf_ops;
 	return dma_buf;
@@ -218,18 +224,20 @@ edgpu_gem_import_sg_table(struct drm_device *drm, struct dma_buf_attachment *att
 {
 	struct edgpu_device *edgpu = to_edgpu(drm);
 	struct dma_buf *dma_buf = attach->dmabuf;
+	struct edgpu_entry entry;
 	struct edgpu_bo *bo;
-	int idx;
+	int ret;
 
 	if (!PAGE_ALIGNED(dma_buf->size) || !prime_in_reach(edgpu, sg))
 		return ERR_PTR(-EOPNOTSUPP);
-	if (!drm_dev_enter(drm, &idx))
-		return ERR_PTR(-ENODEV);
+	ret = edgpu_try_enter(edgpu, &entry);
+	if (ret)
+		return ERR_PTR(ret);
 
 	dma_resv_lock(dma_buf->resv, NULL);
 	bo = edgpu_bo_create_import(edgpu, dma_buf->size, sg, dma_buf->resv);
 	dma_resv_unlock(dma_buf->resv);
-	drm_dev_exit(idx);
+	edgpu_exit(edgpu, &entry);
 	return IS_ERR(bo) ? ERR_CAST(bo) : &bo->base.base;
 }
 

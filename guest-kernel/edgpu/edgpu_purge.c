@@ -19,6 +19,7 @@
 
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
+#include "edgpu_entry.h"
 #include "edgpu_gem.h"
 #include "edgpu_move.h"
 #include "edgpu_purge.h"
@@ -145,20 +146,20 @@ int edgpu_purge_recreate(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t nr
 {
 	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
 	struct edgpu_bo *ebo = to_edgpu_bo(bo);
-	bool held;
+	struct edgpu_entry entry;
 	int ret;
 
 	if (!ebo->recreate)
 		return -EOPNOTSUPP;
 
-	if (edgpu_runtime_get_if_awake(edgpu, &held)) {
-		purge_fill_by_cpu(bo, first, nr, bitmap, ebo->recreate_value);
-		ret = 0;
-	} else {
+	ret = edgpu_try_enter(edgpu, &entry);
+	if (ret)
+		return ret;
+	if (entry.awake)
 		ret = edgpu_move_fill_pages(bo, first, nr, bitmap, ebo->recreate_value);
-		if (held)
-			edgpu_runtime_put(edgpu);
-	}
+	else
+		purge_fill_by_cpu(bo, first, nr, bitmap, ebo->recreate_value);
+	edgpu_exit(edgpu, &entry);
 	if (!ret)
 		atomic_long_inc(&edgpu->counters.recreated);
 	return ret;

@@ -130,7 +130,7 @@ static int ring_lock_with_space(struct edgpu_ring *ring, u32 sg_count)
  * edgpu_ring_begin() - begin to write a job
  * @ring: the ring
  *
- * Call within drm_dev_enter(). End with edgpu_ring_commit() or
+ * Call when entered. End with edgpu_ring_commit() or
  * edgpu_ring_cancel(); until then nothing may be allocated that could wait for
  * a fence.
  *

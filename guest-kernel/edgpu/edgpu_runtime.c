@@ -4,11 +4,10 @@
  * VRAM its content as a system sleep does, and is saved and brought back in the
  * same way.
  *
- * Ioctls that use the device hold a reference, from edgpu_enter() to
- * edgpu_exit(). Jobs don't: with one under way the suspend is put off. Nor do
- * CPU mappings: they are revoked, and the next fault, if the object is in VRAM,
- * is served from what was saved, and wakes the device. Those in system memory are
- * to be had without it.
+ * Who has entered holds a reference, see edgpu_entry.h. Jobs don't: with one
+ * under way the suspend is put off. Nor do CPU mappings: they are revoked, and the
+ * next fault, if the object is in VRAM, is served from what was saved, and wakes
+ * the device. Those in system memory are to be had without it.
  *
  * To wait for the device to come back with an object locked is a deadlock,
  * since coming back takes the locks of those in VRAM.
@@ -49,26 +48,29 @@ int edgpu_runtime_get(struct edgpu_device *edgpu)
  * @edgpu: the device
  * @held: out: whether there is a reference to put
  *
- * For where objects are locked.
+ * For edgpu_try_enter().
  *
- * Return: 0, or -EAGAIN if it is in D3hot or on its way from or to there.
+ * Return: false if it is in D3hot or on its way from or to there.
  */
-int edgpu_runtime_get_if_awake(struct edgpu_device *edgpu, bool *held)
+bool edgpu_runtime_get_if_awake(struct edgpu_device *edgpu, bool *held)
 {
 	int ret = pm_runtime_get_if_active(&edgpu->pdev->dev);
 
 	/* Negative where there is no runtime PM: it is awake then. */
 	*held = ret > 0;
-	return ret ? 0 : -EAGAIN;
+	return ret;
 }
 
 /**
  * edgpu_runtime_put() - the reverse; when nobody has used it for a while it sleeps
  * @edgpu: the device
+ * @used: the while begins now
  */
-void edgpu_runtime_put(struct edgpu_device *edgpu)
+void edgpu_runtime_put(struct edgpu_device *edgpu, bool used)
 {
-	pm_runtime_put_autosuspend(&edgpu->pdev->dev);
+	if (used)
+		pm_runtime_mark_last_busy(&edgpu->pdev->dev);
+	__pm_runtime_put_autosuspend(&edgpu->pdev->dev);
 }
 
 /**
@@ -147,7 +149,7 @@ void edgpu_runtime_init(struct edgpu_device *edgpu)
 	pm_runtime_set_autosuspend_delay(dev, EDGPU_AUTOSUSPEND_MS);
 	pm_runtime_use_autosuspend(dev);
 	/* The reference that the PCI core has taken for us. */
-	edgpu_runtime_put(edgpu);
+	edgpu_runtime_put(edgpu, true);
 }
 
 /**

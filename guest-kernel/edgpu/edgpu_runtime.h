@@ -22,8 +22,8 @@ struct edgpu_runtime {
 };
 
 int edgpu_runtime_get(struct edgpu_device *edgpu);
-int edgpu_runtime_get_if_awake(struct edgpu_device *edgpu, bool *held);
-void edgpu_runtime_put(struct edgpu_device *edgpu);
+bool edgpu_runtime_get_if_awake(struct edgpu_device *edgpu, bool *held);
+void edgpu_runtime_put(struct edgpu_device *edgpu, bool used);
 void edgpu_runtime_wake(struct edgpu_device *edgpu);
 
 int edgpu_runtime_suspend(struct device *dev);

@@ -23,7 +23,9 @@
 
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
+#include "edgpu_entry.h"
 #include "edgpu_fence.h"
+#include "edgpu_file.h"
 #include "edgpu_gem.h"
 #include "edgpu_job.h"
 #include "edgpu_submit.h"
@@ -349,8 +351,15 @@ static void submit_publish(struct edgpu_submit *submit)
 		if (objects->src)
 			dma_resv_add_fence(objects->src->resv, fence, DMA_RESV_USAGE_READ);
 	}
-	drm_exec_for_each_locked_object(&submit->exec, gem)
-		ttm_bo_move_to_lru_tail_unlocked(drm_gem_ttm_of_gem(gem));
+	drm_exec_for_each_locked_object(&submit->exec, gem) {
+		struct edgpu_bo *bo = gem_to_edgpu_bo(gem);
+
+		/* Others that share a lock are private as well, and not locked twice. */
+		if (bo->owner)
+			edgpu_file_used(ttm_to_edgpu(bo->base.bdev), bo->owner);
+		else
+			ttm_bo_move_to_lru_tail_unlocked(&bo->base);
+	}
 
 	if (submit->out_chain) {
 		drm_syncobj_add_point(submit->out_syncobj, submit->out_chain, fence,
@@ -398,7 +407,8 @@ int edgpu_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 {
 	struct edgpu_submit submit = { .file = file, .args = data };
 	struct edgpu_device *edgpu = to_edgpu(drm);
-	int ret, idx;
+	struct edgpu_entry entry;
+	int ret;
 
 	ret = submit_check_args(edgpu, submit.args);
 	if (ret)
@@ -411,10 +421,10 @@ int edgpu_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 	if (!ret)
 		ret = submit_wait_in(&submit);
 	if (!ret)
-		ret = edgpu_enter(edgpu, &idx);
+		ret = edgpu_enter(edgpu, &entry);
 	if (!ret) {
 		ret = submit_run(&submit);
-		edgpu_exit(edgpu, idx);
+		edgpu_exit(edgpu, &entry);
 	}
 	submit_fini(&submit);
 	return ret;

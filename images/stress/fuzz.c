@@ -134,7 +134,7 @@ static void do_create(struct fuzz *fuzz)
 		.size = number(fuzz, 1 + below(fuzz, USUAL_SIZE)),
 		.placement = (uint32_t)number(fuzz, 1 + below(fuzz, 3)),
 		.caching = (uint32_t)number(fuzz, below(fuzz, 3)),
-		.flags = (uint32_t)number(fuzz, below(fuzz, 2)),
+		.flags = (uint32_t)number(fuzz, below(fuzz, 2) | (one_in(fuzz, 4) ? EDGPU_CREATE_PRIVATE : 0)),
 	};
 
 	if (!call(fuzz, DRM_IOCTL_EDGPU_GEM_CREATE, &args))

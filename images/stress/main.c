@@ -13,6 +13,7 @@
 #include "hog.h"
 #include "hold.h"
 #include "objects.h"
+#include "private.h"
 #include "programs.h"
 #include "purge.h"
 #include "recovery.h"
@@ -72,6 +73,7 @@ static const struct subcommand {
 	  "    [--lose yes]" },
 	{ "purge", purge_main, "--object-size S --seed K [--keep yes] [--recreate yes]" },
 	{ "objects", objects_main, "--count N --object-size S --seed K [--hold no|yes]" },
+	{ "private", private_main, "--seed K" },
 	{ "dma", dma_main, "--bytes N --object-size S --seed K [--caching C] [--neighbour BYTES]" },
 	{ "cache", cache_main, "--objects N --object-size S --caching C --seed K" },
 	{ "mmap", mmap_main, "--objects N --object-size S --rounds R --seed K [--caching C] [--lose WRITES]" },

@@ -26,6 +26,7 @@
 #include "options.h"
 #include "pattern.h"
 #include "report.h"
+#include "visitor.h"
 
 #define PAGE 4096
 #define MAX_OBJECTS 4096
@@ -73,6 +74,7 @@ struct sleeper {
 	uint64_t pinned;
 	uint64_t num_purgeable;
 	uint64_t pipe;
+	uint64_t visited[VISITOR_KINDS];
 
 	struct gpu gpu;
 	struct checksum device;
@@ -86,6 +88,7 @@ struct sleeper {
 	struct object scratch;
 	struct writer writers[MAX_WRITERS];
 	struct courier courier;
+	struct visitor visitors[VISITOR_KINDS];
 	atomic_bool stop;
 	uint64_t jobs;
 	uint64_t verified;
@@ -418,6 +421,23 @@ static bool start_courier(struct sleeper *sleeper)
 	       gpu_fail("pthread_create: %s", strerror(errno));
 }
 
+static bool start_visitors(struct sleeper *sleeper)
+{
+	for (unsigned int kind = 0; kind < VISITOR_KINDS; kind++) {
+		struct visitor *visitor = &sleeper->visitors[kind];
+
+		*visitor = (struct visitor){
+			.kind = kind,
+			.gpu = &sleeper->gpu,
+			.second = &sleeper->second,
+			.stop = &sleeper->stop,
+		};
+		if (sleeper->visited[kind] && !visitor_start(visitor))
+			return false;
+	}
+	return true;
+}
+
 /* ---- Life ---- */
 
 static bool catch_signals(void)
@@ -453,7 +473,7 @@ static bool set_up(struct sleeper *sleeper)
 	for (unsigned int i = 0; i < sleeper->num_writers; i++)
 		if (!start_writer(sleeper, i))
 			return false;
-	return !sleeper->pipe || start_courier(sleeper);
+	return (!sleeper->pipe || start_courier(sleeper)) && start_visitors(sleeper);
 }
 
 static void live(struct sleeper *sleeper)
@@ -475,7 +495,7 @@ static void live(struct sleeper *sleeper)
 	}
 }
 
-static uint64_t end_writers(struct sleeper *sleeper)
+static uint64_t end_writers(struct sleeper *sleeper, uint64_t *visits)
 {
 	uint64_t rounds = 0;
 
@@ -489,6 +509,10 @@ static uint64_t end_writers(struct sleeper *sleeper)
 	if (sleeper->courier.sender) {
 		pthread_join(sleeper->courier.sender, NULL);
 		pthread_join(sleeper->courier.receiver, NULL);
+	}
+	for (unsigned int kind = 0; kind < VISITOR_KINDS; kind++) {
+		visitor_join(&sleeper->visitors[kind]);
+		*visits += sleeper->visitors[kind].rounds;
 	}
 	return rounds;
 }
@@ -508,8 +532,14 @@ int sleeper_main(int argc, char **argv)
 		{ .name = "pinned", .value = &sleeper.pinned, .words = yes_words, .optional = true },
 		{ .name = "purgeable", .value = &sleeper.num_purgeable, .optional = true },
 		{ .name = "pipe", .value = &sleeper.pipe, .words = yes_words, .optional = true },
+		{ .name = "attached", .value = &sleeper.visited[VISITOR_ATTACHES], .words = yes_words,
+		  .optional = true },
+		{ .name = "debugged", .value = &sleeper.visited[VISITOR_DEBUGS], .words = yes_words,
+		  .optional = true },
+		{ .name = "filed", .value = &sleeper.visited[VISITOR_FILES], .words = yes_words,
+		  .optional = true },
 	};
-	uint64_t rounds;
+	uint64_t rounds, visits = 0;
 
 	if (!options_parse("sleeper", specs, sizeof(specs) / sizeof(*specs), argc, argv))
 		return EXIT_USAGE;
@@ -524,12 +554,13 @@ int sleeper_main(int argc, char **argv)
 		live(&sleeper);
 		verify_all(&sleeper);
 	}
-	rounds = end_writers(&sleeper);
+	rounds = end_writers(&sleeper, &visits);
 	report_open();
 	report_number("verified", sleeper.verified);
 	report_number("jobs", sleeper.jobs);
 	report_number("writes", rounds);
 	report_number("pages", sleeper.courier.pages);
+	report_number("visits", visits);
 	report_number("discarded", sleeper.discarded);
 	report_number("retained", sleeper.retained);
 	return report_close();

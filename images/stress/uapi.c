@@ -100,7 +100,7 @@ static void reject_single(struct uapi *uapi)
 	REJECT(uapi, GEM_CREATE, create, placement, UINT32_MAX, EINVAL);
 	REJECT(uapi, GEM_CREATE, create, caching, 3, EINVAL);
 	REJECT(uapi, GEM_CREATE, create, flags, EDGPU_CREATE_CARVEOUT, EINVAL);
-	REJECT(uapi, GEM_CREATE, create, flags, 4, EINVAL);
+	REJECT(uapi, GEM_CREATE, create, flags, 8, EINVAL);
 
 	REJECT(uapi, GEM_MMAP_OFFSET, offset, handle, 0, ENOENT);
 	REJECT(uapi, GEM_MMAP_OFFSET, offset, handle, BAD_HANDLE, ENOENT);

@@ -8,7 +8,7 @@ import { contentComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { test } from '../testbed/fixtures.ts';
 import { Gpu } from '../testbed/device/gpu.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
-import { BACKENDS } from '../config/combination.ts';
+import { BACKENDS, type Backend } from '../config/combination.ts';
 import { programReport, runProgram, smokeReport, type ProgramReport } from '../testbed/programs/stress-program.ts';
 
 const DMA_BITS = 40;
@@ -36,8 +36,21 @@ async function expectJob(guest: Guest, result: 'ok' | 'eio'): Promise<void> {
   expect(report.ok, report.firstError).toBe(true);
 }
 
-/** What the driver counts about an engine, from debugfs. */
-async function engineStat(guest: Guest, name: string): Promise<number> {
+/** Whatever they come from, pages that objects hold are those that the kernel counts as the GPU's. */
+async function expectCounted(guest: Guest, backend: Backend): Promise<void> {
+  const objects = `edgpu-stress objects --count 16 --object-size ${String(BYTES / 16)} --seed 1 --hold yes`;
+  await guest.runInBackground(objects, { until: 'holding' });
+  await guest.run('echo 1 > /proc/sys/vm/stat_refresh');
+  const counted = (await guest.vmstat()).get('nr_gpu_active');
+  expect(counted, backend).toBe(await driverStat(guest, 'pinned_pages'));
+  expect(counted, backend).toBeGreaterThanOrEqual(BYTES / 4096);
+  await guest.killAll('objects');
+  await guest.run('echo 1 > /proc/sys/vm/stat_refresh');
+  expect((await guest.vmstat()).get('nr_gpu_active'), backend).toBe(0);
+}
+
+/** What the driver counts, from debugfs. */
+async function driverStat(guest: Guest, name: string): Promise<number> {
   const stats = await guest.read('/sys/kernel/debug/dri/128/stats');
   return Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(stats)?.[1]);
 }
@@ -71,11 +84,14 @@ test.override({ stateless: true });
 describe('driver', { concurrent: true }, () => {
   test.override({ dmaBits: DMA_BITS });
 
-  test('does what it is told, and refuses all else, whatever the backend', async ({ guest, gpu }) => {
+  test('does what it is told, and refuses all else, whatever the backend', async ({ guest, gpu, seed }) => {
     for (const backend of BACKENDS) {
       await gpu.load({ backend });
       const { stdout } = await guest.exec('edgpu-stress uapi', { deadlineMs: DEADLINE_MS });
       expect(JSON.parse(stdout), backend).toMatchObject({ ok: true, failed: 0 });
+      const report = await program(guest, 'private', { seed });
+      expect(report.ok, `${backend}: ${report.firstError}`).toBe(true);
+      await expectCounted(guest, backend);
       await gpu.unload();
     }
   });
@@ -127,13 +143,13 @@ describe('driver', { concurrent: true }, () => {
     await gpu.load({ backend });
     await gpu.inject('drop-irq vector=1');
     await expectJob(guest, 'ok');
-    expect(await engineStat(guest, 'engine0_late')).toBeGreaterThan(0);
+    expect(await driverStat(guest, 'engine0_late')).toBeGreaterThan(0);
     await gpu.inject('delay ns=2000000000');
     await expectJob(guest, 'ok');
-    expect(await engineStat(guest, 'engine0_timeouts')).toBe(0);
+    expect(await driverStat(guest, 'engine0_timeouts')).toBe(0);
     await gpu.inject('hang');
     await expectJob(guest, 'eio');
-    expect(await engineStat(guest, 'engine0_timeouts')).toBe(1);
+    expect(await driverStat(guest, 'engine0_timeouts')).toBe(1);
     await expectJob(guest, 'ok');
     expect(await gpu.pendingInjections()).toBe('');
   });

@@ -21,6 +21,7 @@ import { programReport, runProgram } from '../testbed/programs/stress-program.ts
 
 const MIB = 2 ** 20;
 const DEADLINE_MS = 300_000;
+const SUSPEND_FILE = '/sys/class/drm/renderD128/device/suspend_file';
 
 /** Half of VRAM in use. */
 const FULL_DESKTOP: Desktop = { ...DESKTOP, vram: 48, system: 16 };
@@ -149,7 +150,7 @@ contract('suspend with memory that the device does not reach', { concurrent: tru
 contract('suspend with two devices', { concurrent: true }, () => {
   test.override({ machine: 'pair', dmaBits: 40 });
 
-  test('objects that the other device has pinned, and objects that nobody needs', async ({
+  test('objects that the other device has pinned or attaches to, that a debugger writes to, and that nobody needs', async ({
     gpu,
     guest,
     backend,
@@ -157,9 +158,13 @@ contract('suspend with two devices', { concurrent: true }, () => {
     suspend,
   }) => {
     await gpu.load({ backend });
-    const sleeper = await startSleeper({ ...QUIET, system: 8, pinned: true, purgeable: 8 });
+    const visitors = ['attached', 'debugged'] as const;
+    const sleeper = await startSleeper({ ...QUIET, system: 8, pinned: true, purgeable: 8, visitors });
     const saved = await driverStat(guest, 'saved_bytes');
+    // Time for both to come while it falls asleep.
+    await gpu.throttle({ bandwidth: 16 * MIB });
     expect(await suspend('s3')).not.toHaveProperty('refusal');
+    await gpu.throttle({});
     // What nobody needs was not worth saving.
     expect((await driverStat(guest, 'saved_bytes')) - saved).toBeLessThanOrEqual((QUIET.vram + 1) * OBJECT_SIZE);
     expect(await sleeper.verify()).toBeUndefined();
@@ -190,7 +195,7 @@ contract('suspend with swap', { concurrent: true }, () => {
     expect(await sleeper.end()).toMatchObject({ ok: true });
   });
 
-  test('no swap, and more in VRAM than memory is left: refused at once; with a file to save it to, it sleeps', async ({
+  test('no swap, and more in VRAM than memory is left: refused at once; with a partition or a file to save it to, it sleeps', async ({
     gpu,
     guest,
     backend,
@@ -200,17 +205,29 @@ contract('suspend with swap', { concurrent: true }, () => {
     await gpu.load({ backend });
     await guest.run('swapoff /dev/vda');
     const sleeper = await startSleeper({ vram: 100, system: 0, objectSize: OBJECT_SIZE });
-    await guest.run(`edgpu-stress hog --bytes ${String(300 * MIB)} --seed 1 --use once > /dev/null 2>&1 & sleep 10`);
+    await guest.runInBackground(`edgpu-stress hog --bytes ${String(300 * MIB)} --seed 1 --use once`, {
+      until: 'holding',
+    });
     const { refusal, stages } = await suspend('s3');
     expect(refusal).toMatch(/memory/i);
     expect(stages.map(({ name }) => name)).not.toContain('freeze');
     expect(await sleeper.verify()).toBeUndefined();
     expect(await driverStat(guest, 'sleeps_refused')).toBe(1);
     expect(await driverStat(guest, 'saved_bytes')).toBe(0);
-    await guest.run('echo /dev/vda > /sys/class/drm/renderD128/device/suspend_file');
+    await guest.run(`echo /dev/vda > ${SUSPEND_FILE}`);
     expect(await suspend('s3')).not.toHaveProperty('refusal');
     expect(await sleeper.verify()).toBeUndefined();
     expect(await sleeper.end()).toMatchObject({ ok: true });
+    await guest.killAll('hog');
+
+    // Somebody has this file locked when it is written to, and waits for VRAM.
+    await guest.run(`dd if=/dev/zero of=/run/store bs=1M count=128 2>/dev/null && echo /run/store > ${SUSPEND_FILE}`);
+    const available = (await guest.meminfo()).get('MemAvailable') ?? NaN;
+    const hog = Math.floor(available / MIB - 60) * MIB;
+    await guest.runInBackground(`edgpu-stress hog --bytes ${String(hog)} --seed 1 --use once`, { until: 'holding' });
+    const filing = await startSleeper({ vram: 50, system: 0, objectSize: OBJECT_SIZE, visitors: ['filed'] });
+    expect(await suspend('s3', { pmTest: 'freezer' })).not.toHaveProperty('refusal');
+    expect(await filing.end()).toMatchObject({ ok: true });
     expect(await driverStat(guest, 'objects_lost')).toBe(0);
   });
 

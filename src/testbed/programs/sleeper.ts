@@ -22,6 +22,8 @@ export interface SleeperOptions {
   readonly purgeable?: number;
   /** A thread that has read(2) write to VRAM from a pipe that another one fills. */
   readonly pipe?: boolean;
+  /** Of another object in VRAM: the second device attaches to it and detaches; a debugger writes to it; write(2) reads from it, to /run/store. */
+  readonly visitors?: readonly ('attached' | 'debugged' | 'filed')[];
 }
 
 const LOG = '/run/sleeper.log';
@@ -45,6 +47,7 @@ export class Sleeper {
       `--writers ${String(options.writers ?? 0)} --exported ${options.exported === true ? 'yes' : 'no'}`,
       `--pinned ${options.pinned === true ? 'yes' : 'no'} --purgeable ${String(options.purgeable ?? 0)}`,
       `--pipe ${options.pipe === true ? 'yes' : 'no'}`,
+      ...(options.visitors ?? []).map((visitor) => `--${visitor} yes`),
     ];
     // A session of its own: it outlives the one that started it, which S4 ends. What the last one said must not count.
     await guest.run(
