@@ -1,59 +1,12 @@
 /* edgpu-stress: test programs for the edgpu driver, in one binary. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "carveout.h"
-#include "cycle.h"
-#include "evict.h"
-#include "exit_code.h"
-#include "faults.h"
-#include "fuzz.h"
-#include "gpu.h"
-#include "hog.h"
-#include "hold.h"
-#include "objects.h"
-#include "private.h"
-#include "programs.h"
-#include "purge.h"
-#include "recovery.h"
-#include "share.h"
-#include "sleeper.h"
-#include "smoke.h"
-#include "uapi.h"
+#include "lib/exit_code.h"
+#include "lib/failure.h"
+#include "lib/faults.h"
+#include "programs/programs.h"
 
-static const char *backend_name(uint64_t backend)
-{
-	switch (backend) {
-	case EDGPU_PARAM_BACKEND_LEGACY:
-		return "legacy";
-	case EDGPU_PARAM_BACKEND_SHMEM:
-		return "shmem";
-	case EDGPU_PARAM_BACKEND_BACKUP:
-		return "backup";
-	default:
-		return "unknown";
-	}
-}
-
-static int info_main(int argc, char **argv)
-{
-	struct gpu gpu;
-
-	if (argc > 1) {
-		fprintf(stderr, "edgpu-stress info: takes no argument, not \"%s\"\n", argv[1]);
-		return EXIT_USAGE;
-	}
-	if (!gpu_open(&gpu)) {
-		fprintf(stderr, "edgpu-stress info: %s\n", gpu_failure());
-		return EXIT_SYSTEM;
-	}
-	printf("{\"vramSize\":%" PRIu64 ",\"apertureSize\":%" PRIu64 ",\"engines\":%" PRIu64
-	       ",\"dmaBits\":%" PRIu64 ",\"vramGeneration\":%" PRIu64 ",\"backend\":\"%s\"}\n",
-	       gpu.vram_size, gpu.aperture_size, gpu.engines, gpu.dma_bits, gpu.vram_generation,
-	       backend_name(gpu.backend));
-	return EXIT_PASS;
-}
 
 static const struct subcommand {
 	const char *name;
@@ -113,7 +66,7 @@ static int usage(void)
 int main(int argc, char **argv)
 {
 	if (!faults_init()) {
-		fprintf(stderr, "edgpu-stress: %s\n", gpu_failure());
+		fprintf(stderr, "edgpu-stress: %s\n", failure());
 		return EXIT_SYSTEM;
 	}
 	for (size_t i = 0; argc > 1 && i < SUBCOMMANDS; i++)

@@ -20,7 +20,7 @@ export function needsOf(file: string): readonly Need[] | undefined {
   // The stress program is compiled with this header of the driver's, too.
   if (file === 'guest-kernel/edgpu/edgpu_drm.h') return ['driver', 'stress'];
   if (/^guest-kernel\/edgpu\/[^/]+\.[ch]$/.test(file)) return ['driver'];
-  if (/^images\/stress\/[^/]+\.[ch]$/.test(file)) return ['stress'];
+  if (/^images\/stress\/.+\.[ch]$/.test(file)) return ['stress'];
   if (/^src\/(suites|testbed)\//.test(file)) return ['suites'];
   if (file.startsWith('rig/machines/')) return [];
   return ['build'];

@@ -38,7 +38,7 @@ export function wrongPixels({ width, height, pixels }: Picture, seed: number): n
   return wrong;
 }
 
-/** The same in images/stress/kms.c. */
+/** The same in images/stress/programs/kms.c. */
 export function kmsPixel(seed: number, x: number, y: number): number {
   const value = Math.imul(seed ^ ((y << 16) | x), 2654435761);
   return (value ^ (value >>> 15)) & 0xffffff;

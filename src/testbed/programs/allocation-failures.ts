@@ -1,6 +1,6 @@
 /**
  * Allocations that fail, in the kernel flavour `failslab`: the test programs have the kernel refuse allocations of theirs, drawn
- * from the seed, and try again (images/stress/faults.h). The kernel counts what it refused.
+ * from the seed, and try again (images/stress/lib/faults.h). The kernel counts what it refused.
  */
 import { RigError } from '../../util/rig-error.ts';
 import type { Guest } from '../guest/guest.ts';

@@ -1,6 +1,0 @@
-#ifndef EVICT_H
-#define EVICT_H
-
-int evict_main(int argc, char **argv);
-
-#endif

@@ -1,6 +1,0 @@
-#ifndef OBJECTS_H
-#define OBJECTS_H
-
-int objects_main(int argc, char **argv);
-
-#endif

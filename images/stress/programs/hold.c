@@ -1,0 +1,159 @@
+/*
+ * hold: uses the device in every way until it goes away, and then still holds on to all it had:
+ * open file, mappings, dma-buf. Nothing of that may block, crash, or pretend that the device works.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/bus_error.h"
+#include "lib/failure.h"
+#include "lib/gpu.h"
+#include "lib/options.h"
+#include "lib/report.h"
+#include "programs/programs.h"
+
+#define SIZE (2 * 1024 * 1024)
+#define PATIENCE_S 60
+
+struct hold {
+	struct gpu gpu;
+	struct object vram;
+	struct object system;
+	char *vram_data;
+	char *system_data;
+	char *dma_buf_data;
+	int dma_buf;
+	uint64_t rounds;
+};
+
+static const char *const expect_words[] = { "enodev", "eio", NULL };
+static const int expect_errors[] = { ENODEV, EIO };
+
+static bool set_up(struct hold *hold)
+{
+	struct drm_prime_handle prime = { .flags = DRM_CLOEXEC | DRM_RDWR };
+
+	if (!gpu_open(&hold->gpu) ||
+	    !gpu_create(&hold->gpu, &hold->vram, SIZE, EDGPU_PLACEMENT_VRAM, 0) ||
+	    !gpu_create(&hold->gpu, &hold->system, SIZE, EDGPU_PLACEMENT_SYSTEM, 0) ||
+	    !gpu_map(&hold->gpu, &hold->vram, (void **)&hold->vram_data) ||
+	    !gpu_map(&hold->gpu, &hold->system, (void **)&hold->system_data))
+		return false;
+	prime.handle = hold->system.handle;
+	if (ioctl(hold->gpu.fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime))
+		return fail("PRIME_HANDLE_TO_FD: %s", strerror(errno));
+	hold->dma_buf = prime.fd;
+	hold->dma_buf_data = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, prime.fd, 0);
+	return hold->dma_buf_data != MAP_FAILED || fail("mmap of dma-buf: %s", strerror(errno));
+}
+
+static void touch(char *data)
+{
+	if (bus_error())
+		return;
+	for (size_t at = 0; at < SIZE; at += 4096)
+		((volatile char *)data)[at]++;
+}
+
+/* Any of the kinds of work; the error of the first call that fails, or 0. */
+static int work(struct hold *hold)
+{
+	struct drm_edgpu_cmd copies[2] = {
+		{ .op = EDGPU_CMD_COPY, .src_handle = hold->vram.handle,
+		  .dst_handle = hold->system.handle, .len = SIZE },
+		{ .op = EDGPU_CMD_COPY, .src_handle = hold->system.handle,
+		  .dst_handle = hold->vram.handle, .len = SIZE },
+	};
+	struct drm_edgpu_submit submit = {
+		.cmds = (uintptr_t)copies,
+		.num_cmds = 2,
+		.engine = (uint32_t)(hold->rounds % hold->gpu.engines),
+	};
+	struct drm_edgpu_wait wait = { .handle = hold->system.handle, .timeout_ns = INT64_MAX };
+	struct drm_edgpu_gem_create create = { .size = SIZE, .placement = EDGPU_PLACEMENT_VRAM };
+	struct drm_gem_close close_args = { 0 };
+
+	if (ioctl(hold->gpu.fd, DRM_IOCTL_EDGPU_SUBMIT, &submit))
+		return errno;
+	if (hold->rounds % 4 == 0 && ioctl(hold->gpu.fd, DRM_IOCTL_EDGPU_WAIT, &wait))
+		return errno;
+	if (ioctl(hold->gpu.fd, DRM_IOCTL_EDGPU_GEM_CREATE, &create))
+		return errno;
+	close_args.handle = create.handle;
+	ioctl(hold->gpu.fd, DRM_IOCTL_GEM_CLOSE, &close_args);
+	return 0;
+}
+
+static time_t seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+/* Jobs may fail with EIO on the way to ENODEV: they were lost with the device. */
+static bool work_until(struct hold *hold, int expected)
+{
+	time_t end = seconds() + PATIENCE_S;
+	int error;
+
+	do {
+		touch(hold->vram_data);
+		touch(hold->system_data);
+		touch(hold->dma_buf_data);
+		error = work(hold);
+		hold->rounds++;
+		if (error == expected)
+			return true;
+		if (error && error != EIO && error != EINTR)
+			return fail("%s instead of %s", strerrorname_np(error),
+					strerrorname_np(expected));
+	} while (seconds() < end);
+	return fail("the device never went away");
+}
+
+static void after(struct hold *hold, int expected)
+{
+	for (unsigned int i = 0; i < 3; i++) {
+		int error;
+
+		touch(hold->vram_data);
+		touch(hold->system_data);
+		touch(hold->dma_buf_data);
+		error = work(hold);
+		if (error != expected)
+			report_mismatch("%s instead of %s after the end",
+					error ? strerrorname_np(error) : "success",
+					strerrorname_np(expected));
+	}
+	munmap(hold->vram_data, SIZE);
+	close(hold->gpu.fd);
+	/* The last ones to go. */
+	touch(hold->dma_buf_data);
+	touch(hold->system_data);
+}
+
+int hold_main(int argc, char **argv)
+{
+	struct hold hold = { 0 };
+	uint64_t expect;
+	const struct option_spec specs[] = {
+		{ .name = "expect", .value = &expect, .words = expect_words },
+	};
+
+	if (!options_parse("hold", specs, 1, argc, argv))
+		return EXIT_USAGE;
+	if (bus_error_catch() && set_up(&hold) && work_until(&hold, expect_errors[expect]))
+		after(&hold, expect_errors[expect]);
+	report_open();
+	report_number("rounds", hold.rounds);
+	return report_close();
+}

@@ -1,0 +1,593 @@
+/*
+ * uapi: the driver refuses every kind of bad argument, one at a time with all
+ * else valid, and does what it is told with odd but good ones.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "lib/driver_files.h"
+#include "lib/exit_code.h"
+#include "lib/failure.h"
+#include "lib/gpu.h"
+#include "lib/pattern.h"
+#include "lib/xxh64.h"
+#include "programs/programs.h"
+
+#define PAGE 4096
+#define SIZE (16 * PAGE)
+#define BAD_HANDLE 0x7ffffff0u
+#define ANYWHERE (EDGPU_PLACEMENT_SYSTEM | EDGPU_PLACEMENT_VRAM)
+#define RANDOM_COMMANDS 400
+#define VRAM_OBJECT (1024 * 1024)
+
+struct uapi {
+	struct gpu gpu;
+	struct object any;	/* may be anywhere */
+	struct object other;	/* likewise */
+	struct object system;	/* in system memory only */
+	uint32_t syncobj;	/* without a fence */
+	uint64_t random;
+	unsigned int cases;
+	unsigned int failed;
+	char first[256];
+};
+
+static void failed(struct uapi *uapi, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void failed(struct uapi *uapi, const char *format, ...)
+{
+	va_list args;
+
+	if (uapi->failed++)
+		return;
+	va_start(args, format);
+	vsnprintf(uapi->first, sizeof(uapi->first), format, args);
+	va_end(args);
+}
+
+static void expect(struct uapi *uapi, const char *what, unsigned long request, void *args,
+		   int error)
+{
+	int ret = ioctl(uapi->gpu.fd, request, args);
+	int got = ret ? errno : 0;
+
+	uapi->cases++;
+	if (got != error)
+		failed(uapi, "%s: %s instead of %s", what, got ? strerrorname_np(got) : "success",
+		       error ? strerrorname_np(error) : "success");
+}
+
+/* A call with one field set to something bad. */
+#define REJECT(uapi, name, good, field, bad, error) do { \
+	typeof(good) args_ = (good); \
+	args_.field = (bad); \
+	expect(uapi, #name " with " #field " = " #bad, DRM_IOCTL_EDGPU_##name, &args_, error); \
+} while (0)
+
+static void reject_single(struct uapi *uapi)
+{
+	struct drm_edgpu_get_param param = { .param = EDGPU_PARAM_ENGINES };
+	struct drm_edgpu_gem_create create = { .size = SIZE, .placement = ANYWHERE };
+	struct drm_edgpu_gem_mmap_offset offset = { .handle = uapi->any.handle };
+	struct drm_edgpu_gem_info info = { .handle = uapi->any.handle };
+	struct drm_edgpu_gem_move move = {
+		.handle = uapi->any.handle,
+		.placement = EDGPU_PLACEMENT_SYSTEM,
+	};
+	struct drm_edgpu_wait wait = { .handle = uapi->any.handle };
+	struct drm_edgpu_gem_rw rw = {
+		.handle = uapi->any.handle,
+		.len = PAGE,
+		.data = (uintptr_t)uapi,
+	};
+
+	REJECT(uapi, GET_PARAM, param, pad, 1, EINVAL);
+	REJECT(uapi, GET_PARAM, param, param, 99, EINVAL);
+
+	REJECT(uapi, GEM_CREATE, create, size, 0, EINVAL);
+	REJECT(uapi, GEM_CREATE, create, size, UINT64_MAX, E2BIG);
+	REJECT(uapi, GEM_CREATE, create, size, 1ull << 46, E2BIG);
+	REJECT(uapi, GEM_CREATE, create, placement, 0, EINVAL);
+	REJECT(uapi, GEM_CREATE, create, placement, 4, EINVAL);
+	REJECT(uapi, GEM_CREATE, create, placement, UINT32_MAX, EINVAL);
+	REJECT(uapi, GEM_CREATE, create, caching, 3, EINVAL);
+	REJECT(uapi, GEM_CREATE, create, flags, EDGPU_CREATE_CARVEOUT, EINVAL);
+	REJECT(uapi, GEM_CREATE, create, flags, 8, EINVAL);
+
+	REJECT(uapi, GEM_MMAP_OFFSET, offset, handle, 0, ENOENT);
+	REJECT(uapi, GEM_MMAP_OFFSET, offset, handle, BAD_HANDLE, ENOENT);
+	REJECT(uapi, GEM_MMAP_OFFSET, offset, pad, 1, EINVAL);
+
+	REJECT(uapi, GEM_INFO, info, handle, BAD_HANDLE, ENOENT);
+
+	REJECT(uapi, GEM_MOVE, move, handle, BAD_HANDLE, ENOENT);
+	REJECT(uapi, GEM_MOVE, move, placement, 0, EINVAL);
+	REJECT(uapi, GEM_MOVE, move, placement, ANYWHERE, EINVAL);
+	REJECT(uapi, GEM_MOVE, move, placement, 4, EINVAL);
+	move.handle = uapi->system.handle;
+	REJECT(uapi, GEM_MOVE, move, placement, EDGPU_PLACEMENT_VRAM, EINVAL);
+
+	REJECT(uapi, GEM_PREAD, rw, handle, BAD_HANDLE, ENOENT);
+	REJECT(uapi, GEM_PREAD, rw, pad, 1, EINVAL);
+	REJECT(uapi, GEM_PREAD, rw, len, 0, EINVAL);
+	REJECT(uapi, GEM_PREAD, rw, len, SIZE + 1, EINVAL);
+	REJECT(uapi, GEM_PREAD, rw, offset, SIZE, EINVAL);
+	REJECT(uapi, GEM_PREAD, rw, offset, UINT64_MAX, EINVAL);
+	REJECT(uapi, GEM_PREAD, rw, data, 0, EFAULT);
+	REJECT(uapi, GEM_PREAD, rw, data, UINT64_MAX, EFAULT);
+	REJECT(uapi, GEM_PWRITE, rw, handle, BAD_HANDLE, ENOENT);
+	REJECT(uapi, GEM_PWRITE, rw, pad, 1, EINVAL);
+	REJECT(uapi, GEM_PWRITE, rw, len, UINT64_MAX, EINVAL);
+	REJECT(uapi, GEM_PWRITE, rw, data, 0, EFAULT);
+
+	REJECT(uapi, WAIT, wait, handle, BAD_HANDLE, ENOENT);
+	REJECT(uapi, WAIT, wait, pad, 1, EINVAL);
+}
+
+static void reject_eviction(struct uapi *uapi)
+{
+	uint64_t bitmap[SIZE / PAGE / 64 + 1];
+	struct drm_edgpu_gem_evict evict = { .handle = uapi->system.handle };
+	struct drm_edgpu_gem_madvise madvise = { .handle = uapi->system.handle };
+	struct drm_edgpu_gem_discarded discarded = {
+		.handle = uapi->system.handle,
+		.pages = SIZE / PAGE,
+		.bitmap = (uintptr_t)bitmap,
+	};
+
+	REJECT(uapi, GEM_EVICT, evict, handle, BAD_HANDLE, ENOENT);
+	REJECT(uapi, GEM_EVICT, evict, pad, 1, EINVAL);
+	REJECT(uapi, GEM_EVICT, evict, size, SIZE + 1, EINVAL);
+	REJECT(uapi, GEM_EVICT, evict, size, UINT64_MAX, EINVAL);
+
+	REJECT(uapi, GEM_MADVISE, madvise, handle, BAD_HANDLE, ENOENT);
+	REJECT(uapi, GEM_MADVISE, madvise, advice, 2, EINVAL);
+	REJECT(uapi, GEM_MADVISE, madvise, advice, UINT32_MAX, EINVAL);
+	REJECT(uapi, GEM_MADVISE, madvise, flags, EDGPU_MADVISE_RECREATE, EINVAL);
+	REJECT(uapi, GEM_MADVISE, madvise, value, 1, EINVAL);
+	madvise.advice = EDGPU_MADVISE_DONTNEED;
+	REJECT(uapi, GEM_MADVISE, madvise, flags, 2, EINVAL);
+	REJECT(uapi, GEM_MADVISE, madvise, flags, UINT32_MAX, EINVAL);
+	REJECT(uapi, GEM_MADVISE, madvise, value, 1, EINVAL);
+
+	REJECT(uapi, GEM_DISCARDED, discarded, handle, BAD_HANDLE, ENOENT);
+	REJECT(uapi, GEM_DISCARDED, discarded, pad, 1, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, first, 1, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, first, 64, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, first, UINT64_MAX - 63, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, pages, 0, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, pages, SIZE / PAGE + 1, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, pages, UINT64_MAX, EINVAL);
+	REJECT(uapi, GEM_DISCARDED, discarded, bitmap, 0, EFAULT);
+	REJECT(uapi, GEM_DISCARDED, discarded, bitmap, UINT64_MAX - 7, EFAULT);
+}
+
+static void reject_submit(struct uapi *uapi)
+{
+	struct drm_edgpu_cmd fill = {
+		.op = EDGPU_CMD_FILL,
+		.dst_handle = uapi->any.handle,
+		.len = SIZE,
+	};
+	struct drm_edgpu_submit submit = { .cmds = (uintptr_t)&fill, .num_cmds = 1 };
+
+	REJECT(uapi, SUBMIT, submit, cmds, 0, EFAULT);
+	REJECT(uapi, SUBMIT, submit, cmds, UINT64_MAX, EFAULT);
+	REJECT(uapi, SUBMIT, submit, num_cmds, 0, EINVAL);
+	REJECT(uapi, SUBMIT, submit, num_cmds, EDGPU_MAX_CMDS + 1, EINVAL);
+	REJECT(uapi, SUBMIT, submit, num_cmds, UINT32_MAX, EINVAL);
+	REJECT(uapi, SUBMIT, submit, engine, uapi->gpu.engines, EINVAL);
+	REJECT(uapi, SUBMIT, submit, engine, UINT32_MAX, EINVAL);
+	REJECT(uapi, SUBMIT, submit, flags, 1, EINVAL);
+	REJECT(uapi, SUBMIT, submit, pad, 1, EINVAL);
+	REJECT(uapi, SUBMIT, submit, in_syncobj, BAD_HANDLE, ENOENT);
+	REJECT(uapi, SUBMIT, submit, in_syncobj, uapi->syncobj, EINVAL);
+	REJECT(uapi, SUBMIT, submit, in_point, 1, EINVAL);
+	REJECT(uapi, SUBMIT, submit, out_syncobj, BAD_HANDLE, ENOENT);
+	REJECT(uapi, SUBMIT, submit, out_point, 1, EINVAL);
+}
+
+static void expect_cmd(struct uapi *uapi, const char *what, struct drm_edgpu_cmd *cmd, int error)
+{
+	struct drm_edgpu_submit submit = { .cmds = (uintptr_t)cmd, .num_cmds = 1 };
+
+	expect(uapi, what, DRM_IOCTL_EDGPU_SUBMIT, &submit, error);
+}
+
+#define REJECT_CMD(uapi, good, field, bad, error) do { \
+	struct drm_edgpu_cmd cmd_ = (good); \
+	cmd_.field = (bad); \
+	expect_cmd(uapi, #good " with " #field " = " #bad, &cmd_, error); \
+} while (0)
+
+static void reject_copy(struct uapi *uapi)
+{
+	struct drm_edgpu_cmd copy = {
+		.op = EDGPU_CMD_COPY,
+		.src_handle = uapi->any.handle,
+		.dst_handle = uapi->other.handle,
+		.src_offset = PAGE,
+		.dst_offset = PAGE,
+		.len = PAGE,
+	};
+
+	REJECT_CMD(uapi, copy, op, 0, EINVAL);
+	REJECT_CMD(uapi, copy, op, 4, EINVAL);
+	REJECT_CMD(uapi, copy, op, UINT32_MAX, EINVAL);
+	REJECT_CMD(uapi, copy, pad, 1, EINVAL);
+	REJECT_CMD(uapi, copy, value, 1, EINVAL);
+	REJECT_CMD(uapi, copy, src_handle, BAD_HANDLE, ENOENT);
+	REJECT_CMD(uapi, copy, dst_handle, BAD_HANDLE, ENOENT);
+	REJECT_CMD(uapi, copy, len, 0, EINVAL);
+	REJECT_CMD(uapi, copy, len, SIZE - PAGE + 1, EINVAL);
+	REJECT_CMD(uapi, copy, len, UINT64_MAX, EINVAL);
+	REJECT_CMD(uapi, copy, src_offset, SIZE - PAGE + 1, EINVAL);
+	REJECT_CMD(uapi, copy, src_offset, UINT64_MAX - PAGE + 1, EINVAL);
+	REJECT_CMD(uapi, copy, dst_offset, SIZE - PAGE + 1, EINVAL);
+	REJECT_CMD(uapi, copy, dst_offset, UINT64_MAX, EINVAL);
+	/* Onto itself, by all, and by a byte at either end. */
+	copy.dst_handle = copy.src_handle;
+	REJECT_CMD(uapi, copy, dst_offset, PAGE, EINVAL);
+	REJECT_CMD(uapi, copy, dst_offset, 1, EINVAL);
+	REJECT_CMD(uapi, copy, dst_offset, 2 * PAGE - 1, EINVAL);
+}
+
+static void reject_fill_and_checksum(struct uapi *uapi)
+{
+	struct drm_edgpu_cmd fill = {
+		.op = EDGPU_CMD_FILL,
+		.dst_handle = uapi->any.handle,
+		.len = PAGE,
+	};
+	struct drm_edgpu_cmd checksum = {
+		.op = EDGPU_CMD_CHECKSUM,
+		.src_handle = uapi->any.handle,
+		.dst_handle = uapi->other.handle,
+		.len = SIZE,
+	};
+
+	REJECT_CMD(uapi, fill, src_handle, uapi->other.handle, EINVAL);
+	REJECT_CMD(uapi, fill, src_offset, 8, EINVAL);
+	REJECT_CMD(uapi, fill, dst_offset, 4, EINVAL);
+	REJECT_CMD(uapi, fill, len, PAGE + 4, EINVAL);
+	REJECT_CMD(uapi, fill, len, SIZE + 8, EINVAL);
+
+	REJECT_CMD(uapi, checksum, src_offset, 1, EINVAL);
+	REJECT_CMD(uapi, checksum, len, EDGPU_MAX_CHECKSUM_LEN + 1, EINVAL);
+	REJECT_CMD(uapi, checksum, dst_offset, 4, EINVAL);
+	REJECT_CMD(uapi, checksum, dst_offset, SIZE, EINVAL);
+	REJECT_CMD(uapi, checksum, dst_handle, 0, ENOENT);
+}
+
+static void expect_no_mmap(struct uapi *uapi, const char *what, off_t offset, int flags)
+{
+	void *data = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, flags, uapi->gpu.fd, offset);
+
+	uapi->cases++;
+	if (data != MAP_FAILED) {
+		munmap(data, SIZE);
+		failed(uapi, "%s: succeeded", what);
+	}
+}
+
+static void reject_other(struct uapi *uapi)
+{
+	struct drm_edgpu_gem_mmap_offset offset = { .handle = uapi->any.handle };
+
+	expect(uapi, "unknown ioctl", DRM_IOWR(DRM_COMMAND_BASE + 0x20, int), &uapi->cases, EINVAL);
+	ioctl(uapi->gpu.fd, DRM_IOCTL_EDGPU_GEM_MMAP_OFFSET, &offset);
+	expect_no_mmap(uapi, "mmap of no object", 0, MAP_SHARED);
+	expect_no_mmap(uapi, "mmap past the end", (off_t)offset.offset + PAGE, MAP_SHARED);
+	expect_no_mmap(uapi, "private mmap", (off_t)offset.offset, MAP_PRIVATE);
+}
+
+/* ---- Good commands, against a model ---- */
+
+static uint64_t random_below(struct uapi *uapi, uint64_t limit)
+{
+	uapi->random = uapi->random * 6364136223846793005ull + 1442695040888963407ull;
+	return (uapi->random >> 33) % limit;
+}
+
+/* Now and then, an object changes its place, or all leave memory. */
+static bool shuffle(struct uapi *uapi, const struct object *object)
+{
+	if (!random_below(uapi, 16) && !driver_evict(&uapi->gpu))
+		return false;
+	switch (random_below(uapi, 4)) {
+	case 0:
+		return gpu_move(&uapi->gpu, object, EDGPU_PLACEMENT_VRAM);
+	case 1:
+		return gpu_move(&uapi->gpu, object, EDGPU_PLACEMENT_SYSTEM);
+	default:
+		return true;
+	}
+}
+
+static void make_command(struct uapi *uapi, struct drm_edgpu_cmd *cmd)
+{
+	*cmd = (struct drm_edgpu_cmd) {
+		.op = EDGPU_CMD_COPY + (uint32_t)random_below(uapi, 3),
+		.src_handle = uapi->any.handle,
+		.dst_handle = uapi->other.handle,
+	};
+	switch (cmd->op) {
+	case EDGPU_CMD_COPY:
+		cmd->len = 1 + random_below(uapi, SIZE);
+		cmd->src_offset = random_below(uapi, SIZE - cmd->len + 1);
+		cmd->dst_offset = random_below(uapi, SIZE - cmd->len + 1);
+		break;
+	case EDGPU_CMD_FILL:
+		cmd->src_handle = 0;
+		cmd->len = 8 + random_below(uapi, SIZE / 8) * 8;
+		cmd->dst_offset = random_below(uapi, (SIZE - cmd->len) / 8 + 1) * 8;
+		cmd->value = uapi->random;
+		break;
+	case EDGPU_CMD_CHECKSUM:
+		cmd->len = XXH64_STRIPE + random_below(uapi, SIZE / XXH64_STRIPE) * XXH64_STRIPE;
+		cmd->src_offset = random_below(uapi, SIZE - cmd->len + 1);
+		cmd->dst_offset = random_below(uapi, SIZE / 8) * 8;
+		cmd->value = uapi->random;
+		break;
+	}
+}
+
+static uint64_t checksum_of(const char *data, uint64_t len, uint64_t seed)
+{
+	struct xxh64 hash;
+	uint64_t word;
+
+	xxh64_init(&hash, seed);
+	for (uint64_t at = 0; at < len; at += 8) {
+		memcpy(&word, data + at, 8);
+		hash.lane[at / 8 % 4] = xxh64_round(hash.lane[at / 8 % 4], word);
+	}
+	hash.bytes = len;
+	return xxh64_digest(&hash);
+}
+
+static void model_command(const struct drm_edgpu_cmd *cmd, const char *src, char *dst)
+{
+	uint64_t sum;
+
+	switch (cmd->op) {
+	case EDGPU_CMD_COPY:
+		memcpy(dst + cmd->dst_offset, src + cmd->src_offset, cmd->len);
+		break;
+	case EDGPU_CMD_FILL:
+		for (uint64_t at = 0; at < cmd->len; at += 8)
+			memcpy(dst + cmd->dst_offset + at, &cmd->value, 8);
+		break;
+	case EDGPU_CMD_CHECKSUM:
+		sum = checksum_of(src + cmd->src_offset, cmd->len, cmd->value);
+		memcpy(dst + cmd->dst_offset, &sum, 8);
+		break;
+	}
+}
+
+static bool run_commands(struct uapi *uapi, void *src, void *dst, char *model)
+{
+	for (unsigned int i = 0; i < RANDOM_COMMANDS; i++) {
+		unsigned int engine = (unsigned int)random_below(uapi, uapi->gpu.engines);
+		struct drm_edgpu_cmd cmd;
+
+		make_command(uapi, &cmd);
+		model_command(&cmd, src, model);
+		if (!shuffle(uapi, &uapi->any) || !shuffle(uapi, &uapi->other) ||
+		    !gpu_submit(&uapi->gpu, engine, &cmd, 1))
+			return false;
+		uapi->cases++;
+		/* Not every time, so that engines have to wait for each other. */
+		if (random_below(uapi, 3))
+			continue;
+		if (!gpu_wait(&uapi->gpu, &uapi->other))
+			return false;
+		if (memcmp(dst, model, SIZE)) {
+			failed(uapi, "random command %u (op %u, len %" PRIu64 "): wrong result", i,
+			       cmd.op, (uint64_t)cmd.len);
+			return true;
+		}
+	}
+	return true;
+}
+
+/* With a fresh destination of the given caching. */
+static bool random_commands(struct uapi *uapi, uint32_t caching)
+{
+	char *model = calloc(1, SIZE);
+	void *src, *dst;
+	bool ok;
+
+	if (!model)
+		return fail("calloc: %s", strerror(errno));
+	ok = gpu_create(&uapi->gpu, &uapi->other, SIZE, ANYWHERE, caching) &&
+	     gpu_map(&uapi->gpu, &uapi->any, &src) && gpu_map(&uapi->gpu, &uapi->other, &dst);
+	if (ok) {
+		pattern_write(src, SIZE, pattern_key(1, 2, 3), 0);
+		if (memcmp(dst, model, SIZE))
+			failed(uapi, "a new object is not zero");
+		ok = run_commands(uapi, src, dst, model);
+	}
+	free(model);
+	return ok;
+}
+
+static bool info(struct uapi *uapi)
+{
+	struct drm_edgpu_gem_info vram, there, gone;
+
+	if (!gpu_move(&uapi->gpu, &uapi->any, EDGPU_PLACEMENT_VRAM) ||
+	    !gpu_info(&uapi->gpu, &uapi->any, &vram) ||
+	    !gpu_move(&uapi->gpu, &uapi->any, EDGPU_PLACEMENT_SYSTEM) ||
+	    !gpu_info(&uapi->gpu, &uapi->any, &there) || !driver_evict(&uapi->gpu) ||
+	    !gpu_info(&uapi->gpu, &uapi->any, &gone))
+		return false;
+
+	uapi->cases += 3;
+	if (vram.placement != EDGPU_PLACEMENT_VRAM || vram.size != SIZE || !vram.populated)
+		failed(uapi, "GEM_INFO of an object in VRAM");
+	if (there.placement != EDGPU_PLACEMENT_SYSTEM || !there.populated)
+		failed(uapi, "GEM_INFO of an object in system memory");
+	if (gone.placement != EDGPU_PLACEMENT_SYSTEM || gone.populated)
+		failed(uapi, "GEM_INFO of an object swapped out");
+	return true;
+}
+
+/* What is evicted comes back; what is not needed, and is needed again before anybody wanted its memory, was kept. */
+static bool eviction(struct uapi *uapi)
+{
+	bool can = uapi->gpu.backend == EDGPU_PARAM_BACKEND_SHMEM;
+	uint64_t bitmap = 0;
+	struct drm_edgpu_gem_evict evict = { .handle = uapi->system.handle, .size = PAGE };
+	struct drm_edgpu_gem_madvise madvise = {
+		.handle = uapi->system.handle,
+		.advice = EDGPU_MADVISE_DONTNEED,
+		.flags = EDGPU_MADVISE_RECREATE,
+		.value = UINT64_MAX,
+	};
+	struct drm_edgpu_gem_discarded discarded = {
+		.handle = uapi->system.handle,
+		.pages = SIZE / PAGE,
+		.bitmap = (uintptr_t)&bitmap,
+	};
+	char data[SIZE];
+	size_t offset;
+
+	pattern_write(data, SIZE, pattern_key(5, 6, 7), 0);
+	if (!gpu_pwrite(&uapi->gpu, &uapi->system, 0, data, SIZE))
+		return false;
+	expect(uapi, "GEM_EVICT of a page", DRM_IOCTL_EDGPU_GEM_EVICT, &evict, can ? 0 : EOPNOTSUPP);
+	if (can && (!evict.size || evict.evicted < evict.size || evict.evicted > SIZE))
+		failed(uapi, "GEM_EVICT: %" PRIu64 " bytes, %" PRIu64 " in all",
+		       (uint64_t)evict.size, (uint64_t)evict.evicted);
+	memset(data, 0, SIZE);
+	if (!gpu_pread(&uapi->gpu, &uapi->system, 0, data, SIZE))
+		return false;
+	if (!pattern_matches(data, SIZE, pattern_key(5, 6, 7), &offset))
+		failed(uapi, "wrong content at offset %zu after GEM_EVICT", offset);
+
+	expect(uapi, "GEM_MADVISE dontneed", DRM_IOCTL_EDGPU_GEM_MADVISE, &madvise,
+	       can ? 0 : EOPNOTSUPP);
+	madvise = (struct drm_edgpu_gem_madvise) { .handle = uapi->system.handle };
+	expect(uapi, "GEM_MADVISE willneed", DRM_IOCTL_EDGPU_GEM_MADVISE, &madvise,
+	       can ? 0 : EOPNOTSUPP);
+	expect(uapi, "GEM_DISCARDED", DRM_IOCTL_EDGPU_GEM_DISCARDED, &discarded, 0);
+	if ((can && !madvise.retained) || discarded.discarded || bitmap)
+		failed(uapi, "pages are lost that nobody wanted");
+	return true;
+}
+
+static bool syncobjs(struct uapi *uapi)
+{
+	struct drm_edgpu_cmd fill = {
+		.op = EDGPU_CMD_FILL,
+		.dst_handle = uapi->any.handle,
+		.len = SIZE,
+	};
+	struct drm_edgpu_submit submit = { .cmds = (uintptr_t)&fill, .num_cmds = 1 };
+	struct drm_syncobj_wait wait = {
+		.handles = (uintptr_t)&uapi->syncobj,
+		.count_handles = 1,
+		.timeout_nsec = INT64_MAX,
+	};
+
+	submit.out_syncobj = uapi->syncobj;
+	expect(uapi, "out_syncobj", DRM_IOCTL_EDGPU_SUBMIT, &submit, 0);
+	expect(uapi, "wait for out_syncobj", DRM_IOCTL_SYNCOBJ_WAIT, &wait, 0);
+	submit.in_syncobj = uapi->syncobj;
+	submit.out_point = 7;
+	expect(uapi, "in_syncobj and a timeline", DRM_IOCTL_EDGPU_SUBMIT, &submit, 0);
+	submit.in_point = 7;
+	submit.out_point = 8;
+	expect(uapi, "in_point", DRM_IOCTL_EDGPU_SUBMIT, &submit, 0);
+	return true;
+}
+
+static bool with_vram_object(struct uapi *uapi, const struct object *object, uint64_t index,
+			     bool write)
+{
+	size_t offset;
+	void *data;
+
+	if (!gpu_map(&uapi->gpu, object, &data))
+		return false;
+	uapi->cases++;
+	if (write)
+		pattern_write(data, object->size, pattern_key(4, index, 0), 0);
+	else if (!pattern_matches(data, object->size, pattern_key(4, index, 0), &offset))
+		failed(uapi, "VRAM object %" PRIu64 ": wrong content at offset %zu", index, offset);
+	return gpu_unmap(object, data);
+}
+
+/* Half as much again as there is VRAM: most of it where the CPU does not see it, or evicted. */
+static bool crowded_vram(struct uapi *uapi)
+{
+	uint64_t count = uapi->gpu.vram_size / VRAM_OBJECT * 3 / 2;
+	struct object *objects = calloc(count, sizeof(*objects));
+	bool ok = objects || fail("calloc: %s", strerror(errno));
+
+	for (uint64_t i = 0; ok && i < count; i++)
+		ok = gpu_create(&uapi->gpu, &objects[i], VRAM_OBJECT, EDGPU_PLACEMENT_VRAM,
+				EDGPU_CACHING_CACHED) &&
+		     with_vram_object(uapi, &objects[i], i, true);
+	for (uint64_t i = 0; ok && i < count; i++)
+		ok = gpu_move(&uapi->gpu, &objects[i], EDGPU_PLACEMENT_VRAM) &&
+		     with_vram_object(uapi, &objects[i], i, false);
+	free(objects);
+	return ok;
+}
+
+static bool set_up(struct uapi *uapi)
+{
+	struct drm_syncobj_create create = { 0 };
+
+	if (!gpu_open(&uapi->gpu) ||
+	    !gpu_create(&uapi->gpu, &uapi->any, SIZE, ANYWHERE, EDGPU_CACHING_CACHED) ||
+	    !gpu_create(&uapi->gpu, &uapi->other, SIZE, ANYWHERE, EDGPU_CACHING_CACHED) ||
+	    !gpu_create(&uapi->gpu, &uapi->system, SIZE, EDGPU_PLACEMENT_SYSTEM,
+			EDGPU_CACHING_CACHED))
+		return false;
+	if (ioctl(uapi->gpu.fd, DRM_IOCTL_SYNCOBJ_CREATE, &create))
+		return fail("SYNCOBJ_CREATE: %s", strerror(errno));
+	uapi->syncobj = create.handle;
+	return true;
+}
+
+int uapi_main(int argc, char **argv)
+{
+	struct uapi uapi = { 0 };
+	bool ok;
+
+	if (argc > 1) {
+		fprintf(stderr, "edgpu-stress uapi: takes no argument, not \"%s\"\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	ok = set_up(&uapi);
+	if (ok) {
+		reject_single(&uapi);
+		reject_eviction(&uapi);
+		reject_submit(&uapi);
+		reject_copy(&uapi);
+		reject_fill_and_checksum(&uapi);
+		reject_other(&uapi);
+		ok = info(&uapi) && eviction(&uapi) && random_commands(&uapi, EDGPU_CACHING_CACHED) &&
+		     random_commands(&uapi, EDGPU_CACHING_WRITE_COMBINED) &&
+		     random_commands(&uapi, EDGPU_CACHING_UNCACHED) && syncobjs(&uapi) && crowded_vram(&uapi);
+	}
+	printf("{\"ok\":%s,\"cases\":%u,\"failed\":%u", ok && !uapi.failed ? "true" : "false",
+	       uapi.cases, uapi.failed);
+	if (uapi.failed || !ok)
+		printf(",\"firstError\":\"%s\"", uapi.failed ? uapi.first : failure());
+	printf("}\n");
+	if (uapi.failed)
+		return EXIT_CONTENT;
+	return ok ? EXIT_PASS : EXIT_SYSTEM;
+}

@@ -1,6 +1,0 @@
-#ifndef SHARE_H
-#define SHARE_H
-
-int share_main(int argc, char **argv);
-
-#endif

@@ -1,6 +1,0 @@
-#ifndef SLEEPER_H
-#define SLEEPER_H
-
-int sleeper_main(int argc, char **argv);
-
-#endif

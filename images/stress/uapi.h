@@ -1,6 +1,0 @@
-#ifndef UAPI_H
-#define UAPI_H
-
-int uapi_main(int argc, char **argv);
-
-#endif
