@@ -2,9 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/bus_error.h"
 #include "lib/exit_code.h"
 #include "lib/failure.h"
 #include "lib/faults.h"
+#include "lib/mutation.h"
 #include "programs/programs.h"
 
 
@@ -65,7 +67,7 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-	if (!faults_init()) {
+	if (!bus_error_catch(argc > 1 ? argv[1] : "") || !faults_init() || !mutation_init()) {
 		fprintf(stderr, "edgpu-stress: %s\n", failure());
 		return EXIT_SYSTEM;
 	}

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "failure.h"
+#include "random.h"
 
 #define FAIL_NTH "/proc/thread-self/fail-nth"
 /* Refused at most so often in a row: whatever is tried again comes to an end. */
@@ -25,19 +26,11 @@ static unsigned int threads;
 
 static __thread struct {
 	int fd;			/* 0 before the first use */
-	uint64_t state;
+	struct random random;
 	unsigned int hits;
 	bool armed;
 	bool settled;		/* the draw may decide from here on */
 } self;
-
-static uint64_t next_random(void)
-{
-	self.state ^= self.state << 13;
-	self.state ^= self.state >> 7;
-	self.state ^= self.state << 17;
-	return self.state;
-}
 
 bool faults_init(void)
 {
@@ -89,16 +82,15 @@ static bool open_self(void)
 	self.fd = open(FAIL_NTH, O_RDWR | O_CLOEXEC);
 	if (self.fd < 0)
 		return fail("open %s: %s", FAIL_NTH, strerror(errno));
-	self.state = (seed + __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED)) *
-		     0x9E3779B97F4A7C15ull | 1;
+	self.random = random_seeded(seed, __atomic_add_fetch(&threads, 1, __ATOMIC_RELAXED));
 	return true;
 }
 
 static uint64_t draw(void)
 {
-	uint64_t depth = 1ull << (next_random() >> 32) % (MAX_DEPTH_BITS + 1);
+	uint64_t depth = 1ull << random_below(&self.random, MAX_DEPTH_BITS + 1);
 
-	return 1 + (next_random() >> 32) % depth;
+	return 1 + random_below(&self.random, depth);
 }
 
 /*
@@ -110,7 +102,7 @@ void faults_arm(void)
 {
 	if (!enabled || self.fd < 0 || (!self.fd && !open_self()) || self.hits >= MAX_HITS)
 		return;
-	if (self.settled && !self.hits && next_random() >> 63)
+	if (self.settled && !self.hits && random_one_in(&self.random, 2))
 		return;
 	set(self.settled ? draw() : self.hits + 1);
 	self.armed = true;

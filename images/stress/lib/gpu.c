@@ -19,19 +19,29 @@
 #define RENDER_MINOR_FIRST 128
 #define RENDER_MINOR_LAST 191
 #define WAIT_SECONDS 60
+/* Signals and locks may get in the way of a call, but not for ever. */
+#define MAX_TRIES 10000
 
-static bool call(struct gpu *gpu, unsigned long request, void *args, const char *name)
+int gpu_call(struct gpu *gpu, unsigned long request, void *args)
 {
+	unsigned int tries = 0;
 	bool again;
 	int error;
 
 	do {
 		faults_arm();
 		error = ioctl(gpu->fd, request, args) ? errno : 0;
-		again = error == EINTR || error == EAGAIN;
+		again = (error == EINTR || error == EAGAIN) && ++tries < MAX_TRIES;
 		if (faults_disarm() && (error == ENOMEM || error == EFAULT))
 			again = true;
 	} while (again);
+	return error;
+}
+
+static bool call(struct gpu *gpu, unsigned long request, void *args, const char *name)
+{
+	int error = gpu_call(gpu, request, args);
+
 	return !error || fail("%s: %s (%s)", name, strerrorname_np(error), strerror(error));
 }
 

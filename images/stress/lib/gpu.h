@@ -24,7 +24,10 @@ struct object {
 	size_t size;
 };
 
-/* All return false on failure, and then failure() says what failed. */
+/* An ioctl, again if it was interrupted, or refused an allocation on purpose. Returns 0 or an errno. */
+int gpu_call(struct gpu *gpu, unsigned long request, void *args);
+
+/* All below return false on failure, and then failure() says what failed. */
 /* The device that EDGPU_UNIT in the environment says, or the first. */
 bool gpu_open(struct gpu *gpu);
 bool gpu_open_unit(struct gpu *gpu, unsigned int unit);

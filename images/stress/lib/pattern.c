@@ -1,21 +1,15 @@
 #include "pattern.h"
 
+#include "random.h"
 #include "xxh64.h"
 
 /* From word to word; odd, so that all words of an object differ. */
 #define STEP 0x9FB21C651E98DF25ull
 #define LANES (XXH64_STRIPE / 8)
 
-static uint64_t mix(uint64_t value)
-{
-	value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9ull;
-	value = (value ^ value >> 27) * 0x94D049BB133111EBull;
-	return value ^ value >> 31;
-}
-
 uint64_t pattern_key(uint64_t seed, uint64_t object, uint64_t round)
 {
-	return mix(mix(mix(seed) + object) + round);
+	return random_mix(random_mix(random_mix(seed) + object) + round);
 }
 
 /* In words; a power of two. */

@@ -126,6 +126,7 @@ static bool for_each(struct cache *cache, bool (*step)(struct cache *cache, uint
 
 static bool write_item(struct cache *cache, uint64_t index)
 {
+	BUS_ERROR_GUARD;
 	struct item *item = &cache->items[index];
 	uint64_t key = pattern_key(cache->options.seed, index, 0);
 
@@ -143,6 +144,7 @@ static bool write_item(struct cache *cache, uint64_t index)
 /* By the device first: the CPU then finds the mapping of where the object is. */
 static bool verify_item(struct cache *cache, uint64_t index)
 {
+	BUS_ERROR_GUARD;
 	struct item *item = &cache->items[index];
 	uint64_t key = pattern_key(cache->options.seed, index, 0);
 	size_t wrong;
@@ -250,7 +252,7 @@ static bool run(struct cache *cache)
 		return fail("calloc: %s", strerror(errno));
 	if (mkdir(OUT, 0700) && errno != EEXIST)
 		return fail("mkdir " OUT ": %s", strerror(errno));
-	if (!bus_error_catch() || !swap_read(&cache->swap) || !gpu_open(&cache->gpu) ||
+	if (!swap_read(&cache->swap) || !gpu_open(&cache->gpu) ||
 	    !checksum_init(&cache->checksum, &cache->gpu, cache->options.seed))
 		return false;
 	for (size_t i = 0; i < sizeof(stages) / sizeof(*stages); i++)

@@ -151,6 +151,7 @@ static bool create(struct carveout *carveout, struct object *object)
 
 static bool write_item(struct carveout *carveout, uint64_t i)
 {
+	BUS_ERROR_GUARD;
 	struct item *item = &carveout->items[i];
 
 	if (bus_error())
@@ -174,6 +175,7 @@ static bool fill(struct carveout *carveout)
 
 static bool read_item(struct carveout *carveout, uint64_t i)
 {
+	BUS_ERROR_GUARD;
 	size_t at;
 
 	if (bus_error())
@@ -204,6 +206,8 @@ static bool verify(struct carveout *carveout)
 /* A byte is lost, for the oracle to find. */
 static bool spoil(struct carveout *carveout)
 {
+	BUS_ERROR_GUARD;
+
 	if (bus_error())
 		return fail("SIGBUS while spoiling an object");
 	carveout->items[0].data[carveout->size / 2] ^= 1;
@@ -391,8 +395,7 @@ int carveout_main(int argc, char **argv)
 	}
 	carveout.count = carveout.bytes / carveout.size;
 
-	if (bus_error_catch())
-		run(&carveout);
+	run(&carveout);
 	report_open();
 	report_number("areaPages", carveout.area_pages);
 	report_lent(&carveout);

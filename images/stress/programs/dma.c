@@ -52,6 +52,7 @@ static uint64_t key_of(const struct dma *dma, uint64_t index)
 
 static bool write_item(struct dma *dma, uint64_t index)
 {
+	BUS_ERROR_GUARD;
 	struct item *item = &dma->items[index];
 	uint64_t key = key_of(dma, index);
 	size_t hashed;
@@ -98,6 +99,7 @@ static bool verify_by_device(struct dma *dma, uint64_t index)
 
 static bool verify_by_cpu(struct dma *dma, uint64_t index)
 {
+	BUS_ERROR_GUARD;
 	const struct item *item = &dma->items[index];
 	uint64_t key = key_of(dma, index);
 	size_t size = item->object.size;
@@ -128,7 +130,7 @@ static bool run(struct dma *dma)
 	if (dma->options.neighbour &&
 	    !neighbour_start(&dma->neighbour, dma->options.neighbour, dma->options.seed))
 		return false;
-	return bus_error_catch() && gpu_open(&dma->gpu) &&
+	return gpu_open(&dma->gpu) &&
 	       checksum_init(&dma->checksum, &dma->gpu, dma->options.seed) &&
 	       node_shmem_read(&dma->before) && for_each(dma, write_item) &&
 	       node_shmem_read(&dma->after) && for_each(dma, count_resident) &&

@@ -21,6 +21,7 @@
 #include "lib/gpu.h"
 #include "lib/options.h"
 #include "lib/pattern.h"
+#include "lib/random.h"
 #include "lib/report.h"
 #include "lib/udmabuf.h"
 #include "programs/programs.h"
@@ -39,7 +40,7 @@
 
 struct fuzz {
 	struct gpu gpu;
-	uint64_t random;
+	struct random random;
 	uint32_t handles[HANDLES];
 	uint32_t syncobjs[SYNCOBJS];
 	int files[FILES];
@@ -53,22 +54,14 @@ struct tally {
 	uint64_t accepted;
 };
 
-static uint64_t random_next(struct fuzz *fuzz)
-{
-	fuzz->random ^= fuzz->random << 13;
-	fuzz->random ^= fuzz->random >> 7;
-	fuzz->random ^= fuzz->random << 17;
-	return fuzz->random;
-}
-
 static uint64_t below(struct fuzz *fuzz, uint64_t limit)
 {
-	return random_next(fuzz) % limit;
+	return random_below(&fuzz->random, limit);
 }
 
 static bool one_in(struct fuzz *fuzz, uint64_t n)
 {
-	return !below(fuzz, n);
+	return random_one_in(&fuzz->random, n);
 }
 
 /* A number that code gets wrong. */
@@ -81,7 +74,7 @@ static uint64_t evil(struct fuzz *fuzz)
 	};
 
 	if (one_in(fuzz, 3))
-		return random_next(fuzz);
+		return random_next(&fuzz->random);
 	return edges[below(fuzz, sizeof(edges) / sizeof(*edges))] + below(fuzz, 3) - 1;
 }
 
@@ -152,6 +145,8 @@ static void do_close(struct fuzz *fuzz)
 
 static void touch(struct fuzz *fuzz, volatile char *data, size_t size)
 {
+	BUS_ERROR_GUARD;
+
 	if (bus_error())
 		return;
 	for (unsigned int i = 0; i < 8; i++)
@@ -231,7 +226,7 @@ static void make_cmd(struct fuzz *fuzz, struct drm_edgpu_cmd *cmd)
 		.len = number(fuzz, 8 + below(fuzz, 512) * 8),
 	};
 	if (cmd->op != EDGPU_CMD_COPY)
-		cmd->value = random_next(fuzz);
+		cmd->value = random_next(&fuzz->random);
 	if (cmd->op == EDGPU_CMD_FILL) {
 		cmd->src_handle = (uint32_t)number(fuzz, 0);
 		cmd->src_offset = 0;
@@ -430,14 +425,15 @@ static void fuzz_until(struct fuzz *fuzz, time_t end)
 	} while (now.tv_sec < end);
 }
 
-static void fuzz_child(const struct gpu *shared, uint64_t seed, time_t end, struct tally *tally)
+static void fuzz_child(const struct gpu *shared, uint64_t seed, uint64_t number, time_t end,
+		       struct tally *tally)
 {
-	struct fuzz fuzz = { .gpu = *shared, .random = seed };
+	struct fuzz fuzz = { .gpu = *shared, .random = random_seeded(seed, number) };
 
 	/* Every other one shares its parent's file, and everybody's handles with it. */
 	for (unsigned int i = 0; i < FILES; i++)
 		fuzz.files[i] = -1;
-	if (!bus_error_catch() || (seed % 2 && !gpu_open(&fuzz.gpu)))
+	if (number % 2 && !gpu_open(&fuzz.gpu))
 		_exit(EXIT_SYSTEM);
 	fuzz_until(&fuzz, end);
 	tally->calls = fuzz.calls;
@@ -481,7 +477,7 @@ static bool run_children(const struct gpu *shared, uint64_t seed, uint64_t proce
 	for (uint64_t i = 0; i < processes; i++) {
 		children[i] = fork();
 		if (!children[i])
-			fuzz_child(shared, (seed + 1) * 1000003 + i, end, &tallies[i]);
+			fuzz_child(shared, seed, i, end, &tallies[i]);
 	}
 	for (uint64_t i = 0; i < processes; i++)
 		if (waitpid(children[i], &status, 0) < 0 || status)

@@ -56,6 +56,8 @@ static bool set_up(struct hold *hold)
 
 static void touch(char *data)
 {
+	BUS_ERROR_GUARD;
+
 	if (bus_error())
 		return;
 	for (size_t at = 0; at < SIZE; at += 4096)
@@ -151,7 +153,7 @@ int hold_main(int argc, char **argv)
 
 	if (!options_parse("hold", specs, 1, argc, argv))
 		return EXIT_USAGE;
-	if (bus_error_catch() && set_up(&hold) && work_until(&hold, expect_errors[expect]))
+	if (set_up(&hold) && work_until(&hold, expect_errors[expect]))
 		after(&hold, expect_errors[expect]);
 	report_open();
 	report_number("rounds", hold.rounds);

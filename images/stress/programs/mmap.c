@@ -18,6 +18,7 @@
 #include "lib/failure.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
+#include "lib/random.h"
 #include "lib/report.h"
 #include "lib/swap.h"
 #include "programs/programs.h"
@@ -47,7 +48,7 @@ struct writer {
 	struct mmap_test *test;
 	pthread_t thread;
 	unsigned int id;
-	uint64_t state;		/* of the random numbers */
+	struct random random;
 	uint64_t writes;	/* read by the mover */
 	uint64_t to_lose;
 };
@@ -66,20 +67,12 @@ struct mmap_test {
 	struct item *items;
 	struct writer writers[WRITERS];
 	bool stop;
-	uint64_t state;
+	struct random random;	/* of the mover */
 	uint64_t moves[MOVES];
 	uint64_t bytes_verified;
 	uint64_t checksums_verified;
 	struct swap_counts swap;
 };
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state >> 16;
-}
 
 static uint64_t words(const struct mmap_test *test)
 {
@@ -118,6 +111,7 @@ static void lose_writes(struct writer *writer)
 
 static void *write_until_stopped(void *data)
 {
+	BUS_ERROR_GUARD;
 	struct writer *writer = data;
 	struct mmap_test *test = writer->test;
 
@@ -127,8 +121,8 @@ static void *write_until_stopped(void *data)
 		return NULL;
 	}
 	while (!stopped(test)) {
-		uint64_t index = next_random(&writer->state) % test->options.objects;
-		uint64_t start = next_random(&writer->state) % (words(test) / WRITERS);
+		uint64_t index = random_below(&writer->random, test->options.objects);
+		uint64_t start = random_below(&writer->random, words(test) / WRITERS);
 
 		for (uint64_t i = start; i < start + RUN && i < words(test) / WRITERS; i++)
 			visit(writer, index, i * WRITERS + writer->id);
@@ -145,7 +139,7 @@ static bool start_writers(struct mmap_test *test)
 		*writer = (struct writer) {
 			.test = test,
 			.id = i,
-			.state = next_random(&test->state) | 1,
+			.random = random_seeded(test->options.seed, 1 + i),
 			.to_lose = i ? 0 : test->options.lose,
 		};
 		if (pthread_create(&writer->thread, NULL, write_until_stopped, writer))
@@ -167,7 +161,7 @@ static void stop_writers(struct mmap_test *test)
 static bool move(struct mmap_test *test, enum move kind)
 {
 	const struct object *object =
-		&test->items[next_random(&test->state) % test->options.objects].object;
+		&test->items[random_below(&test->random, test->options.objects)].object;
 
 	test->moves[kind]++;
 	switch (kind) {
@@ -209,7 +203,7 @@ static bool move_objects(struct mmap_test *test)
 	};
 
 	for (uint64_t round = 0; round < test->options.rounds && !stopped(test); round++) {
-		enum move kind = often[next_random(&test->state) % (sizeof(often) / sizeof(*often))];
+		enum move kind = often[random_below(&test->random, sizeof(often) / sizeof(*often))];
 
 		if (!move(test, kind))
 			return false;
@@ -222,6 +216,7 @@ static bool move_objects(struct mmap_test *test)
 
 static bool verify_item(struct mmap_test *test, uint64_t index)
 {
+	BUS_ERROR_GUARD;
 	struct item *item = &test->items[index];
 	size_t size = item->object.size;
 	uint64_t found, expected = checksum_expected(&test->checksum, item->expected, size);
@@ -276,11 +271,11 @@ static bool run(struct mmap_test *test)
 {
 	bool moved;
 
-	test->state = (test->options.seed + 1) * 0x9E3779B97F4A7C15ull | 1;
+	test->random = random_seeded(test->options.seed, 0);
 	test->items = calloc(test->options.objects, sizeof(*test->items));
 	if (!test->items)
 		return fail("calloc: %s", strerror(errno));
-	if (!bus_error_catch() || !swap_read(&test->swap) || !gpu_open(&test->gpu) ||
+	if (!swap_read(&test->swap) || !gpu_open(&test->gpu) ||
 	    !checksum_init(&test->checksum, &test->gpu, test->options.seed) ||
 	    !for_each(test, create_item))
 		return false;

@@ -191,6 +191,8 @@ static int map(struct nth *nth)
 /* A SIGBUS is the only way to say it. */
 static int touch(struct nth *nth)
 {
+	BUS_ERROR_GUARD;
+
 	if (bus_error())
 		return ENOMEM;
 	for (size_t at = 0; at < SIZE; at += PAGE)
@@ -406,6 +408,8 @@ static bool sum_of(struct nth *nth, uint64_t *sum)
 
 static bool write_content(struct nth *nth)
 {
+	BUS_ERROR_GUARD;
+
 	if (bus_error())
 		return fail("SIGBUS with no allocation refused");
 	nth->expected = pattern_write(nth->data, SIZE, pattern_key(nth->options.seed, 0, 0),
@@ -670,7 +674,7 @@ static bool prepare(struct nth *nth)
 	if (nth->udmabuf < 0)
 		return fail("udmabuf: %s", strerror(errno));
 	memset(nth->buffer, 0, sizeof(nth->buffer));
-	return bus_error_catch() && gpu_open(&nth->gpu) && set_chunk(nth) && open_witnesses(nth) &&
+	return gpu_open(&nth->gpu) && set_chunk(nth) && open_witnesses(nth) &&
 	       checksum_init(&nth->checksum, &nth->gpu, nth->options.seed) &&
 	       make_syncobj(nth, DRM_SYNCOBJ_CREATE_SIGNALED, &nth->in) &&
 	       make_syncobj(nth, 0, &nth->out) &&

@@ -189,6 +189,7 @@ static bool make_large(struct pieces *pieces)
 
 static bool write_large(struct pieces *pieces)
 {
+	BUS_ERROR_GUARD;
 	struct object *object = &pieces->large[0];
 	void *data;
 
@@ -221,6 +222,7 @@ static bool flip_bit(struct pieces *pieces)
 /* By read() of the driver's, in strides that are no multiple of a piece, and through the mapping. */
 static bool read_large(struct pieces *pieces, unsigned int index)
 {
+	BUS_ERROR_GUARD;
 	const size_t stride = 5 * PAGE / 4;
 	struct object *object = &pieces->large[index];
 	size_t offset;
@@ -246,7 +248,7 @@ static bool read_large(struct pieces *pieces, unsigned int index)
 
 static bool run(struct pieces *pieces)
 {
-	return bus_error_catch() && gpu_open(&pieces->gpu) &&
+	return gpu_open(&pieces->gpu) &&
 	       checksum_init(&pieces->checksum, &pieces->gpu, pieces->options.seed) &&
 	       make_small(pieces) && make_holes(pieces) && make_large(pieces) &&
 	       write_large(pieces) && copy(pieces, &pieces->large[0], &pieces->large[1]) &&

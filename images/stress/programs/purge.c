@@ -63,6 +63,7 @@ static bool advise(struct purge *purge, unsigned int i, uint32_t advice, uint32_
 
 static bool set_up(struct purge *purge)
 {
+	BUS_ERROR_GUARD;
 	uint32_t retained;
 
 	for (unsigned int i = 0; i < 2 * COUNT; i++) {
@@ -86,6 +87,7 @@ static bool set_up(struct purge *purge)
 /* A page that was lost is zero, or recreated; any other is as written. */
 static bool check_page(struct purge *purge, unsigned int i, uint64_t page, bool lost)
 {
+	BUS_ERROR_GUARD;
 	const uint64_t want = purge->recreate ? RECREATED : 0;
 	const uint64_t *words = (const uint64_t *)(purge->data[i] + page * PAGE);
 	uint64_t key = pattern_key(purge->seed, i, 0);
@@ -154,6 +156,7 @@ static bool press(struct purge *purge)
 
 static bool expect_word(struct purge *purge, unsigned int i, uint64_t page, uint64_t want, const char *when)
 {
+	BUS_ERROR_GUARD;
 	uint64_t found;
 
 	if (bus_error())
@@ -231,8 +234,7 @@ int purge_main(int argc, char **argv)
 		options_complain("purge", "--object-size is not a multiple of 4096");
 		return EXIT_USAGE;
 	}
-	if (bus_error_catch())
-		run(&purge);
+	run(&purge);
 	report_open();
 	report_number("bytesVerified", purge.verified);
 	report_number("pagesLost", purge.lost);

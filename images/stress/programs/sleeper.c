@@ -151,6 +151,7 @@ static bool share_item(struct sleeper *sleeper, struct item *item, bool vram)
 
 static bool make_item(struct sleeper *sleeper, uint64_t index)
 {
+	BUS_ERROR_GUARD;
 	struct item *item = &sleeper->items[index];
 	bool vram = index < sleeper->vram;
 	struct drm_edgpu_gem_info info;
@@ -175,6 +176,7 @@ static bool make_item(struct sleeper *sleeper, uint64_t index)
 
 static void verify_by_cpu(struct sleeper *sleeper, uint64_t index)
 {
+	BUS_ERROR_GUARD;
 	struct item *item = &sleeper->items[index];
 	size_t offset;
 	void *data;
@@ -232,6 +234,7 @@ static bool advise(struct sleeper *sleeper, unsigned int index, uint32_t advice,
 /* In VRAM, with content, which nobody needs from then on. */
 static bool offer_purgeable(struct sleeper *sleeper, unsigned int index)
 {
+	BUS_ERROR_GUARD;
 	struct object *object = &sleeper->purgeable[index];
 	bool retained;
 	void *data;
@@ -249,6 +252,7 @@ static bool offer_purgeable(struct sleeper *sleeper, unsigned int index)
 /* Either it was lost, and the driver says so, or it is as it was. */
 static void verify_purgeable(struct sleeper *sleeper, unsigned int index)
 {
+	BUS_ERROR_GUARD;
 	struct object *object = &sleeper->purgeable[index];
 	bool retained;
 	size_t offset;
@@ -328,6 +332,7 @@ static void copy_and_checksum(struct sleeper *sleeper, uint64_t index)
 /* Each round adds one to a word of each page, if it is still what the last round made of it. */
 static void *write_words(void *argument)
 {
+	BUS_ERROR_GUARD;
 	struct writer *writer = argument;
 	size_t pages = writer->object.size / PAGE;
 
@@ -384,6 +389,7 @@ static void *send_pages(void *argument)
 /* The kernel writes to VRAM here, and has the pipe locked while it does. */
 static void *receive_pages(void *argument)
 {
+	BUS_ERROR_GUARD;
 	struct courier *courier = argument;
 	uint64_t places = courier->object.size / PAGE;
 	ssize_t got;
@@ -453,7 +459,7 @@ static bool set_up(struct sleeper *sleeper)
 	sleeper->items = calloc(sleeper->count ? sleeper->count : 1, sizeof(*sleeper->items));
 	if (!sleeper->items)
 		return fail("calloc: %s", strerror(errno));
-	if (!bus_error_catch() || !catch_signals() || !gpu_open(&sleeper->gpu) ||
+	if (!catch_signals() || !gpu_open(&sleeper->gpu) ||
 	    !checksum_init(&sleeper->device, &sleeper->gpu, sleeper->seed))
 		return false;
 	if (sleeper->pinned && (!gpu_open_unit(&sleeper->second, 1) ||

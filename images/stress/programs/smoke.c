@@ -153,6 +153,7 @@ static bool copy_there_and_back(struct smoke *smoke, uint64_t index)
 
 static bool write_object(struct smoke *smoke, uint64_t index)
 {
+	BUS_ERROR_GUARD;
 	struct item *item = &smoke->items[index];
 	uint64_t key = key_of(smoke, index);
 	size_t hashed = checksum_len(&item->object);
@@ -170,6 +171,7 @@ static bool write_object(struct smoke *smoke, uint64_t index)
 
 static bool verify_object(struct smoke *smoke, uint64_t index)
 {
+	BUS_ERROR_GUARD;
 	const struct object *object = &smoke->items[index].object;
 	uint64_t key = key_of(smoke, index);
 	size_t offset;
@@ -234,6 +236,7 @@ static bool evict(struct smoke *smoke)
 /* A control: one bit in the middle of one object goes wrong. */
 static bool flip_bit(struct smoke *smoke)
 {
+	BUS_ERROR_GUARD;
 	const struct object *object = &smoke->items[smoke->options.flip - 1].object;
 	uint64_t *data;
 
@@ -299,7 +302,7 @@ static bool set_up(struct smoke *smoke)
 	smoke->items = calloc(smoke->count, sizeof(*smoke->items));
 	if (!smoke->items)
 		return fail("calloc: %s", strerror(errno));
-	if (!bus_error_catch() || !swap_read(&smoke->swap))
+	if (!swap_read(&smoke->swap))
 		return false;
 	if (!gpu_create(&smoke->gpu, &smoke->staging, size, EDGPU_PLACEMENT_VRAM,
 			EDGPU_CACHING_CACHED) ||

@@ -17,6 +17,7 @@
 #include "lib/failure.h"
 #include "lib/gpu.h"
 #include "lib/pattern.h"
+#include "lib/random.h"
 #include "lib/xxh64.h"
 #include "programs/programs.h"
 
@@ -33,7 +34,7 @@ struct uapi {
 	struct object other;	/* likewise */
 	struct object system;	/* in system memory only */
 	uint32_t syncobj;	/* without a fence */
-	uint64_t random;
+	struct random random;
 	unsigned int cases;
 	unsigned int failed;
 	char first[256];
@@ -291,18 +292,12 @@ static void reject_other(struct uapi *uapi)
 
 /* ---- Good commands, against a model ---- */
 
-static uint64_t random_below(struct uapi *uapi, uint64_t limit)
-{
-	uapi->random = uapi->random * 6364136223846793005ull + 1442695040888963407ull;
-	return (uapi->random >> 33) % limit;
-}
-
 /* Now and then, an object changes its place, or all leave memory. */
 static bool shuffle(struct uapi *uapi, const struct object *object)
 {
-	if (!random_below(uapi, 16) && !driver_evict(&uapi->gpu))
+	if (!random_below(&uapi->random, 16) && !driver_evict(&uapi->gpu))
 		return false;
-	switch (random_below(uapi, 4)) {
+	switch (random_below(&uapi->random, 4)) {
 	case 0:
 		return gpu_move(&uapi->gpu, object, EDGPU_PLACEMENT_VRAM);
 	case 1:
@@ -315,27 +310,27 @@ static bool shuffle(struct uapi *uapi, const struct object *object)
 static void make_command(struct uapi *uapi, struct drm_edgpu_cmd *cmd)
 {
 	*cmd = (struct drm_edgpu_cmd) {
-		.op = EDGPU_CMD_COPY + (uint32_t)random_below(uapi, 3),
+		.op = EDGPU_CMD_COPY + (uint32_t)random_below(&uapi->random, 3),
 		.src_handle = uapi->any.handle,
 		.dst_handle = uapi->other.handle,
 	};
 	switch (cmd->op) {
 	case EDGPU_CMD_COPY:
-		cmd->len = 1 + random_below(uapi, SIZE);
-		cmd->src_offset = random_below(uapi, SIZE - cmd->len + 1);
-		cmd->dst_offset = random_below(uapi, SIZE - cmd->len + 1);
+		cmd->len = 1 + random_below(&uapi->random, SIZE);
+		cmd->src_offset = random_below(&uapi->random, SIZE - cmd->len + 1);
+		cmd->dst_offset = random_below(&uapi->random, SIZE - cmd->len + 1);
 		break;
 	case EDGPU_CMD_FILL:
 		cmd->src_handle = 0;
-		cmd->len = 8 + random_below(uapi, SIZE / 8) * 8;
-		cmd->dst_offset = random_below(uapi, (SIZE - cmd->len) / 8 + 1) * 8;
-		cmd->value = uapi->random;
+		cmd->len = 8 + random_below(&uapi->random, SIZE / 8) * 8;
+		cmd->dst_offset = random_below(&uapi->random, (SIZE - cmd->len) / 8 + 1) * 8;
+		cmd->value = random_next(&uapi->random);
 		break;
 	case EDGPU_CMD_CHECKSUM:
-		cmd->len = XXH64_STRIPE + random_below(uapi, SIZE / XXH64_STRIPE) * XXH64_STRIPE;
-		cmd->src_offset = random_below(uapi, SIZE - cmd->len + 1);
-		cmd->dst_offset = random_below(uapi, SIZE / 8) * 8;
-		cmd->value = uapi->random;
+		cmd->len = XXH64_STRIPE + random_below(&uapi->random, SIZE / XXH64_STRIPE) * XXH64_STRIPE;
+		cmd->src_offset = random_below(&uapi->random, SIZE - cmd->len + 1);
+		cmd->dst_offset = random_below(&uapi->random, SIZE / 8) * 8;
+		cmd->value = random_next(&uapi->random);
 		break;
 	}
 }
@@ -376,7 +371,7 @@ static void model_command(const struct drm_edgpu_cmd *cmd, const char *src, char
 static bool run_commands(struct uapi *uapi, void *src, void *dst, char *model)
 {
 	for (unsigned int i = 0; i < RANDOM_COMMANDS; i++) {
-		unsigned int engine = (unsigned int)random_below(uapi, uapi->gpu.engines);
+		unsigned int engine = (unsigned int)random_below(&uapi->random, uapi->gpu.engines);
 		struct drm_edgpu_cmd cmd;
 
 		make_command(uapi, &cmd);
@@ -386,7 +381,7 @@ static bool run_commands(struct uapi *uapi, void *src, void *dst, char *model)
 			return false;
 		uapi->cases++;
 		/* Not every time, so that engines have to wait for each other. */
-		if (random_below(uapi, 3))
+		if (random_below(&uapi->random, 3))
 			continue;
 		if (!gpu_wait(&uapi->gpu, &uapi->other))
 			return false;
