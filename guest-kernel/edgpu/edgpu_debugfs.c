@@ -24,7 +24,8 @@
  *		or there was no place for what is in VRAM.
  * lru		One line for each object on the lists, the next one to be
  *		evicted first: manager (system, vram, or unevictable: pinned,
- *		swapped out or without pages), priority, bytes, pins.
+ *		swapped out or without pages), priority, bytes, pins, offset for
+ *		mmap (hex), pages of it in swap (0 if it is locked).
  * vram		What TTM and the buddy allocator say about VRAM.
  * evict	Any write: take system memory from all objects that are not in
  *		use, once.
@@ -40,14 +41,18 @@
 
 #include <linux/debugfs.h>
 #include <linux/delay.h>
+#include <linux/dma-resv.h>
 #include <linux/seq_file.h>
+#include <linux/shmem_fs.h>
 
 #include <drm/drm_debugfs.h>
 #include <drm/drm_file.h>
+#include <drm/drm_vma_manager.h>
 #include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_resource.h>
+#include <drm/ttm/ttm_tt.h>
 
 #include "edgpu_drv.h"
 #include "edgpu_entry.h"
@@ -99,6 +104,20 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 }
 DEFINE_SHOW_ATTRIBUTE(edgpu_stats);
 
+/* Of the shmem file that has its content. */
+static unsigned long lru_swapped(struct ttm_buffer_object *bo)
+{
+	unsigned long swapped = 0;
+
+	/* As long as it is locked, it keeps its ttm_tt. */
+	if (!dma_resv_trylock(bo->base.resv))
+		return 0;
+	if (bo->ttm && bo->ttm->swap_storage)
+		swapped = READ_ONCE(SHMEM_I(file_inode(bo->ttm->swap_storage))->swapped);
+	dma_resv_unlock(bo->base.resv);
+	return swapped;
+}
+
 static void lru_show_list(struct seq_file *m, struct edgpu_device *edgpu,
 			  const char *manager, struct list_head *list)
 {
@@ -112,8 +131,9 @@ static void lru_show_list(struct seq_file *m, struct edgpu_device *edgpu,
 		if (!ttm_lru_item_is_res(item))
 			continue;
 		res = ttm_lru_item_to_res(item);
-		seq_printf(m, "%s %u %zu %u\n", manager, res->bo->priority, res->size,
-			   res->bo->pin_count);
+		seq_printf(m, "%s %u %zu %u %llx %lu\n", manager, res->bo->priority, res->size,
+			   res->bo->pin_count, drm_vma_node_offset_addr(&res->bo->base.vma_node),
+			   lru_swapped(res->bo));
 	}
 }
 
