@@ -92,7 +92,11 @@ static const struct drm_ioctl_desc edgpu_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(EDGPU_WAIT, edgpu_wait_ioctl, DRM_RENDER_ALLOW),
 };
 
-DEFINE_DRM_GEM_FOPS(edgpu_fops);
+static const struct file_operations edgpu_fops = {
+	.owner = THIS_MODULE,
+	DRM_GEM_FOPS,
+	.show_fdinfo = drm_show_fdinfo,
+};
 
 static const struct drm_driver edgpu_drm_driver = {
 	.driver_features = DRIVER_GEM | DRIVER_RENDER | DRIVER_SYNCOBJ |
@@ -102,6 +106,7 @@ static const struct drm_driver edgpu_drm_driver = {
 	.num_ioctls = ARRAY_SIZE(edgpu_ioctls),
 	.open = edgpu_file_open,
 	.postclose = edgpu_file_postclose,
+	.show_fdinfo = drm_show_memory_stats,
 	.gem_prime_import = edgpu_gem_import,
 	.gem_prime_import_sg_table = edgpu_gem_import_sg_table,
 #ifdef CONFIG_DEBUG_FS

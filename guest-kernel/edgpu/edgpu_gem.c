@@ -220,6 +220,32 @@ static int edgpu_gem_mmap(struct drm_gem_object *gem, struct vm_area_struct *vma
 	return drm_gem_ttm_mmap(gem, vma);
 }
 
+static bool edgpu_bo_is_populated(struct ttm_buffer_object *bo)
+{
+	if (bo->resource && bo->resource->mem_type == TTM_PL_VRAM)
+		return true;
+	return bo->ttm && ttm_tt_is_populated(bo->ttm);
+}
+
+/*
+ * For usage statistics in fdinfo, under a spinlock: an object that is locked is
+ * taken for what most of these are.
+ */
+static enum drm_gem_object_status edgpu_gem_status(struct drm_gem_object *gem)
+{
+	struct ttm_buffer_object *bo = drm_gem_ttm_of_gem(gem);
+	enum drm_gem_object_status status = 0;
+
+	if (!dma_resv_trylock(gem->resv))
+		return DRM_GEM_OBJECT_RESIDENT;
+	if (edgpu_bo_is_populated(bo))
+		status |= DRM_GEM_OBJECT_RESIDENT;
+	if (edgpu_purge_is_purgeable(bo))
+		status |= DRM_GEM_OBJECT_PURGEABLE;
+	dma_resv_unlock(gem->resv);
+	return status;
+}
+
 static const struct drm_gem_object_funcs edgpu_gem_funcs = {
 	.free = edgpu_gem_free,
 	.open = edgpu_gem_open,
@@ -232,6 +258,7 @@ static const struct drm_gem_object_funcs edgpu_gem_funcs = {
 	.mmap = edgpu_gem_mmap,
 	.export = edgpu_gem_export,
 	.print_info = drm_gem_ttm_print_info,
+	.status = edgpu_gem_status,
 	.vm_ops = &edgpu_gem_vm_ops,
 };
 
@@ -411,7 +438,7 @@ static void edgpu_bo_info(struct edgpu_bo *bo, struct drm_edgpu_gem_info *args)
 
 	args->placement = vram ? EDGPU_PLACEMENT_VRAM : EDGPU_PLACEMENT_SYSTEM;
 	args->size = tbo->base.size;
-	args->populated = vram || (tbo->ttm && ttm_tt_is_populated(tbo->ttm));
+	args->populated = edgpu_bo_is_populated(tbo);
 	for (i = 0; i < ARRAY_SIZE(edgpu_cachings); i++)
 		if (edgpu_cachings[i] == bo->caching)
 			args->caching = i;
