@@ -9,7 +9,6 @@
 #include "lib/mutation.h"
 #include "programs/programs.h"
 
-
 static const struct subcommand {
 	const char *name;
 	int (*run)(int argc, char **argv);
@@ -17,7 +16,7 @@ static const struct subcommand {
 } subcommands[] = {
 	{ "smoke", smoke_main, "--bytes N --object-size S --seed K [--rounds R] [--caching cached|wc|uc]\n"
 	  "    [--pattern random|compressible] [--flip N]" },
-	{ "hog", hog_main, "--bytes N --seed K [--use always|once] [--cpu C] (until SIGTERM)" },
+	{ "hog", hog_main, "--bytes N --seed K [--use always|once] [--cpu C] [--lose yes] (until SIGTERM)" },
 	{ "carveout", carveout_main,
 	  "--bytes N --object-size S --seed K [--evict chunks|reclaim|no] [--caching C] [--lose yes]" },
 	{ "cycle", cycle_main,
@@ -36,13 +35,13 @@ static const struct subcommand {
 	{ "pieces", pieces_main,
 	  "--piece S --object-size S --seed K [--caching C] [--whole yes] [--lose yes]" },
 	{ "mmio", mmio_main, "--reads N (without the driver)" },
-	{ "kms", kms_main, "--driver NAME --seed K [--flush no|yes] (any driver; until SIGTERM)" },
-	{ "uapi", uapi_main, "" },
+	{ "kms", kms_main, "--driver NAME --seed K [--flush no|yes] [--lose yes] (any driver; until SIGTERM)" },
+	{ "uapi", uapi_main, "--seed K" },
 	{ "fuzz", fuzz_main, "--seconds S --seed K [--processes P]" },
-	{ "hold", hold_main, "--expect enodev|eio" },
-	{ "job", job_main, "--expect ok|eio" },
-	{ "reset", reset_main, "" },
-	{ "share", share_main, "[--second no|yes]" },
+	{ "hold", hold_main, "--expect enodev|eio --seed K [--lose yes]" },
+	{ "job", job_main, "--expect ok|eio --seed K" },
+	{ "reset", reset_main, "--seed K" },
+	{ "share", share_main, "--seed K [--second no|yes]" },
 	{ "sleeper", sleeper_main, "--vram N --system N --object-size S --seed K [--caching C] [--busy no|yes]\n"
 	  "    [--writers N] [--exported no|yes] (verifies at SIGUSR1, until SIGTERM)" },
 	{ "reseed", reseed_main, "(random bytes on standard input)" },

@@ -4,7 +4,7 @@
  */
 import { describe, expect } from 'vitest';
 import { cacheComplaints, cacheReport, describeTypes, readCacheTypes } from '../testbed/witnesses/cache-witnesses.ts';
-import { dmaComplaints, swapComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import { dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { test } from '../testbed/fixtures.ts';
 import type { MemoryType } from '../testbed/guest/page-tables.ts';
 
@@ -34,7 +34,6 @@ describe('page attributes', { concurrent: true }, () => {
       const types = await readCacheTypes(guest);
       expect(cacheComplaints(types, type, BYTES), describeTypes(types)).toEqual([]);
       expect(dmaComplaints(witnesses, 40)).toEqual([]);
-      expect(swapComplaints(witnesses)).toEqual([]);
     },
   );
 

@@ -2,7 +2,7 @@
  * The driver against callers and a device that mean it no good: hostile ioctls, faults, a device that stops answering, is reset
  * or taken away while it is in use. That the kernel reports nothing is checked after every test, as always.
  */
-import { describe, expect } from 'vitest';
+import { describe, expect, inject } from 'vitest';
 import { z } from 'zod';
 import { contentComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { test } from '../testbed/fixtures.ts';
@@ -17,6 +17,9 @@ const BYTES = 24 * 2 ** 20;
 /** Of the programs; each takes seconds, minutes on a host with other work to do. */
 const DEADLINE_MS = 300_000;
 
+/** Of the content that programs write. */
+const { seed: SEED } = inject('rig').selection;
+
 const PCI_DEVICE = '/sys/class/drm/renderD128/device';
 const RENDER_NODE = '/dev/dri/renderD128';
 
@@ -28,7 +31,12 @@ function program(
   name: string,
   options: Readonly<Record<string, string | number>> = {},
 ): Promise<ProgramReport> {
-  return runProgram(guest, { name, options, report: programReport, deadlineMs: DEADLINE_MS });
+  return runProgram(guest, {
+    name,
+    options: { seed: SEED, ...options },
+    report: programReport,
+    deadlineMs: DEADLINE_MS,
+  });
 }
 
 async function expectJob(guest: Guest, result: 'ok' | 'eio'): Promise<void> {
@@ -70,7 +78,10 @@ async function setDecoding(guest: Guest, address: string, on: boolean): Promise<
 
 /** Uses the device in every way until `end` ends that, and then looks what is left. */
 async function whileInUse(guest: Guest, error: 'enodev' | 'eio', end: () => Promise<unknown>): Promise<void> {
-  await guest.run(`edgpu-stress hold --expect ${error} > /tmp/hold.json 2>&1 & sleep 2; echo $! > /tmp/hold.pid`);
+  await guest.run(
+    `edgpu-stress hold --expect ${error} --seed ${String(SEED)} > /tmp/hold.json 2> /tmp/hold.log & echo $! > /tmp/hold.pid; ` +
+      'until grep -q holding /tmp/hold.log; do kill -0 $! || exit 1; sleep 0.2; done',
+  );
   await end();
   const said = await guest.run('while [ -d /proc/$(cat /tmp/hold.pid) ]; do sleep 0.2; done; cat /tmp/hold.json', {
     deadlineMs: DEADLINE_MS,
@@ -87,10 +98,10 @@ describe('driver', { concurrent: true }, () => {
   test('does what it is told, and refuses all else, whatever the backend', async ({ guest, gpu, seed }) => {
     for (const backend of BACKENDS) {
       await gpu.load({ backend });
-      const { stdout } = await guest.exec('edgpu-stress uapi', { deadlineMs: DEADLINE_MS });
-      expect(JSON.parse(stdout), backend).toMatchObject({ ok: true, failed: 0 });
-      const report = await program(guest, 'private', { seed });
-      expect(report.ok, `${backend}: ${report.firstError}`).toBe(true);
+      const uapi = await program(guest, 'uapi');
+      expect(uapi, `${backend}: ${String(uapi.firstError)}`).toMatchObject({ ok: true, mismatches: 0 });
+      const own = await program(guest, 'private', { seed });
+      expect(own.ok, `${backend}: ${String(own.firstError)}`).toBe(true);
       await expectCounted(guest, backend);
       await gpu.unload();
     }

@@ -108,6 +108,7 @@ contract('runtime PM', { concurrent: true }, () => {
     gpu,
     guest,
     backend,
+    seed,
     startSleeper,
   }) => {
     await gpu.load({ backend });
@@ -128,7 +129,7 @@ contract('runtime PM', { concurrent: true }, () => {
     expect(await sleeper.verify()).toMatch(/SIGBUS|EIO/);
     expect(await driverStat(guest, 'objects_lost')).toBe(16);
     await replaceDevice(gpu, guest);
-    const job = { name: 'job', options: { expect: 'ok' }, report: programReport, deadlineMs: DEADLINE_MS };
+    const job = { name: 'job', options: { expect: 'ok', seed }, report: programReport, deadlineMs: DEADLINE_MS };
     expect(await runProgram(guest, job)).toMatchObject({ ok: true });
   });
 });

@@ -49,7 +49,7 @@ describe('a crowd', { concurrent: true }, () => {
     expect(spawn.report.ok, spawn.report.firstError).toBe(true);
     expect(spawn.report.programs).toBeGreaterThan(0);
     expect(reader.report.ok, reader.report.firstError).toBe(true);
-    expect(devices[0]?.witnesses.pswpout).toBeGreaterThan(0);
+    expect(devices[0]?.report.pagesInSwap).toBeGreaterThan(0);
     for (const unit of [0, 1]) expect(await reclaimed(guest, unit)).toBeGreaterThan(0);
     expect(stockComplaints(before, await takeStock(guest), devices[0]?.report.objects ?? 0)).toEqual([]);
   });

@@ -3,7 +3,7 @@
  * going on; and where there really is no place for what is in VRAM, the suspend is refused at once and everything goes on.
  * On machines of its own: `--machine` plays no part, and only the stress mode takes notice of `--dma-bits`.
  */
-import { describe, expect } from 'vitest';
+import { describe, expect, inject } from 'vitest';
 import { test } from '../testbed/fixtures.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 import { suspendCycles } from '../testbed/sleep/sleep-schedule.ts';
@@ -27,7 +27,7 @@ const SUSPEND_FILE = '/sys/class/drm/renderD128/device/suspend_file';
 const FULL_DESKTOP: Desktop = { ...DESKTOP, vram: 48, system: 16 };
 
 async function expectJob(guest: Guest, result: 'ok' | 'eio'): Promise<void> {
-  const options = { expect: result };
+  const options = { expect: result, seed: inject('rig').selection.seed };
   const report = await runProgram(guest, { name: 'job', options, report: programReport, deadlineMs: DEADLINE_MS });
   expect(report.ok, report.firstError).toBe(true);
 }

@@ -1,5 +1,6 @@
 #include "checksum.h"
 
+#include "bus_error.h"
 #include "xxh64.h"
 
 #define PAGE 4096
@@ -24,23 +25,29 @@ size_t checksum_len(const struct object *object)
 	return object->size < EDGPU_MAX_CHECKSUM_LEN ? object->size : EDGPU_MAX_CHECKSUM_LEN;
 }
 
-bool checksum_of(struct checksum *checksum, unsigned int engine, const struct object *object,
-		 uint64_t *found)
+bool checksum_range(struct checksum *checksum, unsigned int engine, const struct object *object,
+		    uint64_t offset, uint64_t len, uint64_t *found)
 {
 	struct drm_edgpu_cmd cmd = {
 		.op = EDGPU_CMD_CHECKSUM,
 		.src_handle = object->handle,
 		.dst_handle = checksum->results.handle,
-		.len = checksum_len(object),
+		.src_offset = offset,
+		.len = len,
 		.value = checksum->seed,
 	};
 
-	*checksum->result = 0;
-	if (!gpu_submit(checksum->gpu, engine, &cmd, 1) ||
-	    !gpu_wait(checksum->gpu, &checksum->results))
-		return false;
-	*found = *checksum->result;
-	return true;
+	/* Or the last result could be taken for this one. */
+	return bus_error_store(checksum->result, 0) &&
+	       gpu_submit(checksum->gpu, engine, &cmd, 1) &&
+	       gpu_wait(checksum->gpu, &checksum->results) &&
+	       bus_error_load(checksum->result, found);
+}
+
+bool checksum_of(struct checksum *checksum, unsigned int engine, const struct object *object,
+		 uint64_t *found)
+{
+	return checksum_range(checksum, engine, object, 0, checksum_len(object), found);
 }
 
 uint64_t checksum_expected(const struct checksum *checksum, const void *data, size_t size)

@@ -23,6 +23,9 @@ size_t checksum_len(const struct object *object);
 /* XXH64 of that much, by this engine. */
 bool checksum_of(struct checksum *checksum, unsigned int engine, const struct object *object,
 		 uint64_t *found);
+/* Of a part: both are multiples of 32, @len up to EDGPU_MAX_CHECKSUM_LEN. */
+bool checksum_range(struct checksum *checksum, unsigned int engine, const struct object *object,
+		    uint64_t offset, uint64_t len, uint64_t *found);
 
 /* What it should be, of data in memory; size is a multiple of 32. */
 uint64_t checksum_expected(const struct checksum *checksum, const void *data, size_t size);

@@ -187,8 +187,11 @@ bool gpu_move(struct gpu *gpu, const struct object *object, uint32_t placement)
 		.handle = object->handle,
 		.placement = placement,
 	};
+	struct drm_edgpu_gem_info info;
 
-	return CALL(gpu, GEM_MOVE, &args);
+	if (!CALL(gpu, GEM_MOVE, &args) || !gpu_info(gpu, object, &info))
+		return false;
+	return info.placement == placement || fail("GEM_MOVE is done, and the object is not there");
 }
 
 bool gpu_submit(struct gpu *gpu, unsigned int engine, struct drm_edgpu_cmd *cmds,

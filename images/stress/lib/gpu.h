@@ -41,6 +41,7 @@ bool gpu_info(struct gpu *gpu, const struct object *object, struct drm_edgpu_gem
 bool gpu_mmap_offset(struct gpu *gpu, const struct object *object, uint64_t *offset);
 bool gpu_map(struct gpu *gpu, const struct object *object, void **data);
 bool gpu_unmap(const struct object *object, void *data);
+/* Fails, too, if the object is not there then. */
 bool gpu_move(struct gpu *gpu, const struct object *object, uint32_t placement);
 bool gpu_submit(struct gpu *gpu, unsigned int engine, struct drm_edgpu_cmd *cmds,
 		unsigned int count);

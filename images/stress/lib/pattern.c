@@ -43,6 +43,18 @@ uint64_t pattern_write(void *data, size_t size, uint64_t key, uint64_t hash_seed
 	return xxh64_digest(&hash);
 }
 
+uint64_t pattern_checksum(size_t size, uint64_t key, uint64_t hash_seed)
+{
+	struct xxh64 hash;
+
+	xxh64_init(&hash, hash_seed);
+	for (size_t at = 0; at < size; at += XXH64_STRIPE)
+		for (int i = 0; i < LANES; i++)
+			hash.lane[i] = xxh64_round(hash.lane[i], pattern_word(key, at + 8 * (size_t)i));
+	hash.bytes = size;
+	return xxh64_digest(&hash);
+}
+
 bool pattern_matches(const void *data, size_t size, uint64_t key, size_t *offset)
 {
 	const uint64_t *word = data;

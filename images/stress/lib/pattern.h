@@ -21,6 +21,9 @@ uint64_t pattern_key(uint64_t seed, uint64_t object, uint64_t round);
 /* Fills size bytes, a multiple of 32; returns their XXH64 with seed @hash_seed. */
 uint64_t pattern_write(void *data, size_t size, uint64_t key, uint64_t hash_seed);
 
+/* The same checksum, with nothing written. */
+uint64_t pattern_checksum(size_t size, uint64_t key, uint64_t hash_seed);
+
 /* Whether all is as written; if not, the offset of the first wrong word. */
 bool pattern_matches(const void *data, size_t size, uint64_t key, size_t *offset);
 

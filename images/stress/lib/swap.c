@@ -9,8 +9,11 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "driver_files.h"
 #include "failure.h"
 
+#define PAGE 4096
+#define MAX_TRIES 100
 #define CGROUP "/sys/fs/cgroup"
 #define RECLAIM CGROUP "/memory.reclaim"
 
@@ -67,4 +70,51 @@ bool swap_reclaim(uint64_t bytes)
 bool swap_reclaim_any(uint64_t bytes)
 {
 	return reclaim(bytes, "");
+}
+
+/* Adds up the last field of the driver's lines: of the object with this offset for mmap(), or of all. */
+static bool sum_swapped(const struct gpu *gpu, const uint64_t *wanted, uint64_t *pages)
+{
+	FILE *file = driver_file_open(gpu, "lru", "re");
+	uint64_t offset, swapped;
+	char line[128];
+
+	if (!file)
+		return false;
+	*pages = 0;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%*s %*u %*u %*u %" SCNx64 " %" SCNu64, &offset, &swapped) != 2)
+			continue;
+		if (!wanted || offset == *wanted)
+			*pages += swapped;
+	}
+	fclose(file);
+	return true;
+}
+
+bool swap_of(struct gpu *gpu, const struct object *object, uint64_t *pages)
+{
+	uint64_t offset;
+
+	return gpu_mmap_offset(gpu, object, &offset) && sum_swapped(gpu, &offset, pages);
+}
+
+bool swap_of_all(const struct gpu *gpu, uint64_t *pages)
+{
+	return sum_swapped(gpu, NULL, pages);
+}
+
+bool swap_out(struct gpu *gpu, const struct object *object, uint64_t bytes)
+{
+	uint64_t swapped;
+
+	for (int tries = 0; tries < MAX_TRIES; tries++) {
+		if (!swap_of(gpu, object, &swapped))
+			return false;
+		if (swapped * PAGE >= bytes)
+			return true;
+		if (!swap_reclaim(bytes - swapped * PAGE))
+			return false;
+	}
+	return fail("%" PRIu64 " pages of an object are in swap, of %" PRIu64, swapped, bytes / PAGE);
 }

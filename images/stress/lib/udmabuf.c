@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "udmabuf.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <linux/mempolicy.h>
@@ -27,14 +28,16 @@ int udmabuf_create(size_t size, int *memfd)
 		.flags = UDMABUF_FLAGS_CLOEXEC,
 		.size = size,
 	};
-	int fd = -1;
+	int fd = -1, error;
 
-	if (!ftruncate(memory, (off_t)size) && !fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK))
+	if (device >= 0 && memory >= 0 && !ftruncate(memory, (off_t)size) && !fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK))
 		fd = ioctl(device, UDMABUF_CREATE, &create);
+	error = fd < 0 ? errno : 0;
 	close(device);
 	if (memfd)
 		*memfd = memory;
 	else
 		close(memory);
+	errno = error;
 	return fd;
 }

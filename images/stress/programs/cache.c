@@ -53,7 +53,13 @@ struct cache {
 	struct swap_counts swap;
 	uint64_t bytes_verified;
 	uint64_t checksums_verified;
+	uint64_t round;		/* of contents */
 };
+
+static uint64_t key_of(const struct cache *cache, uint64_t index)
+{
+	return pattern_key(cache->options.seed, index, cache->round);
+}
 
 static uint64_t total(const struct cache *cache)
 {
@@ -74,19 +80,22 @@ static FILE *create(const char *stage, const char *kind)
 	return file;
 }
 
-static bool copy(const char *path, const char *stage, const char *kind)
+static bool copy(const char *path, const char *stage, const char *kind, bool may_be_empty)
 {
 	FILE *from = fopen(path, "re");
 	FILE *to = create(stage, kind);
 	char buffer[65536];
-	size_t got;
+	size_t got, all = 0;
+	bool ok;
 
 	if (!from || !to)
 		return fail("open %s: %s", path, strerror(errno));
-	while ((got = fread(buffer, 1, sizeof(buffer), from)))
+	for (; (got = fread(buffer, 1, sizeof(buffer), from)); all += got)
 		fwrite(buffer, 1, got, to);
+	ok = ferror(from) ? fail("read %s: %s", path, strerror(errno)) :
+	     all || may_be_empty || fail("%s is empty at stage %s", path, stage);
 	fclose(from);
-	return !fclose(to) || fail("write in " OUT ": %s", strerror(errno));
+	return (!fclose(to) || fail("write in " OUT ": %s", strerror(errno))) && ok;
 }
 
 static void print_view(FILE *file, const void *data, size_t size, uint64_t offset)
@@ -95,7 +104,10 @@ static void print_view(FILE *file, const void *data, size_t size, uint64_t offse
 		(uintptr_t)data + size, offset);
 }
 
-/* The driver's account first and last: if it changed meanwhile, the rest is worth nothing. */
+/*
+ * The driver's account first and last: if it changed meanwhile, the rest is worth nothing. There may be no object that has pages,
+ * but never no page table, in which no mapping would be wrong.
+ */
 static bool snapshot(struct cache *cache, const char *stage)
 {
 	FILE *file = create(stage, "views");
@@ -110,8 +122,9 @@ static bool snapshot(struct cache *cache, const char *stage)
 	if (cache->reused)
 		print_view(file, cache->reused, total(cache), 0);
 	driver_file_path(&cache->gpu, "frames", frames);
-	return !fclose(file) && copy(frames, stage, "frames") &&
-	       copy(TABLES, stage, "tables") && copy(frames, stage, "frames-after");
+	return !fclose(file) && copy(frames, stage, "frames", true) &&
+	       copy(TABLES, stage, "tables", false) &&
+	       copy(frames, stage, "frames-after", true);
 }
 
 /* ---- Stages ---- */
@@ -128,7 +141,7 @@ static bool write_item(struct cache *cache, uint64_t index)
 {
 	BUS_ERROR_GUARD;
 	struct item *item = &cache->items[index];
-	uint64_t key = pattern_key(cache->options.seed, index, 0);
+	uint64_t key = key_of(cache, index);
 
 	if (!gpu_create(&cache->gpu, &item->object, cache->options.object_size, ANYWHERE,
 			(uint32_t)cache->options.caching) ||
@@ -146,7 +159,7 @@ static bool verify_item(struct cache *cache, uint64_t index)
 {
 	BUS_ERROR_GUARD;
 	struct item *item = &cache->items[index];
-	uint64_t key = pattern_key(cache->options.seed, index, 0);
+	uint64_t key = key_of(cache, index);
 	size_t wrong;
 	uint64_t found;
 
@@ -196,29 +209,61 @@ static bool hold(struct cache *cache)
 	return for_each(cache, write_item) && for_each(cache, verify_item);
 }
 
+static bool is_let_go(struct cache *cache, uint64_t index)
+{
+	struct drm_edgpu_gem_info info;
+
+	return gpu_info(&cache->gpu, &cache->items[index].object, &info) &&
+	       (!info.populated || fail("object %" PRIu64 " is evicted, and has its pages", index));
+}
+
 static bool evict(struct cache *cache)
 {
-	return driver_evict(&cache->gpu);
+	return driver_evict(&cache->gpu) && for_each(cache, is_let_go);
 }
 
-static bool swap_out(struct cache *cache)
+static bool swap_item(struct cache *cache, uint64_t index)
 {
-	return swap_reclaim(total(cache));
+	return swap_out(&cache->gpu, &cache->items[index].object, cache->options.object_size);
 }
 
-static bool bring_back(struct cache *cache)
+/* Only what lives in shmem goes to swap by itself. */
+static bool swap_all(struct cache *cache)
 {
-	return for_each(cache, verify_item);
+	if (cache->gpu.backend != EDGPU_PARAM_BACKEND_SHMEM)
+		return swap_reclaim(total(cache));
+	return for_each(cache, swap_item);
+}
+
+/* New content: what was there before must not come back. */
+static bool write_again(struct cache *cache, uint64_t index)
+{
+	BUS_ERROR_GUARD;
+	struct item *item = &cache->items[index];
+
+	if (bus_error())
+		return fail("write to object %" PRIu64 ": SIGBUS", index);
+	item->checksum = pattern_write(item->data, item->object.size, key_of(cache, index),
+				       cache->options.seed);
+	return true;
+}
+
+static bool verify_and_write(struct cache *cache)
+{
+	if (!for_each(cache, verify_item))
+		return false;
+	cache->round++;
+	return for_each(cache, write_again);
 }
 
 static bool to_vram(struct cache *cache)
 {
-	return for_each(cache, move_to_vram) && for_each(cache, verify_item);
+	return for_each(cache, move_to_vram) && verify_and_write(cache);
 }
 
 static bool from_vram(struct cache *cache)
 {
-	return for_each(cache, move_to_system) && for_each(cache, verify_item);
+	return for_each(cache, move_to_system) && verify_and_write(cache);
 }
 
 static bool let_go(struct cache *cache)
@@ -239,8 +284,8 @@ static const struct {
 	bool (*run)(struct cache *cache);
 } stages[] = {
 	{ "before", nothing },		{ "held", hold },
-	{ "evicted", evict },		{ "swapped", swap_out },
-	{ "back", bring_back },		{ "vram", to_vram },
+	{ "evicted", evict },		{ "swapped", swap_all },
+	{ "back", verify_and_write },		{ "vram", to_vram },
 	{ "returned", from_vram },	{ "freed", let_go },
 	{ "reused", reuse },
 };

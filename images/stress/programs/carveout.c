@@ -30,6 +30,8 @@
 #define AREAS "/sys/kernel/mm/cma"
 #define OTHERS "/sys/kernel/debug/cma"
 #define SAMPLE_NS 200000
+/* No call is interrupted for ever. */
+#define MAX_INTERRUPTED 1000
 
 /* How objects come to give up their pages. */
 enum way { WAY_CHUNKS, WAY_RECLAIM, WAY_NOT };
@@ -221,6 +223,7 @@ static bool evict(struct carveout *carveout, const struct item *item, uint64_t s
 	struct drm_edgpu_gem_evict args = { .handle = item->object.handle, .size = size };
 	uint64_t before, after;
 	bool refused, untold = false;
+	unsigned int interrupted = 0;
 	int error;
 
 	if (!count_lent(carveout, &before))
@@ -233,7 +236,8 @@ static bool evict(struct carveout *carveout, const struct item *item, uint64_t s
 			return false;
 		/* Pages may have gone, and it was refused to tell. */
 		untold |= refused && error && after != before;
-	} while (error == EINTR || (refused && error && !(untold && error == EFAULT)));
+	} while ((error == EINTR && ++interrupted < MAX_INTERRUPTED) ||
+		 (refused && error && !(untold && error == EFAULT)));
 	if (error && !untold)
 		return fail("GEM_EVICT: %s", strerrorname_np(error));
 	if (untold)

@@ -15,8 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/checksum.h"
 #include "lib/driver_files.h"
 #include "lib/failure.h"
+#include "lib/filled.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
 #include "lib/pattern.h"
@@ -58,8 +60,7 @@ struct cycle {
 	uint64_t carveout;
 	uint64_t count;
 	struct object *items;
-	struct object results;
-	uint64_t *result;
+	struct checksum checksum;
 	struct phase_cost cost[PHASES];
 	uint64_t resident;		/* after all are filled */
 	uint64_t verified;
@@ -166,12 +167,7 @@ static void end_watch(struct watch *watch)
 
 /* ---- Phases ---- */
 
-static bool run(struct cycle *cycle, struct drm_edgpu_cmd *cmd, const struct object *last)
-{
-	return gpu_submit(&cycle->gpu, 0, cmd, 1) && gpu_wait(&cycle->gpu, last);
-}
-
-static uint64_t value_of(const struct cycle *cycle, uint64_t index)
+static uint64_t key_of(const struct cycle *cycle, uint64_t index)
 {
 	return pattern_key(cycle->seed, index, 0);
 }
@@ -188,43 +184,23 @@ static bool create(struct cycle *cycle, struct object *object)
 
 static bool fill(struct cycle *cycle)
 {
-	for (uint64_t i = 0; i < cycle->count; i++) {
-		struct drm_edgpu_cmd cmd = {
-			.op = EDGPU_CMD_FILL,
-			.len = cycle->size,
-			.value = value_of(cycle, i),
-		};
-
-		if (!create(cycle, &cycle->items[i]))
+	for (uint64_t i = 0; i < cycle->count; i++)
+		if (!create(cycle, &cycle->items[i]) ||
+		    !filled_write(&cycle->gpu, 0, &cycle->items[i], key_of(cycle, i)) ||
+		    !gpu_wait(&cycle->gpu, &cycle->items[i]))
 			return false;
-		cmd.dst_handle = cycle->items[i].handle;
-		if (!run(cycle, &cmd, &cycle->items[i]))
-			return false;
-	}
 	return true;
 }
 
 /* A stripe of each is enough for all of it to have to be there. */
 static bool use(struct cycle *cycle, uint64_t len)
 {
-	struct xxh64 hash;
+	uint64_t found;
 
 	for (uint64_t i = 0; i < cycle->count; i++) {
-		struct drm_edgpu_cmd cmd = {
-			.op = EDGPU_CMD_CHECKSUM,
-			.src_handle = cycle->items[i].handle,
-			.dst_handle = cycle->results.handle,
-			.len = len,
-		};
-
-		if (!run(cycle, &cmd, &cycle->results))
+		if (!checksum_range(&cycle->checksum, 0, &cycle->items[i], 0, len, &found))
 			return false;
-		xxh64_init(&hash, 0);
-		for (uint64_t at = 0; at < len; at += XXH64_STRIPE)
-			for (int lane = 0; lane < XXH64_STRIPE / 8; lane++)
-				hash.lane[lane] = xxh64_round(hash.lane[lane], value_of(cycle, i));
-		hash.bytes = len;
-		if (*(volatile uint64_t *)cycle->result == xxh64_digest(&hash))
+		if (found == filled_checksum(cycle->size, len, key_of(cycle, i)))
 			cycle->verified += len;
 		else
 			report_mismatch("object %" PRIu64 ": checksum", i);
@@ -264,17 +240,10 @@ static bool measure(struct cycle *cycle, enum phase phase)
 
 static bool set_up(struct cycle *cycle)
 {
-	void *data;
-
 	cycle->items = calloc(cycle->count, sizeof(*cycle->items));
 	if (!cycle->items)
 		return fail("calloc: %s", strerror(errno));
-	if (!gpu_create(&cycle->gpu, &cycle->results, PAGE, EDGPU_PLACEMENT_SYSTEM,
-			EDGPU_CACHING_CACHED) ||
-	    !gpu_map(&cycle->gpu, &cycle->results, &data))
-		return false;
-	cycle->result = data;
-	return true;
+	return checksum_init(&cycle->checksum, &cycle->gpu, 0);
 }
 
 /* What had to go again to make room for the rest is not. */

@@ -32,12 +32,13 @@
 
 #define PAGE 4096
 #define ANYWHERE (EDGPU_PLACEMENT_SYSTEM | EDGPU_PLACEMENT_VRAM)
-/* A prime, so that no chunk looks like another. */
-#define TEMPLATE_PAGES 251
-#define TEMPLATE (TEMPLATE_PAGES * PAGE)
+/* By which the object is written. */
+#define STRIDE (1024 * 1024)
 #define STRETCH EDGPU_MAX_CHECKSUM_LEN
 /* Moves are not interrupted more often, or none would ever end. */
 #define MOST_SIGNALS 20
+/* No call is interrupted for ever. */
+#define MAX_INTERRUPTED 1000
 /* Engine 0 moves objects; jobs of the program's own don't get in the way of its failures. */
 #define ENGINE 1
 
@@ -47,8 +48,8 @@ struct evict {
 	struct gpu gpu;
 	struct checksum checksum;
 	struct object object;
-	struct object template;
-	char *template_data;
+	struct object staging;		/* of a stride, written by CPU and copied by the device */
+	char *staging_data;
 	struct object page;
 	char *page_data;
 	uint64_t mode;
@@ -58,7 +59,7 @@ struct evict {
 	uint64_t seed;
 	uint64_t signals;
 	uint64_t lose;
-	uint64_t *sums;		/* of each stretch, as written */
+	uint64_t *sums;		/* of each stretch, by CPU */
 	uint64_t verified;
 	uint64_t checksums;
 	uint64_t chunks;	/* let go of, one at a time */
@@ -93,50 +94,47 @@ static uint64_t stretch_len(const struct evict *evict, uint64_t i)
 	return left < STRETCH ? left : STRETCH;
 }
 
+/* What the object has from there on: no two pages of it are the same. */
+static uint64_t key_at(const struct evict *evict, uint64_t offset)
+{
+	return pattern_word(pattern_key(evict->seed, 0, 0), offset);
+}
+
 static bool sum_stretch(struct evict *evict, uint64_t i, uint64_t *sum)
 {
+	return checksum_range(&evict->checksum, ENGINE, &evict->object, i * STRETCH,
+			      stretch_len(evict, i), sum);
+}
+
+static bool write_stride(struct evict *evict, uint64_t at, uint64_t len)
+{
+	BUS_ERROR_GUARD;
 	struct drm_edgpu_cmd cmd = {
-		.op = EDGPU_CMD_CHECKSUM,
-		.src_handle = evict->object.handle,
-		.dst_handle = evict->checksum.results.handle,
-		.src_offset = i * STRETCH,
-		.len = stretch_len(evict, i),
-		.value = evict->seed,
+		.op = EDGPU_CMD_COPY,
+		.src_handle = evict->staging.handle,
+		.dst_handle = evict->object.handle,
+		.dst_offset = at,
+		.len = len,
 	};
 
-	if (!gpu_submit(&evict->gpu, ENGINE, &cmd, 1) ||
-	    !gpu_wait(&evict->gpu, &evict->checksum.results))
-		return false;
-	*sum = *evict->checksum.result;
-	return true;
+	if (bus_error())
+		return fail("write of content: SIGBUS");
+	pattern_write(evict->staging_data, len, key_at(evict, at), 0);
+	return gpu_submit(&evict->gpu, ENGINE, &cmd, 1) && gpu_wait(&evict->gpu, &evict->staging);
 }
 
 static bool write_content(struct evict *evict)
 {
-	struct drm_edgpu_cmd cmds[EDGPU_MAX_CMDS];
-	unsigned int count = 0;
-	uint64_t at, len;
+	uint64_t len;
 
-	pattern_write(evict->template_data, TEMPLATE, pattern_key(evict->seed, 0, 0), 0);
-	for (at = 0; at < evict->bytes; at += len) {
-		len = evict->bytes - at < TEMPLATE ? evict->bytes - at : TEMPLATE;
-		cmds[count++] = (struct drm_edgpu_cmd) {
-			.op = EDGPU_CMD_COPY,
-			.src_handle = evict->template.handle,
-			.dst_handle = evict->object.handle,
-			.dst_offset = at,
-			.len = len,
-		};
-		if (count == EDGPU_MAX_CMDS || at + len == evict->bytes) {
-			if (!gpu_submit(&evict->gpu, ENGINE, cmds, count) ||
-			    !gpu_wait(&evict->gpu, &evict->object))
-				return false;
-			count = 0;
-		}
+	for (uint64_t at = 0; at < evict->bytes; at += len) {
+		len = evict->bytes - at < STRIDE ? evict->bytes - at : STRIDE;
+		if (!write_stride(evict, at, len))
+			return false;
 	}
 	for (uint64_t i = 0; i < stretches(evict); i++)
-		if (!sum_stretch(evict, i, &evict->sums[i]))
-			return false;
+		evict->sums[i] = pattern_checksum(stretch_len(evict, i), key_at(evict, i * STRETCH),
+						  evict->seed);
 	return true;
 }
 
@@ -154,7 +152,21 @@ static bool fetch_page(struct evict *evict, uint64_t index)
 	return gpu_submit(&evict->gpu, ENGINE, &cmd, 1) && gpu_wait(&evict->gpu, &evict->page);
 }
 
-/* Device: all of it. CPU, which knows what was written: a page of each MiB. */
+static bool verify_page(struct evict *evict, uint64_t index)
+{
+	BUS_ERROR_GUARD;
+	size_t offset;
+
+	if (!fetch_page(evict, index))
+		return false;
+	if (bus_error())
+		return fail("read of a page: SIGBUS");
+	if (!pattern_matches(evict->page_data, PAGE, key_at(evict, index * PAGE), &offset))
+		report_mismatch("page %" PRIu64 ": content", index);
+	return true;
+}
+
+/* By the device all of it; a page of each MiB by CPU. */
 static bool verify(struct evict *evict)
 {
 	uint64_t sum;
@@ -171,12 +183,8 @@ static bool verify(struct evict *evict)
 	for (uint64_t at = 0; at < evict->bytes; at += 1 << 20) {
 		uint64_t index = at / PAGE + pattern_key(evict->seed, at, 1) % 256;
 
-		if (index >= evict->bytes / PAGE)
-			break;
-		if (!fetch_page(evict, index))
+		if (index < evict->bytes / PAGE && !verify_page(evict, index))
 			return false;
-		if (memcmp(evict->page_data, evict->template_data + index % TEMPLATE_PAGES * PAGE, PAGE))
-			report_mismatch("page %" PRIu64 ": content", index);
 	}
 	return true;
 }
@@ -196,7 +204,8 @@ static void arm_alarm(struct evict *evict)
 
 	if (!evict->signals)
 		return;
-	setitimer(ITIMER_REAL, evict->interrupted_moves < MOST_SIGNALS ? &soon : &never, NULL);
+	if (setitimer(ITIMER_REAL, evict->interrupted_moves < MOST_SIGNALS ? &soon : &never, NULL))
+		fail("setitimer: %s", strerror(errno));
 }
 
 static bool is_where(struct evict *evict, uint32_t placement)
@@ -224,7 +233,7 @@ static bool move(struct evict *evict, uint32_t from, uint32_t to)
 			continue;
 		if (!error)
 			return is_where(evict, to);
-		if (error == EINTR || error == EAGAIN)
+		if ((error == EINTR || error == EAGAIN) && evict->interrupted_moves < MAX_INTERRUPTED)
 			evict->interrupted_moves++;
 		else if (error == EIO)
 			evict->failed_moves++;
@@ -277,7 +286,9 @@ static bool run_vram(struct evict *evict)
 static bool evict_chunk(struct evict *evict, uint64_t *gone)
 {
 	struct drm_edgpu_gem_evict args = { .handle = evict->object.handle };
+	struct drm_edgpu_gem_info info;
 	bool refused, untold = false;
+	unsigned int interrupted = 0;
 	int error;
 
 	do {
@@ -286,7 +297,7 @@ static bool evict_chunk(struct evict *evict, uint64_t *gone)
 		refused = faults_disarm();
 		/* It may have let go of a chunk, and been refused to tell. */
 		untold |= refused && error == EFAULT;
-	} while ((refused && error) || error == EINTR);
+	} while ((refused && error) || (error == EINTR && ++interrupted < MAX_INTERRUPTED));
 	if (error)
 		return fail("GEM_EVICT: %s", strerrorname_np(error));
 	evict->chunks++;
@@ -294,18 +305,22 @@ static bool evict_chunk(struct evict *evict, uint64_t *gone)
 		report_mismatch("%" PRIu64 " bytes gone after %" PRIu64 " of %" PRIu64, *gone,
 				(uint64_t)args.size, (uint64_t)args.evicted);
 	*gone = args.evicted;
+	if (!gpu_info(&evict->gpu, &evict->object, &info))
+		return false;
+	if (info.populated)
+		report_mismatch("%" PRIu64 " bytes gone, and all are there", *gone);
 	return true;
 }
 
 static bool read_all(struct evict *evict, const char *data)
 {
 	BUS_ERROR_GUARD;
+	size_t offset;
 
 	if (bus_error())
 		return fail("SIGBUS");
-	for (uint64_t at = 0; at < evict->bytes; at += PAGE)
-		if (memcmp(data + at, evict->template_data + at % TEMPLATE, PAGE))
-			report_mismatch("page %" PRIu64 ": content", at / PAGE);
+	if (!pattern_matches(data, evict->bytes, key_at(evict, 0), &offset))
+		report_mismatch("page %zu: content", offset / PAGE);
 	evict->verified += evict->bytes;
 	return true;
 }
@@ -344,7 +359,7 @@ static bool run_pages(struct evict *evict)
 			if (!evict_chunk(evict, &gone))
 				return false;
 		/* Now and then, what was let go of goes to swap. */
-		if (stop % 4 == 0 && !swap_reclaim(gone))
+		if (stop % 4 == 0 && !swap_out(&evict->gpu, &evict->object, gone))
 			return false;
 		if (evict->lose && gone == evict->bytes && !flip_bit(evict))
 			return false;
@@ -366,8 +381,8 @@ static bool run(struct evict *evict)
 	if (!gpu_open(&evict->gpu) ||
 	    (evict->chunk && !driver_file_set(&evict->gpu, "chunk_pages", evict->chunk)) ||
 	    !checksum_init(&evict->checksum, &evict->gpu, evict->seed) ||
-	    !gpu_create(&evict->gpu, &evict->template, TEMPLATE, EDGPU_PLACEMENT_SYSTEM, 0) ||
-	    !gpu_map(&evict->gpu, &evict->template, (void **)&evict->template_data) ||
+	    !gpu_create(&evict->gpu, &evict->staging, STRIDE, EDGPU_PLACEMENT_SYSTEM, 0) ||
+	    !gpu_map(&evict->gpu, &evict->staging, (void **)&evict->staging_data) ||
 	    !gpu_create(&evict->gpu, &evict->page, PAGE, EDGPU_PLACEMENT_SYSTEM, 0) ||
 	    !gpu_map(&evict->gpu, &evict->page, (void **)&evict->page_data) ||
 	    !gpu_create(&evict->gpu, &evict->object, evict->bytes, placement,
@@ -406,8 +421,10 @@ int evict_main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 
-	sigaction(SIGALRM, &action, NULL);
-	run(&evict);
+	if (sigaction(SIGALRM, &action, NULL))
+		fail("sigaction: %s", strerror(errno));
+	else
+		run(&evict);
 	report_open();
 	report_number("bytesVerified", evict.verified);
 	report_number("checksumsVerified", evict.checksums);

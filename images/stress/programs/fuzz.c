@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "lib/bus_error.h"
+#include "lib/checksum.h"
 #include "lib/failure.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
@@ -441,29 +442,68 @@ static void fuzz_child(const struct gpu *shared, uint64_t seed, uint64_t number,
 	_exit(EXIT_PASS);
 }
 
-/* A bystander's objects, on a file of its own. */
-static bool canaries(struct gpu *gpu, struct object *objects, bool write)
+struct bystander {
+	struct gpu gpu;
+	struct checksum checksum;
+	struct canary {
+		struct object object;
+		void *data;
+		uint64_t sum;
+	} canaries[CANARIES];
+	uint64_t seed;
+};
+
+/* Its objects, on a file of its own. */
+static bool set_up_bystander(struct bystander *bystander)
 {
 	static char data[CANARY_SIZE];
-	size_t offset;
 
+	if (!gpu_open(&bystander->gpu) ||
+	    !checksum_init(&bystander->checksum, &bystander->gpu, bystander->seed))
+		return false;
 	for (unsigned int i = 0; i < CANARIES; i++) {
+		struct canary *canary = &bystander->canaries[i];
 		uint32_t placement = i % 2 ? EDGPU_PLACEMENT_VRAM : EDGPU_PLACEMENT_SYSTEM;
-		uint64_t key = pattern_key(7, i, 0);
 
-		if (write) {
-			pattern_write(data, sizeof(data), key, 0);
-			if (!gpu_create(gpu, &objects[i], sizeof(data), placement,
-					EDGPU_CACHING_CACHED) ||
-			    !gpu_pwrite(gpu, &objects[i], 0, data, sizeof(data)))
-				return false;
-			continue;
-		}
-		if (!gpu_pread(gpu, &objects[i], 0, data, sizeof(data)))
+		canary->sum = pattern_write(data, CANARY_SIZE, pattern_key(bystander->seed, i, 0),
+					    bystander->seed);
+		if (!gpu_create(&bystander->gpu, &canary->object, CANARY_SIZE, placement, 0) ||
+		    !gpu_map(&bystander->gpu, &canary->object, &canary->data) ||
+		    !gpu_pwrite(&bystander->gpu, &canary->object, 0, data, CANARY_SIZE))
 			return false;
-		if (!pattern_matches(data, sizeof(data), key, &offset))
-			report_mismatch("bystander's object %u changed at offset %zu", i, offset);
 	}
+	return true;
+}
+
+/* By the driver, by a mapping, and by the device. */
+static bool check_canary(struct bystander *bystander, unsigned int i)
+{
+	BUS_ERROR_GUARD;
+	static char data[CANARY_SIZE];
+	struct canary *canary = &bystander->canaries[i];
+	uint64_t key = pattern_key(bystander->seed, i, 0);
+	size_t offset;
+	uint64_t sum;
+
+	if (!gpu_pread(&bystander->gpu, &canary->object, 0, data, CANARY_SIZE) ||
+	    !checksum_of(&bystander->checksum, 0, &canary->object, &sum))
+		return false;
+	if (!pattern_matches(data, CANARY_SIZE, key, &offset))
+		report_mismatch("bystander's object %u changed at offset %zu", i, offset);
+	if (sum != canary->sum)
+		report_mismatch("bystander's object %u: checksum", i);
+	if (bus_error())
+		return fail("bystander's object %u: SIGBUS", i);
+	if (!pattern_matches(canary->data, CANARY_SIZE, key, &offset))
+		report_mismatch("bystander's object %u, mapped, changed at offset %zu", i, offset);
+	return true;
+}
+
+static bool check_bystander(struct bystander *bystander)
+{
+	for (unsigned int i = 0; i < CANARIES; i++)
+		if (!check_canary(bystander, i))
+			return false;
 	return true;
 }
 
@@ -471,15 +511,20 @@ static bool run_children(const struct gpu *shared, uint64_t seed, uint64_t proce
 			 struct tally *tallies)
 {
 	pid_t children[MAX_PROCESSES];
+	uint64_t started;
 	bool ok = true;
 	int status;
 
-	for (uint64_t i = 0; i < processes; i++) {
-		children[i] = fork();
-		if (!children[i])
-			fuzz_child(shared, seed, i, end, &tallies[i]);
+	for (started = 0; started < processes; started++) {
+		children[started] = fork();
+		if (!children[started])
+			fuzz_child(shared, seed, started, end, &tallies[started]);
+		if (children[started] < 0) {
+			ok = fail("fork: %s", strerror(errno));
+			break;
+		}
 	}
-	for (uint64_t i = 0; i < processes; i++)
+	for (uint64_t i = 0; i < started; i++)
 		if (waitpid(children[i], &status, 0) < 0 || status)
 			ok = fail("process %u ended with status %#x", (unsigned int)i, status);
 	return ok;
@@ -489,17 +534,17 @@ static bool fuzz_all(uint64_t seconds, uint64_t seed, uint64_t processes, struct
 {
 	struct tally *tallies = mmap(NULL, MAX_PROCESSES * sizeof(*tallies), PROT_READ | PROT_WRITE,
 				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct object objects[CANARIES];
-	struct gpu bystander, shared;
+	struct bystander bystander = { .seed = seed };
+	struct gpu shared;
 	struct timespec now;
 
 	if (tallies == MAP_FAILED)
 		return fail("mmap: %s", strerror(errno));
-	if (!gpu_open(&bystander) || !gpu_open(&shared) || !canaries(&bystander, objects, true))
+	if (!set_up_bystander(&bystander) || !gpu_open(&shared))
 		return false;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (!run_children(&shared, seed, processes, now.tv_sec + (time_t)seconds, tallies) ||
-	    !canaries(&bystander, objects, false))
+	    !check_bystander(&bystander))
 		return false;
 	for (uint64_t i = 0; i < processes; i++) {
 		sum->calls += tallies[i].calls;

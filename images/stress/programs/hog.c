@@ -29,6 +29,7 @@ struct hog {
 	uint64_t seed;
 	uint64_t use;
 	uint64_t cpu;
+	uint64_t lose;		/* control: a page changes before the end */
 	char *memory;
 	uint64_t bytes_verified;
 };
@@ -101,6 +102,8 @@ static uint64_t run(struct hog *hog)
 		verify_round(hog, round);
 		write_round(hog, ++round);
 	}
+	if (hog->lose)
+		*(volatile uint64_t *)hog->memory ^= 1;
 	verify_round(hog, round);
 	return round;
 }
@@ -108,12 +111,14 @@ static uint64_t run(struct hog *hog)
 int hog_main(int argc, char **argv)
 {
 	static const char *const use_words[] = { "always", "once", NULL };
+	static const char *const words[] = { "no", "yes", NULL };
 	struct hog hog = { .cpu = ANY_CPU };
 	const struct option_spec specs[] = {
 		{ .name = "bytes", .value = &hog.bytes },
 		{ .name = "seed", .value = &hog.seed },
 		{ .name = "use", .value = &hog.use, .words = use_words, .optional = true },
 		{ .name = "cpu", .value = &hog.cpu, .optional = true },
+		{ .name = "lose", .value = &hog.lose, .words = words, .optional = true },
 	};
 	uint64_t rounds = 0;
 

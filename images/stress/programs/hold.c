@@ -1,6 +1,9 @@
 /*
  * hold: uses the device in every way until it goes away, and then still holds on to all it had:
  * open file, mappings, dma-buf. Nothing of that may block, crash, or pretend that the device works.
+ * Of two objects that no job uses, the content is known: mappings of a device that is gone show
+ * zeroes; of one that does not answer any more, what was in VRAM is a SIGBUS, and what was in system
+ * memory is as it was.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -16,14 +19,23 @@
 #include "lib/failure.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
+#include "lib/pattern.h"
 #include "lib/report.h"
 #include "programs/programs.h"
 
 #define SIZE (2 * 1024 * 1024)
 #define PATIENCE_S 60
 
+enum { VRAM, SYSTEM, PLACES };
+
+static const uint32_t placements[PLACES] = { EDGPU_PLACEMENT_VRAM, EDGPU_PLACEMENT_SYSTEM };
+
 struct hold {
 	struct gpu gpu;
+	uint64_t seed;
+	uint64_t lose;		/* control: what is kept changes once the device has gone */
+	struct object kept[PLACES];
+	char *kept_data[PLACES];
 	struct object vram;
 	struct object system;
 	char *vram_data;
@@ -35,6 +47,70 @@ struct hold {
 
 static const char *const expect_words[] = { "enodev", "eio", NULL };
 static const int expect_errors[] = { ENODEV, EIO };
+
+static bool make_kept(struct hold *hold, int place)
+{
+	BUS_ERROR_GUARD;
+
+	if (!gpu_create(&hold->gpu, &hold->kept[place], SIZE, placements[place], 0) ||
+	    !gpu_map(&hold->gpu, &hold->kept[place], (void **)&hold->kept_data[place]))
+		return false;
+	if (bus_error())
+		return fail("SIGBUS while the device works");
+	pattern_write(hold->kept_data[place], SIZE, pattern_key(hold->seed, (uint64_t)place, 0), 0);
+	return true;
+}
+
+enum content { CONTENT_KEPT, CONTENT_ZEROES, CONTENT_NONE, CONTENT_OTHER };
+
+static const char *const content_names[] = { "what was written", "zeroes", "a SIGBUS", "something else" };
+
+static bool is_zero(const char *data)
+{
+	return !data[0] && !memcmp(data, data + 1, SIZE - 1);
+}
+
+static enum content content_of(const struct hold *hold, int place)
+{
+	BUS_ERROR_GUARD;
+	const char *data = hold->kept_data[place];
+	size_t offset;
+
+	if (bus_error())
+		return CONTENT_NONE;
+	if (pattern_matches(data, SIZE, pattern_key(hold->seed, (uint64_t)place, 0), &offset))
+		return CONTENT_KEPT;
+	return is_zero(data) ? CONTENT_ZEROES : CONTENT_OTHER;
+}
+
+static void expect_content(const struct hold *hold, int place, enum content expected)
+{
+	enum content found = content_of(hold, place);
+
+	if (found != expected)
+		report_mismatch("an object in %s shows %s instead of %s", place == VRAM ? "VRAM" : "system memory",
+				content_names[found], content_names[expected]);
+}
+
+static bool touch_once(char *data)
+{
+	BUS_ERROR_GUARD;
+
+	if (bus_error())
+		return false;
+	*(volatile char *)data ^= 1;
+	return true;
+}
+
+static void touch(char *data)
+{
+	BUS_ERROR_GUARD;
+
+	if (bus_error())
+		return;
+	for (size_t at = 0; at < SIZE; at += 4096)
+		((volatile char *)data)[at]++;
+}
 
 static bool set_up(struct hold *hold)
 {
@@ -51,17 +127,9 @@ static bool set_up(struct hold *hold)
 		return fail("PRIME_HANDLE_TO_FD: %s", strerror(errno));
 	hold->dma_buf = prime.fd;
 	hold->dma_buf_data = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, prime.fd, 0);
-	return hold->dma_buf_data != MAP_FAILED || fail("mmap of dma-buf: %s", strerror(errno));
-}
-
-static void touch(char *data)
-{
-	BUS_ERROR_GUARD;
-
-	if (bus_error())
-		return;
-	for (size_t at = 0; at < SIZE; at += 4096)
-		((volatile char *)data)[at]++;
+	if (hold->dma_buf_data == MAP_FAILED)
+		return fail("mmap of dma-buf: %s", strerror(errno));
+	return make_kept(hold, VRAM) && make_kept(hold, SYSTEM);
 }
 
 /* Any of the kinds of work; the error of the first call that fails, or 0. */
@@ -89,8 +157,7 @@ static int work(struct hold *hold)
 	if (ioctl(hold->gpu.fd, DRM_IOCTL_EDGPU_GEM_CREATE, &create))
 		return errno;
 	close_args.handle = create.handle;
-	ioctl(hold->gpu.fd, DRM_IOCTL_GEM_CLOSE, &close_args);
-	return 0;
+	return ioctl(hold->gpu.fd, DRM_IOCTL_GEM_CLOSE, &close_args) ? errno : 0;
 }
 
 static time_t seconds(void)
@@ -112,7 +179,9 @@ static bool work_until(struct hold *hold, int expected)
 		touch(hold->system_data);
 		touch(hold->dma_buf_data);
 		error = work(hold);
-		hold->rounds++;
+		/* By now it has done all that it does. */
+		if (++hold->rounds == 8)
+			fprintf(stderr, "holding\n");
 		if (error == expected)
 			return true;
 		if (error && error != EIO && error != EINTR)
@@ -124,6 +193,12 @@ static bool work_until(struct hold *hold, int expected)
 
 static void after(struct hold *hold, int expected)
 {
+	bool gone = expected == ENODEV;
+
+	if (hold->lose && !touch_once(hold->kept_data[SYSTEM]))
+		report_mismatch("an object in system memory can't be lost");
+	expect_content(hold, VRAM, gone ? CONTENT_ZEROES : CONTENT_NONE);
+	expect_content(hold, SYSTEM, gone ? CONTENT_ZEROES : CONTENT_KEPT);
 	for (unsigned int i = 0; i < 3; i++) {
 		int error;
 
@@ -145,13 +220,16 @@ static void after(struct hold *hold, int expected)
 
 int hold_main(int argc, char **argv)
 {
+	static const char *const words[] = { "no", "yes", NULL };
 	struct hold hold = { 0 };
 	uint64_t expect;
 	const struct option_spec specs[] = {
 		{ .name = "expect", .value = &expect, .words = expect_words },
+		{ .name = "seed", .value = &hold.seed },
+		{ .name = "lose", .value = &hold.lose, .words = words, .optional = true },
 	};
 
-	if (!options_parse("hold", specs, 1, argc, argv))
+	if (!options_parse("hold", specs, sizeof(specs) / sizeof(*specs), argc, argv))
 		return EXIT_USAGE;
 	if (set_up(&hold) && work_until(&hold, expect_errors[expect]))
 		after(&hold, expect_errors[expect]);

@@ -207,11 +207,12 @@ int kms_main(int argc, char **argv)
 	static const char *const words[] = { "no", "yes", NULL };
 	struct sigaction action = { .sa_handler = on_sigterm };
 	struct display display = { .fd = -1 };
-	uint64_t driver = 0, seed = 0, flushes = 1;
+	uint64_t driver = 0, seed = 0, flushes = 1, lose = 0;
 	const struct option_spec specs[] = {
 		{ .name = "driver", .value = &driver, .words = drivers },
 		{ .name = "seed", .value = &seed },
 		{ .name = "flush", .value = &flushes, .words = words, .optional = true },
+		{ .name = "lose", .value = &lose, .words = words, .optional = true },
 	};
 	sigset_t blocked, before;
 
@@ -219,12 +220,14 @@ int kms_main(int argc, char **argv)
 		return EXIT_USAGE;
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGTERM);
-	sigprocmask(SIG_BLOCK, &blocked, &before);
-	sigaction(SIGTERM, &action, NULL);
-	if (open_driver(&display, drivers[driver]) && find_output(&display) &&
+	if (sigprocmask(SIG_BLOCK, &blocked, &before) || sigaction(SIGTERM, &action, NULL)) {
+		fail("signals: %s", strerror(errno));
+	} else if (open_driver(&display, drivers[driver]) && find_output(&display) &&
 	    create_buffer(&display) && show_pictures(&display, (uint32_t)seed, flushes)) {
 		fprintf(stderr, "shown\n");
 		sigsuspend(&before);
+		/* Control: a pixel changes. */
+		display.pixels[0] ^= (uint32_t)lose;
 		verify(&display, (uint32_t)seed);
 	}
 	report_open();

@@ -66,9 +66,11 @@ struct mmap_test {
 	struct checksum checksum;
 	struct item *items;
 	struct writer writers[WRITERS];
+	unsigned int started;
 	bool stop;
 	struct random random;	/* of the mover */
 	uint64_t moves[MOVES];
+	uint64_t most_swapped;	/* pages of objects, at a time */
 	uint64_t bytes_verified;
 	uint64_t checksums_verified;
 	struct swap_counts swap;
@@ -144,6 +146,7 @@ static bool start_writers(struct mmap_test *test)
 		};
 		if (pthread_create(&writer->thread, NULL, write_until_stopped, writer))
 			return fail("pthread_create fails");
+		test->started++;
 	}
 	return true;
 }
@@ -151,12 +154,22 @@ static bool start_writers(struct mmap_test *test)
 static void stop_writers(struct mmap_test *test)
 {
 	__atomic_store_n(&test->stop, true, __ATOMIC_RELAXED);
-	for (unsigned int i = 0; i < WRITERS; i++)
-		if (test->writers[i].test)
-			pthread_join(test->writers[i].thread, NULL);
+	for (unsigned int i = 0; i < test->started; i++)
+		pthread_join(test->writers[i].thread, NULL);
 }
 
 /* ---- The mover ---- */
+
+static bool count_swapped(struct mmap_test *test)
+{
+	uint64_t pages;
+
+	if (!swap_of_all(&test->gpu, &pages))
+		return false;
+	if (pages > test->most_swapped)
+		test->most_swapped = pages;
+	return true;
+}
 
 static bool move(struct mmap_test *test, enum move kind)
 {
@@ -173,7 +186,7 @@ static bool move(struct mmap_test *test, enum move kind)
 		return driver_evict(&test->gpu);
 	case MOVE_RECLAIM:
 		/* No more: the writers bring back what is taken, so that it takes long. */
-		return swap_reclaim(test->options.object_size);
+		return swap_reclaim(test->options.object_size) && count_swapped(test);
 	case MOVES:
 		break;
 	}
@@ -296,6 +309,7 @@ static enum exit_code tell(const struct mmap_test *test)
 	report_number("writes", writes);
 	report_number("bytesVerified", test->bytes_verified);
 	report_number("checksumsVerified", test->checksums_verified);
+	report_number("mostPagesInSwap", test->most_swapped);
 	report_number("pswpout", swap.out - test->swap.out);
 	report_number("pswpin", swap.in - test->swap.in);
 	report_open_group("moves");

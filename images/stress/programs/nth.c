@@ -74,6 +74,8 @@ struct nth {
 	struct checksum checksum;
 	struct object object;
 	char *data;
+	uint64_t key;		/* of its content: each attempt has one of its own */
+	uint64_t attempts;
 	uint64_t expected;	/* checksum */
 	uint64_t zeroes;	/* of nothing but zeroes */
 	struct object crowd;
@@ -91,6 +93,7 @@ struct nth {
 	uint64_t failed;
 	uint64_t verified;
 	uint64_t untold;
+	uint64_t discarded;	/* a bit for each page */
 	char buffer[SIZE];
 };
 
@@ -219,7 +222,7 @@ static int pread_all(struct nth *nth)
 /* What is there already: so the content is the same however far it got. */
 static int pwrite_all(struct nth *nth)
 {
-	pattern_write(nth->buffer, SIZE, pattern_key(nth->options.seed, 0, 0), 0);
+	pattern_write(nth->buffer, SIZE, nth->key, 0);
 	return rw(nth, DRM_IOCTL_EDGPU_GEM_PWRITE);
 }
 
@@ -336,11 +339,10 @@ static int will_need(struct nth *nth)
 
 static int which_discarded(struct nth *nth)
 {
-	uint64_t bitmap;
 	struct drm_edgpu_gem_discarded args = {
 		.handle = nth->object.handle,
 		.pages = SIZE / PAGE,
-		.bitmap = (uintptr_t)&bitmap,
+		.bitmap = (uintptr_t)&nth->discarded,
 	};
 
 	return call(nth, DRM_IOCTL_EDGPU_GEM_DISCARDED, &args);
@@ -412,8 +414,7 @@ static bool write_content(struct nth *nth)
 
 	if (bus_error())
 		return fail("SIGBUS with no allocation refused");
-	nth->expected = pattern_write(nth->data, SIZE, pattern_key(nth->options.seed, 0, 0),
-				      nth->options.seed);
+	nth->expected = pattern_write(nth->data, SIZE, nth->key, nth->options.seed);
 	return true;
 }
 
@@ -428,6 +429,15 @@ static bool discard(struct nth *nth)
 	return must("GEM_MADVISE", dont_need(nth)) && must("GEM_EVICT", evict_chunk(nth));
 }
 
+/* Or it would not be in the state that the attempt is for. */
+static bool is_let_go(struct nth *nth)
+{
+	struct drm_edgpu_gem_info info;
+
+	return gpu_info(&nth->gpu, &nth->object, &info) &&
+	       (!info.populated || fail("an object that was evicted has all of its pages"));
+}
+
 static bool enter(struct nth *nth, enum state state)
 {
 	nth->expected = nth->zeroes;
@@ -437,11 +447,11 @@ static bool enter(struct nth *nth, enum state state)
 		return false;
 	switch (state) {
 	case PARTIAL:
-		return must("GEM_EVICT", evict_chunk(nth));
+		return must("GEM_EVICT", evict_chunk(nth)) && is_let_go(nth);
 	case EVICTED:
-		return must("GEM_EVICT", evict(nth));
+		return must("GEM_EVICT", evict(nth)) && is_let_go(nth);
 	case SWAPPED:
-		return must("GEM_EVICT", evict(nth)) && swap_reclaim(4 * SIZE);
+		return must("GEM_EVICT", evict(nth)) && swap_out(&nth->gpu, &nth->object, SIZE);
 	case IN_VRAM:
 		return gpu_move(&nth->gpu, &nth->object, EDGPU_PLACEMENT_VRAM);
 	case DISCARDED:
@@ -453,6 +463,7 @@ static bool enter(struct nth *nth, enum state state)
 
 static bool set_up(struct nth *nth, const struct operation *operation)
 {
+	nth->key = pattern_key(nth->options.seed, 0, ++nth->attempts);
 	if (operation->crowded &&
 	    !gpu_move(&nth->gpu, &nth->crowd, EDGPU_PLACEMENT_VRAM))
 		return false;
@@ -496,20 +507,23 @@ static bool flip_bit(struct nth *nth)
 	       (word ^= 1, gpu_pwrite(&nth->gpu, &nth->object, 0, &word, sizeof(word)));
 }
 
-/* What was lost reads as zeroes, or is recreated when it is needed; nothing else may be there. */
+/* Page by page: what is said to be lost is recreated, and all else is as it was. */
 static bool check_discarded(struct nth *nth, const struct operation *operation, uint64_t at)
 {
 	const char *data = nth->buffer;
 	uint64_t word;
 
-	if (!gpu_pread(&nth->gpu, &nth->object, 0, nth->buffer, SIZE))
+	nth->discarded = 0;
+	if (!must("GEM_DISCARDED", which_discarded(nth)) ||
+	    !gpu_pread(&nth->gpu, &nth->object, 0, nth->buffer, SIZE))
 		return false;
 	for (size_t offset = 0; offset < SIZE; offset += sizeof(word)) {
+		bool lost = nth->discarded >> offset / PAGE & 1;
+
 		memcpy(&word, data + offset, sizeof(word));
-		if (word && word != RECREATED &&
-		    word != pattern_word(pattern_key(nth->options.seed, 0, 0), offset)) {
-			report_mismatch("%s, allocation %" PRIu64 ": neither kept nor recreated at %zu",
-					operation->name, at, offset);
+		if (word != (lost ? RECREATED : pattern_word(nth->key, offset))) {
+			report_mismatch("%s, allocation %" PRIu64 ": %s at %zu", operation->name, at,
+					lost ? "lost, and not recreated" : "not kept", offset);
 			break;
 		}
 	}
@@ -569,8 +583,8 @@ static bool try_all(struct nth *nth, const struct operation *operation)
 	bool hit;
 
 	/* That page is there from here on, if the last operation took it away. */
-	*nth->checksum.result = 0;
-	if (!driver_stat(&nth->gpu, "pinned_pages", &nth->base_pages))
+	if (!bus_error_store(nth->checksum.result, 0) ||
+	    !driver_stat(&nth->gpu, "pinned_pages", &nth->base_pages))
 		return false;
 	if (operation->crowded)
 		nth->base_pages += nth->gpu.vram_size / PAGE;

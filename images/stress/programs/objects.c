@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/bus_error.h"
 #include "lib/failure.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
@@ -39,8 +40,9 @@ struct objects {
 	uint64_t seed;
 	uint64_t hold;
 	struct object *items;
+	uint32_t *generation;		/* how often each was made: what is new has new content */
 	struct object results;		/* of checksums, 8 bytes for each of a submission */
-	uint64_t *result;
+	volatile uint64_t *result;
 	uint64_t verified;
 	struct cost among_few;
 	struct cost among_all;
@@ -56,7 +58,7 @@ static uint64_t now_ns(void)
 
 static uint64_t value_of(const struct objects *objects, uint64_t index)
 {
-	return pattern_key(objects->seed, index, 0);
+	return pattern_key(objects->seed, index, objects->generation[index]);
 }
 
 static uint64_t min(uint64_t a, uint64_t b)
@@ -68,10 +70,12 @@ static uint64_t min(uint64_t a, uint64_t b)
 
 static bool create(struct objects *objects, uint64_t first, uint64_t end)
 {
-	for (uint64_t i = first; i < end; i++)
+	for (uint64_t i = first; i < end; i++) {
 		if (!gpu_create(&objects->gpu, &objects->items[i], objects->size,
 				EDGPU_PLACEMENT_SYSTEM, EDGPU_CACHING_CACHED))
 			return false;
+		objects->generation[i]++;
+	}
 	return true;
 }
 
@@ -152,11 +156,16 @@ static uint64_t expected_checksum(const struct objects *objects, uint64_t index)
 	return xxh64_digest(&hash);
 }
 
+/* Results are taken away as they are read: those of one submission are not those of the next. */
 static bool compare(struct objects *objects, uint64_t first, uint64_t end)
 {
-	for (uint64_t i = first; i < end; i++) {
-		uint64_t found = *(volatile uint64_t *)&objects->result[i - first];
+	uint64_t found;
 
+	for (uint64_t i = first; i < end; i++) {
+		volatile uint64_t *result = &objects->result[i - first];
+
+		if (!bus_error_load(result, &found) || !bus_error_store(result, 0))
+			return false;
 		if (found == expected_checksum(objects, i))
 			objects->verified++;
 		else
@@ -197,7 +206,8 @@ static bool set_up(struct objects *objects)
 	void *data;
 
 	objects->items = calloc(objects->count, sizeof(*objects->items));
-	if (!objects->items)
+	objects->generation = calloc(objects->count, sizeof(*objects->generation));
+	if (!objects->items || !objects->generation)
 		return fail("calloc: %s", strerror(errno));
 	if (!gpu_create(&objects->gpu, &objects->results, PAGE, EDGPU_PLACEMENT_SYSTEM,
 			EDGPU_CACHING_CACHED) ||

@@ -15,6 +15,7 @@
 #include "lib/checksum.h"
 #include "lib/driver_files.h"
 #include "lib/failure.h"
+#include "lib/filled.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
 #include "lib/pattern.h"
@@ -37,10 +38,8 @@ struct pieces {
 	} options;
 	struct gpu gpu;
 	struct checksum checksum;
-	struct small {
-		struct object object;
-		uint64_t sum;
-	} *small;
+	struct object *small;
+	struct checksum small_checksum;
 	uint64_t count;
 	struct object large[LARGE];
 	uint64_t sum;			/* of either */
@@ -55,24 +54,17 @@ static uint64_t key_of(const struct pieces *pieces)
 	return pattern_key(pieces->options.seed, 0, 0);
 }
 
+static uint64_t small_key(const struct pieces *pieces, uint64_t index)
+{
+	return pattern_key(pieces->options.seed, index, 1);
+}
+
 static bool is_left(uint64_t index)
 {
 	return !(index % 2);
 }
 
 /* ---- By the device ---- */
-
-static bool fill(struct pieces *pieces, const struct object *object, uint64_t value)
-{
-	struct drm_edgpu_cmd cmd = {
-		.op = EDGPU_CMD_FILL,
-		.dst_handle = object->handle,
-		.len = object->size,
-		.value = value,
-	};
-
-	return gpu_submit(&pieces->gpu, 0, &cmd, 1);
-}
 
 static bool copy(struct pieces *pieces, const struct object *src, const struct object *dst)
 {
@@ -136,7 +128,7 @@ static bool make_small(struct pieces *pieces)
 	if (!pieces->small)
 		return fail("calloc: %s", strerror(errno));
 	for (uint64_t i = 0; i < pieces->count; i++)
-		if (!gpu_create(&pieces->gpu, &pieces->small[i].object, pieces->options.piece,
+		if (!gpu_create(&pieces->gpu, &pieces->small[i], pieces->options.piece,
 				EDGPU_PLACEMENT_VRAM, 0))
 			return false;
 	return true;
@@ -146,13 +138,12 @@ static bool make_small(struct pieces *pieces)
 static bool make_holes(struct pieces *pieces)
 {
 	for (uint64_t i = 0; i < pieces->count; i++) {
-		struct small *small = &pieces->small[i];
+		const struct object *small = &pieces->small[i];
 
 		if (!is_left(i) || pieces->options.whole) {
-			if (!gpu_destroy(&pieces->gpu, &small->object))
+			if (!gpu_destroy(&pieces->gpu, small))
 				return false;
-		} else if (!fill(pieces, &small->object, pattern_key(pieces->options.seed, i, 1)) ||
-			   !checksum_of(&pieces->checksum, 0, &small->object, &small->sum)) {
+		} else if (!filled_write(&pieces->gpu, 0, small, small_key(pieces, i))) {
 			return false;
 		}
 	}
@@ -166,9 +157,10 @@ static bool check_small(struct pieces *pieces)
 	for (uint64_t i = 0; i < pieces->count && !pieces->options.whole; i++) {
 		if (!is_left(i))
 			continue;
-		if (!checksum_of(&pieces->checksum, 0, &pieces->small[i].object, &found))
+		if (!checksum_of(&pieces->small_checksum, 0, &pieces->small[i], &found))
 			return false;
-		if (found == pieces->small[i].sum)
+		if (found == filled_checksum(pieces->options.piece, pieces->options.piece,
+					     small_key(pieces, i)))
 			pieces->neighbours_verified++;
 		else
 			report_mismatch("small object %" PRIu64 ": checksum", i);
@@ -205,7 +197,7 @@ static bool swap_large(struct pieces *pieces)
 {
 	return gpu_move(&pieces->gpu, &pieces->large[0], EDGPU_PLACEMENT_SYSTEM) &&
 	       check_large(pieces, 0, "in system memory") && driver_evict(&pieces->gpu) &&
-	       swap_reclaim(pieces->large[0].size) &&
+	       swap_out(&pieces->gpu, &pieces->large[0], pieces->large[0].size) &&
 	       gpu_move(&pieces->gpu, &pieces->large[0], EDGPU_PLACEMENT_VRAM) &&
 	       check_large(pieces, 0, "back from swap");
 }
@@ -250,6 +242,7 @@ static bool run(struct pieces *pieces)
 {
 	return gpu_open(&pieces->gpu) &&
 	       checksum_init(&pieces->checksum, &pieces->gpu, pieces->options.seed) &&
+	       checksum_init(&pieces->small_checksum, &pieces->gpu, 0) &&
 	       make_small(pieces) && make_holes(pieces) && make_large(pieces) &&
 	       write_large(pieces) && copy(pieces, &pieces->large[0], &pieces->large[1]) &&
 	       swap_large(pieces) && count_pieces(pieces, 0) &&

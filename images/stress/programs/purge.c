@@ -9,7 +9,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "lib/bus_error.h"
 #include "lib/failure.h"
@@ -38,6 +37,7 @@ struct purge {
 	uint64_t kept;
 	uint64_t verified;
 	uint64_t swapped;	/* by anybody */
+	uint64_t own_swapped;
 	uint64_t whole;		/* of those needed, nothing was taken */
 };
 
@@ -49,16 +49,15 @@ static bool is_purgeable(unsigned int i)
 static bool advise(struct purge *purge, unsigned int i, uint32_t advice, uint32_t *retained)
 {
 	struct drm_edgpu_gem_madvise args = { .handle = purge->objects[i].handle, .advice = advice };
+	int error;
 
 	if (advice == EDGPU_MADVISE_DONTNEED && purge->recreate) {
 		args.flags = EDGPU_MADVISE_RECREATE;
 		args.value = RECREATED;
 	}
-	while (ioctl(purge->gpu.fd, DRM_IOCTL_EDGPU_GEM_MADVISE, &args))
-		if (errno != EINTR && errno != ENOMEM)
-			return fail("GEM_MADVISE: %s", strerrorname_np(errno));
+	error = gpu_call(&purge->gpu, DRM_IOCTL_EDGPU_GEM_MADVISE, &args);
 	*retained = args.retained;
-	return true;
+	return !error || fail("GEM_MADVISE: %s", strerrorname_np(error));
 }
 
 static bool set_up(struct purge *purge)
@@ -114,14 +113,15 @@ static bool check_object(struct purge *purge, unsigned int i)
 	};
 	uint32_t retained = 1;
 	bool ok = true;
+	int error;
 
 	if (!bitmap)
 		return fail("calloc: %s", strerror(errno));
 	if (is_purgeable(i) && !advise(purge, i, EDGPU_MADVISE_WILLNEED, &retained))
 		return false;
-	while (ioctl(purge->gpu.fd, DRM_IOCTL_EDGPU_GEM_DISCARDED, &args))
-		if (errno != EINTR && errno != ENOMEM)
-			return fail("GEM_DISCARDED: %s", strerrorname_np(errno));
+	error = gpu_call(&purge->gpu, DRM_IOCTL_EDGPU_GEM_DISCARDED, &args);
+	if (error)
+		return fail("GEM_DISCARDED: %s", strerrorname_np(error));
 	for (uint64_t page = 0; ok && page < pages; page++) {
 		bool gone = bitmap[page / 64] >> page % 64 & 1;
 
@@ -146,6 +146,8 @@ static bool press(struct purge *purge)
 	if (!swap_read(&before) || !swap_reclaim(COUNT * purge->size / 2) || !swap_read(&after))
 		return false;
 	purge->swapped = after.out - before.out;
+	if (!swap_of_all(&purge->gpu, &purge->own_swapped))
+		return false;
 	for (unsigned int i = 0; i < COUNT; i++) {
 		if (!gpu_info(&purge->gpu, &purge->objects[i], &info))
 			return false;
@@ -156,12 +158,10 @@ static bool press(struct purge *purge)
 
 static bool expect_word(struct purge *purge, unsigned int i, uint64_t page, uint64_t want, const char *when)
 {
-	BUS_ERROR_GUARD;
 	uint64_t found;
 
-	if (bus_error())
-		return fail("SIGBUS");
-	found = *(volatile uint64_t *)(purge->data[i] + page * PAGE);
+	if (!bus_error_load((volatile uint64_t *)(purge->data[i] + page * PAGE), &found))
+		return false;
 	if (found != want)
 		report_mismatch("object %u, page %" PRIu64 ", %s: 0x%" PRIx64 " instead of 0x%" PRIx64, i, page,
 				when, found, want);
@@ -178,18 +178,18 @@ static bool use(struct purge *purge, unsigned int i)
 	uint64_t last = purge->size / PAGE - 1;
 	struct drm_edgpu_gem_evict evict = { .handle = purge->objects[i].handle, .size = purge->size };
 	uint32_t retained;
+	int error = gpu_call(&purge->gpu, DRM_IOCTL_EDGPU_GEM_EVICT, &evict);
 
-	while (ioctl(purge->gpu.fd, DRM_IOCTL_EDGPU_GEM_EVICT, &evict))
-		if (errno != EINTR)
-			return fail("GEM_EVICT: %s", strerror(errno));
+	if (error)
+		return fail("GEM_EVICT: %s", strerrorname_np(error));
 	if (!expect_word(purge, i, 0, promised, "not needed"))
 		return false;
-	*(volatile uint64_t *)(purge->data[i] + PAGE) = WRITTEN;
-	if (!advise(purge, i, EDGPU_MADVISE_WILLNEED, &retained) ||
+	if (!bus_error_store((volatile uint64_t *)(purge->data[i] + PAGE), WRITTEN) ||
+	    !advise(purge, i, EDGPU_MADVISE_WILLNEED, &retained) ||
 	    !expect_word(purge, i, 0, promised, "needed again"))
 		return false;
-	*(volatile uint64_t *)purge->data[i] = WRITTEN;
-	return expect_word(purge, i, last, promised, "not used before") &&
+	return bus_error_store((volatile uint64_t *)purge->data[i], WRITTEN) &&
+	       expect_word(purge, i, last, promised, "not used before") &&
 	       expect_word(purge, i, 0, WRITTEN, "written when needed") &&
 	       expect_word(purge, i, 1, WRITTEN, "written when not needed");
 }
@@ -240,6 +240,7 @@ int purge_main(int argc, char **argv)
 	report_number("pagesLost", purge.lost);
 	report_number("pagesKept", purge.kept);
 	report_number("pswpout", purge.swapped);
+	report_number("pagesInSwap", purge.own_swapped);
 	report_number("neededWhole", purge.whole);
 	return report_close();
 }

@@ -16,8 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/checksum.h"
 #include "lib/driver_files.h"
 #include "lib/failure.h"
+#include "lib/filled.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
 #include "lib/pattern.h"
@@ -33,6 +35,8 @@
 #define PAUSE_NS 1000000
 #define SLOW_NS 100000
 #define READ_SIZE (256 * 1024)
+/* Objects of which the content is looked at in the end. */
+#define SAMPLES 3
 
 struct reclaim {
 	uint64_t bytes;		/* of objects, on each device */
@@ -43,6 +47,7 @@ struct reclaim {
 	uint64_t cache;		/* bytes of page cache to begin with */
 	uint64_t bystander;
 	uint64_t seed;
+	uint64_t verified;
 	struct gpu gpu[MAX_DEVICES];
 	struct object *items[MAX_DEVICES];
 };
@@ -135,18 +140,36 @@ static bool fill_device(struct reclaim *reclaim, uint64_t unit)
 
 	for (uint64_t i = 0; i < objects; i++) {
 		struct object *item = &reclaim->items[unit][i];
-		struct drm_edgpu_cmd cmd = {
-			.op = EDGPU_CMD_FILL,
-			.len = reclaim->size,
-			.value = pattern_key(reclaim->seed, i, unit),
-		};
 
 		if (!gpu_create(gpu, item, reclaim->size, EDGPU_PLACEMENT_SYSTEM,
-				EDGPU_CACHING_CACHED))
+				EDGPU_CACHING_CACHED) ||
+		    !filled_write(gpu, 0, item, pattern_key(reclaim->seed, i, unit)) ||
+		    !gpu_wait(gpu, item))
 			return false;
-		cmd.dst_handle = item->handle;
-		if (!gpu_submit(gpu, 0, &cmd, 1) || !gpu_wait(gpu, item))
+	}
+	return true;
+}
+
+/* A few of each device's, when all has been measured: nearly all may be in swap by then. */
+static bool verify_device(struct reclaim *reclaim, uint64_t unit)
+{
+	struct gpu *gpu = &reclaim->gpu[unit];
+	uint64_t objects = reclaim->bytes / reclaim->size;
+	uint64_t len = reclaim->size < EDGPU_MAX_CHECKSUM_LEN ? reclaim->size : EDGPU_MAX_CHECKSUM_LEN;
+	struct checksum checksum;
+	uint64_t found;
+
+	if (!checksum_init(&checksum, gpu, 0))
+		return false;
+	for (uint64_t nth = 0; nth < SAMPLES && nth < objects; nth++) {
+		uint64_t i = nth * (objects - 1) / (SAMPLES - 1);
+
+		if (!checksum_range(&checksum, 0, &reclaim->items[unit][i], 0, len, &found))
 			return false;
+		if (found == filled_checksum(reclaim->size, len, pattern_key(reclaim->seed, i, unit)))
+			reclaim->verified += len;
+		else
+			report_mismatch("device %" PRIu64 ", object %" PRIu64 ": checksum", unit, i);
 	}
 	return true;
 }
@@ -206,7 +229,8 @@ static bool take_all(const struct reclaim *reclaim, uint64_t *cpu_ns)
 	struct taker takers[MAX_THREADS];
 	pthread_barrier_t start;
 
-	pthread_barrier_init(&start, NULL, (unsigned int)reclaim->threads);
+	if (pthread_barrier_init(&start, NULL, (unsigned int)reclaim->threads))
+		return fail("pthread_barrier_init failed");
 	for (uint64_t i = 0; i < reclaim->threads; i++) {
 		takers[i] = (struct taker) {
 			.start = &start,
@@ -285,13 +309,18 @@ static bool run(struct reclaim *reclaim, struct counts *before, struct counts *a
 		return false;
 	if (reclaim->bystander && pthread_create(&bystander.thread, NULL, stand_by, &bystander))
 		return fail("pthread_create failed");
-	if (reclaim->reclaim)
-		take_all(reclaim, cpu_ns);
+	if (reclaim->reclaim && !take_all(reclaim, cpu_ns))
+		return false;
 	if (reclaim->bystander) {
 		bystander.end = true;
 		pthread_join(bystander.thread, NULL);
 	}
-	return count(reclaim, after);
+	if (!count(reclaim, after))
+		return false;
+	for (uint64_t i = 0; i < reclaim->devices; i++)
+		if (!verify_device(reclaim, i))
+			return false;
+	return true;
 }
 
 static void report_counts(const struct reclaim *reclaim, const struct counts *before,
@@ -370,6 +399,7 @@ int reclaim_main(int argc, char **argv)
 
 	run(&reclaim, &before, &after, &cpu_ns);
 	report_open();
+	report_number("bytesVerified", reclaim.verified);
 	report_counts(&reclaim, &before, &after, cpu_ns);
 	report_bystander();
 	return report_close();

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/bus_error.h"
 #include "lib/failure.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
@@ -49,8 +50,9 @@ static int run_job(struct gpu *gpu, const struct object *src, const struct objec
 	return 0;
 }
 
-static bool job(int expected)
+static bool job(int expected, uint64_t seed)
 {
+	BUS_ERROR_GUARD;
 	struct object src, dst;
 	void *src_data, *dst_data;
 	struct gpu gpu;
@@ -60,7 +62,9 @@ static bool job(int expected)
 	    !gpu_create(&gpu, &dst, SIZE, EDGPU_PLACEMENT_SYSTEM, 0) ||
 	    !gpu_map(&gpu, &src, &src_data) || !gpu_map(&gpu, &dst, &dst_data))
 		return false;
-	pattern_write(src_data, SIZE, pattern_key(5, 0, 0), 0);
+	if (bus_error())
+		return fail("SIGBUS at the content of a job");
+	pattern_write(src_data, SIZE, pattern_key(seed, 0, 0), 0);
 	error = run_job(&gpu, &src, &dst);
 	if (error != expected)
 		report_mismatch("the job ended with %s instead of %s",
@@ -73,14 +77,15 @@ static bool job(int expected)
 
 int job_main(int argc, char **argv)
 {
-	uint64_t expect, start = milliseconds();
+	uint64_t expect, seed, start = milliseconds();
 	const struct option_spec specs[] = {
 		{ .name = "expect", .value = &expect, .words = expect_words },
+		{ .name = "seed", .value = &seed },
 	};
 
-	if (!options_parse("job", specs, 1, argc, argv))
+	if (!options_parse("job", specs, sizeof(specs) / sizeof(*specs), argc, argv))
 		return EXIT_USAGE;
-	job(expect_errors[expect]);
+	job(expect_errors[expect], seed);
 	report_open();
 	report_number("milliseconds", milliseconds() - start);
 	return report_close();
@@ -101,7 +106,7 @@ static bool reset_device(const struct gpu *gpu)
 	return ok;
 }
 
-static bool reset(void)
+static bool reset(uint64_t seed)
 {
 	static char data[SIZE];
 	struct gpu before, after;
@@ -114,7 +119,7 @@ static bool reset(void)
 			EDGPU_PLACEMENT_VRAM | EDGPU_PLACEMENT_SYSTEM, 0) ||
 	    !gpu_move(&before, &object, EDGPU_PLACEMENT_VRAM))
 		return false;
-	pattern_write(data, SIZE, pattern_key(6, 0, 0), 0);
+	pattern_write(data, SIZE, pattern_key(seed, 0, 0), 0);
 	if (!gpu_pwrite(&before, &object, 0, data, SIZE) || !reset_device(&before) ||
 	    !gpu_open(&after) || !gpu_pread(&before, &object, 0, data, SIZE))
 		return false;
@@ -122,7 +127,7 @@ static bool reset(void)
 	/* Or nothing was reset, and the rest proves nothing. */
 	if (after.vram_generation == before.vram_generation)
 		report_mismatch("VRAM did not lose its content");
-	if (!pattern_matches(data, SIZE, pattern_key(6, 0, 0), &offset))
+	if (!pattern_matches(data, SIZE, pattern_key(seed, 0, 0), &offset))
 		report_mismatch("an object in VRAM changed at offset %zu", offset);
 	error = run_job(&after, &object, &object);
 	if (error != ENOENT)
@@ -132,9 +137,14 @@ static bool reset(void)
 
 int reset_main(int argc, char **argv)
 {
-	if (!options_parse("reset", NULL, 0, argc, argv))
+	uint64_t seed;
+	const struct option_spec specs[] = {
+		{ .name = "seed", .value = &seed },
+	};
+
+	if (!options_parse("reset", specs, 1, argc, argv))
 		return EXIT_USAGE;
-	reset();
+	reset(seed);
 	report_open();
 	return report_close();
 }

@@ -6,12 +6,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/bus_error.h"
 #include "lib/failure.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
@@ -23,27 +22,32 @@
 #define SIZE (256 * 1024)
 #define ANYWHERE (EDGPU_PLACEMENT_SYSTEM | EDGPU_PLACEMENT_VRAM)
 
+struct share {
+	struct gpu gpu;
+	uint64_t seed;
+	uint64_t keys;		/* so many contents were written */
+	uint64_t key;		/* of the last one */
+};
+
 static bool export(struct gpu *gpu, const struct object *object, int *fd)
 {
 	struct drm_prime_handle args = {
 		.handle = object->handle,
 		.flags = DRM_CLOEXEC | DRM_RDWR,
 	};
+	int error = gpu_call(gpu, DRM_IOCTL_PRIME_HANDLE_TO_FD, &args);
 
-	if (ioctl(gpu->fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &args))
-		return fail("PRIME_HANDLE_TO_FD: %s", strerrorname_np(errno));
 	*fd = args.fd;
-	return true;
+	return !error || fail("PRIME_HANDLE_TO_FD: %s", strerrorname_np(error));
 }
 
 static bool import(struct gpu *gpu, int fd, struct object *object)
 {
 	struct drm_prime_handle args = { .fd = fd };
+	int error = gpu_call(gpu, DRM_IOCTL_PRIME_FD_TO_HANDLE, &args);
 
-	if (ioctl(gpu->fd, DRM_IOCTL_PRIME_FD_TO_HANDLE, &args))
-		return fail("PRIME_FD_TO_HANDLE: %s", strerrorname_np(errno));
 	*object = (struct object) { .handle = args.handle, .size = SIZE };
-	return true;
+	return !error || fail("PRIME_FD_TO_HANDLE: %s", strerrorname_np(error));
 }
 
 static bool map_file(int fd, void **data)
@@ -64,10 +68,48 @@ static bool copy(struct gpu *gpu, const struct object *src, const struct object 
 	return gpu_submit(gpu, 0, &cmd, 1) && gpu_wait(gpu, dst);
 }
 
+static bool write_new(struct share *share, void *data)
+{
+	BUS_ERROR_GUARD;
+
+	if (bus_error())
+		return fail("write of new content: SIGBUS");
+	share->key = pattern_key(share->seed, 0, ++share->keys);
+	pattern_write(data, SIZE, share->key, 0);
+	return true;
+}
+
+/* What was written last, by whomever, is there. */
+static bool expect_last(struct share *share, const void *data, const char *what)
+{
+	BUS_ERROR_GUARD;
+	size_t offset;
+
+	if (bus_error())
+		return fail("%s: SIGBUS", what);
+	if (!pattern_matches(data, SIZE, share->key, &offset))
+		report_mismatch("%s: wrong content at %zu", what, offset);
+	return true;
+}
+
+/* New content by one of two mappings of an object is what the other one shows. */
+static bool pass(struct share *share, void *from, const void *to, const char *what)
+{
+	return write_new(share, from) && expect_last(share, to, what);
+}
+
+/* What was there is seen by both mappings after a move, and so is what each of them writes from then on. */
+static bool pass_after_move(struct share *share, void *one, void *other, const char *what)
+{
+	return expect_last(share, other, what) && expect_last(share, one, what) &&
+	       pass(share, one, other, what) && pass(share, other, one, what);
+}
+
 /* In the same file the same handle, in another file the same memory. */
-static bool self_import(struct gpu *gpu)
+static bool self_import(struct share *share)
 {
 	struct object object, same, other;
+	struct gpu *gpu = &share->gpu;
 	void *here, *there;
 	struct gpu second;
 	int fd;
@@ -78,38 +120,31 @@ static bool self_import(struct gpu *gpu)
 		return false;
 	if (same.handle != object.handle)
 		report_mismatch("a self-import is another object");
-	pattern_write(here, SIZE, pattern_key(8, 0, 0), 0);
-	if (memcmp(here, there, SIZE))
-		report_mismatch("another file sees other content");
-	return gpu_move(&second, &other, EDGPU_PLACEMENT_VRAM) &&
-	       (!memcmp(here, there, SIZE) || fail("content lost in a move by another file"));
+	return pass(share, here, there, "in another file") &&
+	       gpu_move(&second, &other, EDGPU_PLACEMENT_VRAM) &&
+	       pass_after_move(share, here, there, "in another file, in VRAM") &&
+	       gpu_move(gpu, &object, EDGPU_PLACEMENT_SYSTEM) &&
+	       pass_after_move(share, there, here, "in another file, back in memory");
 }
 
-/* The object is read through its dma-buf in VRAM, in system memory, and after its handle is gone. */
-static bool exported(struct gpu *gpu)
+/* The object is seen through its dma-buf in VRAM, in system memory, and after its handle is gone. */
+static bool exported(struct share *share)
 {
-	struct drm_gem_close close_args;
+	struct gpu *gpu = &share->gpu;
 	struct object object;
 	void *data, *shared;
-	size_t offset;
 	int fd;
 
 	if (!gpu_create(gpu, &object, SIZE, ANYWHERE, 0) || !gpu_map(gpu, &object, &data) ||
-	    !export(gpu, &object, &fd) || !map_file(fd, &shared))
+	    !export(gpu, &object, &fd) || !map_file(fd, &shared) ||
+	    !pass(share, data, shared, "dma-buf"))
 		return false;
-	pattern_write(data, SIZE, pattern_key(8, 1, 0), 0);
-	for (unsigned int i = 0; i < 4; i++) {
-		if (!gpu_move(gpu, &object, i % 2 ? EDGPU_PLACEMENT_SYSTEM : EDGPU_PLACEMENT_VRAM))
+	for (unsigned int i = 0; i < 4; i++)
+		if (!gpu_move(gpu, &object, i % 2 ? EDGPU_PLACEMENT_SYSTEM : EDGPU_PLACEMENT_VRAM) ||
+		    !pass_after_move(share, data, shared, "dma-buf after a move"))
 			return false;
-		if (!pattern_matches(shared, SIZE, pattern_key(8, 1, 0), &offset))
-			report_mismatch("wrong content at %zu of a dma-buf after a move", offset);
-	}
-	close_args = (struct drm_gem_close) { .handle = object.handle };
-	ioctl(gpu->fd, DRM_IOCTL_GEM_CLOSE, &close_args);
-	gpu_unmap(&object, data);
-	if (!pattern_matches(shared, SIZE, pattern_key(8, 1, 0), &offset))
-		report_mismatch("wrong content at %zu of a dma-buf without a handle", offset);
-	return true;
+	return gpu_destroy(gpu, &object) && gpu_unmap(&object, data) &&
+	       expect_last(share, shared, "dma-buf without a handle");
 }
 
 static bool make_udmabuf(int *fd, void **data)
@@ -123,43 +158,27 @@ static bool make_udmabuf(int *fd, void **data)
 }
 
 /* The device reads and writes the pages of a memfd. */
-static bool imported(struct gpu *gpu)
+static bool imported(struct share *share)
 {
 	struct drm_edgpu_gem_rw rw = { .len = SIZE };
+	struct gpu *gpu = &share->gpu;
 	struct object import_, object;
 	void *data, *own, *mapped;
-	size_t offset;
 	int fd = -1;
 
-	if (!make_udmabuf(&fd, &data))
-		return false;
-	pattern_write(data, SIZE, pattern_key(8, 2, 0), 0);
-	if (!import(gpu, fd, &import_) || !gpu_map(gpu, &import_, &mapped) ||
+	if (!make_udmabuf(&fd, &data) || !import(gpu, fd, &import_) ||
+	    !gpu_map(gpu, &import_, &mapped) || !pass(share, data, mapped, "import, mapped") ||
 	    !gpu_create(gpu, &object, SIZE, EDGPU_PLACEMENT_VRAM, 0) ||
-	    !copy(gpu, &import_, &object) || !gpu_map(gpu, &object, &own))
+	    !copy(gpu, &import_, &object) || !gpu_map(gpu, &object, &own) ||
+	    !expect_last(share, own, "read by the device") ||
+	    !write_new(share, own) || !copy(gpu, &object, &import_) ||
+	    !expect_last(share, data, "written by the device"))
 		return false;
-	if (!pattern_matches(own, SIZE, pattern_key(8, 2, 0), &offset))
-		report_mismatch("the device read something else at %zu", offset);
-	if (!pattern_matches(mapped, SIZE, pattern_key(8, 2, 0), &offset))
-		report_mismatch("an import mapped is something else at %zu", offset);
-	pattern_write(own, SIZE, pattern_key(8, 3, 0), 0);
-	if (!copy(gpu, &object, &import_))
-		return false;
-	if (!pattern_matches(data, SIZE, pattern_key(8, 3, 0), &offset))
-		report_mismatch("the device wrote something else at %zu", offset);
 	rw.handle = import_.handle;
 	rw.data = (uintptr_t)data;
-	if (!ioctl(gpu->fd, DRM_IOCTL_EDGPU_GEM_PREAD, &rw) || errno != EOPNOTSUPP)
+	if (gpu_call(gpu, DRM_IOCTL_EDGPU_GEM_PREAD, &rw) != EOPNOTSUPP)
 		report_mismatch("pread of an import is not refused");
 	return true;
-}
-
-static bool close_object(struct gpu *gpu, const struct object *object)
-{
-	struct drm_gem_close args = { .handle = object->handle };
-
-	return !ioctl(gpu->fd, DRM_IOCTL_GEM_CLOSE, &args) ||
-	       fail("GEM_CLOSE: %s", strerrorname_np(errno));
 }
 
 #define PATIENCE_S 30
@@ -173,64 +192,57 @@ static bool moves_again(struct gpu *gpu, const struct object *object)
 	};
 
 	for (unsigned int tries = 0; tries < PATIENCE_S * 10; tries++) {
-		if (!ioctl(gpu->fd, DRM_IOCTL_EDGPU_GEM_MOVE, &args))
+		int error = gpu_call(gpu, DRM_IOCTL_EDGPU_GEM_MOVE, &args);
+
+		if (!error)
 			return true;
-		if (errno != EINVAL)
-			break;
+		if (error != EINVAL)
+			return fail("GEM_MOVE of what was shared: %s", strerrorname_np(error));
 		usleep(100000);
 	}
-	return fail("GEM_MOVE of what was shared: %s", strerrorname_np(errno));
+	return fail("what was shared can't be moved again");
 }
 
 /* Out of VRAM for the other device, which copies it to its own VRAM, changes it, and lets go of it. */
-static bool between(struct gpu *gpu)
+static bool between(struct share *share)
 {
 	struct object object, import_, own;
+	struct gpu *gpu = &share->gpu;
 	struct gpu second;
 	void *data, *there;
-	size_t offset;
 	int fd;
 
-	if (!gpu_open_unit(&second, 1) || !gpu_create(gpu, &object, SIZE, ANYWHERE, 0) ||
-	    !gpu_map(gpu, &object, &data))
-		return false;
-	pattern_write(data, SIZE, pattern_key(8, 4, 0), 0);
-	if (!gpu_move(gpu, &object, EDGPU_PLACEMENT_VRAM) || !export(gpu, &object, &fd) ||
-	    !import(&second, fd, &import_) ||
-	    !gpu_create(&second, &own, SIZE, EDGPU_PLACEMENT_VRAM, 0) ||
-	    !gpu_map(&second, &own, &there) || !copy(&second, &import_, &own))
-		return false;
-	if (!pattern_matches(there, SIZE, pattern_key(8, 4, 0), &offset))
-		report_mismatch("the second device read something else at %zu", offset);
-	pattern_write(there, SIZE, pattern_key(8, 5, 0), 0);
-	if (!copy(&second, &own, &import_))
-		return false;
-	if (!pattern_matches(data, SIZE, pattern_key(8, 5, 0), &offset))
-		report_mismatch("the second device wrote something else at %zu", offset);
-	if (!close_object(&second, &import_) || close(fd) || !moves_again(gpu, &object))
-		return false;
-	if (!pattern_matches(data, SIZE, pattern_key(8, 5, 0), &offset))
-		report_mismatch("wrong content at %zu after the second device let go", offset);
-	return true;
+	return gpu_open_unit(&second, 1) && gpu_create(gpu, &object, SIZE, ANYWHERE, 0) &&
+	       gpu_map(gpu, &object, &data) && write_new(share, data) &&
+	       gpu_move(gpu, &object, EDGPU_PLACEMENT_VRAM) && export(gpu, &object, &fd) &&
+	       import(&second, fd, &import_) &&
+	       gpu_create(&second, &own, SIZE, EDGPU_PLACEMENT_VRAM, 0) &&
+	       gpu_map(&second, &own, &there) && copy(&second, &import_, &own) &&
+	       expect_last(share, there, "read by the second device") &&
+	       write_new(share, there) && copy(&second, &own, &import_) &&
+	       expect_last(share, data, "written by the second device") &&
+	       gpu_destroy(&second, &import_) && !close(fd) && moves_again(gpu, &object) &&
+	       pass_after_move(share, data, data, "after the second device let go");
 }
 
 int share_main(int argc, char **argv)
 {
 	static const char *const words[] = { "no", "yes", NULL };
+	struct share share = { 0 };
 	uint64_t second = 0;
 	const struct option_spec specs[] = {
+		{ .name = "seed", .value = &share.seed },
 		{ .name = "second", .value = &second, .words = words, .optional = true },
 	};
-	struct gpu gpu;
 
-	if (!options_parse("share", specs, 1, argc, argv))
+	if (!options_parse("share", specs, sizeof(specs) / sizeof(*specs), argc, argv))
 		return EXIT_USAGE;
 	udmabuf_stay_low();
-	if (gpu_open(&gpu)) {
+	if (gpu_open(&share.gpu)) {
 		if (second)
-			between(&gpu);
-		else if (self_import(&gpu) && exported(&gpu))
-			imported(&gpu);
+			between(&share);
+		else if (self_import(&share) && exported(&share))
+			imported(&share);
 	}
 	report_open();
 	return report_close();

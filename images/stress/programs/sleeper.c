@@ -36,6 +36,7 @@
 struct item {
 	struct object object;
 	uint64_t checksum;
+	uint64_t generation;	/* of the content: each verification is of a new one */
 	uint32_t placement;
 	/* As the second device knows it, which has it pinned. */
 	struct object pinned;
@@ -81,6 +82,7 @@ struct sleeper {
 	struct gpu second;
 	struct checksum second_device;
 	struct object purgeable[MAX_PURGEABLE];
+	uint64_t purgeable_generation[MAX_PURGEABLE];
 	uint64_t discarded;
 	uint64_t retained;
 	struct item *items;
@@ -93,9 +95,6 @@ struct sleeper {
 	uint64_t jobs;
 	uint64_t verified;
 };
-
-/* Patterns beyond those of any item. */
-#define PURGEABLE_INDEX MAX_OBJECTS
 
 static const char *const yes_words[] = { "no", "yes", NULL };
 
@@ -112,7 +111,12 @@ static void on_signal(int signal)
 
 static uint64_t key_of(const struct sleeper *sleeper, uint64_t index)
 {
-	return pattern_key(sleeper->seed, index, 0);
+	return pattern_key(sleeper->seed, index, sleeper->items[index].generation);
+}
+
+static uint64_t purgeable_key(const struct sleeper *sleeper, unsigned int index)
+{
+	return pattern_key(sleeper->seed, MAX_OBJECTS + index, sleeper->purgeable_generation[index]);
 }
 
 /* ---- Objects ---- */
@@ -141,7 +145,7 @@ static bool pin_object(struct sleeper *sleeper, struct item *item, int fd)
 
 static bool share_item(struct sleeper *sleeper, struct item *item, bool vram)
 {
-	int fd;
+	int fd = -1;
 
 	if (!sleeper->exported && !(sleeper->pinned && !vram))
 		return true;
@@ -149,23 +153,31 @@ static bool share_item(struct sleeper *sleeper, struct item *item, bool vram)
 	       (!sleeper->pinned || vram || pin_object(sleeper, item, fd));
 }
 
-static bool make_item(struct sleeper *sleeper, uint64_t index)
+/* With the key of its generation. */
+static bool write_item(struct sleeper *sleeper, uint64_t index)
 {
 	BUS_ERROR_GUARD;
 	struct item *item = &sleeper->items[index];
-	bool vram = index < sleeper->vram;
-	struct drm_edgpu_gem_info info;
 	void *data;
 
-	if (!gpu_create(&sleeper->gpu, &item->object, sleeper->object_size,
-			EDGPU_PLACEMENT_VRAM | EDGPU_PLACEMENT_SYSTEM, (uint32_t)sleeper->caching) ||
-	    !gpu_map(&sleeper->gpu, &item->object, &data))
+	if (!gpu_map(&sleeper->gpu, &item->object, &data))
 		return false;
 	if (bus_error())
 		return fail("write to object %" PRIu64 ": SIGBUS", index);
 	item->checksum = pattern_write(data, item->object.size, key_of(sleeper, index), sleeper->seed);
-	gpu_unmap(&item->object, data);
-	if (!gpu_move(&sleeper->gpu, &item->object,
+	return gpu_unmap(&item->object, data);
+}
+
+static bool make_item(struct sleeper *sleeper, uint64_t index)
+{
+	struct item *item = &sleeper->items[index];
+	bool vram = index < sleeper->vram;
+	struct drm_edgpu_gem_info info;
+
+	if (!gpu_create(&sleeper->gpu, &item->object, sleeper->object_size,
+			EDGPU_PLACEMENT_VRAM | EDGPU_PLACEMENT_SYSTEM, (uint32_t)sleeper->caching) ||
+	    !write_item(sleeper, index) ||
+	    !gpu_move(&sleeper->gpu, &item->object,
 		      vram ? EDGPU_PLACEMENT_VRAM : EDGPU_PLACEMENT_SYSTEM) ||
 	    !share_item(sleeper, item, vram) ||
 	    !gpu_info(&sleeper->gpu, &item->object, &info))
@@ -181,15 +193,18 @@ static void verify_by_cpu(struct sleeper *sleeper, uint64_t index)
 	size_t offset;
 	void *data;
 
-	if (!gpu_map(&sleeper->gpu, &item->object, &data))
+	if (!gpu_map(&sleeper->gpu, &item->object, &data)) {
+		report_mismatch("object %" PRIu64 ": %s", index, failure());
 		return;
+	}
 	if (bus_error())
 		report_mismatch("object %" PRIu64 ": SIGBUS", index);
 	else if (!pattern_matches(data, item->object.size, key_of(sleeper, index), &offset))
 		report_mismatch("object %" PRIu64 " at 0x%zx: 0x%016" PRIx64 " instead of 0x%016" PRIx64, index,
 				offset, *(uint64_t *)((char *)data + offset),
 				pattern_word(key_of(sleeper, index), offset));
-	gpu_unmap(&item->object, data);
+	if (!gpu_unmap(&item->object, data))
+		report_mismatch("object %" PRIu64 ": %s", index, failure());
 }
 
 static void verify_by_device(struct sleeper *sleeper, uint64_t index)
@@ -223,12 +238,10 @@ static void verify_by_second(struct sleeper *sleeper, uint64_t index)
 static bool advise(struct sleeper *sleeper, unsigned int index, uint32_t advice, bool *retained)
 {
 	struct drm_edgpu_gem_madvise args = { .handle = sleeper->purgeable[index].handle, .advice = advice };
+	int error = gpu_call(&sleeper->gpu, DRM_IOCTL_EDGPU_GEM_MADVISE, &args);
 
-	while (ioctl(sleeper->gpu.fd, DRM_IOCTL_EDGPU_GEM_MADVISE, &args))
-		if (errno != EINTR)
-			return fail("GEM_MADVISE: %s", strerror(errno));
 	*retained = args.retained;
-	return true;
+	return !error || fail("GEM_MADVISE: %s", strerrorname_np(error));
 }
 
 /* In VRAM, with content, which nobody needs from then on. */
@@ -243,9 +256,9 @@ static bool offer_purgeable(struct sleeper *sleeper, unsigned int index)
 		return false;
 	if (bus_error())
 		return fail("write to purgeable object %u: SIGBUS", index);
-	pattern_write(data, object->size, key_of(sleeper, PURGEABLE_INDEX + index), sleeper->seed);
-	gpu_unmap(object, data);
-	return gpu_move(&sleeper->gpu, object, EDGPU_PLACEMENT_VRAM) &&
+	sleeper->purgeable_generation[index]++;
+	pattern_write(data, object->size, purgeable_key(sleeper, index), sleeper->seed);
+	return gpu_unmap(object, data) && gpu_move(&sleeper->gpu, object, EDGPU_PLACEMENT_VRAM) &&
 	       advise(sleeper, index, EDGPU_MADVISE_DONTNEED, &retained);
 }
 
@@ -263,10 +276,12 @@ static void verify_purgeable(struct sleeper *sleeper, unsigned int index)
 		return;
 	}
 	*(retained ? &sleeper->retained : &sleeper->discarded) += 1;
-	if (retained && gpu_map(&sleeper->gpu, object, &data)) {
+	if (retained && !gpu_map(&sleeper->gpu, object, &data)) {
+		report_mismatch("purgeable object %u: %s", index, failure());
+	} else if (retained) {
 		if (bus_error())
 			report_mismatch("purgeable object %u: SIGBUS", index);
-		else if (!pattern_matches(data, object->size, key_of(sleeper, PURGEABLE_INDEX + index), &offset))
+		else if (!pattern_matches(data, object->size, purgeable_key(sleeper, index), &offset))
 			report_mismatch("purgeable object %u is said to be whole, and is not at 0x%zx", index, offset);
 		gpu_unmap(object, data);
 	}
@@ -286,6 +301,24 @@ static void verify_placement(struct sleeper *sleeper, uint64_t index)
 				info.placement == EDGPU_PLACEMENT_VRAM ? "VRAM" : "system memory");
 }
 
+/*
+ * The device may use those that it can have in either place from VRAM: they go
+ * back. And all get new content, so that what was saved before is of no use any more.
+ */
+static bool prepare_next(struct sleeper *sleeper)
+{
+	for (uint64_t i = 0; i < sleeper->count; i++) {
+		struct item *item = &sleeper->items[i];
+
+		if (i >= sleeper->vram && !gpu_move(&sleeper->gpu, &item->object, EDGPU_PLACEMENT_SYSTEM))
+			return false;
+		item->generation++;
+		if (!write_item(sleeper, i))
+			return false;
+	}
+	return true;
+}
+
 static void verify_all(struct sleeper *sleeper)
 {
 	/* First where it is: who uses an object may move it. */
@@ -298,9 +331,9 @@ static void verify_all(struct sleeper *sleeper)
 	}
 	for (unsigned int i = 0; i < sleeper->num_purgeable; i++)
 		verify_purgeable(sleeper, i);
-	/* The device may use those that it can have in either place from VRAM: they go back. */
-	for (uint64_t i = sleeper->vram; i < sleeper->count; i++)
-		gpu_move(&sleeper->gpu, &sleeper->items[i].object, EDGPU_PLACEMENT_SYSTEM);
+	/* Once something is wrong, nothing that comes is worth more. */
+	if (!report_mismatches() && !prepare_next(sleeper))
+		report_mismatch("%s", failure());
 	sleeper->verified++;
 	printf("verified %" PRIu64 " mismatches %" PRIu64 " jobs %" PRIu64 "\n", sleeper->verified,
 	       report_mismatches(), sleeper->jobs);

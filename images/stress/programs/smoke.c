@@ -59,6 +59,7 @@ struct smoke {
 	struct object staging;		/* in VRAM */
 	struct checksum device;
 	struct swap_counts swap;
+	uint64_t swapped;		/* pages of objects, when all were written */
 	uint64_t bytes_verified;
 	uint64_t checksums_verified;
 	uint64_t phase_ms[PHASES];
@@ -94,12 +95,13 @@ static bool run(struct smoke *smoke, uint64_t index, struct drm_edgpu_cmd *cmds,
 	       gpu_wait(&smoke->gpu, last);
 }
 
-static bool checksum(struct smoke *smoke, uint64_t index, const char *what)
+/* Of the object with this index, or of a copy of it. */
+static bool checksum(struct smoke *smoke, uint64_t index, const struct object *object, const char *what)
 {
 	const struct item *item = &smoke->items[index];
 	uint64_t found;
 
-	if (!checksum_of(&smoke->device, engine_of(smoke, index), &item->object, &found))
+	if (!checksum_of(&smoke->device, engine_of(smoke, index), object, &found))
 		return false;
 	if (found == item->checksum)
 		smoke->checksums_verified++;
@@ -114,13 +116,14 @@ static bool move_there_and_back(struct smoke *smoke, uint64_t index)
 	const struct object *object = &smoke->items[index].object;
 
 	return gpu_move(&smoke->gpu, object, EDGPU_PLACEMENT_VRAM) &&
-	       checksum(smoke, index, "checksum in VRAM after swap") &&
+	       checksum(smoke, index, object, "checksum in VRAM after swap") &&
 	       gpu_move(&smoke->gpu, object, EDGPU_PLACEMENT_SYSTEM);
 }
 
 /*
  * To VRAM and back between objects; blank in between, so that nothing stays by
- * doing nothing. Whatever goes wrong shows in the next checksum.
+ * doing nothing. Had all three not been done, then VRAM would not have it.
+ * Whatever else goes wrong shows in the next checksum.
  */
 static bool copy_there_and_back(struct smoke *smoke, uint64_t index)
 {
@@ -146,7 +149,8 @@ static bool copy_there_and_back(struct smoke *smoke, uint64_t index)
 		},
 	};
 
-	return run(smoke, index, cmds, sizeof(cmds) / sizeof(*cmds), object);
+	return run(smoke, index, cmds, sizeof(cmds) / sizeof(*cmds), object) &&
+	       checksum(smoke, index, &smoke->staging, "checksum of the copy in VRAM");
 }
 
 /* ---- By the CPU ---- */
@@ -202,7 +206,7 @@ static bool create_object(struct smoke *smoke, uint64_t index)
 static bool write_step(struct smoke *smoke, uint64_t index)
 {
 	return create_object(smoke, index) && write_object(smoke, index) &&
-	       checksum(smoke, index, "checksum in system memory") &&
+	       checksum(smoke, index, &smoke->items[index].object, "checksum in system memory") &&
 	       copy_there_and_back(smoke, index);
 }
 
@@ -230,7 +234,9 @@ static bool evict(struct smoke *smoke)
 	if (!driver_evict(&smoke->gpu) || !swap_read(&now))
 		return false;
 	done = (now.out - smoke->swap.out) * PAGE;
-	return done >= goal || swap_reclaim(goal - done);
+	if (done < goal && !swap_reclaim(goal - done))
+		return false;
+	return swap_of_all(&smoke->gpu, &smoke->swapped);
 }
 
 /* A control: one bit in the middle of one object goes wrong. */
@@ -331,6 +337,7 @@ static enum exit_code report(const struct smoke *smoke)
 	report_number("bytesVerified", smoke->bytes_verified);
 	report_number("checksumsVerified", smoke->checksums_verified);
 	report_number("objects", smoke->count);
+	report_number("pagesInSwap", smoke->swapped);
 	report_number("pswpout", swap.out - smoke->swap.out);
 	report_number("pswpin", swap.in - smoke->swap.in);
 	report_open_group("phasesMs");

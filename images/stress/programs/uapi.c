@@ -5,19 +5,20 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "lib/bus_error.h"
 #include "lib/driver_files.h"
-#include "lib/exit_code.h"
 #include "lib/failure.h"
 #include "lib/gpu.h"
+#include "lib/options.h"
 #include "lib/pattern.h"
 #include "lib/random.h"
+#include "lib/report.h"
 #include "lib/xxh64.h"
 #include "programs/programs.h"
 
@@ -27,6 +28,8 @@
 #define ANYWHERE (EDGPU_PLACEMENT_SYSTEM | EDGPU_PLACEMENT_VRAM)
 #define RANDOM_COMMANDS 400
 #define VRAM_OBJECT (1024 * 1024)
+/* Of the seed: the first of those objects. */
+#define VRAM_KEYS 1000
 
 struct uapi {
 	struct gpu gpu;
@@ -35,24 +38,11 @@ struct uapi {
 	struct object system;	/* in system memory only */
 	uint32_t syncobj;	/* without a fence */
 	struct random random;
-	unsigned int cases;
-	unsigned int failed;
-	char first[256];
+	uint64_t seed;
+	uint64_t cases;
+	char source[SIZE];	/* what is in "any", by nobody's account but the program's */
+	char model[SIZE];	/* and in "other" */
 };
-
-static void failed(struct uapi *uapi, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void failed(struct uapi *uapi, const char *format, ...)
-{
-	va_list args;
-
-	if (uapi->failed++)
-		return;
-	va_start(args, format);
-	vsnprintf(uapi->first, sizeof(uapi->first), format, args);
-	va_end(args);
-}
 
 static void expect(struct uapi *uapi, const char *what, unsigned long request, void *args,
 		   int error)
@@ -62,8 +52,8 @@ static void expect(struct uapi *uapi, const char *what, unsigned long request, v
 
 	uapi->cases++;
 	if (got != error)
-		failed(uapi, "%s: %s instead of %s", what, got ? strerrorname_np(got) : "success",
-		       error ? strerrorname_np(error) : "success");
+		report_mismatch("%s: %s instead of %s", what, got ? strerrorname_np(got) : "success",
+				error ? strerrorname_np(error) : "success");
 }
 
 /* A call with one field set to something bad. */
@@ -275,19 +265,22 @@ static void expect_no_mmap(struct uapi *uapi, const char *what, off_t offset, in
 	uapi->cases++;
 	if (data != MAP_FAILED) {
 		munmap(data, SIZE);
-		failed(uapi, "%s: succeeded", what);
+		report_mismatch("%s: succeeded", what);
 	}
 }
 
-static void reject_other(struct uapi *uapi)
+static bool reject_other(struct uapi *uapi)
 {
-	struct drm_edgpu_gem_mmap_offset offset = { .handle = uapi->any.handle };
+	uint64_t offset;
+	int unknown = 0;
 
-	expect(uapi, "unknown ioctl", DRM_IOWR(DRM_COMMAND_BASE + 0x20, int), &uapi->cases, EINVAL);
-	ioctl(uapi->gpu.fd, DRM_IOCTL_EDGPU_GEM_MMAP_OFFSET, &offset);
+	expect(uapi, "unknown ioctl", DRM_IOWR(DRM_COMMAND_BASE + 0x20, int), &unknown, EINVAL);
+	if (!gpu_mmap_offset(&uapi->gpu, &uapi->any, &offset))
+		return false;
 	expect_no_mmap(uapi, "mmap of no object", 0, MAP_SHARED);
-	expect_no_mmap(uapi, "mmap past the end", (off_t)offset.offset + PAGE, MAP_SHARED);
-	expect_no_mmap(uapi, "private mmap", (off_t)offset.offset, MAP_PRIVATE);
+	expect_no_mmap(uapi, "mmap past the end", (off_t)offset + PAGE, MAP_SHARED);
+	expect_no_mmap(uapi, "private mmap", (off_t)offset, MAP_PRIVATE);
+	return true;
 }
 
 /* ---- Good commands, against a model ---- */
@@ -368,14 +361,27 @@ static void model_command(const struct drm_edgpu_cmd *cmd, const char *src, char
 	}
 }
 
-static bool run_commands(struct uapi *uapi, void *src, void *dst, char *model)
+/* Whether the driver's object is as the model has it. */
+static bool compare(const struct object *object, const char *data, const char *model, const char *what,
+		    unsigned int after)
+{
+	BUS_ERROR_GUARD;
+
+	if (bus_error())
+		return fail("SIGBUS at the %s of random commands", what);
+	if (memcmp(data, model, object->size))
+		report_mismatch("after %u random commands the %s is wrong", after, what);
+	return true;
+}
+
+static bool run_commands(struct uapi *uapi, const char *src, const char *dst)
 {
 	for (unsigned int i = 0; i < RANDOM_COMMANDS; i++) {
 		unsigned int engine = (unsigned int)random_below(&uapi->random, uapi->gpu.engines);
 		struct drm_edgpu_cmd cmd;
 
 		make_command(uapi, &cmd);
-		model_command(&cmd, src, model);
+		model_command(&cmd, uapi->source, uapi->model);
 		if (!shuffle(uapi, &uapi->any) || !shuffle(uapi, &uapi->other) ||
 		    !gpu_submit(&uapi->gpu, engine, &cmd, 1))
 			return false;
@@ -383,36 +389,29 @@ static bool run_commands(struct uapi *uapi, void *src, void *dst, char *model)
 		/* Not every time, so that engines have to wait for each other. */
 		if (random_below(&uapi->random, 3))
 			continue;
-		if (!gpu_wait(&uapi->gpu, &uapi->other))
+		if (!gpu_wait(&uapi->gpu, &uapi->other) ||
+		    !compare(&uapi->other, dst, uapi->model, "destination", i + 1))
 			return false;
-		if (memcmp(dst, model, SIZE)) {
-			failed(uapi, "random command %u (op %u, len %" PRIu64 "): wrong result", i,
-			       cmd.op, (uint64_t)cmd.len);
+		if (report_mismatches())
 			return true;
-		}
 	}
-	return true;
+	return gpu_wait(&uapi->gpu, &uapi->other) &&
+	       compare(&uapi->other, dst, uapi->model, "destination", RANDOM_COMMANDS) &&
+	       compare(&uapi->any, src, uapi->source, "source", RANDOM_COMMANDS);
 }
 
-/* With a fresh destination of the given caching. */
+/* With a fresh destination of the given caching, and new content of the source. */
 static bool random_commands(struct uapi *uapi, uint32_t caching)
 {
-	char *model = calloc(1, SIZE);
 	void *src, *dst;
-	bool ok;
 
-	if (!model)
-		return fail("calloc: %s", strerror(errno));
-	ok = gpu_create(&uapi->gpu, &uapi->other, SIZE, ANYWHERE, caching) &&
-	     gpu_map(&uapi->gpu, &uapi->any, &src) && gpu_map(&uapi->gpu, &uapi->other, &dst);
-	if (ok) {
-		pattern_write(src, SIZE, pattern_key(1, 2, 3), 0);
-		if (memcmp(dst, model, SIZE))
-			failed(uapi, "a new object is not zero");
-		ok = run_commands(uapi, src, dst, model);
-	}
-	free(model);
-	return ok;
+	memset(uapi->model, 0, SIZE);
+	pattern_write(uapi->source, SIZE, pattern_key(uapi->seed, 1, caching), 0);
+	return gpu_create(&uapi->gpu, &uapi->other, SIZE, ANYWHERE, caching) &&
+	       gpu_map(&uapi->gpu, &uapi->any, &src) && gpu_map(&uapi->gpu, &uapi->other, &dst) &&
+	       gpu_pwrite(&uapi->gpu, &uapi->any, 0, uapi->source, SIZE) &&
+	       compare(&uapi->other, dst, uapi->model, "new destination", 0) &&
+	       run_commands(uapi, src, dst);
 }
 
 static bool info(struct uapi *uapi)
@@ -428,11 +427,11 @@ static bool info(struct uapi *uapi)
 
 	uapi->cases += 3;
 	if (vram.placement != EDGPU_PLACEMENT_VRAM || vram.size != SIZE || !vram.populated)
-		failed(uapi, "GEM_INFO of an object in VRAM");
+		report_mismatch("GEM_INFO of an object in VRAM");
 	if (there.placement != EDGPU_PLACEMENT_SYSTEM || !there.populated)
-		failed(uapi, "GEM_INFO of an object in system memory");
+		report_mismatch("GEM_INFO of an object in system memory");
 	if (gone.placement != EDGPU_PLACEMENT_SYSTEM || gone.populated)
-		failed(uapi, "GEM_INFO of an object swapped out");
+		report_mismatch("GEM_INFO of an object swapped out");
 	return true;
 }
 
@@ -456,18 +455,18 @@ static bool eviction(struct uapi *uapi)
 	char data[SIZE];
 	size_t offset;
 
-	pattern_write(data, SIZE, pattern_key(5, 6, 7), 0);
+	pattern_write(data, SIZE, pattern_key(uapi->seed, 2, 0), 0);
 	if (!gpu_pwrite(&uapi->gpu, &uapi->system, 0, data, SIZE))
 		return false;
 	expect(uapi, "GEM_EVICT of a page", DRM_IOCTL_EDGPU_GEM_EVICT, &evict, can ? 0 : EOPNOTSUPP);
 	if (can && (!evict.size || evict.evicted < evict.size || evict.evicted > SIZE))
-		failed(uapi, "GEM_EVICT: %" PRIu64 " bytes, %" PRIu64 " in all",
+		report_mismatch("GEM_EVICT: %" PRIu64 " bytes, %" PRIu64 " in all",
 		       (uint64_t)evict.size, (uint64_t)evict.evicted);
 	memset(data, 0, SIZE);
 	if (!gpu_pread(&uapi->gpu, &uapi->system, 0, data, SIZE))
 		return false;
-	if (!pattern_matches(data, SIZE, pattern_key(5, 6, 7), &offset))
-		failed(uapi, "wrong content at offset %zu after GEM_EVICT", offset);
+	if (!pattern_matches(data, SIZE, pattern_key(uapi->seed, 2, 0), &offset))
+		report_mismatch("wrong content at offset %zu after GEM_EVICT", offset);
 
 	expect(uapi, "GEM_MADVISE dontneed", DRM_IOCTL_EDGPU_GEM_MADVISE, &madvise,
 	       can ? 0 : EOPNOTSUPP);
@@ -476,7 +475,7 @@ static bool eviction(struct uapi *uapi)
 	       can ? 0 : EOPNOTSUPP);
 	expect(uapi, "GEM_DISCARDED", DRM_IOCTL_EDGPU_GEM_DISCARDED, &discarded, 0);
 	if ((can && !madvise.retained) || discarded.discarded || bitmap)
-		failed(uapi, "pages are lost that nobody wanted");
+		report_mismatch("pages are lost that nobody wanted");
 	return true;
 }
 
@@ -509,16 +508,20 @@ static bool syncobjs(struct uapi *uapi)
 static bool with_vram_object(struct uapi *uapi, const struct object *object, uint64_t index,
 			     bool write)
 {
+	BUS_ERROR_GUARD;
+	uint64_t key = pattern_key(uapi->seed, VRAM_KEYS + index, 0);
 	size_t offset;
 	void *data;
 
 	if (!gpu_map(&uapi->gpu, object, &data))
 		return false;
 	uapi->cases++;
+	if (bus_error())
+		return fail("VRAM object %" PRIu64 ": SIGBUS", index);
 	if (write)
-		pattern_write(data, object->size, pattern_key(4, index, 0), 0);
-	else if (!pattern_matches(data, object->size, pattern_key(4, index, 0), &offset))
-		failed(uapi, "VRAM object %" PRIu64 ": wrong content at offset %zu", index, offset);
+		pattern_write(data, object->size, key, 0);
+	else if (!pattern_matches(data, object->size, key, &offset))
+		report_mismatch("VRAM object %" PRIu64 ": wrong content at offset %zu", index, offset);
 	return gpu_unmap(object, data);
 }
 
@@ -556,33 +559,33 @@ static bool set_up(struct uapi *uapi)
 	return true;
 }
 
+static bool run(struct uapi *uapi)
+{
+	if (!set_up(uapi))
+		return false;
+	reject_single(uapi);
+	reject_eviction(uapi);
+	reject_submit(uapi);
+	reject_copy(uapi);
+	reject_fill_and_checksum(uapi);
+	return reject_other(uapi) && info(uapi) && eviction(uapi) &&
+	       random_commands(uapi, EDGPU_CACHING_CACHED) &&
+	       random_commands(uapi, EDGPU_CACHING_WRITE_COMBINED) &&
+	       random_commands(uapi, EDGPU_CACHING_UNCACHED) && syncobjs(uapi) && crowded_vram(uapi);
+}
+
 int uapi_main(int argc, char **argv)
 {
-	struct uapi uapi = { 0 };
-	bool ok;
+	static struct uapi uapi;
+	const struct option_spec specs[] = {
+		{ .name = "seed", .value = &uapi.seed },
+	};
 
-	if (argc > 1) {
-		fprintf(stderr, "edgpu-stress uapi: takes no argument, not \"%s\"\n", argv[1]);
+	if (!options_parse("uapi", specs, 1, argc, argv))
 		return EXIT_USAGE;
-	}
-	ok = set_up(&uapi);
-	if (ok) {
-		reject_single(&uapi);
-		reject_eviction(&uapi);
-		reject_submit(&uapi);
-		reject_copy(&uapi);
-		reject_fill_and_checksum(&uapi);
-		reject_other(&uapi);
-		ok = info(&uapi) && eviction(&uapi) && random_commands(&uapi, EDGPU_CACHING_CACHED) &&
-		     random_commands(&uapi, EDGPU_CACHING_WRITE_COMBINED) &&
-		     random_commands(&uapi, EDGPU_CACHING_UNCACHED) && syncobjs(&uapi) && crowded_vram(&uapi);
-	}
-	printf("{\"ok\":%s,\"cases\":%u,\"failed\":%u", ok && !uapi.failed ? "true" : "false",
-	       uapi.cases, uapi.failed);
-	if (uapi.failed || !ok)
-		printf(",\"firstError\":\"%s\"", uapi.failed ? uapi.first : failure());
-	printf("}\n");
-	if (uapi.failed)
-		return EXIT_CONTENT;
-	return ok ? EXIT_PASS : EXIT_SYSTEM;
+	uapi.random = random_seeded(uapi.seed, 0);
+	run(&uapi);
+	report_open();
+	report_number("cases", uapi.cases);
+	return report_close();
 }

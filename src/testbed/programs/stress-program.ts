@@ -17,6 +17,8 @@ export const smokeReport = programReport.extend({
   bytesVerified: z.number(),
   checksumsVerified: z.number(),
   objects: z.number(),
+  /** Of all objects, when the last one was written. */
+  pagesInSwap: z.number(),
   phasesMs: z.record(z.string(), z.number()),
 });
 
@@ -76,6 +78,8 @@ export const purgeReport = programReport.extend({
   pagesKept: z.number(),
   /** By anybody: the guest's processes have memory, too. */
   pswpout: z.number(),
+  /** Of the objects. */
+  pagesInSwap: z.number(),
   /** Objects of those needed of which nothing was taken. */
   neededWhole: z.number(),
 });

@@ -63,9 +63,9 @@ export function dmaComplaints(witnesses: DmaWitnesses, dmaBits: number): Complai
   });
 }
 
-/** What is wrong with the swapping that the test is about. */
-export function swapComplaints({ pswpout, pswpin }: DmaWitnesses): Complaint[] {
-  return only<Complaint>({ 'not-swapped': pswpout === 0 || pswpin === 0 });
+/** What is wrong with the swapping that the test is about: that of the objects' own pages, for others may be swapped as well. */
+export function swapComplaints({ pagesInSwap }: Pick<SmokeReport, 'pagesInSwap'>): Complaint[] {
+  return only<Complaint>({ 'not-swapped': pagesInSwap === 0 });
 }
 
 /** What is wrong with the content that came back, by CPU and by the device's own checksum. */
