@@ -1,0 +1,41 @@
+/** Every test program of the guest has a control, docs/controls.md lists them all, and what they refer to exists. */
+import { readFile } from 'node:fs/promises';
+import { expect, test } from 'vitest';
+import { repositoryPath } from '../../../src/config/paths.ts';
+import { ELSEWHERE, MUTATIONS, NO_DEVICE, SURROUNDINGS } from '../../../src/testbed/programs/controls.ts';
+
+const OWN = [...MUTATIONS, ...SURROUNDINGS, ...NO_DEVICE];
+
+const read = (file: string): Promise<string> => readFile(repositoryPath(file), 'utf8');
+
+async function programs(): Promise<string[]> {
+  const header = await read('images/stress/programs/programs.h');
+  return [...header.matchAll(/^int (\w+)_main\(/gm)].map(([, name = '']) => name);
+}
+
+test('every program that there is has a control, and is known by its name', async () => {
+  const controlled = new Set([...OWN, ...ELSEWHERE].map(({ program }) => program));
+  expect([...controlled].sort()).toEqual((await programs()).sort());
+  const main = await read('images/stress/main.c');
+  for (const program of await programs()) expect(main).toContain(`{ "${program}", ${program}_main,`);
+});
+
+test('docs/controls.md has all of them, and no others', async () => {
+  const rows = (await read('docs/controls.md')).split('\n').filter((line) => line.startsWith('| `'));
+  const own = OWN.map(({ program, bug, mutation }) => {
+    return `| \`${program}\` | ${bug} | ${mutation === undefined ? '`controls`' : `mutation \`${mutation}\``} |`;
+  });
+  const elsewhere = ELSEWHERE.map(({ program, bug, suite }) => `| \`${program}\` | ${bug} | \`${suite}\` |`);
+  expect(rows.sort()).toEqual([...own, ...elsewhere].sort());
+});
+
+test.for(ELSEWHERE)('$suite: $test', async ({ suite, test: name }) => {
+  expect(await read(`src/suites/${suite}.suite.ts`)).toContain(`test('${name}'`);
+});
+
+test('every mutation is used, and exists', async () => {
+  const source = await read('images/stress/lib/mutation.c');
+  const existing = [...source.matchAll(/^\t\{ "([\w-]+)", \w+ \},$/gm)].map(([, name = '']) => name);
+  const used = new Set(MUTATIONS.map(({ mutation }) => mutation?.replace(/:\d+$/, '')));
+  expect([...used].sort()).toEqual(existing.sort());
+});
