@@ -11,6 +11,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/interrupt.h>
 #include <linux/jiffies.h>
+#include <linux/mm.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
@@ -229,6 +230,8 @@ static void engines_wedged_event(struct work_struct *work)
 	struct edgpu_device *edgpu =
 		container_of(work, struct edgpu_device, wedged_event);
 
+	/* Faults refuse what was in VRAM from now on. */
+	unmap_mapping_range(edgpu->drm.anon_inode->i_mapping, 0, 0, 1);
 	drm_dev_wedged_event(&edgpu->drm, DRM_WEDGE_RECOVERY_REBIND |
 			     DRM_WEDGE_RECOVERY_BUS_RESET, NULL);
 }

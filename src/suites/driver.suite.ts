@@ -90,6 +90,15 @@ async function whileInUse(guest: Guest, error: 'enodev' | 'eio', end: () => Prom
   expect(report.ok, report.firstError).toBe(true);
 }
 
+/** What a program's fdinfo says of its memory, in KiB: Documentation/gpu/drm-usage-stats.rst. */
+async function memoryUsage(guest: Guest, name: string): Promise<Record<string, number>> {
+  const said = await guest.run(`cat /proc/$(pidof ${name})/fdinfo/*`);
+  const lines = [...said.matchAll(/^drm-(\w+)-memory:\t(\d+)(?: (KiB|MiB))?$/gm)];
+  return Object.fromEntries(
+    lines.map(([, key = '', value, unit]) => [key, Number(value) * ({ KiB: 1, MiB: 1024 }[unit ?? ''] ?? 1 / 1024)]),
+  );
+}
+
 test.override({ stateless: true });
 
 describe('driver', { concurrent: true }, () => {
@@ -123,6 +132,34 @@ describe('driver', { concurrent: true }, () => {
     Object.assign(record.metrics, { calls: report.calls, accepted: report.accepted });
     expect(await guest.run('cat /sys/kernel/debug/dri/128/stats')).toContain('pinned_pages: 0\n');
     await gpu.unload();
+  });
+
+  test('usage statistics say what a client has; they are read while objects move and clients die', async ({
+    guest,
+    gpu,
+    backend,
+    seed,
+  }) => {
+    await gpu.load({ backend });
+    const reader = 'cat /proc/[0-9]*/fdinfo/* 2> /dev/null | grep -c ^drm-total-memory';
+    await guest.runInBackground(`sh -c 'echo reading; while :; do ${reader}; done'`, { until: 'reading' });
+    await guest.runInBackground(
+      `edgpu-stress objects --count 16 --object-size 4194304 --seed ${String(seed)} --hold yes`,
+      {
+        until: 'holding',
+      },
+    );
+    // And a page for results.
+    const total = 16 * 4096 + 4;
+    expect(await memoryUsage(guest, 'objects')).toMatchObject({ total, shared: 0, resident: total });
+    await guest.run('echo 1 > /sys/kernel/debug/dri/128/evict');
+    expect(await memoryUsage(guest, 'objects')).toEqual({ total, shared: 0 });
+    const report = await program(guest, 'fuzz', { seconds: 3, processes: 6 });
+    expect(report.ok, report.firstError).toBe(true);
+    // The reader has seen the clients of the fuzzer come and go.
+    const seen = (await guest.read('/run/background-1.log')).split('\n').map(Number);
+    expect(Math.max(...seen.filter(Number.isFinite))).toBeGreaterThan(3);
+    await guest.killAll('objects');
   });
 
   test('a fault costs the jobs on the engine, and nothing else', async ({ guest, gpu, backend }) => {

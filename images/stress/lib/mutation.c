@@ -125,11 +125,11 @@ static uint32_t handle_of(unsigned long request, const void *args)
 	}
 }
 
-/* What an object had when it was moved, or looked at, the last time: as if a mapping, or a copy, had been kept. */
+/* What an object had when GEM_INFO was asked for the last time: as if a mapping, or a copy, had been kept. */
 static int stale(int fd, unsigned long request, void *args)
 {
 	static char *kept[MAX_HANDLES];
-	uint32_t handle = handle_of(request, args);
+	uint32_t handle = request == DRM_IOCTL_EDGPU_GEM_INFO ? handle_of(request, args) : 0;
 	uint64_t size = handle && handle < MAX_HANDLES && concerns(handle) ? size_of(fd, handle) : 0;
 	char *now;
 	int ret;

@@ -568,10 +568,13 @@ static bool run(struct uapi *uapi)
 	reject_submit(uapi);
 	reject_copy(uapi);
 	reject_fill_and_checksum(uapi);
-	return reject_other(uapi) && info(uapi) && eviction(uapi) &&
-	       random_commands(uapi, EDGPU_CACHING_CACHED) &&
-	       random_commands(uapi, EDGPU_CACHING_WRITE_COMBINED) &&
-	       random_commands(uapi, EDGPU_CACHING_UNCACHED) && syncobjs(uapi) && crowded_vram(uapi);
+	if (!reject_other(uapi) || !info(uapi) || !eviction(uapi) ||
+	    !random_commands(uapi, EDGPU_CACHING_CACHED) ||
+	    !random_commands(uapi, EDGPU_CACHING_WRITE_COMBINED) ||
+	    !random_commands(uapi, EDGPU_CACHING_UNCACHED) || !syncobjs(uapi))
+		return false;
+	/* Long, and of no more use once something is wrong. */
+	return report_mismatches() || crowded_vram(uapi);
 }
 
 int uapi_main(int argc, char **argv)

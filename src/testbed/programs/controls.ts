@@ -131,7 +131,12 @@ export const MUTATIONS: readonly Control[] = [
     options: { piece: 2 * MIB, 'object-size': 8 * MIB },
     says: /large object 0, in system memory: checksum/,
   },
-  { program: 'uapi', bug: 'bad arguments are taken for good ones', mutation: 'lenient', says: /success instead of EINVAL/ },
+  {
+    program: 'uapi',
+    bug: 'bad arguments are taken for good ones',
+    mutation: 'lenient',
+    says: /success instead of EINVAL/,
+  },
   { program: 'uapi', bug: 'the source of copies loses a page', mutation: 'lost-page:1', says: /random commands the/ },
   {
     program: 'fuzz',
@@ -141,7 +146,7 @@ export const MUTATIONS: readonly Control[] = [
     says: /bystander's object 0 changed/,
   },
   { program: 'job', bug: 'no job is run', mutation: 'no-job', options: { expect: 'ok' }, says: /did not copy/ },
-  { program: 'reset', bug: 'an object loses a page', mutation: 'lost-page', says: /an object in VRAM changed/ },
+  { program: 'reset', bug: 'an object changes', mutation: 'wrong-read', says: /an object in VRAM changed/ },
   { program: 'share', bug: 'a mapping is of where the object was', mutation: 'stale', says: /wrong content at 0/ },
   { program: 'share', bug: 'no job is run', mutation: 'no-job', says: /read by the device: wrong content/ },
   {
@@ -210,7 +215,12 @@ export const SURROUNDINGS: readonly Control[] = [
     end: untilSaid('firstError'),
     says: /read \/dev\/vda/,
   },
-  { program: 'reseed', bug: 'there are no random bytes', before: 'exec < /dev/null', says: /nothing on standard input/ },
+  {
+    program: 'reseed',
+    bug: 'there are no random bytes',
+    before: 'exec < /dev/null',
+    says: /nothing on standard input/,
+  },
   {
     program: 'hold',
     bug: 'the device goes away instead of not answering',
@@ -251,7 +261,12 @@ export const ELSEWHERE = [
     suite: 'swap',
     test: 'control: one bit that the device gets wrong is found',
   },
-  { program: 'dma', bug: 'the driver sets no limit', suite: 'dma', test: 'control: with none in the driver, the device faults' },
+  {
+    program: 'dma',
+    bug: 'the driver sets no limit',
+    suite: 'dma',
+    test: 'control: with none in the driver, the device faults',
+  },
   {
     program: 'mmap',
     bug: 'bits of VRAM change',
@@ -260,7 +275,12 @@ export const ELSEWHERE = [
   },
   { program: 'carveout', bug: 'a bit changes', suite: 'cma', test: 'control: a bit that changes is found' },
   { program: 'sleeper', bug: 'VRAM is not saved', suite: 'suspend', test: 'control: VRAM that is not saved is missed' },
-  { program: 'kms', bug: 'a pixel changes', suite: 'bochs', test: 'control: a picture that the driver was not told of is not there' },
+  {
+    program: 'kms',
+    bug: 'a pixel changes',
+    suite: 'bochs',
+    test: 'control: a picture that the driver was not told of is not there',
+  },
 ] as const;
 
 /** Undefined if the program found what it had to find; otherwise what it said. */
@@ -268,13 +288,20 @@ export async function missedBy(guest: Guest, control: Control, seed: number): Pr
   const { exitCode, stdout, stderr } = await guest.exec(commandOf(control, seed), { deadlineMs: DEADLINE_MS });
   if (stdout === '') throw new RigError('test', `The control of ${control.program} could not be run: ${stderr}`);
   const found = exitCode !== 0 && control.says.test(stdout);
-  return found ? undefined : `${control.program}, though ${control.bug}: ${stdout.trim()} (exit code ${String(exitCode)})`;
+  return found
+    ? undefined
+    : `${control.program}, though ${control.bug}: ${stdout.trim()} (exit code ${String(exitCode)})`;
 }
 
 function commandOf({ program, mutation, options = {}, before, after, end }: Control, seed: number): string {
   const seeded = ['reseed', 'info', 'mmio'].includes(program) ? options : { ...options, seed };
   const words = Object.entries(seeded).map(([name, value]) => `--${name} ${String(value)}`);
-  const run = [...(mutation === undefined ? [] : [`EDGPU_STRESS_MUTATION=${mutation}`]), 'edgpu-stress', program, ...words];
+  const run = [
+    ...(mutation === undefined ? [] : [`EDGPU_STRESS_MUTATION=${mutation}`]),
+    'edgpu-stress',
+    program,
+    ...words,
+  ];
   const steps = [
     'log=/run/control.log',
     before,

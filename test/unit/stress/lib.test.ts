@@ -13,9 +13,13 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
   const units = ['bus_error', 'failure', 'random'].map((unit) => path.join(STRESS, `lib/${unit}.c`));
   const source = repositoryPath('test/unit/stress/lib-check.c');
-  await execa('cc', ['-O2', '-std=gnu11', '-Wall', '-Wextra', '-Werror', `-I${STRESS}`, '-o', 'check', source, ...units], {
-    cwd: folder,
-  });
+  await execa(
+    'cc',
+    ['-O2', '-std=gnu11', '-Wall', '-Wextra', '-Werror', `-I${STRESS}`, '-o', 'check', source, ...units],
+    {
+      cwd: folder,
+    },
+  );
 });
 
 afterAll(() => rm(folder, { recursive: true }));

@@ -34,7 +34,11 @@ test('programs are in one folder, what they share in another, and only main.c be
 test('what is shared uses no program, and a program no other', async () => {
   for (const [unit, used] of await unitsWithIncludes()) {
     const ofPrograms = [...used].filter((name) => name.startsWith('programs/'));
-    if (unit !== 'main') expect(ofPrograms.filter((name) => name !== 'programs/programs'), unit).toEqual([]);
+    if (unit !== 'main')
+      expect(
+        ofPrograms.filter((name) => name !== 'programs/programs'),
+        unit,
+      ).toEqual([]);
     if (unit.startsWith('lib/')) expect(ofPrograms, unit).toEqual([]);
   }
 });
@@ -43,11 +47,20 @@ test('no unit is part of a circle', async () => {
   const units = await unitsWithIncludes();
   const order: string[] = [];
   const visit = (unit: string, above: readonly string[]): void => {
-    if (above.includes(unit)) expect.fail(`${[...above, unit].join(' -> ')}`);
+    if (above.includes(unit)) expect.fail([...above, unit].join(' -> '));
     if (order.includes(unit)) return;
     for (const used of units.get(unit) ?? []) visit(used, [...above, unit]);
     order.push(unit);
   };
   for (const unit of units.keys()) visit(unit, []);
   expect(order).toHaveLength(units.size);
+});
+
+test('all content comes from the seed of the run, and all random numbers from one generator', async () => {
+  for (const file of (await listFiles(STRESS)).filter((name) => /\.[ch]$/.test(name))) {
+    const text = await readFile(path.join(STRESS, file), 'utf8');
+    expect(text, file).not.toMatch(/pattern_key\(\d/);
+    expect(text, file).not.toMatch(/random_seeded\(\d/);
+    expect(text, file).not.toMatch(/\bs?rand(om)?\(|<< 13\b/);
+  }
 });
