@@ -62,6 +62,8 @@ struct smoke {
 	uint64_t swapped;		/* pages of objects, when all were written */
 	uint64_t bytes_verified;
 	uint64_t checksums_verified;
+	uint64_t longest_job_ns;	/* from its submission to its end */
+	uint64_t longest_fault_ns;
 	uint64_t phase_ms[PHASES];
 };
 
@@ -88,21 +90,43 @@ static unsigned int engine_of(const struct smoke *smoke, uint64_t index)
 
 /* ---- By the engines ---- */
 
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void note_longest(uint64_t *longest, uint64_t start)
+{
+	uint64_t took = now_ns() - start;
+
+	if (took > *longest)
+		*longest = took;
+}
+
 static bool run(struct smoke *smoke, uint64_t index, struct drm_edgpu_cmd *cmds,
 		unsigned int count, const struct object *last)
 {
-	return gpu_submit(&smoke->gpu, engine_of(smoke, index), cmds, count) &&
-	       gpu_wait(&smoke->gpu, last);
+	uint64_t start = now_ns();
+
+	if (!gpu_submit(&smoke->gpu, engine_of(smoke, index), cmds, count) ||
+	    !gpu_wait(&smoke->gpu, last))
+		return false;
+	note_longest(&smoke->longest_job_ns, start);
+	return true;
 }
 
 /* Of the object with this index, or of a copy of it. */
 static bool checksum(struct smoke *smoke, uint64_t index, const struct object *object, const char *what)
 {
 	const struct item *item = &smoke->items[index];
-	uint64_t found;
+	uint64_t found, start = now_ns();
 
 	if (!checksum_of(&smoke->device, engine_of(smoke, index), object, &found))
 		return false;
+	note_longest(&smoke->longest_job_ns, start);
 	if (found == item->checksum)
 		smoke->checksums_verified++;
 	else
@@ -155,6 +179,15 @@ static bool copy_there_and_back(struct smoke *smoke, uint64_t index)
 
 /* ---- By the CPU ---- */
 
+/* The first access to a mapping: the object may have to be brought back for it. */
+static void access_first(struct smoke *smoke, const volatile char *data)
+{
+	uint64_t start = now_ns();
+
+	(void)*data;
+	note_longest(&smoke->longest_fault_ns, start);
+}
+
 static bool write_object(struct smoke *smoke, uint64_t index)
 {
 	BUS_ERROR_GUARD;
@@ -167,6 +200,7 @@ static bool write_object(struct smoke *smoke, uint64_t index)
 		return false;
 	if (bus_error())
 		return fail("write to object %" PRIu64 " through mmap: SIGBUS", index);
+	access_first(smoke, data);
 
 	item->checksum = pattern_write(data, hashed, key, smoke->options.seed);
 	pattern_write(data + hashed, item->object.size - hashed, pattern_word(key, hashed), 0);
@@ -185,6 +219,7 @@ static bool verify_object(struct smoke *smoke, uint64_t index)
 		return false;
 	if (bus_error())
 		return fail("read of object %" PRIu64 " through mmap: SIGBUS", index);
+	access_first(smoke, data);
 
 	if (pattern_matches(data, object->size, key, &offset))
 		smoke->bytes_verified += object->size;
@@ -254,14 +289,6 @@ static bool flip_bit(struct smoke *smoke)
 	return gpu_unmap(object, data);
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static bool for_each_object(struct smoke *smoke, enum phase phase,
 			    bool (*step)(struct smoke *smoke, uint64_t nth))
 {
@@ -281,7 +308,7 @@ static bool for_each_object(struct smoke *smoke, enum phase phase,
 
 static bool run_phase(struct smoke *smoke, enum phase phase)
 {
-	uint64_t start = now_ms();
+	uint64_t start = now_ns();
 	bool ok = false;
 
 	switch (phase) {
@@ -297,7 +324,7 @@ static bool run_phase(struct smoke *smoke, enum phase phase)
 	case PHASES:
 		break;
 	}
-	smoke->phase_ms[phase] += now_ms() - start;
+	smoke->phase_ms[phase] += (now_ns() - start) / 1000000;
 	return ok;
 }
 
@@ -340,6 +367,8 @@ static enum exit_code report(const struct smoke *smoke)
 	report_number("pagesInSwap", smoke->swapped);
 	report_number("pswpout", swap.out - smoke->swap.out);
 	report_number("pswpin", swap.in - smoke->swap.in);
+	report_number("longestJobMs", smoke->longest_job_ns / 1000000);
+	report_number("longestFaultMs", smoke->longest_fault_ns / 1000000);
 	report_open_group("phasesMs");
 	for (enum phase phase = 0; phase < PHASES; phase++)
 		report_number(phase_names[phase], smoke->phase_ms[phase]);

@@ -1,6 +1,6 @@
 /** What a suite asks of a slow kernel, or of one that keeps records of everything: as much as it can do, with the same claim. */
 import { inject } from 'vitest';
-import { bookkeepingOf, scaledCount } from '../../config/flavour.ts';
+import { bookkeepingOf, scaledCount, slowdownOf } from '../../config/flavour.ts';
 
 /** Repetitions, or objects where their number is not what is claimed. */
 export function scaled(count: number): number {
@@ -10,4 +10,13 @@ export function scaled(count: number): number {
 /** A share of free memory that can be filled on the plain kernel, less what this one keeps records in. */
 export function fillable(share: number): number {
   return share - bookkeepingOf(inject('rig').selection.flavour);
+}
+
+/** What an emulated processor costs where CPU and disk share the work: as in src/vm/time-limits.ts. */
+const EMULATION = 5;
+
+/** A time after which a person at the device would say that it stands still. */
+export function patienceMs(ms: number): number {
+  const { accelerator, selection } = inject('rig');
+  return ms * (accelerator === 'tcg' ? EMULATION : 1) * slowdownOf(selection.flavour);
 }

@@ -191,6 +191,12 @@ export const SURROUNDINGS: readonly Control[] = [
     after: `umount $(readlink -f ${PCI})/reset`,
     says: /VRAM did not lose its content/,
   },
+  {
+    program: 'evict',
+    bug: 'a bit changes',
+    options: { ...evict, from: 'pages', lose: 'yes' },
+    says: /page \d+: content/,
+  },
   { program: 'job', bug: 'a job succeeds that can not', options: { expect: 'eio' }, says: /success instead of EIO/ },
   {
     program: 'hog',

@@ -19,6 +19,9 @@ export const smokeReport = programReport.extend({
   objects: z.number(),
   /** Of all objects, when the last one was written. */
   pagesInSwap: z.number(),
+  /** From its submission to its end, and of the first access to an object. */
+  longestJobMs: z.number(),
+  longestFaultMs: z.number(),
   phasesMs: z.record(z.string(), z.number()),
 });
 
