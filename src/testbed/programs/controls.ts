@@ -98,8 +98,8 @@ export const MUTATIONS: readonly Control[] = [
   { program: 'dma', bug: 'an object loses a page', mutation: 'lost-page', options: small, says: /object 0, checksum/ },
   {
     program: 'cache',
-    bug: 'a move loses a page',
-    mutation: 'lost-page',
+    bug: 'no checksum is made',
+    mutation: 'no-checksum',
     options: { objects: 1, 'object-size': MIB, caching: 'cached' },
     says: /object 0, checksum/,
   },
@@ -107,7 +107,7 @@ export const MUTATIONS: readonly Control[] = [
     program: 'mmap',
     bug: 'a move loses a page',
     mutation: 'lost-page',
-    options: { objects: 2, 'object-size': 256 * KIB, rounds: 12 },
+    options: { objects: 2, 'object-size': 256 * KIB, rounds: 6 },
     says: /object \d, (word|checksum)/,
   },
   {
@@ -128,7 +128,7 @@ export const MUTATIONS: readonly Control[] = [
     program: 'pieces',
     bug: 'a move loses a page',
     mutation: 'lost-page',
-    options: { piece: 2 * MIB, 'object-size': 8 * MIB },
+    options: { piece: 8 * MIB, 'object-size': 16 * MIB },
     says: /large object 0, in system memory: checksum/,
   },
   {
