@@ -10,7 +10,17 @@ const GOOD = {
   faultEvents: 0,
 };
 
-const REPORT = { ok: true, bytesVerified: 100, checksumsVerified: 2, objects: 2, mismatches: 0, pagesInSwap: 10, longestJobMs: 1, longestFaultMs: 1, phasesMs: {} };
+const REPORT = {
+  ok: true,
+  bytesVerified: 100,
+  checksumsVerified: 2,
+  objects: 2,
+  mismatches: 0,
+  pagesInSwap: 10,
+  longestJobMs: 1,
+  longestFaultMs: 1,
+  phasesMs: {},
+};
 
 describe('every oracle is silent on good and speaks on bad', () => {
   test('good', () => {
