@@ -142,7 +142,7 @@ describe('driver', { concurrent: true }, () => {
   }) => {
     await gpu.load({ backend });
     const reader = 'cat /proc/[0-9]*/fdinfo/* 2> /dev/null | grep -c ^drm-total-memory';
-    await guest.runInBackground(`sh -c 'echo reading; while :; do ${reader}; done'`, { until: 'reading' });
+    await guest.runInBackground(`sh -c 'echo reading; while :; do ${reader}; sleep 0.1; done'`, { until: 'reading' });
     await guest.runInBackground(
       `edgpu-stress objects --count 16 --object-size 4194304 --seed ${String(seed)} --hold yes`,
       {
