@@ -93,7 +93,8 @@ struct nth {
 	uint64_t failed;
 	uint64_t verified;
 	uint64_t untold;
-	uint64_t discarded;	/* a bit for each page */
+	uint64_t discarded;	/* a bit for each page, as the driver has it now */
+	uint64_t lost;		/* and before the attempt */
 	char buffer[SIZE];
 };
 
@@ -426,7 +427,12 @@ static bool must(const char *what, int error)
 
 static bool discard(struct nth *nth)
 {
-	return must("GEM_MADVISE", dont_need(nth)) && must("GEM_EVICT", evict_chunk(nth));
+	if (!must("GEM_MADVISE", dont_need(nth)) || !must("GEM_EVICT", evict_chunk(nth)) ||
+	    !must("GEM_DISCARDED", which_discarded(nth)))
+		return false;
+	/* The driver says so until it has recreated them. */
+	nth->lost = nth->discarded;
+	return nth->lost || fail("nothing of what nobody needs was discarded");
 }
 
 /* Or it would not be in the state that the attempt is for. */
@@ -518,7 +524,7 @@ static bool check_discarded(struct nth *nth, const struct operation *operation, 
 	    !gpu_pread(&nth->gpu, &nth->object, 0, nth->buffer, SIZE))
 		return false;
 	for (size_t offset = 0; offset < SIZE; offset += sizeof(word)) {
-		bool lost = nth->discarded >> offset / PAGE & 1;
+		bool lost = (nth->lost | nth->discarded) >> offset / PAGE & 1;
 
 		memcpy(&word, data + offset, sizeof(word));
 		if (word != (lost ? RECREATED : pattern_word(nth->key, offset))) {
