@@ -37,7 +37,9 @@ describe.for([['cached'], ['wc'], ['uc']])('%s', { concurrent: true }, ([caching
     expect([report.bytesVerified, report.checksumsVerified]).toEqual([BYTES, SHAPE.objects]);
     for (const count of Object.values(report.moves)) expect(count).toBeGreaterThan(0);
     expect(dmaComplaints(witnesses, 40)).toEqual([]);
-    expect(report.mostPagesInSwap).toBeGreaterThan(0);
+    // Of anybody's: the writers bring their own back before they can be counted in swap.
+    expect(witnesses.pswpout).toBeGreaterThan(0);
+    record.metrics['mostPagesInSwap'] = report.mostPagesInSwap;
   });
 });
 
