@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-# The devices of the rig's QEMU, beside what the machine q35 selects by itself: each is one more that a machine profile, a
-# suite or a test of the device plugs.
+# The devices of the rig's QEMU, beside what the machine q35 selects by itself: each is one more that a machine profile,
+# a suite or a test of the device plugs.
 
 CONFIG_Q35=y
 # The tests of the device have it on a conventional bus, too.

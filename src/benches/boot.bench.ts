@@ -1,7 +1,7 @@
 /**
- * From starting a VM to the end of a command in it: booted, and cloned from a template, against Debian's virtme-ng with the same
- * kernel, accelerator, CPUs and memory, in turn; one VM, and four at once. Its kernel is the flavour "hostfs", which has the 9p
- * that virtme-ng boots from.
+ * From starting a VM to the end of a command in it: booted, and cloned from a template, against Debian's virtme-ng with
+ * the same kernel, accelerator, CPUs and memory, in turn; one VM, and four at once. Its kernel is the flavour "hostfs",
+ * which has the 9p that virtme-ng boots from.
  */
 import { describe } from 'vitest';
 import { openStarters, type Starter } from '../testbed/bench/boot-times.ts';

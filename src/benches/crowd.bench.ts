@@ -1,6 +1,6 @@
 /**
- * Everybody at once, with each backend: who is killed for memory, and who does not get by? With plenty of swap, and with so little
- * that it takes some care; the same guest, the same load. What upstream has is `legacy` and `backup`.
+ * Everybody at once, with each backend: who is killed for memory, and who does not get by? With plenty of swap, and
+ * with so little that it takes some care; the same guest, the same load. What upstream has is `legacy` and `backup`.
  */
 import { describe } from 'vitest';
 import { casualties, runCrowd, type Crowd } from '../testbed/witnesses/crowd.ts';

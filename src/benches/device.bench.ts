@@ -1,6 +1,6 @@
 /**
- * How fast the device moves bytes, against the host's own memcpy() in the same run: it must not be the device that a figure is
- * about. And what a guest pays for reading a register.
+ * How fast the device moves bytes, against the host's own memcpy() in the same run: it must not be the device that a
+ * figure is about. And what a guest pays for reading a register.
  */
 import { FLAG, OP, type Command } from '../device/edgpu-command.ts';
 import { DATA, EdgpuMachine, RAM } from '../device/edgpu-machine.ts';

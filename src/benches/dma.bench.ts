@@ -1,6 +1,6 @@
 /**
- * Memory within a device's reach: what a limit costs where there is memory to spare, and what has to give way where the memory
- * below the limit is in use by programs that could as well be above it.
+ * Memory within a device's reach: what a limit costs where there is memory to spare, and what has to give way where the
+ * memory below the limit is in use by programs that could as well be above it.
  *
  * Instructions and string instructions: see swap.bench.ts.
  */

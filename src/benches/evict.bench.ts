@@ -1,7 +1,8 @@
 /**
- * What it costs to have objects leave memory, and to have them back: pages that are in shmem already and are let go of, against
- * pages that are copied there, as `backup` (what xe does) and `legacy` (what TTM does for other drivers) do. Of many small objects
- * and of a few huge ones, cached and write-combined; without what it takes to swap them, which is the same for all (bench swap has it).
+ * What it costs to have objects leave memory, and to have them back: pages that are in shmem already and are let go of,
+ * against pages that are copied there, as `backup` (what xe does) and `legacy` (what TTM does for other drivers) do. Of
+ * many small objects and of a few huge ones, cached and write-combined; without what it takes to swap them, which is
+ * the same for all (bench swap has it).
  */
 import { describe } from 'vitest';
 import { COUNTED_GUEST } from '../testbed/bench/counted-guest.ts';
@@ -62,7 +63,10 @@ describe('out and back', () => {
   });
 });
 
-/** What a chunked copy costs that gives the memory back to another allocator, against pages that can stay where they are. */
+/**
+ * What a chunked copy costs that gives the memory back to another allocator, against pages that can stay where they
+ * are.
+ */
 describe('memory set aside for devices', () => {
   const { kernelArgs, ...counted } = COUNTED_GUEST;
   test.override({ machine: 'tiers', dmaBits: 40, ...counted, kernelArgs: [...kernelArgs, 'cma=160M'] });

@@ -1,7 +1,7 @@
 /**
- * What was argued about in the threads, measured: three ways to come by objects (a macro, a callback, the next candidate), two
- * policies (the pages asked for, or one object a call), for pages that are let go of (`shmem`) and pages that are copied (`backup`,
- * as xe does; `legacy`, as TTM does for others).
+ * What was argued about in the threads, measured: three ways to come by objects (a macro, a callback, the next
+ * candidate), two policies (the pages asked for, or one object a call), for pages that are let go of (`shmem`) and
+ * pages that are copied (`backup`, as xe does; `legacy`, as TTM does for others).
  *
  * Instructions are counted with one CPU at a time; contention, latency and fairness
  * are measured on four that really run at once, and wall-clock figures are only as good as the host is quiet.
@@ -98,8 +98,8 @@ describe('instructions', () => {
 });
 
 /**
- * What is in swap may be in memory, too, and stay there when nobody wants it any more, thousands of pages of it: the next run would
- * find them and reclaim them for nothing.
+ * What is in swap may be in memory, too, and stay there when nobody wants it any more, thousands of pages of it: the
+ * next run would find them and reclaim them for nothing.
  */
 async function loseSwapCache(guest: Guest): Promise<void> {
   await guest.run('for swap in $(tail -n +2 /proc/swaps | cut -d " " -f 1); do swapoff $swap && swapon $swap; done');
@@ -114,7 +114,10 @@ function frontEnd(found: FrontEnd | undefined): Pick<DriverOptions, 'walk' | 'po
   return { walk: found?.walk ?? 'macro', policy: found?.policy ?? 'pages' };
 }
 
-/** TTM's limit for pages from its pool, half the memory, is still there: it is the fallback of 2021, and `legacy` lives with it. */
+/**
+ * TTM's limit for pages from its pool, half the memory, is still there: it is the fallback of 2021, and `legacy` lives
+ * with it.
+ */
 describe('the hard limit', () => {
   test.override({ machine: 'crowd', dmaBits: 40 });
 
@@ -172,7 +175,8 @@ describe('reclaimers', () => {
         report(
           measured('page fault of a bystander, p99', 'µs', ({ bystander }) => bystander.p99Ns / 1000, '≤ 1.0× backup'),
         );
-        // Who reclaims three times as fast is a nuisance for a third of the time, in which a larger share of faults meets it.
+        // Who reclaims three times as fast is a nuisance for a third of the time, in which a larger share of faults
+        // meets it.
         report(
           measured('page faults of a bystander beyond 100 µs', 'for 1000 pages', (said) =>
             perThousand(said.bystander.slow, said),

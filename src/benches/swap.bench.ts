@@ -1,6 +1,6 @@
 /**
- * What it costs to take memory from objects and to give it back: pages that are in shmem already and are let go, against pages
- * that are copied there, as `backup` (what xe does) and `legacy` (what TTM does for other drivers) do.
+ * What it costs to take memory from objects and to give it back: pages that are in shmem already and are let go,
+ * against pages that are copied there, as `backup` (what xe does) and `legacy` (what TTM does for other drivers) do.
  */
 import { describe } from 'vitest';
 import { COUNTED_GUEST } from '../testbed/bench/counted-guest.ts';

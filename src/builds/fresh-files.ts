@@ -1,6 +1,6 @@
 /**
- * The short way for who edits the driver or the stress program: that alone is built, and put into the guest in the place of what its
- * image has. The image stays, and so do the templates of machines that boot it.
+ * The short way for who edits the driver or the stress program: that alone is built, and put into the guest in the
+ * place of what its image has. The image stays, and so do the templates of machines that boot it.
  */
 
 import path from 'node:path';

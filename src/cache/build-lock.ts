@@ -1,6 +1,6 @@
 /**
- * One rig at a time works on a part of the cache; the others wait, and say for what. The lock is the kernel's (flock), so it
- * ends with whoever holds it, however that dies: the rig, and the commands of its build, which inherit it.
+ * One rig at a time works on a part of the cache; the others wait, and say for what. The lock is the kernel's (flock),
+ * so it ends with whoever holds it, however that dies: the rig, and the commands of its build, which inherit it.
  */
 
 import { AsyncLocalStorage } from 'node:async_hooks';

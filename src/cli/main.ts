@@ -32,7 +32,8 @@ import { Interruption, openSession, type Session } from './session.ts';
 import type { DoctorOptions } from './verbs/doctor-verb.ts';
 import type { ReportOptions } from './verbs/report-verb.ts';
 
-// A verb is loaded when it is called: all of them take longer than most of what a person asks for, and Tab asks for nothing.
+// A verb is loaded when it is called: all of them take longer than most of what a person asks for, and Tab asks for
+// nothing.
 type SetExitCode = (code: number) => void;
 
 async function program(version: string, session: Session, exit: SetExitCode): Promise<Command> {
@@ -80,13 +81,7 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
   addBisectCommands(root, session, exit);
   addKernelVerbs(root.command('kernel').description('work with the patch series'), session, exit);
   addReportCommand(root, exit);
-  root
-    .command('doctor')
-    .description('print what this machine lacks, and the command that installs it')
-    .option('--kvm', 'build what is missing, and try KVM with each machine, whatever is remembered')
-    .action(async (options: DoctorOptions) =>
-      exit(await (await import('./verbs/doctor-verb.ts')).doctorVerb(options, session)),
-    );
+  addDoctorCommand(root, session, exit);
   addOptions(root.command('test').description('run the tests of the rig itself, then the suites'), TEST_OPTIONS)
     .argument('[project...]', 'unit, device, vm, reliability, slurm, kvm, suites; all of them by default')
     .action(async (projects: string[], options: TestOptions) =>
@@ -95,6 +90,16 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
   await addCompletion(root);
   root.commands.forEach(hintAtHelp);
   return root;
+}
+
+function addDoctorCommand(root: Command, session: Session, exit: SetExitCode): void {
+  root
+    .command('doctor')
+    .description('print what this machine lacks, and the command that installs it')
+    .option('--kvm', 'build what is missing, and try KVM with each machine, whatever is remembered')
+    .action(async (options: DoctorOptions) =>
+      exit(await (await import('./verbs/doctor-verb.ts')).doctorVerb(options, session)),
+    );
 }
 
 function addReportCommand(root: Command, exit: SetExitCode): void {

@@ -7,7 +7,9 @@ import { errorText } from './error-text.ts';
 
 export interface Session {
   readonly progress: Progress;
-  /** Aborted by the first Ctrl-C, with an Interruption as its reason; or by an error that nobody has caught, with that. */
+  /**
+   * Aborted by the first Ctrl-C, with an Interruption as its reason; or by an error that nobody has caught, with that.
+   */
   readonly signal: AbortSignal;
 }
 
@@ -35,7 +37,9 @@ export function loggedSession(session: Session, log: Emit): Session {
 /** How long it may take to end in order after an error that may have left anything behind. */
 const ORDERLY_END_MS = 60_000;
 
-/** The first signal ends all in order, VMs and builds down first; the second at once, and what we started dies with us. */
+/**
+ * The first signal ends all in order, VMs and builds down first; the second at once, and what we started dies with us.
+ */
 export function openSession(output: NodeJS.WriteStream = process.stdout): Session {
   const progress = createProgress(output);
   const end = new AbortController();

@@ -1,4 +1,6 @@
-/** The guest kernel's flavours: what each adds to the configuration and to the command line, and what it costs in time. */
+/**
+ * The guest kernel's flavours: what each adds to the configuration and to the command line, and what it costs in time.
+ */
 
 export const FLAVOURS = ['plain', 'kasan', 'lockdep', 'kmemleak', 'failslab', 'kcsan', 'hostfs'] as const;
 export type Flavour = (typeof FLAVOURS)[number];
@@ -24,8 +26,9 @@ const TRAITS: Readonly<Record<Flavour, FlavourTraits>> = {
     bookkeeping: 0.05,
     kernelArgs: ['kasan_multi_shot'],
   },
-  // The DMA API's debugging has an entry of 192 bytes and a radix tree's node of 584 for each mapping: in the worst case each page.
-  // They come from the node of the CPU that maps it: 52 MiB of nodes for 380 MiB, seen on node 0 with the program on CPU 0.
+  // The DMA API's debugging has an entry of 192 bytes and a radix tree's node of 584 for each mapping: in the worst
+  // case each page. They come from the node of the CPU that maps it: 52 MiB of nodes for 380 MiB, seen on node 0 with
+  // the program on CPU 0.
   lockdep: {
     description: 'locking: deadlocks, sleeping in atomic context, misuse of the DMA API',
     slowdown: 3,
@@ -66,7 +69,10 @@ export function bookkeepingOf(flavour: Flavour): number {
   return TRAITS[flavour].bookkeeping;
 }
 
-/** A number of repetitions that are no part of what is claimed, so that a slow kernel takes about as long as the plain one. */
+/**
+ * A number of repetitions that are no part of what is claimed, so that a slow kernel takes about as long as the plain
+ * one.
+ */
 export function scaledCount(count: number, flavour: Flavour): number {
   return Math.ceil(count / slowdownOf(flavour));
 }

@@ -1,6 +1,6 @@
 /**
- * What this machine has to be before anything is fetched or built. `doctor` shows all of it; a build begins with it, and so
- * does the launcher before it fetches npm packages: hence JavaScript, and nothing but Node's own modules.
+ * What this machine has to be before anything is fetched or built. `doctor` shows all of it; a build begins with it,
+ * and so does the launcher before it fetches npm packages: hence JavaScript, and nothing but Node's own modules.
  */
 
 import { access, constants, readdir, readFile, stat, statfs } from 'node:fs/promises';
@@ -8,7 +8,8 @@ import path from 'node:path';
 import { cacheDirectory, REPOSITORY_ROOT } from './places.js';
 
 /**
- * A sentence about this machine, and what to do where it is a fault. A note is something to know, with which the rig works.
+ * A sentence about this machine, and what to do where it is a fault. A note is something to know, with which the rig
+ * works.
  * @typedef {{ readonly verdict: 'good' | 'note' | 'fault', readonly text: string, readonly remedy?: string }} Finding
  *
  * @typedef {object} Host
@@ -79,7 +80,9 @@ async function systemFinding(file) {
   };
 }
 
-/** make splits names at blanks and reads the rest its own way; a colon ends an entry of PATH, a comma an option of QEMU. */
+/**
+ * make splits names at blanks and reads the rest its own way; a colon ends an entry of PATH, a comma an option of QEMU.
+ */
 const TROUBLE = /[\s:#$%,'"\\]/;
 
 /**

@@ -1,4 +1,7 @@
-/** Machine profiles: which RAM at which address on which node, which vIOMMU, which swap. The data is rig/machines/*.yaml. */
+/**
+ * Machine profiles: which RAM at which address on which node, which vIOMMU, which swap. The data is
+ * rig/machines/*.yaml.
+ */
 
 import { readdir, readFile } from 'node:fs/promises';
 import { parse as parseYaml } from 'yaml';
@@ -79,8 +82,9 @@ function memoryFaults({ memory, cpuNodes }: Pick<MachineProfile, 'memory' | 'cpu
 }
 
 /**
- * How many bits a physical address has to have for QEMU to build such a machine: above all RAM, plugged or to be plugged, there is room
- * for 64-bit PCI BARs (32 GiB, of the machine q35), and each of the parts begins at a multiple of 1 GiB.
+ * How many bits a physical address has to have for QEMU to build such a machine: above all RAM, plugged or to be
+ * plugged, there is room for 64-bit PCI BARs (32 GiB, of the machine q35), and each of the parts begins at a multiple
+ * of 1 GiB.
  */
 export function addressBits({ memory: { maxBytes, dimms } }: Pick<MachineProfile, 'memory'>): number {
   const end = maxBytes + FOUR_GIB + (BigInt(dimms.length) + 1n) * GIB + PCI_BARS;

@@ -1,6 +1,6 @@
 /**
- * Where the repository and the cache are. JavaScript, since the first checks of a machine need them before there is anything to
- * run TypeScript with.
+ * Where the repository and the cache are. JavaScript, since the first checks of a machine need them before there is
+ * anything to run TypeScript with.
  */
 
 import { homedir } from 'node:os';

@@ -1,4 +1,6 @@
-/** Plans: which suites, kernels and combinations make up a smoke test, a CI run, a night. The data is rig/plans.yaml. */
+/**
+ * Plans: which suites, kernels and combinations make up a smoke test, a CI run, a night. The data is rig/plans.yaml.
+ */
 import { readFile } from 'node:fs/promises';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';

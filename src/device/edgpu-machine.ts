@@ -43,7 +43,9 @@ interface QemuFiles {
   readonly firmware: readonly string[];
 }
 
-/** What the rig built; DGPU_RIG_QEMU, with DGPU_RIG_FIRMWARE (folders), tests another QEMU: one with sanitizers, say. */
+/**
+ * What the rig built; DGPU_RIG_QEMU, with DGPU_RIG_FIRMWARE (folders), tests another QEMU: one with sanitizers, say.
+ */
 function qemuFiles(): QemuFiles {
   const binary = process.env['DGPU_RIG_QEMU'];
   if (binary !== undefined) {

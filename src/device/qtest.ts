@@ -1,4 +1,6 @@
-/** QEMU without a guest: a client of its qtest protocol, which reads and writes memory and ports and moves the clock. */
+/**
+ * QEMU without a guest: a client of its qtest protocol, which reads and writes memory and ports and moves the clock.
+ */
 import type { Duplex } from 'node:stream';
 import { RigError } from '../util/rig-error.ts';
 import { boundedWait, type WaitBounds } from '../util/bounded-wait.ts';

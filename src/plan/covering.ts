@@ -1,6 +1,7 @@
 /**
- * Which combinations to test: all that are possible, or few that have every possible pair of values in them. The libraries
- * there are leave pairs out as soon as combinations are forbidden; all there is to choose from is small enough to look at whole.
+ * Which combinations to test: all that are possible, or few that have every possible pair of values in them. The
+ * libraries there are leave pairs out as soon as combinations are forbidden; all there is to choose from is small
+ * enough to look at whole.
  */
 import { FACTORS, isPossible, type Combination, type Factors, type Impossible } from '../config/combination.ts';
 

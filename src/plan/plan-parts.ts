@@ -1,4 +1,6 @@
-/** What a plan comes to: for each kernel that it needs, the suites to run and the combinations for the suite "matrix". */
+/**
+ * What a plan comes to: for each kernel that it needs, the suites to run and the combinations for the suite "matrix".
+ */
 import type { Combination, Cover } from '../config/combination.ts';
 import type { Flavour } from '../config/flavour.ts';
 import { narrowed, type Plan, type Plans } from '../config/plan.ts';

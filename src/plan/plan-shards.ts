@@ -1,4 +1,7 @@
-/** Deals the parts of a plan out to shards: a suite under one kernel is never torn apart, each combination of the matrix stands for itself. */
+/**
+ * Deals the parts of a plan out to shards: a suite under one kernel is never torn apart, each combination of the matrix
+ * stands for itself.
+ */
 import type { Shard } from '../config/shard.ts';
 import { MATRIX, type PlanPart } from './plan-parts.ts';
 

@@ -1,4 +1,7 @@
-/** What `--filter` matches: `suite › group › test` as tables print it, `suite > group > test` as files have it, each also without the suite. */
+/**
+ * What `--filter` matches: `suite › group › test` as tables print it, `suite > group > test` as files have it, each
+ * also without the suite.
+ */
 
 /** Between suite, group and test; vitest joins them by a blank. */
 const SEPARATOR = / [›>] /g;

@@ -1,4 +1,7 @@
-/** What a run decides once and every test of it gets: `inject('rig')` in the tests, `provide` in the process that starts them. */
+/**
+ * What a run decides once and every test of it gets: `inject('rig')` in the tests, `provide` in the process that starts
+ * them.
+ */
 import { availableParallelism } from 'node:os';
 import type { RigBuild } from '../builds/build-rig.ts';
 import type { GuestFile } from '../builds/fresh-files.ts';
@@ -86,7 +89,9 @@ export interface Measurement {
   readonly aim?: string;
 }
 
-/** A kernel report, and whether the test is about it: then it is no failure that it came, but would be one had it not. */
+/**
+ * A kernel report, and whether the test is about it: then it is no failure that it came, but would be one had it not.
+ */
 export interface JudgedReport extends DistinctReport {
   readonly expected: boolean;
   /** Source lines of `where`, outermost function last; missing where the build has no debug information. */

@@ -18,8 +18,9 @@ export interface Space {
 export type Verdicts = Map<string, boolean>;
 
 /**
- * The combination with fewest unusual factors that fails, too; `failing` itself where none does. From the most usual on, so that
- * nothing smaller is ever missed, also where a failure needs two factors at once, or one of them hides another's.
+ * The combination with fewest unusual factors that fails, too; `failing` itself where none does. From the most usual
+ * on, so that nothing smaller is ever missed, also where a failure needs two factors at once, or one of them hides
+ * another's.
  */
 export async function smallestFailing(
   failing: Combination,

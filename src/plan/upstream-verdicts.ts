@@ -1,6 +1,6 @@
 /**
- * What the kernel's own tests say on the unpatched kernel, case by case: the series must not change it. The file is written by
- * `dgpu-rig kernel upstream-verdicts` and read by the suites `kunit` and `selftests`.
+ * What the kernel's own tests say on the unpatched kernel, case by case: the series must not change it. The file is
+ * written by `dgpu-rig kernel upstream-verdicts` and read by the suites `kunit` and `selftests`.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
@@ -60,7 +60,9 @@ function groupByVerdict(verdicts: CaseVerdicts): z.infer<typeof casesByVerdict> 
   return { pass: names('pass'), fail: names('fail'), skip: names('skip') };
 }
 
-/** What differs from the unpatched kernel: a case that is gone or says something else, or a new one that does not pass. */
+/**
+ * What differs from the unpatched kernel: a case that is gone or says something else, or a new one that does not pass.
+ */
 export function verdictChanges(upstream: CaseVerdicts, now: CaseVerdicts): string[] {
   const names = [...new Set([...Object.keys(upstream), ...Object.keys(now)])];
   return names.flatMap((name) => {

@@ -1,4 +1,7 @@
-/** The kinds of tests there are, as vitest projects: the rig's own (unit, device, vm, reliability, slurm), and the suites. */
+/**
+ * The kinds of tests there are, as vitest projects: the rig's own (unit, device, vm, reliability, slurm), and the
+ * suites.
+ */
 import { availableParallelism } from 'node:os';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import { slowdownOf, type Flavour } from '../config/flavour.ts';

@@ -1,4 +1,6 @@
-/** How many VMs at the same time: by the host's processors, and for each by what memory there is when it is to start. */
+/**
+ * How many VMs at the same time: by the host's processors, and for each by what memory there is when it is to start.
+ */
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -44,8 +46,8 @@ const claim = z.object({ bytes: z.number(), owner: z.number(), since: z.string()
 type Claim = z.infer<typeof claim>;
 
 /**
- * Waits until the host has the memory. Claims are files, since the tests of a run are in several processes, and another rig may be at
- * work beside it: whoever came first is served first, and whoever is alone never waits.
+ * Waits until the host has the memory. Claims are files, since the tests of a run are in several processes, and another
+ * rig may be at work beside it: whoever came first is served first, and whoever is alone never waits.
  */
 export async function takeRoom(
   profile: MachineProfile,

@@ -1,4 +1,6 @@
-/** The machine-readable result of a run: what `--json FILE` writes. Fields are only ever added within a schema number. */
+/**
+ * The machine-readable result of a run: what `--json FILE` writes. Fields are only ever added within a schema number.
+ */
 import { z } from 'zod';
 
 const kernelReport = z.object({

@@ -55,8 +55,8 @@ interface FirstBad {
 }
 
 /**
- * `step` is run in the tree for each commit that has to be judged, and answers as `git bisect run` wants it to. What git and the
- * step say goes to `onLine`.
+ * `step` is run in the tree for each commit that has to be judged, and answers as `git bisect run` wants it to. What
+ * git and the step say goes to `onLine`.
  */
 export async function bisect(
   { folder, good, bad }: BisectTree,

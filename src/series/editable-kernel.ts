@@ -1,4 +1,7 @@
-/** `kernel edit`: the pinned sources, or a user's, as a tree to work on the series in, configured so that make builds the guest's kernel. */
+/**
+ * `kernel edit`: the pinned sources, or a user's, as a tree to work on the series in, configured so that make builds
+ * the guest's kernel.
+ */
 
 import path from 'node:path';
 

@@ -1,4 +1,7 @@
-/** Checks that a series can be taken patch by patch: each applies, passes checkpatch, leaves a tree that builds, and adds no warning. */
+/**
+ * Checks that a series can be taken patch by patch: each applies, passes checkpatch, leaves a tree that builds, and
+ * adds no warning.
+ */
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';
@@ -43,7 +46,9 @@ const OPTIONAL_CONFIGS = ['tests.config', 'series.config'].map((name) => reposit
 /** Of upstream's, for the driver needs the whole series. */
 const SOME_TTM_DRIVER = 'CONFIG_DRM_QXL=m';
 
-/** What uses what the series changes: built after each patch, where all of the kernel would take hours over a series. */
+/**
+ * What uses what the series changes: built after each patch, where all of the kernel would take hours over a series.
+ */
 const DEPENDENTS = ['mm/', 'drivers/gpu/drm/ttm/', 'drivers/gpu/drm/qxl/'];
 
 export interface PatchVerdict {
@@ -64,8 +69,8 @@ interface SeriesCheckOptions {
 }
 
 /**
- * One verdict for each patch, in order; the first that does not build ends the check. After the last the whole kernel is built and
- * linked, after the others what the series can break.
+ * One verdict for each patch, in order; the first that does not build ends the check. After the last the whole kernel
+ * is built and linked, after the others what the series can break.
  */
 export async function checkSeries({
   kernelSource,
@@ -200,7 +205,9 @@ async function undocumentedExports(tree: string, patch: Patch): Promise<string[]
   return symbols.filter((name) => !documented.has(name)).map((name) => `${name}() is exported and has no kernel-doc`);
 }
 
-/** The driver is no patch, and has to be as clean; the register header it shares with the device is QEMU's, and a table. */
+/**
+ * The driver is no patch, and has to be as clean; the register header it shares with the device is QEMU's, and a table.
+ */
 async function checkDriverStyle(tree: string): Promise<string[]> {
   const { folder } = DRIVER_GRAFT;
   const own = [...(await graftedFiles(DRIVER_GRAFT)).values()].filter((file) => file.startsWith(`${folder}/`));
@@ -221,8 +228,8 @@ async function runCheckpatch(tree: string, what: readonly string[]): Promise<str
     () => false,
   );
   if (!exists) return [];
-  // Whoever sends the series signs it off. And checkpatch asks for MAINTAINERS at every new file, even where an entry for
-  // the folder covers it.
+  // Whoever sends the series signs it off. And checkpatch asks for MAINTAINERS at every new file, even where an entry
+  // for the folder covers it.
   const options = ['--strict', '--terse', '--color=never', '--no-signoff', '--ignore', 'FILE_PATH_CHANGES'];
   const result = await execa(script, [...options, ...what], {
     cwd: tree,

@@ -1,4 +1,6 @@
-/** A kernel tree to work on the series in: a git repository with each patch as a commit, and the driver linked into it. */
+/**
+ * A kernel tree to work on the series in: a git repository with each patch as a commit, and the driver linked into it.
+ */
 
 import { copyFile, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';

@@ -1,4 +1,7 @@
-/** The rules for numbering the series: which range a commit belongs to, by the files that it touches, and its number in there. */
+/**
+ * The rules for numbering the series: which range a commit belongs to, by the files that it touches, and its number in
+ * there.
+ */
 
 interface Range {
   readonly name: string;
@@ -56,8 +59,9 @@ export interface SeriesCommit {
 type Numbering = { readonly numbers: readonly number[] } | { readonly fault: string };
 
 /**
- * A number for each commit, increasing: the one that its subject has now where that is possible, otherwise the next free one, at the
- * expense of those behind it. Numbers that are taken by patches that are none of these commits stay with them.
+ * A number for each commit, increasing: the one that its subject has now where that is possible, otherwise the next
+ * free one, at the expense of those behind it. Numbers that are taken by patches that are none of these commits stay
+ * with them.
  */
 export function numberSeries(
   commits: readonly SeriesCommit[],

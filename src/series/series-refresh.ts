@@ -19,8 +19,8 @@ interface RefreshResult {
 }
 
 /**
- * All or nothing: what is refused leaves the patches as they were. What others changed in the series since it was laid out stays,
- * unless it was changed here, too, which is refused.
+ * All or nothing: what is refused leaves the patches as they were. What others changed in the series since it was laid
+ * out stays, unless it was changed here, too, which is refused.
  */
 export async function refreshSeries(folder: string, patchFolder: string): Promise<RefreshResult> {
   await requireEditableTree(folder);

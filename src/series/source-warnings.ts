@@ -1,4 +1,7 @@
-/** Warnings about source files: what compilers and sparse print, compared with what they print about the unpatched files. */
+/**
+ * Warnings about source files: what compilers and sparse print, compared with what they print about the unpatched
+ * files.
+ */
 
 /** As `file: warning: text`, without the line, which moves with every edit. */
 export type Warning = string;

@@ -1,6 +1,7 @@
 /**
- * A driver that is not ours, in the rig: the kernel's own driver for a display of QEMU's. It is what docs/your-own-driver.md goes
- * through, and as much of a suite as a display driver needs: what user space draws, the host sees.
+ * A driver that is not ours, in the rig: the kernel's own driver for a display of QEMU's. It is what
+ * docs/your-own-driver.md goes through, and as much of a suite as a display driver needs: what user space draws, the
+ * host sees.
  */
 import { describe, expect } from 'vitest';
 import { takePicture, wrongPixels } from '../testbed/device/display.ts';

@@ -1,6 +1,6 @@
 /**
- * One page, one memory type: while an object is write-combined or uncached, the kernel's own mapping of its pages is so, too, and
- * write-back again before anybody else gets them, wherever the object went in between.
+ * One page, one memory type: while an object is write-combined or uncached, the kernel's own mapping of its pages is
+ * so, too, and write-back again before anybody else gets them, wherever the object went in between.
  */
 import { describe, expect } from 'vitest';
 import { cacheComplaints, cacheReport, describeTypes, readCacheTypes } from '../testbed/witnesses/cache-witnesses.ts';
@@ -9,7 +9,9 @@ import { test } from '../testbed/fixtures.ts';
 import type { MemoryType } from '../testbed/guest/page-tables.ts';
 
 const MIB = 2 ** 20;
-/** Not large, for each page is a line; larger than what the kernel maps with one entry, so that it has to split those. */
+/**
+ * Not large, for each page is a line; larger than what the kernel maps with one entry, so that it has to split those.
+ */
 const SHAPE = { objects: 3, 'object-size': 5 * MIB };
 const BYTES = SHAPE.objects * SHAPE['object-size'];
 

@@ -1,6 +1,7 @@
 /**
- * Objects larger than the memory limit of the cgroup that uses them: they are nobody's charge, so the cgroup is neither killed nor
- * slowed down for what its limit could not give back. On a machine of its own; `--machine` and `--dma-bits` play no part.
+ * Objects larger than the memory limit of the cgroup that uses them: they are nobody's charge, so the cgroup is neither
+ * killed nor slowed down for what its limit could not give back. On a machine of its own; `--machine` and `--dma-bits`
+ * play no part.
  */
 import { describe, expect } from 'vitest';
 import { test } from '../testbed/fixtures.ts';

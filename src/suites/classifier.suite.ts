@@ -1,6 +1,7 @@
 /**
  * What the rig says about a kernel in trouble, against a kernel that really is: the kernel's own crash test module, the
- * magic SysRq keys, and memory that runs out. Each has to be found, for what it is; a test that provokes nothing has to be silent.
+ * magic SysRq keys, and memory that runs out. Each has to be found, for what it is; a test that provokes nothing has to
+ * be silent.
  */
 import { describe, expect, vi } from 'vitest';
 import { z } from 'zod';
@@ -228,7 +229,8 @@ describe('a machine check', { concurrent: true }, () => {
   });
 });
 
-// Not iommu-amd: QEMU 10.0 logs the event, but does not set the status bit by which Linux looks into the log (EventLogInt).
+// Not iommu-amd: QEMU 10.0 logs the event, but does not set the status bit by which Linux looks into the log
+// (EventLogInt).
 describe.for(['iommu-intel', 'iommu-virtio'])('on %s', { concurrent: true }, (machine) => {
   test.override({ machine, provokes: ['iommu-fault'] });
 

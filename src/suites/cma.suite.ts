@@ -1,6 +1,7 @@
 /**
- * Objects in memory that is set aside for devices, a CMA area: under pressure its pages are copied out and given back to it, which
- * its own counters say, and another allocator can have them. On a machine of its own; `--machine` and `--backend` play no part.
+ * Objects in memory that is set aside for devices, a CMA area: under pressure its pages are copied out and given back
+ * to it, which its own counters say, and another allocator can have them. On a machine of its own; `--machine` and
+ * `--backend` play no part.
  */
 import { describe, expect } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';

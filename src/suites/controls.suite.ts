@@ -1,6 +1,6 @@
 /**
- * Each test program of the guest says so when something is wrong: a driver that has one particular bug, a device or a file that is
- * not what it should be, memory of its own that changes. docs/controls.md has the list.
+ * Each test program of the guest says so when something is wrong: a driver that has one particular bug, a device or a
+ * file that is not what it should be, memory of its own that changes. docs/controls.md has the list.
  */
 import { describe, expect } from 'vitest';
 import { test } from '../testbed/fixtures.ts';

@@ -1,6 +1,7 @@
 /**
- * Memory within the device's reach, and all of it: objects fill what is free below the limit, without one page being swapped out or
- * bounced, without the device ever asking for an address above it, and in use by others only as long as those can't be moved.
+ * Memory within the device's reach, and all of it: objects fill what is free below the limit, without one page being
+ * swapped out or bounced, without the device ever asking for an address above it, and in use by others only as long as
+ * those can't be moved.
  */
 import { describe, expect } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
@@ -13,8 +14,8 @@ const MIB = 2 ** 20;
 const OBJECT = 4 * MIB;
 
 /**
- * Of what is free and within reach when the test begins. The rest is what objects need beside their pages (the arrays of those, page
- * tables), and what the kernel keeps free in each zone before it reclaims (its low watermark, 0.4 %).
+ * Of what is free and within reach when the test begins. The rest is what objects need beside their pages (the arrays
+ * of those, page tables), and what the kernel keeps free in each zone before it reclaims (its low watermark, 0.4 %).
  */
 const share = fillable(0.95);
 
@@ -64,7 +65,8 @@ describe.for(iommus)('%s, dma-bits 40, %s', { concurrent: true }, ([machine, cac
     const zones = await guest.zones();
     const bytes = wholeObjects(reachableFreeBytes(zones, 40) + 128 * MIB);
     const { report, witnesses } = await run('dma', { bytes, 'object-size': OBJECT, caching }, dmaReport);
-    // Some is swapped all the same: without a limit it is the kernel's own placement, which reclaims on each node that gets full.
+    // Some is swapped all the same: without a limit it is the kernel's own placement, which reclaims on each node that
+    // gets full.
     expect(contentComplaints(report, bytes), report.firstError).toEqual([]);
     expect(memoryAbove(report, zones, 40)).toBeGreaterThan(report.othersShmem);
     expect(dmaComplaints(witnesses, 40)).toEqual([]);
@@ -121,7 +123,8 @@ describe('the limit', { concurrent: true }, () => {
     const zones = await guest.zones();
     const bytes = wholeObjects(reachableFreeBytes(zones, 40) * share);
     const reach = await run('dma', { bytes, 'object-size': OBJECT }, dmaReport);
-    // Copies of theirs may fit in the memory that the device can't reach: how much of them is swapped is up to the kernel.
+    // Copies of theirs may fit in the memory that the device can't reach: how much of them is swapped is up to the
+    // kernel.
     expect(reachComplaints(reach, zones, 40)).toContain('not-all-resident');
   });
 

@@ -1,6 +1,6 @@
 /**
- * The driver against callers and a device that mean it no good: hostile ioctls, faults, a device that stops answering, is reset
- * or taken away while it is in use. That the kernel reports nothing is checked after every test, as always.
+ * The driver against callers and a device that mean it no good: hostile ioctls, faults, a device that stops answering,
+ * is reset or taken away while it is in use. That the kernel reports nothing is checked after every test, as always.
  */
 import { describe, expect, inject } from 'vitest';
 import { z } from 'zod';

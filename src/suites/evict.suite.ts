@@ -1,6 +1,6 @@
 /**
- * Large objects lose their memory chunk by chunk and come back whole: wherever it stops, whatever fails on the way, and also
- * where there is never room for all of it. An object that has lost a part is the next to lose the rest.
+ * Large objects lose their memory chunk by chunk and come back whole: wherever it stops, whatever fails on the way, and
+ * also where there is never room for all of it. An object that has lost a part is the next to lose the rest.
  */
 import { describe, expect } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
@@ -95,8 +95,8 @@ describe('chunks', { concurrent: true }, () => {
 const FIRST = BYTES / (4 * MIB) + 1;
 
 /**
- * The k-th attempt fails in chunk k, after k - 1 of two commands each, a copy and a fence. What then fails has been started, and
- * counts, too.
+ * The k-th attempt fails in chunk k, after k - 1 of two commands each, a copy and a fence. What then fails has been
+ * started, and counts, too.
  */
 function failAtEach(chunks: number): string {
   const attempts = Array.from({ length: chunks }, (_, attempt) => attempt + 1);

@@ -1,7 +1,7 @@
 /**
- * Whatever the driver is asked for, with the first allocation on the way refused, then the second, and so on: it fails for want of
- * memory or gets by, keeps the content of every object and holds no page that it did not hold before. Only a kernel of the flavour
- * `failslab` can refuse allocations; it also looks for leaks after each test.
+ * Whatever the driver is asked for, with the first allocation on the way refused, then the second, and so on: it fails
+ * for want of memory or gets by, keeps the content of every object and holds no page that it did not hold before. Only
+ * a kernel of the flavour `failslab` can refuse allocations; it also looks for leaks after each test.
  */
 import { describe, expect, inject } from 'vitest';
 import { z } from 'zod';

@@ -1,6 +1,6 @@
 /**
- * Hibernation as a contract: the machine is switched off, another one is switched on with the same disk, and who used the device
- * finds everything as it was. On machines of its own; `--machine` plays no part.
+ * Hibernation as a contract: the machine is switched off, another one is switched on with the same disk, and who used
+ * the device finds everything as it was. On machines of its own; `--machine` plays no part.
  */
 import { expect, inject } from 'vitest';
 import { test } from '../testbed/fixtures.ts';

@@ -1,6 +1,6 @@
 /**
- * The kernel's own unit tests of what the series touches: upstream's say, case by case, what they say without it, and those that
- * the series brings pass. Loading a module runs its suites.
+ * The kernel's own unit tests of what the series touches: upstream's say, case by case, what they say without it, and
+ * those that the series brings pass. Loading a module runs its suites.
  */
 import { describe, expect, inject } from 'vitest';
 import { test } from '../testbed/fixtures.ts';
@@ -28,8 +28,8 @@ const TTM_WARNINGS: readonly ProvokedWarning[] = [
 ];
 
 /**
- * One stages a deadlock with mutex_lock() of a reservation within an acquire context, which the lock validator has come to count as a
- * lock of the same class. It turns itself off then, so what the series brings is tested in another VM.
+ * One stages a deadlock with mutex_lock() of a reservation within an acquire context, which the lock validator has come
+ * to count as a lock of the same class. It turns itself off then, so what the series brings is tested in another VM.
  */
 const TTM_DEADLOCK: ProvokedWarning = {
   kind: 'lockdep',
@@ -39,7 +39,10 @@ const TTM_DEADLOCK: ProvokedWarning = {
 
 const ttmWarnings = lockdep ? [...TTM_WARNINGS, TTM_DEADLOCK] : TTM_WARNINGS;
 
-/** A case maps 1 MiB in one segment for a mock device that claims to take 64 KiB of it; with DMA-API debugging the kernel says so. */
+/**
+ * A case maps 1 MiB in one segment for a mock device that claims to take 64 KiB of it; with DMA-API debugging the
+ * kernel says so.
+ */
 const SEGMENT_WARNING: ProvokedWarning = {
   kind: 'dma-debug',
   says: ' at debug_dma_map_sg+',

@@ -1,7 +1,7 @@
 /**
- * One claim for every combination of the plan, machine × mask × backend × caching × kernel: objects that the CPU writes come back
- * intact from the device's engines, VRAM and swap, and the device is never asked to reach further than it can. Each
- * combination alone is quickly tested; what only goes wrong together is what this suite is for.
+ * One claim for every combination of the plan, machine × mask × backend × caching × kernel: objects that the CPU writes
+ * come back intact from the device's engines, VRAM and swap, and the device is never asked to reach further than it
+ * can. Each combination alone is quickly tested; what only goes wrong together is what this suite is for.
  */
 import { describe, expect } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';

@@ -1,6 +1,6 @@
 /**
- * Four threads write through mappings while the objects move between VRAM, system memory and swap: every write is found again, by
- * the thread that made it through a second mapping, and by the device at the end.
+ * Four threads write through mappings while the objects move between VRAM, system memory and swap: every write is found
+ * again, by the thread that made it through a second mapping, and by the device at the end.
  */
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect } from 'vitest';

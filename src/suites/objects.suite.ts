@@ -1,7 +1,7 @@
 /**
- * Fifty thousand objects at a time, each with its own content: they all fit, they all keep it, and when they are freed, or
- * their owner is killed, nothing of them stays in any slab cache, in shmem or in vmalloc. And large ones, of which VRAM has room
- * only in many pieces. On a machine of its own.
+ * Fifty thousand objects at a time, each with its own content: they all fit, they all keep it, and when they are freed,
+ * or their owner is killed, nothing of them stays in any slab cache, in shmem or in vmalloc. And large ones, of which
+ * VRAM has room only in many pieces. On a machine of its own.
  */
 import { describe, expect } from 'vitest';
 import { z } from 'zod';

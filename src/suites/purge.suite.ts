@@ -1,6 +1,6 @@
 /**
- * Objects that nobody needs: under memory pressure they are discarded before anything is swapped, which pages were lost is known,
- * and the driver can refill just these.
+ * Objects that nobody needs: under memory pressure they are discarded before anything is swapped, which pages were lost
+ * is known, and the driver can refill just these.
  */
 import { describe, expect } from 'vitest';
 import { test } from '../testbed/fixtures.ts';
@@ -9,8 +9,9 @@ import { purgeReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 /**
- * Pages of others that may be swapped while there are some that nobody needs. In its first pass reclaim scans a 4096th of each LRU
- * list before it asks any shrinker (DEF_PRIORITY), and then has enough; but not less than a batch (SWAP_CLUSTER_MAX) where it does scan.
+ * Pages of others that may be swapped while there are some that nobody needs. In its first pass reclaim scans a 4096th
+ * of each LRU list before it asks any shrinker (DEF_PRIORITY), and then has enough; but not less than a batch
+ * (SWAP_CLUSTER_MAX) where it does scan.
  */
 const OF_OTHERS = 32;
 const objects = { 'object-size': 16 * MIB };

@@ -1,6 +1,7 @@
 /**
- * Runtime PM: a device that nobody uses for a while goes to D3hot, and loses what is in VRAM there. Who uses it next finds content
- * and placement as they were; the device itself counts how often it lost its memory, and the host reads that, not the driver.
+ * Runtime PM: a device that nobody uses for a while goes to D3hot, and loses what is in VRAM there. Who uses it next
+ * finds content and placement as they were; the device itself counts how often it lost its memory, and the host reads
+ * that, not the driver.
  */
 import { expect } from 'vitest';
 import { test } from '../testbed/fixtures.ts';

@@ -1,7 +1,7 @@
 /**
- * Reclaim from objects of two devices, page cache and programs at once: all of them get by, nobody is killed for memory, and what
- * is taken is taken from where it is wanted. On machines of its own; `--machine` and `--dma-bits` play no part. With `--backend
- * legacy` or `backup` it shows how a kernel without the series fares.
+ * Reclaim from objects of two devices, page cache and programs at once: all of them get by, nobody is killed for
+ * memory, and what is taken is taken from where it is wanted. On machines of its own; `--machine` and `--dma-bits` play
+ * no part. With `--backend legacy` or `backup` it shows how a kernel without the series fares.
  */
 import { describe, expect } from 'vitest';
 import type { DmaWitnesses } from '../testbed/witnesses/dma-witnesses.ts';
@@ -77,8 +77,8 @@ describe('nodes', { concurrent: true }, () => {
   test.override({ machine: 'iommu-virtio', dmaBits });
 
   /**
-   * Objects worth such a share of what is free, all filled once; which share of their pages was swapped out by then. Pages that
-   * were only let go of are still there, and it costs next to nothing to get hold of them again.
+   * Objects worth such a share of what is free, all filled once; which share of their pages was swapped out by then.
+   * Pages that were only let go of are still there, and it costs next to nothing to get hold of them again.
    */
   async function shareSwapped(share: number, fixtures: StressFixtures & { backend: Backend }): Promise<number> {
     const { guest, gpu, backend, record } = fixtures;
@@ -93,9 +93,10 @@ describe('nodes', { concurrent: true }, () => {
   }
 
   /**
-   * Where a page block has to be mixed, Linux raises the watermark of the zone for a while and wakes the kswapd of its node, however
-   * much is free on others. Objects and files in tmpfs alike are swapped for that (0 to 6 % and 0 to 8 % of the pages): all that
-   * ever woke it here. Without, nothing was let go of in 4 of 4 runs; 1 % is for a slab that has to come from a full node.
+   * Where a page block has to be mixed, Linux raises the watermark of the zone for a while and wakes the kswapd of its
+   * node, however much is free on others. Objects and files in tmpfs alike are swapped for that (0 to 6 % and 0 to 8 %
+   * of the pages): all that ever woke it here. Without, nothing was let go of in 4 of 4 runs; 1 % is for a slab that
+   * has to come from a full node.
    */
   describe('whose watermarks stay where they are', { concurrent: true }, () => {
     test.override({ kernelArgs: ['sysctl.vm.watermark_boost_factor=0'] });

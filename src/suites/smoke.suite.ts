@@ -1,6 +1,7 @@
 /**
- * The main job, end to end, once per DMA mask: buffer objects worth more than the memory the device can reach are written by
- * CPU, moved by the device, swapped out and in, and read back by both. The controls prove that each oracle can say no.
+ * The main job, end to end, once per DMA mask: buffer objects worth more than the memory the device can reach are
+ * written by CPU, moved by the device, swapped out and in, and read back by both. The controls prove that each oracle
+ * can say no.
  */
 import { describe, expect, inject } from 'vitest';
 import { contentComplaints, dmaComplaints, swapComplaints } from '../testbed/witnesses/dma-witnesses.ts';

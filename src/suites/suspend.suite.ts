@@ -1,7 +1,8 @@
 /**
- * Suspend as a contract: who uses the device when the lid is closed finds everything as it was when it is opened, whatever was
- * going on; and where there really is no place for what is in VRAM, the suspend is refused at once and everything goes on.
- * On machines of its own: `--machine` plays no part, and only the stress mode takes notice of `--dma-bits`.
+ * Suspend as a contract: who uses the device when the lid is closed finds everything as it was when it is opened,
+ * whatever was going on; and where there really is no place for what is in VRAM, the suspend is refused at once and
+ * everything goes on. On machines of its own: `--machine` plays no part, and only the stress mode takes notice of
+ * `--dma-bits`.
  */
 import { describe, expect, inject } from 'vitest';
 import { test } from '../testbed/fixtures.ts';

@@ -1,7 +1,7 @@
 /**
- * Objects worth three times the RAM: whoever uses them sees their content and no failure, and nobody is killed to make room,
- * whatever the swap is (a disk, or RAM that compresses) and whoever else wants memory. Afterwards, all of it comes back.
- * On machines of its own; `--machine` and `--dma-bits` play no part.
+ * Objects worth three times the RAM: whoever uses them sees their content and no failure, and nobody is killed to make
+ * room, whatever the swap is (a disk, or RAM that compresses) and whoever else wants memory. Afterwards, all of it
+ * comes back. On machines of its own; `--machine` and `--dma-bits` play no part.
  */
 import { describe, expect } from 'vitest';
 import {
@@ -103,7 +103,10 @@ describe('swap into compressed RAM', { concurrent: true }, () => {
   });
 });
 
-/** Swap is RAM here, and the objects fill nearly all of it, compressed: of that, a detector like KASAN keeps a quarter for itself. */
+/**
+ * Swap is RAM here, and the objects fill nearly all of it, compressed: of that, a detector like KASAN keeps a quarter
+ * for itself.
+ */
 async function threeTimesWhatIsLeft(guest: Guest): Promise<number> {
   const available = (await guest.meminfo()).get('MemAvailable') ?? NaN;
   return Math.floor((3 * available) / OBJECT_SIZE) * OBJECT_SIZE;
@@ -111,7 +114,8 @@ async function threeTimesWhatIsLeft(guest: Guest): Promise<number> {
 
 /** A bit in each part of VRAM that an object can be in, while the second object is there and nowhere else. */
 function flipsInStaging(): string {
-  // Of that engine, the first commands are: checksum, fence, two for a copy to VRAM, two for a fill of where it came from.
+  // Of that engine, the first commands are: checksum, fence, two for a copy to VRAM, two for a fill of where it came
+  // from.
   const order = (part: number): string => `flip offset=${String(part * STAGING + MIB)} engine=1 at=5`;
   return Array.from({ length: (256 * MIB) / STAGING }, (_, part) => order(part)).join('; ');
 }

@@ -1,6 +1,7 @@
 /**
  * The fixtures that suites are written against: `vm` (a booted machine), `guest` (commands in it), `gpu` (the emulated
- * device, its driver and its witnesses). `machine`, `dmaBits` and `backend` say which, and can be overridden per describe().
+ * device, its driver and its witnesses). `machine`, `dmaBits` and `backend` say which, and can be overridden per
+ * describe().
  */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -49,7 +50,10 @@ export const test = base
   /** The kernel has neither the series nor the driver. */
   .extend('unpatched', () => inject('rig').build.kernel.patches.length === 0)
   .extend('flavour', () => inject('rig').selection.flavour)
-  /** Says that it is all the same to the test whether its guest was booted or is a clone of one: then it is there in half a second. */
+  /**
+   * Says that it is all the same to the test whether its guest was booted or is a clone of one: then it is there in
+   * half a second.
+   */
   .extend('stateless', false)
   .extend('seed', () => inject('rig').selection.seed)
   .extend('record', ({ task, machine, dmaBits, backend, flavour, seed }): TestRecord => {

@@ -1,4 +1,6 @@
-/** What is open while something is built or used, and is closed again whatever fails: in reverse order, each part once. */
+/**
+ * What is open while something is built or used, and is closed again whatever fails: in reverse order, each part once.
+ */
 
 export class ClosingScope {
   readonly #closings: (() => unknown)[] = [];

@@ -1,8 +1,8 @@
 /** Listens to an AbortSignal without a gap: an abort that came before the listener is heard, too. */
 
 /**
- * Calls `listener` once with the reason of the abort: right away if the signal is aborted already. Returns the way to stop listening,
- * which is to be used as soon as the abort no longer matters, for signals outlive what listens to them.
+ * Calls `listener` once with the reason of the abort: right away if the signal is aborted already. Returns the way to
+ * stop listening, which is to be used as soon as the abort no longer matters, for signals outlive what listens to them.
  */
 export function onAbort(signal: AbortSignal, listener: (reason: Error) => void): () => void {
   const listen = (): void => listener(abortReason(signal));

@@ -1,6 +1,9 @@
 /** All that is random derives from a seed, so that it can be repeated. */
 
-/** Numbers in [0, 1), the same for the same seed: the generator that Steele, Lea and Flood call splitmix, in its form for 32 bits. */
+/**
+ * Numbers in [0, 1), the same for the same seed: the generator that Steele, Lea and Flood call splitmix, in its form
+ * for 32 bits.
+ */
 export function randomNumbers(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

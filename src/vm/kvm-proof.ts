@@ -148,7 +148,10 @@ function reasonOf(found: Finding): string {
   return 'works' in found ? found.reason : found.trouble;
 }
 
-/** A guest that crashed or hung says something about KVM. A QEMU that ended, or could not start, says something about the host. */
+/**
+ * A guest that crashed or hung says something about KVM. A QEMU that ended, or could not start, says something about
+ * the host.
+ */
 function isVerdict(error: unknown): boolean {
   return error instanceof RigError && (error.failureClass === 'kernel' || error.failureClass === 'timeout');
 }

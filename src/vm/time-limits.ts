@@ -1,4 +1,7 @@
-/** How long anything in the life of a VM may take: one table, for a quiet host with KVM, scaled by accelerator and kernel. */
+/**
+ * How long anything in the life of a VM may take: one table, for a quiet host with KVM, scaled by accelerator and
+ * kernel.
+ */
 import { slowdownOf, type Flavour } from '../config/flavour.ts';
 
 export type Accelerator = 'kvm' | 'tcg';

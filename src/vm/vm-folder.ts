@@ -1,6 +1,6 @@
 /**
- * What one VM has on disk: its console's FIFOs and its swap while it runs, and what it leaves: enough to see what happened, and to
- * boot it again by hand.
+ * What one VM has on disk: its console's FIFOs and its swap while it runs, and what it leaves: enough to see what
+ * happened, and to boot it again by hand.
  */
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { mkdir, rm, stat, truncate, writeFile } from 'node:fs/promises';

@@ -7,7 +7,8 @@
  *        │    suspended┤
  *        └─────────────┘
  *
- * From S4 it comes back in another QEMU process, on the same disk. A dead VM still has to be ended by its owner: that is what frees the process and writes the verdict.
+ * From S4 it comes back in another QEMU process, on the same disk. A dead VM still has to be ended by its owner: that
+ * is what frees the process and writes the verdict.
  */
 import { setMaxListeners } from 'node:events';
 import { z } from 'zod';
@@ -107,7 +108,10 @@ export class Vm {
     return vm.#started(() => vm.#comeUp());
   }
 
-  /** Boots with its memory in files in `memory`, up to where a clone begins: its SSH server listens, and nobody has logged in. */
+  /**
+   * Boots with its memory in files in `memory`, up to where a clone begins: its SSH server listens, and nobody has
+   * logged in.
+   */
   static async bootForTemplate(spec: VmSpec, key: SshKeyPair, memory: string): Promise<Vm> {
     const vm = await Vm.#spawn(spec, key, async (folder) => {
       return { ...(await assemble(spec, folder, key)), memory: { use: 'template', folder: memory } };
@@ -118,7 +122,10 @@ export class Vm {
     });
   }
 
-  /** The same, from where a template was when it was saved; not for what is about power, which a clone has never had switched on. */
+  /**
+   * The same, from where a template was when it was saved; not for what is about power, which a clone has never had
+   * switched on.
+   */
   static async clone(spec: VmSpec, template: Template): Promise<Vm> {
     const vm = await Vm.#spawn(spec, template.key, async (folder) => {
       const hardware = await assembleClone(spec, folder, template);
@@ -180,7 +187,9 @@ export class Vm {
     return this.kernelReports.find(({ severity }) => severity === 'bug');
   }
 
-  /** Runs a shell command in the guest to its end, whatever its exit code; its time is what the plain kernel may take. */
+  /**
+   * Runs a shell command in the guest to its end, whatever its exit code; its time is what the plain kernel may take.
+   */
   async exec(command: string, options: { deadlineMs?: number; stdin?: string | Buffer } = {}): Promise<CommandResult> {
     const { deadlineMs } = options;
     const bounds = this.#bounds(deadlineMs === undefined ? this.limits.command : deadlineMs * this.#slowdown);
@@ -196,7 +205,10 @@ export class Vm {
     }
   }
 
-  /** Writes down what the guest does now, in its folder and on its console. Of the first hang only: a later one says no more. */
+  /**
+   * Writes down what the guest does now, in its folder and on its console. Of the first hang only: a later one says no
+   * more.
+   */
   takeHangEvidence(): Promise<void> {
     return (this.#hangEvidence ??= this.#takeHangEvidence());
   }
@@ -238,8 +250,8 @@ export class Vm {
   }
 
   /**
-   * Puts the guest to sleep and wakes it up. That the kernel refuses is a result; that nobody can bear witness to a sleep, or that it
-   * hangs on the way, is a failure.
+   * Puts the guest to sleep and wakes it up. That the kernel refuses is a result; that nobody can bear witness to a
+   * sleep, or that it hangs on the way, is a failure.
    */
   async suspend(state: SleepState, options: SleepOptions = {}): Promise<SleepRecord> {
     const ssh = this.#session();
@@ -270,7 +282,9 @@ export class Vm {
     return this.#monitor().waitFor(name, this.#bounds(deadlineMs * this.#slowdown));
   }
 
-  /** The failure to report for `error`: a kernel report explains a lost session or a late command, never the reverse. */
+  /**
+   * The failure to report for `error`: a kernel report explains a lost session or a late command, never the reverse.
+   */
   explain(error: unknown): Error {
     const report = this.#firstBug;
     if (report) return kernelFailure(report, error);
@@ -300,7 +314,10 @@ export class Vm {
     });
   }
 
-  /** Saves a machine that was booted for a template, all but its memory; it stands still from then on. Returns why it can't be saved. */
+  /**
+   * Saves a machine that was booted for a template, all but its memory; it stands still from then on. Returns why it
+   * can't be saved.
+   */
   async save(file: string): Promise<string | undefined> {
     await this.qmp('stop', {}, z.unknown());
     return saveState(this.#monitor(), file, this.#bounds(this.limits.start));

@@ -1,6 +1,7 @@
 /**
- * Names the exports of `src` that nothing else imports, and those that only tests do and their own file does not either: that is
- * code for tests, and has its place there. What a file exports of its insides for a test of its own is fine. Part of `npm run check`.
+ * Names the exports of `src` that nothing else imports, and those that only tests do and their own file does not
+ * either: that is code for tests, and has its place there. What a file exports of its insides for a test of its own is
+ * fine. Part of `npm run check`.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -11,7 +12,7 @@ const ROOT = path.resolve(import.meta.dirname, '../..');
 const LOADED_BY_PATH = /^src\/(suites\/|benches\/|plan\/(global-setup|printed-name-runner)\.ts)/;
 const FOR_TESTS_OF_THE_DEVICE = 'src/device/';
 /** Makes docs/dgpu-rig.schema.json, by hand. */
-const BY_HAND = 'src/config/user-defaults.ts defaultsSchema';
+const BY_HAND = 'src/cli/options/user-defaults.ts defaultsSchema';
 
 interface Module {
   readonly file: string;

@@ -1,6 +1,6 @@
 /**
- * A machine with KVM where there is none: the rig's own guest on a processor with AMD-V, which TCG emulates, with the rig's QEMU,
- * kernel and image in it under the paths that they have on the host.
+ * A machine with KVM where there is none: the rig's own guest on a processor with AMD-V, which TCG emulates, with the
+ * rig's QEMU, kernel and image in it under the paths that they have on the host.
  */
 import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

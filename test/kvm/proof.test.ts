@@ -60,7 +60,8 @@ test('a host with KVM and 46 bits: machines that fit into them run, others are r
   const vm = await boot(host, tiers46);
   const { stdout } = await vm.exec('dmesg; cat /proc/cpuinfo; modprobe edgpu && ls /dev/dri');
   expect(stdout).toContain('Hypervisor detected: KVM');
-  // The processor is AMD's, and the guest takes it for Intel's: no instruction of the other vendor may have been needed.
+  // The processor is AMD's, and the guest takes it for Intel's: no instruction of the other vendor may have been
+  // needed.
   expect((await host.vm.exec('cat /proc/cpuinfo')).stdout).toContain('AuthenticAMD');
   expect(stdout).toContain('GenuineIntel');
   expect(stdout).toContain('renderD128');

@@ -1,6 +1,7 @@
 /**
- * A QEMU that runs in another machine and behaves as if it ran here: monitor, console, forwarded port, signals and exit are relayed
- * over SSH. The first argument names a file with what this program has to know, the rest is QEMU's command line.
+ * A QEMU that runs in another machine and behaves as if it ran here: monitor, console, forwarded port, signals and exit
+ * are relayed over SSH. The first argument names a file with what this program has to know, the rest is QEMU's command
+ * line.
  */
 import { constants, openSync } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';

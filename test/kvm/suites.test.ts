@@ -1,4 +1,7 @@
-/** Suites under KVM, with their controls, by `--effort 2`: long, and not reliable yet, for reasons that docs/kvm.md tells. */
+/**
+ * Suites under KVM, with their controls, by `--effort 2`: long, and not reliable yet, for reasons that docs/kvm.md
+ * tells.
+ */
 import { describe, expect, test } from 'vitest';
 import { KvmHost } from './kvm-host.ts';
 

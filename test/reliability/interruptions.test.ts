@@ -1,4 +1,7 @@
-/** Ctrl-C in every phase, and other ways to end a run early: the rig says so by its exit code, soon, and leaves nothing behind. */
+/**
+ * Ctrl-C in every phase, and other ways to end a run early: the rig says so by its exit code, soon, and leaves nothing
+ * behind.
+ */
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

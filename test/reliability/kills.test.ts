@@ -1,6 +1,7 @@
 /**
- * kill -9 at random moments: of the rig that builds, boots, tests. Nothing of it goes on running, nothing stays locked, no
- * entry of the cache is damaged, and the next run passes. 100 moments: ./dgpu-rig test reliability --filter kill --effort 20
+ * kill -9 at random moments: of the rig that builds, boots, tests. Nothing of it goes on running, nothing stays locked,
+ * no entry of the cache is damaged, and the next run passes. 100 moments: ./dgpu-rig test reliability --filter kill
+ * --effort 20
  */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';

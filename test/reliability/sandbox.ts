@@ -1,6 +1,6 @@
 /**
- * A place in which the rig may be ill-treated: a mount namespace with a copy of the cache that costs nothing (overlayfs on a
- * tmpfs of a chosen size). Whatever runs in it can be found, and all of it is gone with the namespace.
+ * A place in which the rig may be ill-treated: a mount namespace with a copy of the cache that costs nothing (overlayfs
+ * on a tmpfs of a chosen size). Whatever runs in it can be found, and all of it is gone with the namespace.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';

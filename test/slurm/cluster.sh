@@ -1,9 +1,11 @@
 #!/bin/sh
-# A Slurm cluster of two virtual nodes on this machine, for tests and for trying things out. All of it is in one folder: its
-# configuration, munge key, logs and state; its daemons run as whoever starts them and listen on the loopback only.
+# A Slurm cluster of two virtual nodes on this machine, for tests and for trying things out. All of it is in one folder:
+# its configuration, munge key, logs and state; its daemons run as whoever starts them and listen on the loopback only.
 #
-#     test/slurm/cluster.sh start DIR      prints what to set so that sbatch, squeue and `dgpu-rig run --engine slurm` use it
-#     test/slurm/cluster.sh kill DIR NODE  as a power cut would: the daemon of node1 or node2, and all that runs of its jobs
+#     test/slurm/cluster.sh start DIR      prints what to set so that sbatch, squeue and `dgpu-rig run --engine slurm`
+#                                          use it
+#     test/slurm/cluster.sh kill DIR NODE  as a power cut would: the daemon of node1 or node2, and all that runs of its
+#                                          jobs
 #     test/slurm/cluster.sh stop DIR       ends everything; the folder stays
 #
 # Debian: apt-get install --no-install-recommends slurm-wlm munge
@@ -20,8 +22,8 @@ usage() {
 	exit 2
 }
 
-# Three that nobody listens on, one after the other from a random one on. Whoever takes one of them at the same moment makes
-# the daemon fail, and the start with it.
+# Three that nobody listens on, one after the other from a random one on. Whoever takes one of them at the same moment
+# makes the daemon fail, and the start with it.
 free_ports() {
 	taken=$(awk 'NR > 1 { split($2, at, ":"); print at[2] }' /proc/net/tcp /proc/net/tcp6 2> /dev/null)
 	port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 10000))

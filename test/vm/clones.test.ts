@@ -1,4 +1,7 @@
-/** Clones of a template: there at once, well, as like as they have to be and no more; and a boot where one is not to be had. */
+/**
+ * Clones of a template: there at once, well, as like as they have to be and no more; and a boot where one is not to be
+ * had.
+ */
 import { readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';

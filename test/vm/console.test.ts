@@ -1,4 +1,6 @@
-/** Nothing that a guest says is lost while the rig has its hands full: a READY line or a kernel report may be among it. */
+/**
+ * Nothing that a guest says is lost while the rig has its hands full: a READY line or a kernel report may be among it.
+ */
 import { expect, test } from 'vitest';
 import { bootTestVm } from './test-vm.ts';
 

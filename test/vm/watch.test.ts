@@ -1,4 +1,7 @@
-/** `dgpu-rig watch` over a copy of the repository that is edited as a person would: each save is a verdict, by what was saved. */
+/**
+ * `dgpu-rig watch` over a copy of the repository that is edited as a person would: each save is a verdict, by what was
+ * saved.
+ */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';

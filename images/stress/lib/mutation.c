@@ -67,7 +67,9 @@ static int no_job(int fd, unsigned long request, void *args)
 	return request == DRM_IOCTL_EDGPU_SUBMIT ? 0 : __real_ioctl(fd, request, args);
 }
 
-/* An object of which the memory is recycled, and then not filled: what the first one with its handle was filled with. */
+/*
+ * An object of which the memory is recycled, and then not filled: what the first one with its handle was filled with.
+ */
 static int stale_fill(int fd, unsigned long request, void *args)
 {
 	static uint64_t values[MAX_HANDLES];

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/bus_error.h"
+#include "lib/failure.h"
 #include "lib/report.h"
 
 #define PAGE 4096
@@ -120,13 +121,15 @@ static void *visit(void *argument)
 		report_mismatch("%s: %s", files[visitor->kind], strerrorname_np(errno));
 		return NULL;
 	}
+	BUS_ERROR_GUARD;
+
 	if (bus_error()) {
 		report_mismatch("%s: SIGBUS in round %" PRIu64, files[visitor->kind], visitor->rounds);
 		return NULL;
 	}
 	for (; !atomic_load(visitor->stop); visitor->rounds++) {
 		if (!visit_once(visitor, fd)) {
-			report_mismatch("visitor, round %" PRIu64 ": %s", visitor->rounds, gpu_failure());
+			report_mismatch("visitor, round %" PRIu64 ": %s", visitor->rounds, failure());
 			break;
 		}
 		usleep(PAUSE_US);

@@ -105,8 +105,8 @@ static void print_view(FILE *file, const void *data, size_t size, uint64_t offse
 }
 
 /*
- * The driver's account first and last: if it changed meanwhile, the rest is worth nothing. There may be no object that has pages,
- * but never no page table, in which no mapping would be wrong.
+ * The driver's account first and last: if it changed meanwhile, the rest is worth nothing. There may be no object that
+ * has pages, but never no page table, in which no mapping would be wrong.
  */
 static bool snapshot(struct cache *cache, const char *stage)
 {

@@ -1,6 +1,6 @@
 /*
- * private: objects that only one file knows. When any of them is used all of them go to the end of the LRU list; they are swapped out,
- * used and freed in every order, and keep their content.
+ * private: objects that only one file knows. When any of them is used all of them go to the end of the LRU list; they
+ * are swapped out, used and freed in every order, and keep their content.
  */
 #define _GNU_SOURCE
 #include "programs/programs.h"
@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 
 #include "lib/driver_files.h"
+#include "lib/failure.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
 #include "lib/pattern.h"
@@ -79,7 +80,7 @@ static bool last_on_lru(struct set *set, uint64_t size, unsigned int *count)
 	if (!file)
 		return false;
 	*count = 0;
-	while (fscanf(file, "%15s %*u %" SCNu64 " %*u", manager, &bytes) == 2)
+	while (fscanf(file, "%15s %*u %" SCNu64 "%*[^\n]", manager, &bytes) == 2)
 		if (!strcmp(manager, "system"))
 			*count = bytes == size ? *count + 1 : 0;
 	fclose(file);
@@ -119,7 +120,10 @@ static bool verify(struct set *set, unsigned int i)
 	return true;
 }
 
-/* One is used, and one freed, while the others are swapped out; the next to be swapped out are those that are used then. */
+/*
+ * One is used, and one freed, while the others are swapped out; the next to be swapped out are those that are used
+ * then.
+ */
 static bool come_and_go(struct set *set, unsigned int round)
 {
 	unsigned int used = round % OWN, freed = (round * 3 + 1) % OWN;

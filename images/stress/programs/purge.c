@@ -169,8 +169,8 @@ static bool expect_word(struct purge *purge, unsigned int i, uint64_t page, uint
 }
 
 /*
- * What was discarded has the content that was promised as soon as somebody looks, and what is written to it then stays: when
- * the object is needed again, and when pages of it that nobody has looked at yet are used.
+ * What was discarded has the content that was promised as soon as somebody looks, and what is written to it then stays:
+ * when the object is needed again, and when pages of it that nobody has looked at yet are used.
  */
 static bool use(struct purge *purge, unsigned int i)
 {

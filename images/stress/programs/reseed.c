@@ -1,6 +1,6 @@
 /*
- * reseed: what is on standard input goes into the kernel's random numbers, at once: for a guest that begins as the copy of
- * another and would otherwise have that one's random numbers for minutes.
+ * reseed: what is on standard input goes into the kernel's random numbers, at once: for a guest that begins as the copy
+ * of another and would otherwise have that one's random numbers for minutes.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /*
- * sleeper: what a desktop has open when the lid is closed. Objects in VRAM and in system memory, perhaps engines at work on
- * them and threads that write to them through mmap, or have a system call write there, over any number of suspends, until SIGTERM. At each SIGUSR1, and at the
- * end, everything is verified: content by CPU and by device, and that each object is where it was. Those that nobody needs
- * (--purgeable) may be lost, as long as that is said.
+ * sleeper: what a desktop has open when the lid is closed. Objects in VRAM and in system memory, perhaps engines at
+ * work on them and threads that write to them through mmap, or have a system call write there, over any number of
+ * suspends, until SIGTERM. At each SIGUSR1, and at the end, everything is verified: content by CPU and by device, and
+ * that each object is where it was. Those that nobody needs (--purgeable) may be lost, as long as that is said.
  */
 #define _GNU_SOURCE
 #include <errno.h>

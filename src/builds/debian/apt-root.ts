@@ -28,7 +28,9 @@ export interface AptRun {
   readonly onLine: (line: string) => void;
 }
 
-/** Reads the lists of the suite; fails with apt's reason where they can't be had or are not signed by the archive's key. */
+/**
+ * Reads the lists of the suite; fails with apt's reason where they can't be had or are not signed by the archive's key.
+ */
 export async function openAptRoot(suite: AptSuite, run: AptRun): Promise<AptRoot> {
   const root = path.join(cacheDirectory(), 'apt', contentKey({ sources: formatSources(suite) }));
   const config = await configure(root, suite);
@@ -82,7 +84,10 @@ async function removeUnused(folder: string): Promise<void> {
 const CONFIG = 'etc/apt.conf';
 const UNUSED_MS = 3 * 24 * 3600 * 1000;
 
-/** For so long the lists of an archive are taken to be up to date: the packages of one set-up are fetched one after the other. */
+/**
+ * For so long the lists of an archive are taken to be up to date: the packages of one set-up are fetched one after the
+ * other.
+ */
 const UPDATE_MS = 10 * 60_000;
 
 async function youngerThan(milliseconds: number, file: string): Promise<boolean> {
@@ -111,7 +116,9 @@ function parseMadison(lines: readonly string[]): Offer[] {
   });
 }
 
-/** What apt says about signatures counts most; then why a file could not be had, which it says in the line after "Err". */
+/**
+ * What apt says about signatures counts most; then why a file could not be had, which it says in the line after "Err".
+ */
 export function updateFault(lines: readonly string[]): string {
   const signature = lines.find((line) => /GPG error|not signed|not valid yet|expired/.test(line));
   const failed = lines.findIndex((line) => line.startsWith('Err:'));

@@ -1,4 +1,6 @@
-/** The Debian packages that the rig is made of, in the cache: fetched once, and known by the hash of what was fetched. */
+/**
+ * The Debian packages that the rig is made of, in the cache: fetched once, and known by the hash of what was fetched.
+ */
 
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';

@@ -66,7 +66,9 @@ function packagesFinding(missing: readonly string[]): Finding {
   return { verdict: 'fault', text, remedy: command };
 }
 
-/** By apt, with its proxies and credentials. An archive that answers, and be it that it has no such suite, is enough. */
+/**
+ * By apt, with its proxies and credentials. An archive that answers, and be it that it has no such suite, is enough.
+ */
 async function archiveFinding(): Promise<Finding> {
   const { order, sources } = await loadPackageSources();
   const system = await systemArchive().catch((error: unknown) => {

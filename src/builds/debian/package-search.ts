@@ -1,4 +1,6 @@
-/** Finds each package in the first archive that has it, and fetches it from there; says where it looked when none has. */
+/**
+ * Finds each package in the first archive that has it, and fetches it from there; says where it looked when none has.
+ */
 
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';

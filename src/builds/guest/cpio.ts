@@ -18,7 +18,9 @@ const DEFAULT_MODE = { dir: 0o755, file: 0o644, link: 0o777, char: 0o600 } as co
 /** The kernel takes further archives after this one when they start on a multiple of four; tar and cpio pad to 512. */
 const BLOCK = 512;
 
-/** The archive's bytes depend on the entries only: no times, no owners but root. A folder must precede what is in it. */
+/**
+ * The archive's bytes depend on the entries only: no times, no owners but root. A folder must precede what is in it.
+ */
 export function writeCpio(entries: readonly CpioEntry[]): Buffer {
   const records = entries.map((entry, index) => writeEntry(entry, index + 1));
   const trailer = writeRecord({ inode: 0, path: 'TRAILER!!!', mode: 0, data: Buffer.alloc(0), links: 1 });

@@ -32,7 +32,10 @@ export const DRIVER_GRAFT: Graft = {
 
 const OVERLAY: OverlaySpec = { patchFolder: PATCH_FOLDER, graft: DRIVER_GRAFT };
 
-/** Of the kernel's own tests those of mm that the guest can run: what becomes an executable of the guest, and its sources. */
+/**
+ * Of the kernel's own tests those of mm that the guest can run: what becomes an executable of the guest, and its
+ * sources.
+ */
 const SELFTESTS: Readonly<Record<string, readonly string[]>> = {
   'hmm-tests': ['hmm-tests.c', 'vm_util.c', 'hugepage_settings.c'],
 };
@@ -178,7 +181,10 @@ interface Configuration {
   readonly title: string;
 }
 
-/** Everything is off but what the fragment asks for, what that needs, and what is on by default where that opens a choice. */
+/**
+ * Everything is off but what the fragment asks for, what that needs, and what is on by default where that opens a
+ * choice.
+ */
 export async function configureKernel(
   tree: BuildTree,
   { fragment, optional = '', title }: Configuration,
@@ -238,8 +244,8 @@ export function neededModules(dependencies: string, name: string): string[] {
 }
 
 /**
- * What the compiler says about these sources when it is asked to say more (`W=1`), line by line, and sparse, where there is one that
- * the tree accepts; without objects nothing.
+ * What the compiler says about these sources when it is asked to say more (`W=1`), line by line, and sparse, where
+ * there is one that the tree accepts; without objects nothing.
  */
 export async function compileVerbosely(tree: BuildTree, sources: readonly string[], work: MakeWork): Promise<string[]> {
   const lines: string[] = [];
@@ -310,7 +316,10 @@ function objectProgress({ step }: MakeWork): (line: string) => void {
   };
 }
 
-/** Counted in the plain flavour of 7.3.4, modules and archives included; other flavours and trees differ by a few in a hundred. */
+/**
+ * Counted in the plain flavour of 7.3.4, modules and archives included; other flavours and trees differ by a few in a
+ * hundred.
+ */
 const OBJECTS_OF_ALL = 2347;
 
 function wholeProgress({ step }: MakeWork): (line: string) => void {

@@ -25,8 +25,9 @@ interface BuildCommand {
   readonly signal: AbortSignal;
   readonly onLine?: (line: string) => void;
   /**
-   * A file that exists for as long as the command runs, and stays when the command could not end in its own way (it had to be
-   * killed, or the rig itself was): make and ninja remove half-written targets, but only when they are allowed to.
+   * A file that exists for as long as the command runs, and stays when the command could not end in its own way (it had
+   * to be killed, or the rig itself was): make and ninja remove half-written targets, but only when they are allowed
+   * to.
    */
   readonly dirtyMarker?: string;
   /** Between SIGTERM and SIGKILL, and from there to giving up. */
@@ -117,9 +118,8 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
 }
 
 /**
- * ninja gives each compiler a group of its own; what they all share is the session. They have had their signal when ninja
- * ends, but on a busy machine it may take them a moment to die of it. True when some had to
- * be killed.
+ * ninja gives each compiler a group of its own; what they all share is the session. They have had their signal when
+ * ninja ends, but on a busy machine it may take them a moment to die of it. True when some had to be killed.
  */
 async function outliveSession(session: number): Promise<boolean> {
   let killed = false;
@@ -141,7 +141,8 @@ async function sessionMembers(session: number): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const stats = await Promise.all(pids.map(async (pid) => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')));
   return stats.flatMap((stat, index) => {
-    // proc(5): the name may hold anything, so the fields are counted from its closing bracket: state, parent, group, session.
+    // proc(5): the name may hold anything, so the fields are counted from its closing bracket: state, parent, group,
+    // session.
     const [state, , , owner] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return Number(owner) === session && state !== 'Z' ? [Number(pids[index])] : [];
   });

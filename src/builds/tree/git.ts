@@ -45,8 +45,8 @@ export async function tryGit(
 }
 
 /**
- * A command that may run for a night and starts commands of the rig, which need its environment; returns its exit code. An abort is
- * for all of them: git starts helpers of its own, which go on without it.
+ * A command that may run for a night and starts commands of the rig, which need its environment; returns its exit code.
+ * An abort is for all of them: git starts helpers of its own, which go on without it.
  */
 export async function followGit(
   cwd: string,

@@ -54,8 +54,8 @@ function isSource(file: string): boolean {
 }
 
 /**
- * Writes to `scratch` every file of the tree that differs from the pristine one, and returns their paths; a path that is not
- * there afterwards is one to delete. `pristine` gives the file that holds a path's original.
+ * Writes to `scratch` every file of the tree that differs from the pristine one, and returns their paths; a path that
+ * is not there afterwards is one to delete. `pristine` gives the file that holds a path's original.
  */
 export async function composeOverlay(
   spec: OverlaySpec,

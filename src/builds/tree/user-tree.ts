@@ -125,8 +125,8 @@ interface Copy {
 }
 
 /**
- * Makes `target` hold just `files`, but for those in `except`, which it leaves as they are. By content, not by time: what is
- * written gets the present time, so that a build sees the change even when the tree went back to an older file.
+ * Makes `target` hold just `files`, but for those in `except`, which it leaves as they are. By content, not by time:
+ * what is written gets the present time, so that a build sees the change even when the tree went back to an older file.
  */
 async function copyFiles({ tree, files, target, except, into }: Copy, { log, signal, step }: TreeWork): Promise<void> {
   step.progress(`copying ${tree}`);

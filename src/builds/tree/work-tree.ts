@@ -1,6 +1,6 @@
 /**
- * A source tree that stays between builds, so that an edited patch or driver costs an incremental build. Only files whose
- * content changes are written; everything else keeps its time stamp, by which make and ninja decide.
+ * A source tree that stays between builds, so that an edited patch or driver costs an incremental build. Only files
+ * whose content changes are written; everything else keeps its time stamp, by which make and ninja decide.
  */
 
 import { access, copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
@@ -64,8 +64,8 @@ export async function prepareWorkTree(spec: WorkTreeSpec, overlay: OverlaySpec):
 }
 
 /**
- * The short way to a tree of which only these files have changed since its last use; undefined where the long way is needed. Another
- * checkout of the rig, with another series, may have used the tree since.
+ * The short way to a tree of which only these files have changed since its last use; undefined where the long way is
+ * needed. Another checkout of the rig, with another series, may have used the tree since.
  */
 export async function editWorkTree(
   { kind, identity }: WorkTreeSpec,
@@ -169,7 +169,8 @@ async function applyOverlay(spec: WorkTreeSpec, root: string, overlay: OverlaySp
   };
   const now = await composeOverlay(overlay, scratch, { ...spec, pristine });
   await rm(frameFile, { force: true });
-  // First secure the originals and say so, then change the tree: whatever happens in between, the next run finds its way.
+  // First secure the originals and say so, then change the tree: whatever happens in between, the next run finds its
+  // way.
   for (const file of now) if (!before.has(file)) await copyIfThere(path.join(source, file), path.join(originals, file));
   await writeFile(`${stateFile}.new`, JSON.stringify({ files: [...new Set([...before, ...now])].sort() }));
   await rename(`${stateFile}.new`, stateFile);

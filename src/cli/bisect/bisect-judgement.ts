@@ -1,4 +1,6 @@
-/** What a run says about a commit: good, bad, or nothing; and how often a test that fails only sometimes has to pass. */
+/**
+ * What a run says about a commit: good, bad, or nothing; and how often a test that fails only sometimes has to pass.
+ */
 import { failureRate, type FailureRate } from '../../report/judge/failure-rate.ts';
 import type { TestResult } from '../../report/run-report.ts';
 import type { RecordedRun } from '../../report/past/history.ts';
@@ -32,7 +34,8 @@ const DOUBT = 0.01;
 
 /**
  * With what probability a bad commit passes so often. Few runs say little about the rate, so the mean over all rates is
- * taken, each weighted by how well it explains what was seen (a Beta distribution, from rates that are all alike likely).
+ * taken, each weighted by how well it explains what was seen (a Beta distribution, from rates that are all alike
+ * likely).
  */
 export function chanceToPass({ failures, runs }: FailureRate, times: number): number {
   // Seen to fail every time, it is taken for something that does.
@@ -72,7 +75,10 @@ export function confidenceText(rate: FailureRate | undefined, origin: 'given' | 
 /** Fewer say little about how often something happens. */
 const FEWEST_RUNS = 3;
 
-/** How often what is bisected failed with the bad commit, by what was recorded of that; of several tests the one that fails most often counts. */
+/**
+ * How often what is bisected failed with the bad commit, by what was recorded of that; of several tests the one that
+ * fails most often counts.
+ */
 export function recordedRate(
   recorded: Iterable<RecordedRun>,
   {

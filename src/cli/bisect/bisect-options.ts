@@ -1,4 +1,7 @@
-/** The options of `dgpu-rig bisect`: checked once, before the first build, and handed on to each `run` that judges a commit. */
+/**
+ * The options of `dgpu-rig bisect`: checked once, before the first build, and handed on to each `run` that judges a
+ * commit.
+ */
 import { InvalidArgumentError, type Command } from 'commander';
 import type { FailureRate } from '../../report/judge/failure-rate.ts';
 import { addOptions, asArguments } from '../options/command-options.ts';
@@ -28,7 +31,9 @@ function parseRate(text: string): FailureRate {
   return { failures: Number(failures), runs: Number(runs) };
 }
 
-/** For `run`, which is started in another folder: nothing is left to that one's defaults. The kernel is each step's own. */
+/**
+ * For `run`, which is started in another folder: nothing is left to that one's defaults. The kernel is each step's own.
+ */
 export function stepArguments(suites: readonly string[], options: BisectOptions): string[] {
   return [
     ...suites,

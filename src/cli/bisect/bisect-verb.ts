@@ -1,4 +1,7 @@
-/** `dgpu-rig bisect`: the commit of a kernel tree since which tests fail, by `git bisect run` with builds from the cache. */
+/**
+ * `dgpu-rig bisect`: the commit of a kernel tree since which tests fail, by `git bisect run` with builds from the
+ * cache.
+ */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -95,7 +98,9 @@ async function knownRate(
   return recordedRate(openHistory().runs(), { commit: stdout.trim(), suites, filter });
 }
 
-/** One commit, checked out by git: what `git bisect run` calls. A bug of ours must not be taken for one of the commit. */
+/**
+ * One commit, checked out by git: what `git bisect run` calls. A bug of ours must not be taken for one of the commit.
+ */
 export async function bisectStepVerb(file: string, session: Session): Promise<number> {
   try {
     return await judgeCheckout(file, session);

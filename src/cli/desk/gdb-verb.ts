@@ -1,4 +1,7 @@
-/** `dgpu-rig gdb`: gdb on the kernel of a fresh VM, with its symbols, those of the driver, and the kernel's own commands (lx-…). */
+/**
+ * `dgpu-rig gdb`: gdb on the kernel of a fresh VM, with its symbols, those of the driver, and the kernel's own commands
+ * (lx-…).
+ */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

@@ -1,4 +1,7 @@
-/** `dgpu-rig shell`: a shell or one command in a fresh VM, which ends with it, or in a running one; files go in before and come out after. */
+/**
+ * `dgpu-rig shell`: a shell or one command in a fresh VM, which ends with it, or in a running one; files go in before
+ * and come out after.
+ */
 import { access } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { prepareRun } from '../../plan/prepare-run.ts';

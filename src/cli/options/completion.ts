@@ -50,7 +50,9 @@ function leaveToShell(root: ReturnType<typeof completionOf>): void {
   });
 }
 
-/** As the library prints it, with two faults mended: bash can read it twice, and completes files where it is told to. */
+/**
+ * As the library prints it, with two faults mended: bash can read it twice, and completes files where it is told to.
+ */
 function shellCode(shell: string): string {
   const lines: string[] = [];
   /* eslint-disable no-console -- that is where the library prints, and it returns nothing */

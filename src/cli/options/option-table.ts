@@ -1,6 +1,6 @@
 /**
- * The options, as one table. The command line, dgpu-rig.yaml with its schema, completion and the arguments of other rigs are
- * made of it.
+ * The options, as one table. The command line, dgpu-rig.yaml with its schema, completion and the arguments of other
+ * rigs are made of it.
  */
 import { ACCELERATOR_CHOICES, BACKENDS, COVERS, DMA_MASKS } from '../../config/combination.ts';
 import { FLAVOURS } from '../../config/flavour.ts';

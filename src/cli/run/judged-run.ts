@@ -1,4 +1,6 @@
-/** A run under way: what it has judged so far, in memory and on disk. Whatever ends the run, it is concluded with that. */
+/**
+ * A run under way: what it has judged so far, in memory and on disk. Whatever ends the run, it is concluded with that.
+ */
 import { composeReport, runFacts } from '../../report/compose-report.ts';
 import { notBegun, notRun, outsideOfTests } from '../../report/judge/rig-reporter.ts';
 import { beginUnfinishedRun, type UnfinishedRun } from '../../report/live/unfinished-run.ts';
@@ -74,7 +76,10 @@ export class JudgedRun {
     }
   }
 
-  /** Does what there is to be judged. An error ends the run, but takes nothing away that is judged; before that it is thrown. */
+  /**
+   * Does what there is to be judged. An error ends the run, but takes nothing away that is judged; before that it is
+   * thrown.
+   */
   async judge(work: () => Promise<void>, { signal }: Pick<Session, 'signal'>): Promise<void> {
     try {
       await work();

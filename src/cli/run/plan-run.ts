@@ -1,4 +1,6 @@
-/** Runs the parts of a plan one after the other, each with the kernel it needs, and reduces what failed in the matrix. */
+/**
+ * Runs the parts of a plan one after the other, each with the kernel it needs, and reduces what failed in the matrix.
+ */
 import path from 'node:path';
 import { combinationName, type Combination } from '../../config/combination.ts';
 import type { Flavour } from '../../config/flavour.ts';
@@ -22,7 +24,9 @@ interface PlanRequest {
   readonly repeat: number;
 }
 
-/** The rigs of a run, by the flavour of their kernel: built when first asked for, and all with one folder of artifacts. */
+/**
+ * The rigs of a run, by the flavour of their kernel: built when first asked for, and all with one folder of artifacts.
+ */
 export class Rigs {
   readonly #request: RunRequest;
   readonly #rigs = new Map<Flavour, RigContext>();

@@ -1,4 +1,7 @@
-/** `dgpu-rig repro`: what failed in a recorded run, again, with the seed, machine, mask, backend, kernel and QEMU it had. */
+/**
+ * `dgpu-rig repro`: what failed in a recorded run, again, with the seed, machine, mask, backend, kernel and QEMU it
+ * had.
+ */
 import { BACKENDS, type Combination, combinationName } from '../../config/combination.ts';
 import { FLAVOURS, type Flavour } from '../../config/flavour.ts';
 import { loadPlans, type Plans } from '../../config/plan.ts';

@@ -1,4 +1,7 @@
-/** What a run ends with, however it was started and however it ended: the record, a table, files, and how to repeat what failed. */
+/**
+ * What a run ends with, however it was started and however it ended: the record, a table, files, and how to repeat what
+ * failed.
+ */
 import { errorText } from '../error-text.ts';
 import { reportExitCode } from '../../report/judge/outcome.ts';
 import { lostJobText } from '../../report/past/merge-shards.ts';

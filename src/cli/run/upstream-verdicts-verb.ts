@@ -1,4 +1,6 @@
-/** `dgpu-rig kernel upstream-verdicts`: runs the kernel's own tests on the unpatched kernel, and records what they say. */
+/**
+ * `dgpu-rig kernel upstream-verdicts`: runs the kernel's own tests on the unpatched kernel, and records what they say.
+ */
 import { prepareRun } from '../../plan/prepare-run.ts';
 import { suiteFiles } from '../../plan/suite-files.ts';
 import { VERDICTS_FILE, writeUpstreamVerdicts } from '../../plan/upstream-verdicts.ts';
@@ -11,7 +13,9 @@ import { runVitest } from './vitest-run.ts';
 
 const SUITES = ['kunit', 'selftests'];
 
-/** Nothing is written when one of the tests could not be run to its end: on this kernel that is all they can fail for. */
+/**
+ * Nothing is written when one of the tests could not be run to its end: on this kernel that is all they can fail for.
+ */
 export async function upstreamVerdictsVerb(options: UpstreamOptions, session: Session): Promise<number> {
   const rig = await prepareRun(runRequest({ ...options, unpatched: true }, session));
   const { flavour, machine } = rig.selection;

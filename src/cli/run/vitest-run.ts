@@ -10,7 +10,10 @@ import { onAbort } from '../../util/on-abort.ts';
 import { untilQemusAreGone } from '../../vm/qemu/lingering-qemus.ts';
 import type { Session } from '../session.ts';
 
-/** What ends a process, and for which vitest has listeners that end it at once, some with the exit code of a failed test. */
+/**
+ * What ends a process, and for which vitest has listeners that end it at once, some with the exit code of a failed
+ * test.
+ */
 const ENDINGS = ['SIGINT', 'SIGTERM', 'uncaughtException', 'unhandledRejection'] as const;
 
 export interface VitestRequest {
@@ -29,7 +32,10 @@ export async function runVitest(request: VitestRequest, session: Session): Promi
   }
 }
 
-/** One that may run its tests again: it knows their code then, and starts a second sooner. What was edited since, it does not. */
+/**
+ * One that may run its tests again: it knows their code then, and starts a second sooner. What was edited since, it
+ * does not.
+ */
 export class OpenVitest {
   readonly #vitest: Vitest;
   readonly #reporter: RigReporter;

@@ -75,8 +75,8 @@ export class ShardAttempts {
 
   /**
    * Of the attempt that came to its end; the first that did, should a node only have seemed to be dead. One that was
-   * interrupted did not: Slurm ends a job so before it begins it again elsewhere. `interrupted` asks for the report of such a
-   * one, too, where there is no other: the whole run was.
+   * interrupted did not: Slurm ends a job so before it begins it again elsewhere. `interrupted` asks for the report of
+   * such a one, too, where there is no other: the whole run was.
    */
   async report({ interrupted = false } = {}): Promise<RunReport | undefined> {
     const reports: RunReport[] = [];

@@ -1,4 +1,6 @@
-/** One shard on another host, as whoever waits for it sees it: a step, from its first job's begin to its last one's end. */
+/**
+ * One shard on another host, as whoever waits for it sees it: a step, from its first job's begin to its last one's end.
+ */
 import { shardName, type Shard } from '../../config/shard.ts';
 import type { LogEvent } from '../../report/live/event-log.ts';
 import { lostJobText } from '../../report/past/merge-shards.ts';

@@ -1,4 +1,6 @@
-/** `dgpu-rig doctor`: what this machine lacks, and the one command that gets it; with --kvm, which machines KVM runs. */
+/**
+ * `dgpu-rig doctor`: what this machine lacks, and the one command that gets it; with --kvm, which machines KVM runs.
+ */
 import { buildRig } from '../../builds/build-rig.ts';
 import { machineFindings, type Finding } from '../../builds/debian/host.ts';
 import { listMachineProfiles, loadMachineProfile } from '../../config/machine-profile.ts';

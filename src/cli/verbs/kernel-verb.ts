@@ -1,4 +1,6 @@
-/** `dgpu-rig kernel`: lay the series out for work, write it back, and check that every patch is one that could be sent. */
+/**
+ * `dgpu-rig kernel`: lay the series out for work, write it back, and check that every patch is one that could be sent.
+ */
 import path from 'node:path';
 import { editKernel } from '../../series/editable-kernel.ts';
 import { PATCH_FOLDER } from '../../builds/kernel/kernel-build.ts';

@@ -1,4 +1,7 @@
-/** `dgpu-rig report`: a run that was recorded, or what one wrote with --json, rendered otherwise or held against another. */
+/**
+ * `dgpu-rig report`: a run that was recorded, or what one wrote with --json, rendered otherwise or held against
+ * another.
+ */
 import { access, readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { baselineText } from '../../report/past/baseline-text.ts';

@@ -8,7 +8,10 @@ import { repositoryPath } from '../../config/paths.ts';
 import { onAbort, orAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
 
-/** What has to be built again: one of the parts that are built by themselves, or whatever the cache finds changed; or the suites read again. */
+/**
+ * What has to be built again: one of the parts that are built by themselves, or whatever the cache finds changed; or
+ * the suites read again.
+ */
 export type Need = Part | 'build' | 'suites';
 
 const WATCHED = ['guest-kernel', 'images', 'rig', 'src/suites', 'src/testbed'] as const;

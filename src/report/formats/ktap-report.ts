@@ -1,4 +1,7 @@
-/** KTAP version 1, as the kernel's own tools read it (Documentation/dev-tools/ktap.rst): a suite is a test with subtests. */
+/**
+ * KTAP version 1, as the kernel's own tools read it (Documentation/dev-tools/ktap.rst): a suite is a test with
+ * subtests.
+ */
 import { bySuite, kernelReportText, warningText } from '../text/result-text.ts';
 import type { RunReport, TestResult } from '../run-report.ts';
 

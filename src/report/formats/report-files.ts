@@ -16,7 +16,7 @@ const RENDERERS = {
   html: htmlReport,
 } satisfies Record<string, Render>;
 
-type ReportFormat = keyof typeof RENDERERS;
+export type ReportFormat = keyof typeof RENDERERS;
 export const REPORT_FORMATS = Object.keys(RENDERERS) as ReportFormat[];
 
 /** Files by format, for those that are wanted. */

@@ -1,4 +1,7 @@
-/** Small plots: shapes in SVG, stretched to whatever room there is; words in HTML around them, so that they never shrink. */
+/**
+ * Small plots: shapes in SVG, stretched to whatever room there is; words in HTML around them, so that they never
+ * shrink.
+ */
 import { html, type Html } from './html.ts';
 import { bytes } from '../text/quantity-text.ts';
 import { elapsed } from '../text/elapsed.ts';

@@ -1,4 +1,7 @@
-/** The matrix of combinations, for people: a row for each machine and kernel, a column for each mask and caching, a mark for each backend. */
+/**
+ * The matrix of combinations, for people: a row for each machine and kernel, a column for each mask and caching, a mark
+ * for each backend.
+ */
 import { html, type Html } from './html.ts';
 import type { TestResult } from '../run-report.ts';
 

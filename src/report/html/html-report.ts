@@ -185,7 +185,10 @@ function test(result: TestResult, id: string, folder: string): Html {
   </details>`;
 }
 
-/** Of a result, inside what is folded up: following a link to it unfolds it. Of one name there are several, one for each kernel. */
+/**
+ * Of a result, inside what is folded up: following a link to it unfolds it. Of one name there are several, one for each
+ * kernel.
+ */
 function anchor(result: TestResult, { results }: RunReport): string {
   return `${slug(`${result.suite} ${result.test}`)}-${String(results.indexOf(result) + 1)}`;
 }

@@ -120,7 +120,9 @@ function tierChart(statistics: Readonly<Record<string, number>>): Html | undefin
 
 type Sleep = NonNullable<TestResult['sleeps']>[number];
 
-/** Where the time of a sleep goes: the median of each stage over all sleeps of a kind. A stage may come twice in one. */
+/**
+ * Where the time of a sleep goes: the median of each stage over all sleeps of a kind. A stage may come twice in one.
+ */
 function sleepCharts(sleeps: readonly Sleep[]): Html[] {
   const kindOf = ({ state, pmTest }: Sleep): string => (pmTest === undefined ? state : `${state}, pm_test ${pmTest}`);
   return [...new Set(sleeps.map(kindOf))].map((kind) => {

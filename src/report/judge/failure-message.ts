@@ -1,4 +1,7 @@
-/** What is said of a test that failed: the kernel's bug first, then each error once, then the line of the suite where it came up. */
+/**
+ * What is said of a test that failed: the kernel's bug first, then each error once, then the line of the suite where it
+ * came up.
+ */
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import type { SerializedError } from 'vitest/node';

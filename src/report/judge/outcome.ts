@@ -2,7 +2,10 @@
 import { EXIT_CODES, INTERRUPTED_EXIT_CODE, type FailureClass } from '../../util/rig-error.ts';
 import type { RunReport, TestResult } from '../run-report.ts';
 
-/** When a run failed in more ways than one, the first of these names it: what is wrong with the product, then with a suite, then with the rig. */
+/**
+ * When a run failed in more ways than one, the first of these names it: what is wrong with the product, then with a
+ * suite, then with the rig.
+ */
 const PRECEDENCE: readonly FailureClass[] = ['kernel', 'test', 'usage', 'timeout', 'infrastructure'];
 
 export function statusOf(failure: FailureClass): TestResult['status'] {

@@ -74,7 +74,9 @@ function classify([first]: readonly SerializedError[], reports: readonly JudgedR
   return declared ?? (chain.some(isAssertion) ? 'test' : 'infrastructure');
 }
 
-/** A property that does not hold is told with the assertion as its cause, one about a promise with the error of that. */
+/**
+ * A property that does not hold is told with the assertion as its cause, one about a promise with the error of that.
+ */
 function withCauses(error: SerializedError | undefined): readonly SerializedError[] {
   return error === undefined ? [] : [error, ...withCauses(error.cause)];
 }

@@ -13,8 +13,8 @@ type RunEvent =
 export type LogEvent = (event: RunEvent) => void;
 
 /**
- * Written at once and in order: whoever follows the file sees a line as soon as it is true, and a crash loses none. A log that
- * can't be written any more must not cost a verdict: it ends, and that is told once.
+ * Written at once and in order: whoever follows the file sees a line as soon as it is true, and a crash loses none. A
+ * log that can't be written any more must not cost a verdict: it ends, and that is told once.
  */
 export function openEventLog(file: string | undefined, tell: (text: string) => void): LogEvent {
   if (file === undefined) return () => undefined;

@@ -1,6 +1,7 @@
 /**
- * Runs that are not recorded yet: the results of each on disk as they come, in a file of its own in the history's folder. It goes when the
- * run is recorded; what a rig leaves that was killed is found there by the next one that looks into the history.
+ * Runs that are not recorded yet: the results of each on disk as they come, in a file of its own in the history's
+ * folder. It goes when the run is recorded; what a rig leaves that was killed is found there by the next one that looks
+ * into the history.
  */
 import {
   closeSync,

@@ -22,7 +22,10 @@ const SLOWER_BY_MS = 5000;
 /** Figures of benches come from rounds in turn, and differ less. */
 const WORSE = 1.15;
 
-/** `earlier` are the runs before `current`, newest first; they are read only where there is something to look up in them. */
+/**
+ * `earlier` are the runs before `current`, newest first; they are read only where there is something to look up in
+ * them.
+ */
 export function compareRuns(current: RunReport, baseline: RunReport, earlier: Iterable<RunReport>): Change[] {
   const before = byIdentity(baseline);
   const doubtful = current.results.filter((result) => isFailing(result) || isFailing(before.get(identityOf(result))));

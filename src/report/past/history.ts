@@ -108,7 +108,10 @@ export class History {
     return this.#ids().includes(id) ? this.#read(id) : undefined;
   }
 
-  /** The newest run of these sources of the rig, or with a kernel of this version (7.3.4 is any package of it) or commit. */
+  /**
+   * The newest run of these sources of the rig, or with a kernel of this version (7.3.4 is any package of it) or
+   * commit.
+   */
   newestOf(name: { readonly rigCommit?: string; readonly kernel: string }, before: number): RecordedRun | undefined {
     const found = this.entries(before).filter(
       ({ rig, kernel }) =>

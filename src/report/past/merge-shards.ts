@@ -1,4 +1,7 @@
-/** From the reports of all shards to that of the whole run. What is missing is an error in it, and what failed stays failed. */
+/**
+ * From the reports of all shards to that of the whole run. What is missing is an error in it, and what failed stays
+ * failed.
+ */
 import { shardName, type Shard } from '../../config/shard.ts';
 import { RigError } from '../../util/rig-error.ts';
 import {
@@ -112,7 +115,10 @@ function notBegun(shard: Shard): TestResult {
   return placeholderResult({ ...name, status: 'skip', notRun: true, message: 'not run: interrupted' });
 }
 
-/** What fails once and then passes has failed. A node that dies can break the rig on it, but it fails no claim about a kernel. */
+/**
+ * What fails once and then passes has failed. A node that dies can break the rig on it, but it fails no claim about a
+ * kernel.
+ */
 function withLostFailures(results: readonly TestResult[], lost: readonly LostJob[]): TestResult[] {
   const failed = lost.flatMap(({ node, results: ended }) =>
     ended.filter(({ status }) => status === 'fail').map((result) => ({ node, result })),

@@ -1,4 +1,7 @@
-/** How long it takes from starting a VM to the end of a command in it: booted and cloned here, and by Debian's virtme-ng. */
+/**
+ * How long it takes from starting a VM to the end of a command in it: booted and cloned here, and by Debian's
+ * virtme-ng.
+ */
 import path from 'node:path';
 import { execa } from 'execa';
 import { inject } from 'vitest';

@@ -1,4 +1,6 @@
-/** The emulated GPU as a test sees it: its driver in the guest, its own counters, and what the host heard of its faults. */
+/**
+ * The emulated GPU as a test sees it: its driver in the guest, its own counters, and what the host heard of its faults.
+ */
 import { z } from 'zod';
 import { gpuQomPath } from '../../vm/qemu/command-line.ts';
 import type { Vm } from '../../vm/vm.ts';

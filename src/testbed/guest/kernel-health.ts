@@ -27,10 +27,16 @@ const TAINTS = [
   'unusable memory by firmware',
 ] as const;
 
-/** An in-kernel test has run, which is what suites do; QEMU's firmware is what it is; and benches switch CPU features off. */
+/**
+ * An in-kernel test has run, which is what suites do; QEMU's firmware is what it is; and benches switch CPU features
+ * off.
+ */
 const HARMLESS: readonly string[] = ['test module', 'firmware workaround', 'CPU out of specification'];
 
-/** What the kernel is tainted by once it has reported such a thing, after which all else about it must still be in order. */
+/**
+ * What the kernel is tainted by once it has reported such a thing, after which all else about it must still be in
+ * order.
+ */
 const LEFT_BY: Partial<Record<KernelReportKind, readonly string[]>> = {
   warning: ['warning'],
   'dma-debug': ['warning'],
@@ -64,8 +70,8 @@ const KNOWN_UNTIL = '2027-05-31';
 /** Leaks of upstream's that the series doesn't cure. Only what is told by both functions is excused. */
 const KNOWN_LEAKS: readonly KnownLeak[] = [
   {
-    // With it, upstream's KUnit tests of the pool would use lists that are gone: they look into them after ttm_pool_fini(), and
-    // free into the global pools that ttm_global_release() has finished.
+    // With it, upstream's KUnit tests of the pool would use lists that are gone: they look into them after
+    // ttm_pool_fini(), and free into the global pools that ttm_global_release() has finished.
     reason: 'ttm_pool_type_fini() does not call list_lru_destroy()',
     until: KNOWN_UNTIL,
     allocatedBy: [/\b__list_lru_init\+/, /\bttm_pool_(?:type_init|mgr_init|init)\b.*\+/],
@@ -144,7 +150,10 @@ export async function examineKernel(guest: Guest, expected: readonly string[] = 
   return healthComplaints(await guest.run(ask, { deadlineMs: SCAN_DEADLINE_MS }), expected);
 }
 
-/** kmemleak_scan() (mm/kmemleak.c) looks at each page frame that a zone spans, there or not: some 10^10 on the machine `straddle`. */
+/**
+ * kmemleak_scan() (mm/kmemleak.c) looks at each page frame that a zone spans, there or not: some 10^10 on the machine
+ * `straddle`.
+ */
 const MOST_SPANNED_BYTES = 2 ** 40;
 
 /** Does this kernel look for leaks, and would it come to an end? */
@@ -154,8 +163,8 @@ export async function canFindLeaks(guest: Guest): Promise<boolean> {
 }
 
 /**
- * For a test that has provoked leaks, and seen some of them: others, to which a stale pointer on some stack leads for a while, would
- * come up later. The last to be done in a VM, for the kernel does not start to look again.
+ * For a test that has provoked leaks, and seen some of them: others, to which a stale pointer on some stack leads for a
+ * while, would come up later. The last to be done in a VM, for the kernel does not start to look again.
  */
 export async function forgetLeaks(guest: Guest): Promise<void> {
   await guest.run(`echo clear > ${KMEMLEAK} && echo off > ${KMEMLEAK}`);

@@ -1,4 +1,6 @@
-/** What memory is in use for, once all that can go has gone: taken before and after, it shows what was not given back. */
+/**
+ * What memory is in use for, once all that can go has gone: taken before and after, it shows what was not given back.
+ */
 import type { Guest } from './guest.ts';
 import { parseSlabinfo } from './proc-files.ts';
 
@@ -16,9 +18,9 @@ export interface MemoryStock {
 }
 
 /**
- * Back from swap with all that is still wanted: a page that nobody owns would lie there unseen. Twice, because what closes a
- * file last is often a work item; what is freed after a grace period of RCU is waited for, which on a slow kernel may be a lot;
- * and slab caches are asked to forget what they keep for later.
+ * Back from swap with all that is still wanted: a page that nobody owns would lie there unseen. Twice, because what
+ * closes a file last is often a work item; what is freed after a grace period of RCU is waited for, which on a slow
+ * kernel may be a lot; and slab caches are asked to forget what they keep for later.
  */
 const SETTLE = `
 set -e
@@ -57,8 +59,8 @@ export async function takeStock(guest: Guest): Promise<MemoryStock> {
 const OTHERS_BYTES = 256 * 1024;
 
 /**
- * The cache of what that debugging leaves behind when it gives up: its records of what was mapped at that time are never taken out of
- * their radix tree.
+ * The cache of what that debugging leaves behind when it gives up: its records of what was mapped at that time are
+ * never taken out of their radix tree.
  */
 const DMA_RECORDS = 'radix_tree_node';
 
@@ -81,8 +83,8 @@ export function stockComplaints(before: MemoryStock, after: MemoryStock, objects
 }
 
 /**
- * One slab object left for every hundred objects made is a leak; caches of the rest of the system stay below that, or below
- * some pages' worth of the smallest objects when few were made.
+ * One slab object left for every hundred objects made is a leak; caches of the rest of the system stay below that, or
+ * below some pages' worth of the smallest objects when few were made.
  */
 function slabNoise(objectsMade: number): number {
   return Math.max(1024, objectsMade / 100);

@@ -1,4 +1,7 @@
-/** Reads what the x86 kernel says of its page tables in /sys/kernel/debug/page_tables: which memory type each range is mapped with. */
+/**
+ * Reads what the x86 kernel says of its page tables in /sys/kernel/debug/page_tables: which memory type each range is
+ * mapped with.
+ */
 
 /** As the kernel abbreviates them: write-back, write-combining, uncached (minus: an MTRR may override it), … */
 export type MemoryType = 'WB' | 'WC' | 'UC-' | 'UC' | 'WT' | 'WP';

@@ -68,7 +68,10 @@ export function parseRamRanges(iomem: string): RamRange[] {
   }));
 }
 
-/** Free memory that a device with such addresses reaches: all in zones below the limit; at the least, in one that straddles it. */
+/**
+ * Free memory that a device with such addresses reaches: all in zones below the limit; at the least, in one that
+ * straddles it.
+ */
 export function reachableFreeBytes(zones: readonly Zone[], dmaBits: number, ram: readonly RamRange[] = []): number {
   const limit = 2 ** dmaBits;
   return zones.reduce((sum, zone) => {

@@ -1,6 +1,7 @@
 /**
- * A kernel bug ends its test soon. What a bug leaves behind often hangs, and nobody need wait for the limit of the command that does: who is
- * at work in the VM has a short time to end by itself, then what the guest does is written down, and the VM is given up.
+ * A kernel bug ends its test soon. What a bug leaves behind often hangs, and nobody need wait for the limit of the
+ * command that does: who is at work in the VM has a short time to end by itself, then what the guest does is written
+ * down, and the VM is given up.
  */
 import { RigError } from '../../util/rig-error.ts';
 import type { KernelReportKind } from '../../vm/kernel-log/kernel-report-kinds.ts';

@@ -1,4 +1,7 @@
-/** What a suite asks of a slow kernel, or of one that keeps records of everything: as much as it can do, with the same claim. */
+/**
+ * What a suite asks of a slow kernel, or of one that keeps records of everything: as much as it can do, with the same
+ * claim.
+ */
 import { inject } from 'vitest';
 import { bookkeepingOf, scaledCount, slowdownOf } from '../../config/flavour.ts';
 

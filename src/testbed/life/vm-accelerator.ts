@@ -1,4 +1,7 @@
-/** Which accelerator a test's machine runs under: suites choose machines of their own, and not each can have KVM on every host. */
+/**
+ * Which accelerator a test's machine runs under: suites choose machines of their own, and not each can have KVM on
+ * every host.
+ */
 import { loadMachineProfile } from '../../config/machine-profile.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
 import { chooseAccelerator } from '../../vm/kvm-proof.ts';

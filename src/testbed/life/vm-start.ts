@@ -1,4 +1,6 @@
-/** How a test gets its VM: cloned where the suite says that it is stateless and the machine can be, booted otherwise. */
+/**
+ * How a test gets its VM: cloned where the suite says that it is stateless and the machine can be, booted otherwise.
+ */
 import { rename, rm } from 'node:fs/promises';
 import { RigError } from '../../util/rig-error.ts';
 import { discardTemplate, isCloneable, obtainTemplate } from '../../vm/clone/template.ts';

@@ -1,6 +1,6 @@
 /**
- * Allocations that fail, in the kernel flavour `failslab`: the test programs have the kernel refuse allocations of theirs, drawn
- * from the seed, and try again (images/stress/lib/faults.h). The kernel counts what it refused.
+ * Allocations that fail, in the kernel flavour `failslab`: the test programs have the kernel refuse allocations of
+ * theirs, drawn from the seed, and try again (images/stress/lib/faults.h). The kernel counts what it refused.
  */
 import { RigError } from '../../util/rig-error.ts';
 import type { Guest } from '../guest/guest.ts';
@@ -37,7 +37,10 @@ export async function prepareFailures(guest: Guest): Promise<void> {
   await guest.run(writes.join(' && '));
 }
 
-/** How many allocations were refused since `prepareFailures`. None means that nothing was tested: an error, if some had to be. */
+/**
+ * How many allocations were refused since `prepareFailures`. None means that nothing was tested: an error, if some had
+ * to be.
+ */
 export async function countFailures(guest: Guest, { required = true } = {}): Promise<number> {
   const counters = await guest.run(`cat ${ALLOCATIONS.map((kind) => `${DEBUGFS}/${kind}/times`).join(' ')}`);
   const refused = counters

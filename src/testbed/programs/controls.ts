@@ -1,6 +1,7 @@
 /**
- * For each test program of the guest, a bug that it must find. Most are mutations: the program sees a driver that has one particular
- * bug (images/stress/lib/mutation.c). docs/controls.md has the same table, and a test holds them together.
+ * For each test program of the guest, a bug that it must find. Most are mutations: the program sees a driver that has
+ * one particular bug (images/stress/lib/mutation.c). docs/controls.md has the same table, and a test holds them
+ * together.
  */
 import { RigError } from '../../util/rig-error.ts';
 import type { Guest } from '../guest/guest.ts';
@@ -87,6 +88,8 @@ export const MUTATIONS: readonly Control[] = [
     options: { 'object-size': MIB, use: 'yes' },
     says: /not needed: 0x/,
   },
+  { program: 'private', bug: 'nothing is filled', mutation: 'no-fill', says: /private object 0 at 0x0: / },
+  { program: 'private', bug: 'nothing is evicted', mutation: 'no-evict', says: /the others swapped out: / },
   { program: 'objects', bug: 'nothing is filled', mutation: 'no-fill', options: many, says: /object 0: checksum/ },
   {
     program: 'objects',
@@ -252,42 +255,6 @@ export const NO_DEVICE: readonly Control[] = [
   { program: 'mmio', bug: 'the device is dead', options: { reads: 10 }, says: /nothing answers/ },
   { program: 'info', bug: 'there is no driver', says: /is the driver loaded/ },
 ];
-
-/** Controls that need a guest of their own, by suite and name. */
-export const ELSEWHERE = [
-  {
-    program: 'smoke',
-    bug: 'the device does not stay within its limit',
-    suite: 'smoke',
-    test: 'control: with no limit in the driver, the device faults',
-  },
-  {
-    program: 'smoke',
-    bug: 'the device gets a bit wrong',
-    suite: 'swap',
-    test: 'control: one bit that the device gets wrong is found',
-  },
-  {
-    program: 'dma',
-    bug: 'the driver sets no limit',
-    suite: 'dma',
-    test: 'control: with none in the driver, the device faults',
-  },
-  {
-    program: 'mmap',
-    bug: 'bits of VRAM change',
-    suite: 'mmap',
-    test: 'control: bits that change in VRAM while objects come and go are seen',
-  },
-  { program: 'carveout', bug: 'a bit changes', suite: 'cma', test: 'control: a bit that changes is found' },
-  { program: 'sleeper', bug: 'VRAM is not saved', suite: 'suspend', test: 'control: VRAM that is not saved is missed' },
-  {
-    program: 'kms',
-    bug: 'a pixel changes',
-    suite: 'bochs',
-    test: 'control: a picture that the driver was not told of is not there',
-  },
-] as const;
 
 /** Undefined if the program found what it had to find; otherwise what it said. */
 export async function missedBy(guest: Guest, control: Control, seed: number): Promise<string | undefined> {

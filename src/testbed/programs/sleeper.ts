@@ -22,7 +22,10 @@ export interface SleeperOptions {
   readonly purgeable?: number;
   /** A thread that has read(2) write to VRAM from a pipe that another one fills. */
   readonly pipe?: boolean;
-  /** Of another object in VRAM: the second device attaches to it and detaches; a debugger writes to it; write(2) reads from it, to /run/store. */
+  /**
+   * Of another object in VRAM: the second device attaches to it and detaches; a debugger writes to it; write(2) reads
+   * from it, to /run/store.
+   */
   readonly visitors?: readonly ('attached' | 'debugged' | 'filed')[];
 }
 

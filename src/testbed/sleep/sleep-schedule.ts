@@ -16,7 +16,10 @@ export interface SleepCycle {
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const DAY_MS = 24 * 3_600_000;
 
-/** Time enough for what is asked for; each cycle has limits of its own, and this one is for a test that waits for something else. */
+/**
+ * Time enough for what is asked for; each cycle has limits of its own, and this one is for a test that waits for
+ * something else.
+ */
 export function stressTimeout(durationMs = 0): number {
   return Math.min(durationMs + DAY_MS, LONGEST_TIMER_MS);
 }

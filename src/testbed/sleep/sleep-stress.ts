@@ -1,4 +1,7 @@
-/** The stress mode of the suites suspend and hibernate: cycle after cycle of a schedule, under load, until the first failure. */
+/**
+ * The stress mode of the suites suspend and hibernate: cycle after cycle of a schedule, under load, until the first
+ * failure.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 import { median } from '../../util/median.ts';
 import { RigError } from '../../util/rig-error.ts';

@@ -1,4 +1,7 @@
-/** What the suites suspend and hibernate have in common: a desktop to put to sleep, and the stress mode of `--cycles` and `--duration`. */
+/**
+ * What the suites suspend and hibernate have in common: a desktop to put to sleep, and the stress mode of `--cycles`
+ * and `--duration`.
+ */
 import { describe, expect, inject } from 'vitest';
 import { test } from '../fixtures.ts';
 import type { Gpu } from '../device/gpu.ts';

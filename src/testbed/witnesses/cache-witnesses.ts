@@ -1,7 +1,8 @@
 /**
- * What page tables say about objects at each stage of their life, as the program `cache` wrote it down, and the oracle: where an
- * object is mapped for user space, the kernel's own mapping of the same memory has the same type, and write-back otherwise. In
- * sum, which needs no word of the driver's, and page by page, by the frames that the driver names.
+ * What page tables say about objects at each stage of their life, as the program `cache` wrote it down, and the oracle:
+ * where an object is mapped for user space, the kernel's own mapping of the same memory has the same type, and
+ * write-back otherwise. In sum, which needs no word of the driver's, and page by page, by the frames that the driver
+ * names.
  */
 import { z } from 'zod';
 import { only } from './dma-witnesses.ts';

@@ -1,14 +1,15 @@
 /**
- * How often a thread had to wait for a spinlock of TTM's LRU lists: counted by the kernel's own tracepoint. It sees who queues for
- * a lock; the first to wait for one only spins until it is free (kernel/locking/qspinlock.c, "pending"), and goes uncounted.
- * Zero therefore means that there never were three at a lock.
+ * How often a thread had to wait for a spinlock of TTM's LRU lists: counted by the kernel's own tracepoint. It sees who
+ * queues for a lock; the first to wait for one only spins until it is free (kernel/locking/qspinlock.c, "pending"), and
+ * goes uncounted. Zero therefore means that there never were three at a lock.
  */
 import type { Guest } from '../guest/guest.ts';
 
 /**
- * What a test overrides to have them counted: a kernel that knows that it is a guest doesn't queue for locks, but tries again and
- * again to take them, and no tracepoint tells (virt_spin_lock() in arch/x86/include/asm/paravirt-spinlock.h).
- * Not for measuring times: a queue stands still while a CPU of the guest that is in it has to wait for one of the host's.
+ * What a test overrides to have them counted: a kernel that knows that it is a guest doesn't queue for locks, but tries
+ * again and again to take them, and no tracepoint tells (virt_spin_lock() in arch/x86/include/asm/paravirt-spinlock.h).
+ * Not for measuring times: a queue stands still while a CPU of the guest that is in it has to wait for one of the
+ * host's.
  */
 export const COUNTED_LOCKS = { kernelArgs: ['clearcpuid=hypervisor'] };
 

@@ -1,6 +1,6 @@
 /**
- * Everybody at once: objects of two devices, a program that keeps anonymous memory, one that starts other programs, and page
- * cache; together more than the 768 MiB of machine `crowd`.
+ * Everybody at once: objects of two devices, a program that keeps anonymous memory, one that starts other programs, and
+ * page cache; together more than the 768 MiB of machine `crowd`.
  */
 import type { z } from 'zod';
 import type { Gpu } from '../device/gpu.ts';
@@ -25,7 +25,10 @@ const PROGRAM = 8 * MIB;
 
 type Outcome<Report extends ProgramReport> = PromiseSettledResult<Witnessed<Report>>;
 
-/** How it ended for each: the devices' programs work for a while, the others until these are done. One that was killed has no report. */
+/**
+ * How it ended for each: the devices' programs work for a while, the others until these are done. One that was killed
+ * has no report.
+ */
 export interface Crowd {
   readonly devices: readonly Outcome<SmokeReport>[];
   readonly hog: Outcome<z.infer<typeof hogReport>>;

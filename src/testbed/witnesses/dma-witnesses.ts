@@ -63,7 +63,10 @@ export function dmaComplaints(witnesses: DmaWitnesses, dmaBits: number): Complai
   });
 }
 
-/** What is wrong with the swapping that the test is about: that of the objects' own pages, for others may be swapped as well. */
+/**
+ * What is wrong with the swapping that the test is about: that of the objects' own pages, for others may be swapped as
+ * well.
+ */
 export function swapComplaints({ pagesInSwap }: Pick<SmokeReport, 'pagesInSwap'>): Complaint[] {
   return only<Complaint>({ 'not-swapped': pagesInSwap === 0 });
 }

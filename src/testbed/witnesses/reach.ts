@@ -1,4 +1,7 @@
-/** How much of the memory that a device reaches can be had, all of it at once: the program `dma`, and the oracle on what it says. */
+/**
+ * How much of the memory that a device reaches can be had, all of it at once: the program `dma`, and the oracle on what
+ * it says.
+ */
 import { z } from 'zod';
 import { only, type DmaWitnesses } from './dma-witnesses.ts';
 import { PAGE_SIZE, type Zone } from '../guest/proc-files.ts';
@@ -31,10 +34,11 @@ type ReachComplaint = 'wrong-content' | 'not-all-resident' | 'swapped' | 'memory
 /**
  * What is wrong with memory that was free and within reach; empty is good.
  *
- * Not wrong is what kswapd does to a node that objects have filled. It takes one allocation that has to be from that node (a slab
- * for the stack of a kernel thread: `__GFP_THISNODE`) to wake it, whoever has filled the node and however much is free on others.
- * It then reclaims up to the high watermark (mm/vmscan.c, kswapd_shrink_node()), by whole folios, the last of which may be a huge one,
- * and asks shrinkers on the way: they let go of objects of which nearly all pages stay in memory.
+ * Not wrong is what kswapd does to a node that objects have filled. It takes one allocation that has to be from that
+ * node (a slab for the stack of a kernel thread: `__GFP_THISNODE`) to wake it, whoever has filled the node and however
+ * much is free on others. It then reclaims up to the high watermark (mm/vmscan.c, kswapd_shrink_node()), by whole
+ * folios, the last of which may be a huge one, and asks shrinkers on the way: they let go of objects of which nearly
+ * all pages stay in memory.
  */
 export function reachComplaints(
   { report, witnesses }: Reach,

@@ -1,6 +1,7 @@
 /**
- * What clones of a template must not share, and the proof that one is well: random numbers, time and name of its own, all its
- * CPUs, and a console and an SSH session that belong to the same machine, though all clones have the same host key.
+ * What clones of a template must not share, and the proof that one is well: random numbers, time and name of its own,
+ * all its CPUs, and a console and an SSH session that belong to the same machine, though all clones have the same host
+ * key.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { MachineProfile } from '../../config/machine-profile.ts';

@@ -37,7 +37,10 @@ const record = z.union([
   z.object({ refused: z.string() }),
 ]);
 
-/** Can this machine be cloned at all? With a command line of its own it would be booted once for a template, and once used. */
+/**
+ * Can this machine be cloned at all? With a command line of its own it would be booted once for a template, and once
+ * used.
+ */
 export function isCloneable({ kernelArgs = [], countsInstructions = false }: VmSpec): boolean {
   return kernelArgs.length === 0 && !countsInstructions;
 }
@@ -103,7 +106,10 @@ function refusal(why: string): RigError {
   return new RigError('infrastructure', `This machine can't be saved, and so not be cloned: ${why}`);
 }
 
-/** Whole or not at all: in a temporary folder, which is renamed. Under the lock of its key any other of that name is a dead rig's. */
+/**
+ * Whole or not at all: in a temporary folder, which is renamed. Under the lock of its key any other of that name is a
+ * dead rig's.
+ */
 async function makeTemplate(spec: VmSpec, folder: string): Promise<Template> {
   const parent = path.dirname(folder);
   const prefix = `tmp-${path.basename(folder)}-`;

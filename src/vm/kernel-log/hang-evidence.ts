@@ -1,4 +1,7 @@
-/** What a guest that hangs leaves: its registers and its kernel's log in files, and the stacks of its tasks on the console. */
+/**
+ * What a guest that hangs leaves: its registers and its kernel's log in files, and the stacks of its tasks on the
+ * console.
+ */
 import { setTimeout as pause } from 'node:timers/promises';
 
 interface HangingGuest {

@@ -139,7 +139,9 @@ function bareName(symbol: string): string {
   return symbol.replace(/^_+/, '').replace(/[.+].*$/, '');
 }
 
-/** How much `function+offset/size [module]` is to blame: 2 by itself, 1 if nobody else is, 0 if it only lends a hand. */
+/**
+ * How much `function+offset/size [module]` is to blame: 2 by itself, 1 if nobody else is, 0 if it only lends a hand.
+ */
 export function blameOf(symbol: string, { outOfMemory = false } = {}): 0 | 1 | 2 {
   const name = bareName(symbol);
   if (isInner(name) || (outOfMemory && isFaultPath(name))) return 0;

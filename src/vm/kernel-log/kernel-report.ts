@@ -72,7 +72,9 @@ const END_OF_TRACE = ' </TASK>';
 const MOST_LINES = 200;
 const MOST_PREAMBLE = 10;
 const LONGEST_PAGE_DUMP = 16;
-/** A warning's text is printed in one go with the line that says where; "cut here" comes before it only on some paths. */
+/**
+ * A warning's text is printed in one go with the line that says where; "cut here" comes before it only on some paths.
+ */
 const SAME_BREATH_S = 0.005;
 /** No report pauses for so long; what follows is about something else. */
 const LONGEST_PAUSE_S = 5;
@@ -83,8 +85,8 @@ const LEVEL_WARNING = 4;
 const OF_THE_RIG = /^RIG-[A-Z]+ /;
 
 /**
- * Kernel lines carry a time stamp (CONFIG_PRINTK_TIME), perhaps a caller, and with console_msg_format=syslog their level;
- * nothing a program prints is mistaken for one.
+ * Kernel lines carry a time stamp (CONFIG_PRINTK_TIME), perhaps a caller, and with console_msg_format=syslog their
+ * level; nothing a program prints is mistaken for one.
  */
 const STAMP = /(?:<(\d{1,3})>)?\[ *(\d+\.\d{6})\](?:\[ *([CT]\d+)\])? /g;
 

@@ -1,4 +1,7 @@
-/** Source lines of `function+offset/size` in a kernel image, as scripts/faddr2line finds them: with binutils, which builds need anyway. */
+/**
+ * Source lines of `function+offset/size` in a kernel image, as scripts/faddr2line finds them: with binutils, which
+ * builds need anyway.
+ */
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';

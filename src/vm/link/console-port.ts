@@ -1,7 +1,8 @@
 /**
- * The host's end of the guest's serial port: a pair of FIFOs, which QEMU calls a pipe. QEMU writes byte by byte. A full socket holds
- * 277 such writes, each being charged with a buffer of its own; a pipe holds 64 KiB. What does not fit for 10 ms the guest's driver
- * throws away (drivers/tty/serial/8250, wait_for_lsr()), and a rig that symbolizes a kernel report is busy for longer.
+ * The host's end of the guest's serial port: a pair of FIFOs, which QEMU calls a pipe. QEMU writes byte by byte. A full
+ * socket holds 277 such writes, each being charged with a buffer of its own; a pipe holds 64 KiB. What does not fit for
+ * 10 ms the guest's driver throws away (drivers/tty/serial/8250, wait_for_lsr()), and a rig that symbolizes a kernel
+ * report is busy for longer.
  */
 import { constants, openSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
@@ -10,7 +11,10 @@ import { Duplex } from 'node:stream';
 import { execa } from 'execa';
 import { RigError } from '../../util/rig-error.ts';
 
-/** Makes `${name}.in` and `${name}.out`, for `-chardev pipe,path=name`. The stream ends when it is destroyed, not when QEMU does. */
+/**
+ * Makes `${name}.in` and `${name}.out`, for `-chardev pipe,path=name`. The stream ends when it is destroyed, not when
+ * QEMU does.
+ */
 export async function openConsolePort(name: string): Promise<Duplex> {
   const [input, output] = [`${name}.in`, `${name}.out`];
   await removeConsolePort(name);

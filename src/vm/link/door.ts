@@ -1,6 +1,7 @@
 /**
- * How another process of the same user gets to a VM that runs: a socket in a folder that nobody else may enter. A visitor says in a
- * line of JSON what it wants; "console" then is the serial port itself, anything else is answered by one line.
+ * How another process of the same user gets to a VM that runs: a socket in a folder that nobody else may enter. A
+ * visitor says in a line of JSON what it wants; "console" then is the serial port itself, anything else is answered by
+ * one line.
  */
 import { existsSync, lstatSync, mkdirSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
@@ -90,7 +91,8 @@ function answer(visitor: Socket, { want }: Wish, household: Household): void {
 
 /** All VMs of this user that run, the oldest first. Doors that a killed process left are taken away. */
 export async function runningVms(folder = doorFolder()): Promise<RunningVm[]> {
-  // Whoever else made it could show VMs of their own in it: guests that take our files, and names that steer a terminal.
+  // Whoever else made it could show VMs of their own in it: guests that take our files, and names that steer a
+  // terminal.
   if (existsSync(folder) && !isOurs(folder)) {
     throw new RigError('infrastructure', `${folder} is another user's, or open to others: no VM is looked for in it.`, {
       remedy: 'Remove it, or have it removed; the next VM makes it anew.',

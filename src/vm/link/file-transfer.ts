@@ -1,6 +1,6 @@
 /**
- * Files and folders into the guest and out of it, by tar over SSH: the guest has no scp. As with cp, what goes to a folder that
- * exists goes into it.
+ * Files and folders into the guest and out of it, by tar over SSH: the guest has no scp. As with cp, what goes to a
+ * folder that exists goes into it.
  */
 import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';

@@ -15,7 +15,10 @@ const MOST_WAITING = 2 ** 20;
 /** Lines that who comes later gets to see. */
 const SCREEN = 100;
 
-/** Of the guest's init, through the kernel's log: its SSH server listens, and this is its key (ed25519: 51 bytes, in base64). */
+/**
+ * Of the guest's init, through the kernel's log: its SSH server listens, and this is its key (ed25519: 51 bytes, in
+ * base64).
+ */
 const READY = /RIG-READY ([A-Za-z0-9+/]{68})\s*$/;
 
 export class SerialConsole {
@@ -52,7 +55,10 @@ export class SerialConsole {
     return () => source.unpipe(this.#port);
   }
 
-  /** Every byte from now on, until the returned function is called; of a reader that is too slow, a remark how many it has missed. */
+  /**
+   * Every byte from now on, until the returned function is called; of a reader that is too slow, a remark how many it
+   * has missed.
+   */
   copyTo(reader: Writable): () => void {
     let missed = 0;
     const tell = (): void => {
@@ -82,7 +88,10 @@ export class SerialConsole {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Calls `listener` for every complete line since the start, those already seen (of a flood: the last of them) included. */
+  /**
+   * Calls `listener` for every complete line since the start, those already seen (of a flood: the last of them)
+   * included.
+   */
   subscribe(listener: (line: string) => void): () => void {
     for (const line of this.#lines) listener(line);
     this.#listeners.add(listener);

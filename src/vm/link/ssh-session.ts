@@ -38,7 +38,10 @@ interface OpenCommand {
   readonly ended: Promise<number | null>;
 }
 
-/** A key for one VM, or for a template and all its clones. Its private half is in this process, and in the template's folder (0600). */
+/**
+ * A key for one VM, or for a template and all its clones. Its private half is in this process, and in the template's
+ * folder (0600).
+ */
 export function generateSshKey(): SshKeyPair {
   for (;;) {
     const pair = utils.generateKeyPairSync('ed25519');
@@ -116,7 +119,9 @@ export class SshSession {
     }
   }
 
-  /** Runs a shell command as long as the session lasts, and hands out every line it prints; its end is nobody's concern. */
+  /**
+   * Runs a shell command as long as the session lasts, and hands out every line it prints; its end is nobody's concern.
+   */
   follow(command: string, onLine: (line: string) => void): void {
     this.#client.exec(command, (error, channel) => {
       if (error) return;

@@ -1,4 +1,7 @@
-/** QEMU's command line, from a machine profile and what is plugged into it: pure functions, one for each part of the machine. */
+/**
+ * QEMU's command line, from a machine profile and what is plugged into it: pure functions, one for each part of the
+ * machine.
+ */
 import type { MachineProfile } from '../../config/machine-profile.ts';
 import type { Accelerator } from '../time-limits.ts';
 
@@ -18,7 +21,10 @@ interface BootFiles {
   readonly swapImage: string;
 }
 
-/** Where monitor and console go: an inherited socket and a pair of FIFOs for the rig, the terminal for a person replaying. */
+/**
+ * Where monitor and console go: an inherited socket and a pair of FIFOs for the rig, the terminal for a person
+ * replaying.
+ */
 export type Channels =
   { readonly kind: 'rig'; readonly monitorFd: number; readonly console: string } | { readonly kind: 'terminal' };
 
@@ -36,7 +42,10 @@ export interface VmHardware {
   readonly memory?: MemoryFiles | undefined;
 }
 
-/** A template writes its memory to files; a clone reads them, keeps what it writes to itself, and waits for the template's state. */
+/**
+ * A template writes its memory to files; a clone reads them, keeps what it writes to itself, and waits for the
+ * template's state.
+ */
 interface MemoryFiles {
   readonly use: 'template' | 'clone';
   readonly folder: string;
@@ -46,8 +55,8 @@ interface MemoryFiles {
 export const SHELL_ON_CONSOLE = 'rig.console';
 
 /**
- * A guest that has broken into QEMU can't start a program, get other privileges or change priorities: the host's kernel ends QEMU, or
- * refuses the system call.
+ * A guest that has broken into QEMU can't start a program, get other privileges or change priorities: the host's kernel
+ * ends QEMU, or refuses the system call.
  */
 const SANDBOX = 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny';
 
@@ -98,8 +107,9 @@ function processor({ profile, accelerator, countsInstructions = false }: VmHardw
 }
 
 /**
- * The host's own processor under the profile's name, with the host's address bits. By its name a guest chooses between AMD's and Intel's
- * instruction for a hypercall; the other vendor's KVM would have to rewrite the wrong one, which the guest's kernel is protected from.
+ * The host's own processor under the profile's name, with the host's address bits. By its name a guest chooses between
+ * AMD's and Intel's instruction for a hypercall; the other vendor's KVM would have to rewrite the wrong one, which the
+ * guest's kernel is protected from.
  */
 function underKvm(cpu: string): string {
   const named = cpu.replace(/^max\b/, 'host').replace(/,phys-bits=\d+/, '');
@@ -182,7 +192,9 @@ function graphics({ dmaBits, vramMiB, apertureMiB }: GpuHardware, devices: numbe
   ]).flat();
 }
 
-/** A panicked guest stays as it is until its report is complete; a reset (triple fault) is an end, not a second boot. */
+/**
+ * A panicked guest stays as it is until its report is complete; a reset (triple fault) is an end, not a second boot.
+ */
 function reactions(): string[] {
   return ['-no-reboot', '-action', 'panic=none'];
 }
@@ -196,9 +208,10 @@ function monitorAndConsole(channels: Channels): string[] {
 }
 
 /**
- * Notices and up on the console while it boots, which the serial port would slow down otherwise; from then on all but debug messages,
- * by the guest's init: stacks of hung tasks are mere information. Each line with its level. Under TCG no timer check, which Linux leaves
- * out by itself under KVM: on a host too busy to deliver its interrupts in time it panics.
+ * Notices and up on the console while it boots, which the serial port would slow down otherwise; from then on all but
+ * debug messages, by the guest's init: stacks of hung tasks are mere information. Each line with its level. Under TCG
+ * no timer check, which Linux leaves out by itself under KVM: on a host too busy to deliver its interrupts in time it
+ * panics.
  */
 function kernelCommandLine({ profile, accelerator, kernelArgs, channels }: VmHardware): string {
   // The guest's init sets up compressed RAM; a swap disk it recognizes by itself.

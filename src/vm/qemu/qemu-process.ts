@@ -62,8 +62,9 @@ export class QemuProcess {
   }
 
   /**
-   * Ends QEMU by ever stronger means and says what each took. `quit` asks politely (QMP) and may fail or hang; where nobody can be
-   * asked yet there is none. The last rung can't be refused; only a process stuck in the host's kernel survives it.
+   * Ends QEMU by ever stronger means and says what each took. `quit` asks politely (QMP) and may fail or hang; where
+   * nobody can be asked yet there is none. The last rung can't be refused; only a process stuck in the host's kernel
+   * survives it.
    */
   async end(quit?: () => Promise<unknown>): Promise<RungTime[]> {
     const times: RungTime[] = [];
@@ -92,8 +93,8 @@ export class QemuProcess {
 }
 
 /**
- * For setpriv: a guest is there to misbehave, so QEMU gets no privileges and has none. Root's keeps one, to pass through a folder of
- * somebody else that is closed to others, as a home is when the rig is run by sudo.
+ * For setpriv: a guest is there to misbehave, so QEMU gets no privileges and has none. Root's keeps one, to pass
+ * through a folder of somebody else that is closed to others, as a home is when the rig is run by sudo.
  */
 function restrictions(): string[] {
   const always = ['--no-new-privs', '--inh-caps=-all', '--ambient-caps=-all'];

@@ -10,7 +10,10 @@ interface StageMark {
   readonly patience?: number;
 }
 
-/** In the kernel's own order, which differs between suspend and hibernation. Some lines need /sys/power/pm_debug_messages. */
+/**
+ * In the kernel's own order, which differs between suspend and hibernation. Some lines need
+ * /sys/power/pm_debug_messages.
+ */
 const MARKS: readonly StageMark[] = [
   { name: 'sync', line: /PM: suspend entry/ },
   // Notifiers come next: drivers save VRAM there, and may have to wait until other things are written to swap.

@@ -1,6 +1,6 @@
 /**
- * Whoever sleeps can't say that it hangs. So this follows the console, and gives every stage a limit of its own: when one is
- * over it, what all CPUs and tasks are doing is dumped before the VM is given up.
+ * Whoever sleeps can't say that it hangs. So this follows the console, and gives every stage a limit of its own: when
+ * one is over it, what all CPUs and tasks are doing is dumped before the VM is given up.
  */
 import { onAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';

@@ -1,6 +1,7 @@
 /**
- * One suspend and resume of a guest, from the request to the first program that runs again. Who says that it slept: QEMU's events
- * SUSPEND and WAKEUP for S3, the end of its process by the guest's own hand for S4, the kernel's count of successes for s2idle.
+ * One suspend and resume of a guest, from the request to the first program that runs again. Who says that it slept:
+ * QEMU's events SUSPEND and WAKEUP for S3, the end of its process by the guest's own hand for S4, the kernel's count of
+ * successes for s2idle.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { RigError } from '../../util/rig-error.ts';
@@ -73,14 +74,16 @@ function requestScript(state: SleepState, { pmTest, powerOff = 'platform', alarm
     'echo 0 > /sys/module/suspend/parameters/pm_test_delay',
     'echo 0 > /sys/module/hibernate/parameters/pm_test_delay',
     `echo 8 > ${CONSOLE_LEVEL}`,
-    // A port that stays on as a console receives nothing after S3, until somebody sets it up anew. What it would echo may wait for ever.
+    // A port that stays on as a console receives nothing after S3, until somebody sets it up anew. What it would echo
+    // may wait for ever.
     ...(state === 's2idle' ? ['timeout 5 stty -F /dev/ttyS0 -echo 9600', 'timeout 5 stty -F /dev/ttyS0 115200'] : []),
     // What wakes the guest from s2idle.
     'echo enabled > /sys/class/tty/ttyS0/power/wakeup',
     `echo ${pmTest ?? 'none'} > /sys/power/pm_test`,
     ...(state === 's3' ? ['echo deep > /sys/power/mem_sleep'] : []),
     ...(state === 's4' ? [`echo ${powerOff} > /sys/power/disk`] : []),
-    // With a count of wakeups the kernel gives up when there is another one. It is not to be had while one is under way.
+    // With a count of wakeups the kernel gives up when there is another one. It is not to be had while one is under
+    // way.
     ...(alarmS === undefined
       ? []
       : [

@@ -1,4 +1,7 @@
-/** Packages come from the first archive that has them, signed by the right key: real apt, small archives on the loopback. */
+/**
+ * Packages come from the first archive that has them, signed by the right key: real apt, small archives on the
+ * loopback.
+ */
 
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';

@@ -54,7 +54,7 @@ describe('user mistakes', { concurrent: true }, () => {
     [['report'], 'No run has been recorded yet.'],
     [['report', '5'], 'No run has been recorded yet.'],
     [['completion', 'csh'], 'bash'],
-    [['test', 'nosuch'], 'unit, device, vm, reliability, slurm, suites'],
+    [['test', 'nosuch'], 'unit, device, vm, reliability, slurm, kvm, suites'],
     [['run', '--shard', '3/2'], '2/5'],
     [['run', '--shards', '2'], '--shard 1/3'],
     [['run', '--engine', 'slurm', '--shard', '1/2'], '--shards'],

@@ -1,4 +1,7 @@
-/** Run by crashes.test.ts as a process of its own: opens a session, prints until it ends, and says by which reason it did. */
+/**
+ * Run by crashes.test.ts as a process of its own: opens a session, prints until it ends, and says by which reason it
+ * did.
+ */
 import { Interruption, openSession } from '../../../src/cli/session.ts';
 
 const { signal, progress } = openSession();

@@ -1,4 +1,7 @@
-/** The launcher refuses what can't work before it fetches anything; npm and Node.js are fakes that say what they were asked. */
+/**
+ * The launcher refuses what can't work before it fetches anything; npm and Node.js are fakes that say what they were
+ * asked.
+ */
 import { once } from 'node:events';
 import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';

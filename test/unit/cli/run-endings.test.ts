@@ -1,4 +1,6 @@
-/** Whatever ends a run, what it has judged by then is kept: files, record, table, and the exit code of the worst of it. */
+/**
+ * Whatever ends a run, what it has judged by then is kept: files, record, table, and the exit code of the worst of it.
+ */
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,6 @@
-/** A run over a cluster that is ended early: what its shards have judged is kept. Slurm is a fake, the files are real. */
+/**
+ * A run over a cluster that is ended early: what its shards have judged is kept. Slurm is a fake, the files are real.
+ */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';

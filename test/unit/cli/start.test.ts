@@ -1,4 +1,7 @@
-/** What the rig loads before it knows what it is to do: each package costs every call, and each press of Tab, up to a fifth of a second. */
+/**
+ * What the rig loads before it knows what it is to do: each package costs every call, and each press of Tab, up to a
+ * fifth of a second.
+ */
 import { build } from 'esbuild';
 import { expect, test } from 'vitest';
 import { repositoryPath } from '../../../src/config/paths.ts';

@@ -18,7 +18,10 @@ async function folderWith(text: string): Promise<string> {
 
 const loadUserDefaults = (folder: string): Promise<unknown> => load(path.join(folder, 'dgpu-rig.yaml'));
 
-/** To make it current: node --import tsx -e "import('./src/cli/options/user-defaults.ts').then((m) => process.stdout.write(m.defaultsSchema()))" */
+/**
+ * To make it current: node --import tsx -e "import('./src/cli/options/user-defaults.ts').then((m) =>
+ * process.stdout.write(m.defaultsSchema()))"
+ */
 test('the schema in docs is current', async () => {
   expect(await readFile(repositoryPath('docs/dgpu-rig.schema.json'), 'utf8')).toBe(defaultsSchema());
 });

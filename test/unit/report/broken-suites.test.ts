@@ -1,4 +1,6 @@
-/** Suites that fail or can't be loaded, run by vitest with our reporter: what a person is told of them, and how often. */
+/**
+ * Suites that fail or can't be loaded, run by vitest with our reporter: what a person is told of them, and how often.
+ */
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

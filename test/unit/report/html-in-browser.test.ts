@@ -1,5 +1,7 @@
 /// <reference lib="dom" />
-/** The HTML report in a real Chromium, where there is one (Debian's package "chromium"): what only a layout can tell. */
+/**
+ * The HTML report in a real Chromium, where there is one (Debian's package "chromium"): what only a layout can tell.
+ */
 import { existsSync } from 'node:fs';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -1,4 +1,6 @@
-/** What the cover letter says about the patches by number, as mail would number them, holds for those that are there. */
+/**
+ * What the cover letter says about the patches by number, as mail would number them, holds for those that are there.
+ */
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 

@@ -1,4 +1,7 @@
-/** The sources of edgpu-stress: programs use what they share, and what they share uses nothing of theirs, nor itself in a circle. */
+/**
+ * The sources of edgpu-stress: programs use what they share, and what they share uses nothing of theirs, nor itself in
+ * a circle.
+ */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';

@@ -1,4 +1,6 @@
-/** Who is at work in a VM whose kernel has a bug may end by itself for a while; then the VM is given up, with evidence. */
+/**
+ * Who is at work in a VM whose kernel has a bug may end by itself for a while; then the VM is given up, with evidence.
+ */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { BugLimit } from '../../../src/testbed/life/bug-limit.ts';
 

@@ -77,7 +77,8 @@ test('meminfo is in bytes, but for what is counted', () => {
 test('slabinfo gives the objects in use, and no header', () => {
   const slabinfo = parseSlabinfo(`\
 slabinfo - version: 2.1
-# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>
+# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount>
+# <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>
 shmem_inode_cache    812    840    752   10    2 : tunables    0    0    0 : slabdata     84     84      0
 :a-0000104           507    507    104   39    1 : tunables    0    0    0 : slabdata     13     13      0
 kmalloc-rnd-01-8k      4      4   8192    4    8 : tunables    0    0    0 : slabdata      1      1      0

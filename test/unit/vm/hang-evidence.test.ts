@@ -1,4 +1,7 @@
-/** What is written down of a guest that hangs, in which order, and that a guest which answers nothing is no further failure. */
+/**
+ * What is written down of a guest that hangs, in which order, and that a guest which answers nothing is no further
+ * failure.
+ */
 import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { OF_AWAKE_GUEST, takeHangEvidence } from '../../../src/vm/kernel-log/hang-evidence.ts';

@@ -1,4 +1,7 @@
-/** Every file of kernel-reports/ is a console text, and says in its first lines what must be found in it: nothing, for a near-miss. */
+/**
+ * Every file of kernel-reports/ is a console text, and says in its first lines what must be found in it: nothing, for a
+ * near-miss.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
