@@ -74,7 +74,8 @@ async function refusalWithoutTrial({
   return {
     accelerator: 'tcg',
     reason: `machine ${profile.name} needs physical addresses of ${needed} bits, and this host's processor has ${has}.`,
-    remedy: 'Machines with less memory at high addresses run under KVM: "./dgpu-rig list machines" says which.',
+    remedy:
+      'Machines with no memory at such high addresses run under KVM, tiers-46 for example: docs/kvm.md lists them.',
   };
 }
 
