@@ -76,13 +76,19 @@ function valueOf(pattern: RegExp): string {
   return value;
 }
 
-/** The monitor is QEMU's standard input and output there, and SSH listens on a port that is free here. */
+/**
+ * The monitor is QEMU's standard input and output there, and SSH listens on a port that is free here. The kernel there has
+ * no seccomp, which a sandbox is made of.
+ */
 function remoteArguments(port: number): string[] {
-  return argv.map((arg) =>
-    arg
-      .replace(/^socket,id=monitor,fd=\d+$/, 'stdio,id=monitor,signal=off')
-      .replace('hostfwd=tcp:127.0.0.1:0-', `hostfwd=tcp:127.0.0.1:${String(port)}-`),
-  );
+  const sandbox = argv.indexOf('-sandbox');
+  return argv
+    .filter((_, index) => sandbox < 0 || (index !== sandbox && index !== sandbox + 1))
+    .map((arg) =>
+      arg
+        .replace(/^socket,id=monitor,fd=\d+$/, 'stdio,id=monitor,signal=off')
+        .replace('hostfwd=tcp:127.0.0.1:0-', `hostfwd=tcp:127.0.0.1:${String(port)}-`),
+    );
 }
 
 async function forwardPort(): Promise<number> {
