@@ -94,6 +94,7 @@ describe('the ending', () => {
     expect(unproven).toMatchObject({ status: 'failed' });
     await vm.end({ keep: true, verdict: PASSED });
     expect((await readdir(vm.folder.path)).sort()).toEqual([
+      'commands.log',
       'initrd',
       'qmp.log',
       'replay.sh',
