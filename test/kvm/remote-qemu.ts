@@ -77,8 +77,8 @@ function valueOf(pattern: RegExp): string {
 }
 
 /**
- * The monitor is QEMU's standard input and output there, and SSH listens on a port that is free here. The kernel there has
- * no seccomp, which a sandbox is made of.
+ * The monitor is QEMU's standard input and output there, and SSH listens on a port that is free here. The kernel there
+ * has no seccomp, which a sandbox is made of.
  */
 function remoteArguments(port: number): string[] {
   const sandbox = argv.indexOf('-sandbox');
