@@ -8,6 +8,7 @@ import { lostJobText } from '../../report/past/merge-shards.ts';
 import { writeReports, type ReportFiles } from '../../report/formats/report-files.ts';
 import type { RunReport, TestResult } from '../../report/run-report.ts';
 import { cutShortText } from '../../report/text/cut-short-text.ts';
+import { failuresText } from '../../report/text/failures-text.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
 import { testTitle } from '../../report/text/result-text.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
@@ -53,7 +54,7 @@ export async function concludeReport(
   const again = number === undefined ? '' : repetition(number, results);
   const table = results.length === 0 ? '' : `${verdictTable(results)}\n\n`;
   const last = summaryLine(pass + xfail, fail + error);
-  process.stdout.write(`\n${table}${lost}${again}${cutShortText(report)}${last}\n`);
+  process.stdout.write(`\n${table}${lost}${failuresText(results)}${again}${cutShortText(report)}${last}\n`);
   return writeFiles(report, options);
 }
 

@@ -9,6 +9,7 @@ import { reportExitCode } from '../../report/judge/outcome.ts';
 import type { TestFile } from '../../report/judge/rig-reporter.ts';
 import { summarize, type TestResult } from '../../report/run-report.ts';
 import { cutShortText } from '../../report/text/cut-short-text.ts';
+import { failuresText } from '../../report/text/failures-text.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
 import { costTable, type CostPart } from '../../report/text/cost-table.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
@@ -63,7 +64,7 @@ export async function testVerb(names: readonly string[], options: TestOptions, q
   // Of a run that was cut short it would say that files are gone.
   if (options.ledger !== undefined && !report.cutShort) await writeLedger(options.ledger, files);
   const last = summaryLine(pass + Number(checked), fail + error + Number(!checked));
-  process.stdout.write(`\n${cutShortText(report)}${last}\n`);
+  process.stdout.write(`\n${failuresText(results)}${cutShortText(report)}${last}\n`);
   return reportExitCode(report, checked ? [] : ['test']);
 }
 

@@ -14,6 +14,7 @@ import { reportExitCode } from '../../report/judge/outcome.ts';
 import { REPORT_FORMATS, writeReports, type ReportFiles } from '../../report/formats/report-files.ts';
 import { runReport, type RunReport } from '../../report/run-report.ts';
 import { cutShortText } from '../../report/text/cut-short-text.ts';
+import { failuresText } from '../../report/text/failures-text.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
 import { EXIT_CODES, RigError } from '../../util/rig-error.ts';
@@ -51,7 +52,7 @@ export async function reportVerb(files: readonly string[], options: ReportOption
 
 function runText({ id, report }: Subject): string {
   const { pass, xfail, fail, error } = report.summary;
-  const last = `${cutShortText(report)}${summaryLine(pass + xfail, fail + error)}`;
+  const last = `${failuresText(report.results)}${cutShortText(report)}${summaryLine(pass + xfail, fail + error)}`;
   return [runHeading(id, report), verdictTable(report.results), '', last].join('\n');
 }
 

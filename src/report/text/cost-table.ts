@@ -7,10 +7,17 @@ export interface CostPart {
   readonly vms?: number;
 }
 
+/** Of those below, only the sum is of interest. */
+const LEAST_MS = 1000;
+
 /** The longest first; parts may overlap, so that they add up to more than `totalMs`. */
 export function costTable(parts: readonly CostPart[], totalMs: number): string {
-  const rows = parts.toSorted((a, b) => b.milliseconds - a.milliseconds);
-  const lines = rows.map(({ name, milliseconds, vms = 0 }) => {
+  const long = parts.filter(({ milliseconds }) => milliseconds >= LEAST_MS);
+  const short = parts.filter(({ milliseconds }) => milliseconds < LEAST_MS);
+  const rows = long.toSorted((a, b) => b.milliseconds - a.milliseconds);
+  const sum = short.reduce((total, { milliseconds }) => total + milliseconds, 0);
+  const rest = short.length === 0 ? [] : [{ name: `${String(short.length)} others`, milliseconds: sum }];
+  const lines = [...rows, ...rest].map(({ name, milliseconds, vms = 0 }: CostPart) => {
     const booted = vms > 0 ? `  ${String(vms)} ${vms === 1 ? 'VM' : 'VMs'}` : '';
     return `  ${elapsed(milliseconds).padStart(12)}  ${name}${booted}`;
   });

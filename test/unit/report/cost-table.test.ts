@@ -2,9 +2,11 @@
 import { expect, test } from 'vitest';
 import { costTable } from '../../../src/report/text/cost-table.ts';
 
-test('the longest part is first, with its VMs', () => {
+test('the longest part is first, with its VMs; short ones are one line', () => {
   const parts = [
     { name: 'test/vm/ssh.test.ts', milliseconds: 18_000 },
+    { name: 'test/unit/a.test.ts', milliseconds: 400 },
+    { name: 'test/unit/b.test.ts', milliseconds: 900 },
     { name: 'src/suites/swap.suite.ts', milliseconds: 294_000, vms: 8 },
     { name: 'src/suites/selftests.suite.ts', milliseconds: 58_000, vms: 1 },
   ];
@@ -17,5 +19,6 @@ test('the longest part is first, with its VMs', () => {
     '4 min 54 s  src/suites/swap.suite.ts  8 VMs',
     '58.0 s  src/suites/selftests.suite.ts  1 VM',
     '18.0 s  test/vm/ssh.test.ts',
+    '1.3 s  2 others',
   ]);
 });
