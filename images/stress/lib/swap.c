@@ -13,7 +13,7 @@
 #include "failure.h"
 
 #define PAGE 4096
-#define MAX_TRIES 100
+#define MAX_TRIES 20
 #define CGROUP "/sys/fs/cgroup"
 #define RECLAIM CGROUP "/memory.reclaim"
 
@@ -108,12 +108,20 @@ bool swap_out(struct gpu *gpu, const struct object *object, uint64_t bytes)
 {
 	uint64_t swapped;
 
-	for (int tries = 0; tries < MAX_TRIES; tries++) {
+	for (int tries = 0; ; tries++) {
 		if (!swap_of(gpu, object, &swapped))
 			return false;
 		if (swapped * PAGE >= bytes)
 			return true;
-		if (!swap_reclaim(bytes - swapped * PAGE))
+		if (tries == MAX_TRIES)
+			break;
+		/*
+		 * Pages that came back from swap soon after they went are on the active
+		 * list, and those that another CPU let go of may still be in a batch of
+		 * its own. Reclaim turns to either only if it does not find enough
+		 * elsewhere, so that asking for what is missing would be in vain.
+		 */
+		if (!swap_reclaim(2 * bytes))
 			return false;
 	}
 	return fail("%" PRIu64 " pages of an object are in swap, of %" PRIu64, swapped, bytes / PAGE);

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "lib/bus_error.h"
 #include "lib/checksum.h"
@@ -325,6 +327,20 @@ static bool read_all(struct evict *evict, const char *data)
 	return true;
 }
 
+/*
+ * Each stop goes on on another CPU, as the scheduler might have it: what one CPU
+ * keeps in batches is not seen by reclaim on another.
+ */
+static bool change_cpu(unsigned int stop)
+{
+	cpu_set_t cpu;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(stop % (unsigned int)sysconf(_SC_NPROCESSORS_ONLN), &cpu);
+	return !sched_setaffinity(0, sizeof(cpu), &cpu) ||
+	       fail("sched_setaffinity: %s", strerror(errno));
+}
+
 /* In each way in turn. */
 static bool bring_back(struct evict *evict, const char *data, unsigned int way)
 {
@@ -358,6 +374,8 @@ static bool run_pages(struct evict *evict)
 		for (unsigned int i = 0; i < stop && gone < evict->bytes; i++)
 			if (!evict_chunk(evict, &gone))
 				return false;
+		if (!change_cpu(stop))
+			return false;
 		/* Now and then, what was let go of goes to swap. */
 		if (stop % 4 == 0 && !swap_out(&evict->gpu, &evict->object, gone))
 			return false;
