@@ -57,6 +57,7 @@ export class KvmHost {
     onTestFinished(async () => {
       await vm.end({ keep: false, verdict: { status: 'passed' } });
     });
+    await showImage(vm, build);
     if (kvm) await loadKvm(vm);
     const remote: RemoteQemu = {
       ssh: await addressOf(vm),
@@ -96,6 +97,12 @@ export const PATIENCE = 10;
 
 function withAddressBits(profile: MachineProfile, bits: number): MachineProfile {
   return { ...profile, cpu: profile.cpu.replace(/phys-bits=\d+/, `phys-bits=${String(bits)}`) };
+}
+
+/** A cache below /tmp is below a file system that is mounted there when the machine has booted. */
+async function showImage(vm: Vm, { initrd }: VmSoftware): Promise<void> {
+  const { exitCode, stderr } = await vm.exec(`umount /tmp && test -r ${shellQuote(initrd)}`);
+  if (exitCode !== 0) throw new Error(`The machine kvm-host does not show ${initrd}: ${stderr}`);
 }
 
 async function loadKvm(vm: Vm): Promise<void> {
