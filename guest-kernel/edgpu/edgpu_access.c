@@ -14,17 +14,17 @@
 #include <drm/drm_gem.h>
 
 #include "edgpu_access.h"
+#include "edgpu_bo.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_entry.h"
-#include "edgpu_gem.h"
 #include "edgpu_vram.h"
 
 /* The lock is dropped, and user memory touched, after each piece. */
 #define EDGPU_RW_PIECE	SZ_64K
 
-static u64 access_vram(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len,
-		       bool write)
+static u64 edgpu_access_vram(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len,
+			     bool write)
 {
 	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
 	void __iomem *io;
@@ -39,8 +39,8 @@ static u64 access_vram(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 
 	return len;
 }
 
-static u64 access_page(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len,
-		       bool write)
+static u64 edgpu_access_page(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len,
+			     bool write)
 {
 	u64 start = offset_in_page(offset);
 	void *page;
@@ -56,16 +56,16 @@ static u64 access_page(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 
 }
 
 /* The object is locked, idle and visible, and populated if not in VRAM. */
-static void access_bytes(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len,
-			 bool write)
+static void edgpu_access_bytes(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len,
+			       bool write)
 {
 	u64 done;
 
 	for (; len; len -= done, offset += done, buf += done) {
 		if (bo->resource->mem_type == TTM_PL_VRAM)
-			done = access_vram(bo, offset, buf, len, write);
+			done = edgpu_access_vram(bo, offset, buf, len, write);
 		else
-			done = access_page(bo, offset, buf, len, write);
+			done = edgpu_access_page(bo, offset, buf, len, write);
 	}
 }
 
@@ -85,12 +85,12 @@ int edgpu_bo_access_memory(struct ttm_buffer_object *bo, unsigned long offset,
 	if (bo->resource->mem_type != TTM_PL_VRAM || !edgpu_vram_visible(bo->resource) ||
 	    READ_ONCE(ttm_to_edgpu(bo->bdev)->wedged))
 		return -EIO;
-	access_bytes(bo, offset, buf, len, write);
+	edgpu_access_bytes(bo, offset, buf, len, write);
 	return len;
 }
 
-static int rw_locked(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len,
-		     bool write)
+static int edgpu_rw_locked(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len,
+			   bool write)
 {
 	struct ttm_operation_ctx ctx = edgpu_bo_ctx(to_edgpu_bo(bo));
 	long ret;
@@ -103,12 +103,12 @@ static int rw_locked(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 le
 	if (!ret && bo->resource->mem_type != TTM_PL_VRAM)
 		ret = ttm_bo_populate(bo, &ctx);
 	if (!ret)
-		access_bytes(bo, offset, buf, len, write);
+		edgpu_access_bytes(bo, offset, buf, len, write);
 	return ret;
 }
 
-static int rw_piece(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len,
-		    bool write)
+static int edgpu_rw_piece(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len,
+			  bool write)
 {
 	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
 	struct edgpu_entry entry;
@@ -120,15 +120,15 @@ static int rw_piece(struct ttm_buffer_object *bo, u64 offset, void *buf, u64 len
 
 	ret = ttm_bo_reserve(bo, true, false, NULL);
 	if (!ret) {
-		ret = rw_locked(bo, offset, buf, len, write);
+		ret = edgpu_rw_locked(bo, offset, buf, len, write);
 		ttm_bo_unreserve(bo);
 	}
 	edgpu_exit(edgpu, &entry);
 	return ret;
 }
 
-static int rw_all(struct ttm_buffer_object *bo, const struct drm_edgpu_gem_rw *args,
-		  bool write)
+static int edgpu_rw_all(struct ttm_buffer_object *bo, const struct drm_edgpu_gem_rw *args,
+			bool write)
 {
 	void __user *user = u64_to_user_ptr(args->data);
 	u64 offset = args->offset, left = args->len, piece;
@@ -144,7 +144,7 @@ static int rw_all(struct ttm_buffer_object *bo, const struct drm_edgpu_gem_rw *a
 		if (write && copy_from_user(buf, user, piece))
 			ret = -EFAULT;
 		if (!ret)
-			ret = rw_piece(bo, offset, buf, piece, write);
+			ret = edgpu_rw_piece(bo, offset, buf, piece, write);
 		if (!ret && !write && copy_to_user(user, buf, piece))
 			ret = -EFAULT;
 	}
@@ -152,7 +152,7 @@ static int rw_all(struct ttm_buffer_object *bo, const struct drm_edgpu_gem_rw *a
 	return ret;
 }
 
-static int rw_ioctl(struct drm_file *file, const struct drm_edgpu_gem_rw *args, bool write)
+static int edgpu_rw_ioctl(struct drm_file *file, const struct drm_edgpu_gem_rw *args, bool write)
 {
 	struct drm_gem_object *gem;
 	int ret = -EINVAL;
@@ -168,17 +168,17 @@ static int rw_ioctl(struct drm_file *file, const struct drm_edgpu_gem_rw *args, 
 	if (drm_gem_is_imported(gem))
 		ret = -EOPNOTSUPP;
 	else if (!check_add_overflow(args->offset, args->len, &end) && end <= gem->size)
-		ret = rw_all(&gem_to_edgpu_bo(gem)->base, args, write);
+		ret = edgpu_rw_all(&gem_to_edgpu_bo(gem)->base, args, write);
 	drm_gem_object_put(gem);
 	return ret;
 }
 
 int edgpu_gem_pread_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
-	return rw_ioctl(file, data, false);
+	return edgpu_rw_ioctl(file, data, false);
 }
 
 int edgpu_gem_pwrite_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
-	return rw_ioctl(file, data, true);
+	return edgpu_rw_ioctl(file, data, true);
 }

@@ -15,7 +15,7 @@
 #include "edgpu_carveout.h"
 #include "edgpu_drv.h"
 
-static struct cma *carveout_area(struct ttm_device *ttm)
+static struct cma *edgpu_carveout_area(struct ttm_device *ttm)
 {
 	return dev_get_cma_area(&ttm_to_edgpu(ttm)->pdev->dev);
 }
@@ -28,11 +28,11 @@ static struct cma *carveout_area(struct ttm_device *ttm)
  */
 bool edgpu_carveout_exists(struct edgpu_device *edgpu)
 {
-	return carveout_area(&edgpu->ttm);
+	return edgpu_carveout_area(&edgpu->ttm);
 }
 
 /* As many as there are in one piece, at most @nr: a power of two, or @nr. */
-static pgoff_t carveout_alloc(struct cma *area, struct page **pages, pgoff_t nr)
+static pgoff_t edgpu_carveout_alloc(struct cma *area, struct page **pages, pgoff_t nr)
 {
 	struct page *page;
 	pgoff_t i;
@@ -63,11 +63,11 @@ static pgoff_t carveout_alloc(struct cma *area, struct page **pages, pgoff_t nr)
 int edgpu_carveout_borrow(struct ttm_device *ttm, struct ttm_tt *tt, pgoff_t first,
 			  pgoff_t nr)
 {
-	struct cma *area = carveout_area(ttm);
+	struct cma *area = edgpu_carveout_area(ttm);
 	pgoff_t done, got;
 
 	for (done = 0; done < nr; done += got) {
-		got = carveout_alloc(area, tt->pages + first + done, nr - done);
+		got = edgpu_carveout_alloc(area, tt->pages + first + done, nr - done);
 		if (!got) {
 			edgpu_carveout_return(ttm, tt, first, done);
 			return -ENOSPC;
@@ -86,7 +86,7 @@ int edgpu_carveout_borrow(struct ttm_device *ttm, struct ttm_tt *tt, pgoff_t fir
 void edgpu_carveout_return(struct ttm_device *ttm, struct ttm_tt *tt, pgoff_t first,
 			   pgoff_t nr)
 {
-	struct cma *area = carveout_area(ttm);
+	struct cma *area = edgpu_carveout_area(ttm);
 	pgoff_t i, run;
 
 	for (i = first; i < first + nr; i += run) {

@@ -33,14 +33,11 @@
  *		lines with the object's offset for mmap (hex), a first page of it,
  *		pages that follow each other, "system" or "vram", and the frame
  *		number there (hex).
- * move_peak_pages	The most pages of system memory that objects held while
- *		one was moved; writing 0 starts anew.
- * chunk_pages	How many pages of a large object are moved or evicted at a time.
- * hold_lru_lock	Hold TTM's LRU lock for so many milliseconds.
+ *
+ * And those of edgpu_knobs.c.
  */
 
 #include <linux/debugfs.h>
-#include <linux/delay.h>
 #include <linux/dma-resv.h>
 #include <linux/seq_file.h>
 #include <linux/shmem_fs.h>
@@ -48,7 +45,6 @@
 #include <drm/drm_debugfs.h>
 #include <drm/drm_file.h>
 #include <drm/drm_vma_manager.h>
-#include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_resource.h>
@@ -57,8 +53,9 @@
 #include "edgpu_drv.h"
 #include "edgpu_entry.h"
 #include "edgpu_frames.h"
-#include "edgpu_purge.h"
+#include "edgpu_knobs.h"
 #include "edgpu_shrinker.h"
+#include "edgpu_tt.h"
 
 static void edgpu_stats_ring(struct seq_file *m, struct edgpu_ring *ring)
 {
@@ -85,17 +82,18 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 	seq_printf(m, "wedged: %d\n", READ_ONCE(edgpu->wedged));
 	seq_printf(m, "vram_generation: %u\n", READ_ONCE(edgpu->vram_generation));
 	seq_printf(m, "pins: %d\n", atomic_read(&edgpu->pins));
-	seq_printf(m, "reclaimed_pages: %lu\n", edgpu_shrinker_reclaimed(edgpu));
+	seq_printf(m, "reclaimed_pages: %ld\n", atomic_long_read(&edgpu->shrinker.stats.freed));
 	seq_printf(m, "evicted_pages: %ld\n", atomic_long_read(&counters->evicted_pages));
 	seq_printf(m, "to_vram_bytes: %lld\n", atomic64_read(&counters->to_vram));
 	seq_printf(m, "from_vram_bytes: %lld\n", atomic64_read(&counters->from_vram));
-	seq_printf(m, "saved_bytes: %llu\n", edgpu->pm.saved);
-	seq_printf(m, "restored_bytes: %llu\n", edgpu->pm.restored);
+	seq_printf(m, "saved_bytes: %llu\n", edgpu->save.saved);
+	seq_printf(m, "restored_bytes: %llu\n", edgpu->save.restored);
 	seq_printf(m, "sleeps_refused: %u\n", edgpu->pm.refused);
-	seq_printf(m, "objects_lost: %u\n", edgpu->pm.lost);
-	seq_printf(m, "discarded_pages: %ld\n", edgpu_purge_pages(edgpu));
+	seq_printf(m, "objects_lost: %u\n", edgpu->save.lost);
+	seq_printf(m, "discarded_pages: %ld\n", edgpu_discarded_pages(&edgpu->ttm));
 	seq_printf(m, "recreated: %ld\n", atomic_long_read(&counters->recreated));
 	edgpu_shrinker_show(m, edgpu);
+	edgpu_knobs_show(m, edgpu);
 	seq_printf(m, "runtime_suspends: %u\n", edgpu->runtime.suspends);
 	seq_printf(m, "runtime_resumes: %u\n", edgpu->runtime.resumes);
 	seq_printf(m, "runtime_busy: %u\n", edgpu->runtime.busy);
@@ -105,7 +103,7 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 DEFINE_SHOW_ATTRIBUTE(edgpu_stats);
 
 /* Of the shmem file that has its content. */
-static unsigned long lru_swapped(struct ttm_buffer_object *bo)
+static unsigned long edgpu_lru_swapped(struct ttm_buffer_object *bo)
 {
 	unsigned long swapped = 0;
 
@@ -118,8 +116,8 @@ static unsigned long lru_swapped(struct ttm_buffer_object *bo)
 	return swapped;
 }
 
-static void lru_show_list(struct seq_file *m, struct edgpu_device *edgpu,
-			  const char *manager, struct list_head *list)
+static void edgpu_lru_show_list(struct seq_file *m, struct edgpu_device *edgpu,
+				const char *manager, struct list_head *list)
 {
 	struct ttm_lru_item *item;
 
@@ -133,7 +131,7 @@ static void lru_show_list(struct seq_file *m, struct edgpu_device *edgpu,
 		res = ttm_lru_item_to_res(item);
 		seq_printf(m, "%s %u %zu %u %llx %lu\n", manager, res->bo->priority, res->size,
 			   res->bo->pin_count, drm_vma_node_offset_addr(&res->bo->base.vma_node),
-			   lru_swapped(res->bo));
+			   edgpu_lru_swapped(res->bo));
 	}
 }
 
@@ -148,9 +146,9 @@ static int edgpu_lru_show(struct seq_file *m, void *data)
 		struct ttm_resource_manager *man = ttm_manager_type(&edgpu->ttm, type);
 
 		for (priority = 0; man && names[type] && priority < TTM_MAX_BO_PRIORITY; priority++)
-			lru_show_list(m, edgpu, names[type], &man->lru[priority]);
+			edgpu_lru_show_list(m, edgpu, names[type], &man->lru[priority]);
 	}
-	lru_show_list(m, edgpu, "unevictable", &edgpu->ttm.unevictable);
+	edgpu_lru_show_list(m, edgpu, "unevictable", &edgpu->ttm.unevictable);
 	spin_unlock(&edgpu->ttm.lru_lock);
 	return 0;
 }
@@ -177,21 +175,6 @@ static const struct file_operations edgpu_evict_fops = {
 	.write = edgpu_evict_write,
 };
 
-/* Milliseconds; for a test that wants others to wait for it. */
-static int edgpu_hold_lru_set(void *data, u64 ms)
-{
-	struct edgpu_device *edgpu = data;
-
-	if (ms > 1000)
-		return -EINVAL;
-
-	spin_lock(&edgpu->ttm.lru_lock);
-	mdelay((unsigned long)ms);
-	spin_unlock(&edgpu->ttm.lru_lock);
-	return 0;
-}
-DEFINE_DEBUGFS_ATTRIBUTE(edgpu_hold_lru_fops, NULL, edgpu_hold_lru_set, "%llu\n");
-
 /**
  * edgpu_debugfs_init() - &drm_driver.debugfs_init
  * @minor: of the device
@@ -205,11 +188,7 @@ void edgpu_debugfs_init(struct drm_minor *minor)
 	debugfs_create_file("lru", 0444, root, edgpu, &edgpu_lru_fops);
 	edgpu_frames_init(edgpu, root);
 	debugfs_create_file("evict", 0200, root, edgpu, &edgpu_evict_fops);
-	debugfs_create_file_unsafe("hold_lru_lock", 0200, root, edgpu, &edgpu_hold_lru_fops);
-	debugfs_create_ulong("move_peak_pages", 0644, root, &edgpu->counters.move_peak_pages);
-#ifdef TTM_ALLOCATION_SHMEM_CHUNKED
-	debugfs_create_u32("chunk_pages", 0644, root, &edgpu->ttm.shmem_chunk);
-#endif
+	edgpu_knobs_init(edgpu, root);
 	ttm_resource_manager_create_debugfs(ttm_manager_type(&edgpu->ttm, TTM_PL_VRAM),
 					    root, "vram");
 }

@@ -128,9 +128,9 @@ static int edgpu_init_backend(struct edgpu_device *edgpu)
 				     "backend=%s is none of shmem, backup, legacy\n",
 				     edgpu_backend);
 	edgpu->backend = backend;
-	if (edgpu->backend == EDGPU_BACKEND_SHMEM && !edgpu_tt_has_shmem())
+	if (edgpu->backend != EDGPU_BACKEND_LEGACY && !EDGPU_HAS_SERIES)
 		return dev_err_probe(dev, -EINVAL,
-				     "this kernel's TTM has no shmem backend: use backend=backup or legacy\n");
+				     "this kernel has neither TTM's shmem backend nor its shrinker: use backend=legacy\n");
 	return 0;
 }
 
@@ -225,7 +225,7 @@ static int edgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		return PTR_ERR(edgpu);
 	edgpu->pdev = pdev;
 	init_rwsem(&edgpu->reset_sem);
-	init_waitqueue_head(&edgpu->pm.awake);
+	init_waitqueue_head(&edgpu->awake);
 	pci_set_drvdata(pdev, edgpu);
 
 	ret = edgpu_init_backend(edgpu);

@@ -1,37 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The files, from the bottom up. Each uses only what those have that are named before it,
+ * which is tested (test/unit/series/driver-order.test.ts):
+ *
+ *	registers, rings:	fence, ring
+ *	engines:		engine, entry
+ *	memory:			file, vram, bo, carveout, tt, knobs, shrinker
+ *	objects:		job, move, access, purge, ttm
+ *	sleep:			save, runtime, pm, reset
+ *	ioctls:			prime, gem, evict, submit
+ *	debugfs:		frames, debugfs
+ *	the module:		drv
+ */
 #ifndef _EDGPU_DRV_H_
 #define _EDGPU_DRV_H_
 
 #include <linux/io.h>
 #include <linux/pci.h>
 #include <linux/rwsem.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 
 #include <drm/drm_device.h>
 #include <drm/ttm/ttm_device.h>
 
+#include "edgpu_compat.h"
 #include "edgpu_pm.h"
 #include "edgpu_regs.h"
 #include "edgpu_ring.h"
 #include "edgpu_runtime.h"
-#include "edgpu_shrinker.h"
+#include "edgpu_save.h"
 #include "edgpu_tt.h"
 #include "edgpu_vram.h"
 
 struct drm_minor;
-struct shrinker;
 
 /* struct edgpu_counters - what the driver did, since it was bound; for debugfs. */
 struct edgpu_counters {
-	/* Pages that the shrinker got from objects, and that debugfs did. */
-	atomic_long_t reclaimed_pages;
+	/* Pages taken from objects on request. */
 	atomic_long_t evicted_pages;
 	/* Bytes of objects that were moved into and out of VRAM. */
 	atomic64_t to_vram;
 	atomic64_t from_vram;
 	/* Jobs that filled discarded pages again. */
 	atomic_long_t recreated;
-	/* The most pages that objects held while one was moved; may be set to 0. */
+	/* See edgpu_knobs.c. */
 	unsigned long move_peak_pages;
 };
 
@@ -67,6 +80,10 @@ struct edgpu_device {
 	 * only takes objects out of VRAM, and copes with engines that stand still.
 	 */
 	struct rw_semaphore reset_sem;
+	/** @asleep: VRAM is saved for a sleep of the system; nobody enters */
+	bool asleep;
+	/** @awake: those who want to wait here */
+	wait_queue_head_t awake;
 	/** @wedged: the device does not answer any more */
 	bool wedged;
 	/** @wedged_event: tells user space */
@@ -85,17 +102,14 @@ struct edgpu_device {
 	atomic_t pins;
 	/** @counters: for debugfs */
 	struct edgpu_counters counters;
-	/** @pm: its sleep */
+	/** @save: what of VRAM is kept over a sleep */
+	struct edgpu_save save;
+	/** @pm: its sleep, along with the system */
 	struct edgpu_pm pm;
 	/** @runtime: its naps */
 	struct edgpu_runtime runtime;
-#ifdef EDGPU_HAS_TTM_SHRINKER
 	/** @shrinker: takes pages of idle objects under memory pressure */
 	struct ttm_shrinker shrinker;
-#else
-	/** @own_shrinker: the same, for a TTM without one */
-	struct shrinker *own_shrinker;
-#endif
 };
 
 static inline struct edgpu_device *to_edgpu(struct drm_device *drm)
@@ -121,6 +135,11 @@ static inline u64 edgpu_readq(struct edgpu_device *edgpu, u32 reg)
 static inline void edgpu_write(struct edgpu_device *edgpu, u32 reg, u32 value)
 {
 	writel(value, edgpu->regs + reg);
+}
+
+static inline bool edgpu_is_asleep(const struct edgpu_device *edgpu)
+{
+	return READ_ONCE(edgpu->asleep);
 }
 
 /* A device that has gone away reads as all ones. */

@@ -23,7 +23,6 @@
 
 /* An engine that moves no slot and no fence for so long is taken for hung. */
 #define EDGPU_HANG_TIMEOUT	(5 * HZ)
-#define EDGPU_WATCHDOG_PERIOD	HZ
 
 static const char * const edgpu_fault_names[EDGPU_FAULT_KINDS] = {
 	[EDGPU_FAULT_NONE] = "none",
@@ -38,131 +37,28 @@ static const char * const edgpu_fault_names[EDGPU_FAULT_KINDS] = {
 	[EDGPU_FAULT_HARDWARE] = "hardware error",
 };
 
-static u32 ring_reg(struct edgpu_ring *ring, u32 reg)
-{
-	return EDGPU_ENGINE_BASE + ring->engine * EDGPU_ENGINE_STRIDE + reg;
-}
-
-static u32 ring_read(struct edgpu_ring *ring, u32 reg)
-{
-	return edgpu_read(ring->edgpu, ring_reg(ring, reg));
-}
-
-static u64 ring_readq(struct edgpu_ring *ring, u32 reg)
-{
-	return edgpu_readq(ring->edgpu, ring_reg(ring, reg));
-}
-
-static void ring_write(struct edgpu_ring *ring, u32 reg, u32 value)
-{
-	edgpu_write(ring->edgpu, ring_reg(ring, reg), value);
-}
-
-/**
- * edgpu_engine_update() - take note of what the engine has done
- * @ring: its ring, locked
- * @done: the fences go there, for edgpu_fences_signal()
- */
-void edgpu_engine_update(struct edgpu_ring *ring, struct list_head *done)
-{
-	struct edgpu_fence *fence, *next;
-	u64 completed;
-	u32 head;
-
-	lockdep_assert_held(&ring->lock);
-
-	if (!ring->running)
-		return;
-
-	/*
-	 * The slot first: a fence in a slot already left behind has been
-	 * written by then.
-	 */
-	head = ring_read(ring, EDGPU_ENG_HEAD);
-	completed = ring_readq(ring, EDGPU_ENG_FENCE);
-
-	/* A device that has gone away reads as all ones. */
-	if (head >= EDGPU_RING_SLOTS || completed > ring->seqno)
-		return;
-
-	if (head != ring->head) {
-		u32 last = (head - 1) % EDGPU_RING_SLOTS;
-
-		ring->sg_head = ring->slot_sg[last];
-		ring->head = head;
-		ring->progress = jiffies;
-	}
-
-	if (completed == ring->completed)
-		return;
-
-	ring->completed = completed;
-	ring->progress = jiffies;
-	list_for_each_entry_safe(fence, next, &ring->pending, link) {
-		if (fence->base.seqno > completed)
-			break;
-		list_move_tail(&fence->link, done);
-	}
-}
-
-static void ring_process(struct edgpu_ring *ring)
+static void edgpu_engine_process(struct edgpu_ring *ring)
 {
 	unsigned long flags;
 	LIST_HEAD(done);
 
 	spin_lock_irqsave(&ring->lock, flags);
-	edgpu_engine_update(ring, &done);
+	edgpu_ring_update(ring, &done);
 	spin_unlock_irqrestore(&ring->lock, flags);
 
 	edgpu_fences_signal(&done, 0);
 	wake_up_all(&ring->space);
 }
 
-/**
- * edgpu_engine_kick() - have the engine do all that was written so far
- * @ring: its ring, locked and running
- */
-void edgpu_engine_kick(struct edgpu_ring *ring)
-{
-	lockdep_assert_held(&ring->lock);
-
-	ring_write(ring, EDGPU_ENG_TAIL, ring->tail);
-	queue_delayed_work(ring->edgpu->wq, &ring->watchdog, EDGPU_WATCHDOG_PERIOD);
-}
-
-static u32 engines_irqs(struct edgpu_device *edgpu)
+static u32 edgpu_engines_irqs(struct edgpu_device *edgpu)
 {
 	u32 engines = EDGPU_BIT(edgpu->num_engines) - 1;
 
 	return engines << EDGPU_IRQ_FENCE_SHIFT | engines << EDGPU_IRQ_FAULT_SHIFT;
 }
 
-/* Stop the engine and forget its work; the unfinished fences go to @lost. */
-static void ring_reset(struct edgpu_ring *ring, struct list_head *lost)
-{
-	lockdep_assert_held(&ring->lock);
-
-	ring_write(ring, EDGPU_ENG_CONTROL, EDGPU_CONTROL_RESET);
-	ring->epoch++;
-	ring->head = 0;
-	ring->tail = 0;
-	ring->sg_head = 0;
-	ring->sg_tail = 0;
-	ring->sg_pushed = 0;
-	list_splice_tail_init(&ring->pending, lost);
-}
-
-static void ring_program(struct edgpu_ring *ring)
-{
-	lockdep_assert_held(&ring->lock);
-
-	writeq(ring->slots_dma,
-	       ring->edgpu->regs + ring_reg(ring, EDGPU_ENG_RING_BASE));
-	ring_write(ring, EDGPU_ENG_RING_SIZE, EDGPU_RING_SLOTS);
-}
-
 /* The engine has stopped on a fault: say why, and go on without its work. */
-static void ring_recover_fault(struct edgpu_ring *ring)
+static void edgpu_engine_recover_fault(struct edgpu_ring *ring)
 {
 	struct edgpu_device *edgpu = ring->edgpu;
 	u32 kind, slot, count;
@@ -171,19 +67,19 @@ static void ring_recover_fault(struct edgpu_ring *ring)
 	u64 addr;
 
 	spin_lock_irq(&ring->lock);
-	edgpu_engine_update(ring, &done);
+	edgpu_ring_update(ring, &done);
 	if (!ring->running ||
-	    !(ring_read(ring, EDGPU_ENG_STATUS) & EDGPU_STATUS_FAULT)) {
+	    !(edgpu_ring_read(ring, EDGPU_ENG_STATUS) & EDGPU_STATUS_FAULT)) {
 		spin_unlock_irq(&ring->lock);
 		edgpu_fences_signal(&done, 0);
 		return;
 	}
-	kind = ring_read(ring, EDGPU_ENG_FAULT_KIND);
-	slot = ring_read(ring, EDGPU_ENG_FAULT_SLOT);
-	addr = ring_readq(ring, EDGPU_ENG_FAULT_ADDR);
+	kind = edgpu_ring_read(ring, EDGPU_ENG_FAULT_KIND);
+	slot = edgpu_ring_read(ring, EDGPU_ENG_FAULT_SLOT);
+	addr = edgpu_ring_readq(ring, EDGPU_ENG_FAULT_ADDR);
 	ring->faults++;
-	ring_reset(ring, &lost);
-	ring_program(ring);
+	edgpu_ring_reset(ring, &lost);
+	edgpu_ring_program(ring);
 	count = list_count_nodes(&lost);
 	spin_unlock_irq(&ring->lock);
 
@@ -199,7 +95,7 @@ static void ring_recover_fault(struct edgpu_ring *ring)
 }
 
 /* The device is beyond help: nothing that needs it works any more. */
-static void engines_wedge(struct edgpu_device *edgpu)
+static void edgpu_engines_wedge(struct edgpu_device *edgpu)
 {
 	unsigned int i;
 	LIST_HEAD(lost);
@@ -225,7 +121,7 @@ static void engines_wedge(struct edgpu_device *edgpu)
 }
 
 /* Allocates memory, so it can't be sent from where fences are signalled. */
-static void engines_wedged_event(struct work_struct *work)
+static void edgpu_engines_wedged_event(struct work_struct *work)
 {
 	struct edgpu_device *edgpu =
 		container_of(work, struct edgpu_device, wedged_event);
@@ -236,38 +132,38 @@ static void engines_wedged_event(struct work_struct *work)
 			     DRM_WEDGE_RECOVERY_BUS_RESET, NULL);
 }
 
-static void engines_cancel_event(void *work)
+static void edgpu_engines_cancel_event(void *work)
 {
 	cancel_work_sync(work);
 }
 
 /* What there is to do about an engine, by what the watchdog sees. */
-enum ring_health {
-	RING_IDLE,
-	RING_BUSY,
-	RING_FAULT,
-	RING_HUNG,
+enum edgpu_health {
+	EDGPU_HEALTH_IDLE,
+	EDGPU_HEALTH_BUSY,
+	EDGPU_HEALTH_FAULT,
+	EDGPU_HEALTH_HUNG,
 };
 
-static enum ring_health ring_check(struct edgpu_ring *ring, struct list_head *done)
+static enum edgpu_health edgpu_engine_check(struct edgpu_ring *ring, struct list_head *done)
 {
 	lockdep_assert_held(&ring->lock);
 
-	edgpu_engine_update(ring, done);
+	edgpu_ring_update(ring, done);
 	if (!list_empty(done))
 		ring->late++;
 	if (!ring->running ||
 	    (ring->head == ring->tail && list_empty(&ring->pending)))
-		return RING_IDLE;
-	if (ring_read(ring, EDGPU_ENG_STATUS) & EDGPU_STATUS_FAULT)
-		return RING_FAULT;
+		return EDGPU_HEALTH_IDLE;
+	if (edgpu_ring_read(ring, EDGPU_ENG_STATUS) & EDGPU_STATUS_FAULT)
+		return EDGPU_HEALTH_FAULT;
 	if (time_after(jiffies, ring->progress + EDGPU_HANG_TIMEOUT))
-		return RING_HUNG;
-	return RING_BUSY;
+		return EDGPU_HEALTH_HUNG;
+	return EDGPU_HEALTH_BUSY;
 }
 
 /* The engine makes no progress: go on without its work. */
-static void ring_recover_hang(struct edgpu_ring *ring)
+static void edgpu_engine_recover_hang(struct edgpu_ring *ring)
 {
 	struct edgpu_device *edgpu = ring->edgpu;
 	u32 slot, count;
@@ -280,10 +176,10 @@ static void ring_recover_hang(struct edgpu_ring *ring)
 	}
 	slot = ring->head;
 	ring->timeouts++;
-	ring_reset(ring, &lost);
-	ring_program(ring);
+	edgpu_ring_reset(ring, &lost);
+	edgpu_ring_program(ring);
 	/* In case that the device was reset behind our back. */
-	edgpu_write(edgpu, EDGPU_REG_IRQ_ENABLE, engines_irqs(edgpu));
+	edgpu_write(edgpu, EDGPU_REG_IRQ_ENABLE, edgpu_engines_irqs(edgpu));
 	count = list_count_nodes(&lost);
 	spin_unlock_irq(&ring->lock);
 
@@ -293,28 +189,28 @@ static void ring_recover_hang(struct edgpu_ring *ring)
 }
 
 /* Runs while there is work: finds lost interrupts, hangs, and a dead device. */
-static void ring_watchdog(struct work_struct *work)
+static void edgpu_engine_watchdog(struct work_struct *work)
 {
 	struct edgpu_ring *ring =
 		container_of(to_delayed_work(work), struct edgpu_ring, watchdog);
 	struct edgpu_device *edgpu = ring->edgpu;
 	bool cookie = dma_fence_begin_signalling();
-	enum ring_health health;
+	enum edgpu_health health;
 	LIST_HEAD(done);
 
 	spin_lock_irq(&ring->lock);
-	health = ring_check(ring, &done);
-	if (health != RING_IDLE)
+	health = edgpu_engine_check(ring, &done);
+	if (health != EDGPU_HEALTH_IDLE)
 		queue_delayed_work(edgpu->wq, &ring->watchdog, EDGPU_WATCHDOG_PERIOD);
 	spin_unlock_irq(&ring->lock);
 	edgpu_fences_signal(&done, 0);
 
-	if (health != RING_IDLE && !edgpu_is_alive(edgpu))
-		engines_wedge(edgpu);
-	else if (health == RING_HUNG)
-		ring_recover_hang(ring);
-	else if (health == RING_FAULT)
-		ring_recover_fault(ring);
+	if (health != EDGPU_HEALTH_IDLE && !edgpu_is_alive(edgpu))
+		edgpu_engines_wedge(edgpu);
+	else if (health == EDGPU_HEALTH_HUNG)
+		edgpu_engine_recover_hang(ring);
+	else if (health == EDGPU_HEALTH_FAULT)
+		edgpu_engine_recover_fault(ring);
 	wake_up_all(&ring->space);
 	dma_fence_end_signalling(cookie);
 }
@@ -325,7 +221,7 @@ static irqreturn_t edgpu_engine_irq(int irq, void *arg)
 
 	edgpu_write(ring->edgpu, EDGPU_REG_IRQ_STATUS,
 		    EDGPU_BIT(EDGPU_IRQ_FENCE_SHIFT + ring->engine));
-	ring_process(ring);
+	edgpu_engine_process(ring);
 	return IRQ_HANDLED;
 }
 
@@ -338,13 +234,13 @@ static irqreturn_t edgpu_fault_irq(int irq, void *arg)
 	for (i = 0; i < edgpu->num_engines; i++) {
 		edgpu_write(edgpu, EDGPU_REG_IRQ_STATUS,
 			    EDGPU_BIT(EDGPU_IRQ_FAULT_SHIFT + i));
-		ring_recover_fault(&edgpu->rings[i]);
+		edgpu_engine_recover_fault(&edgpu->rings[i]);
 	}
 	dma_fence_end_signalling(cookie);
 	return IRQ_HANDLED;
 }
 
-static int ring_init(struct edgpu_device *edgpu, unsigned int engine)
+static int edgpu_engine_init(struct edgpu_device *edgpu, unsigned int engine)
 {
 	struct edgpu_ring *ring = &edgpu->rings[engine];
 	struct device *dev = &edgpu->pdev->dev;
@@ -357,7 +253,7 @@ static int ring_init(struct edgpu_device *edgpu, unsigned int engine)
 	spin_lock_init(&ring->lock);
 	INIT_LIST_HEAD(&ring->pending);
 	init_waitqueue_head(&ring->space);
-	INIT_DELAYED_WORK(&ring->watchdog, ring_watchdog);
+	INIT_DELAYED_WORK(&ring->watchdog, edgpu_engine_watchdog);
 	ret = drmm_mutex_init(&edgpu->drm, &ring->emit);
 	if (ret)
 		return ret;
@@ -392,9 +288,10 @@ int edgpu_engines_init(struct edgpu_device *edgpu)
 		edgpu_write(edgpu, EDGPU_ENGINE_BASE + i * EDGPU_ENGINE_STRIDE +
 			    EDGPU_ENG_CONTROL, EDGPU_CONTROL_RESET);
 
-	INIT_WORK(&edgpu->wedged_event, engines_wedged_event);
+	INIT_WORK(&edgpu->wedged_event, edgpu_engines_wedged_event);
 	/* Also if the probe fails: whatever could queue it is undone before. */
-	ret = devm_add_action_or_reset(&pdev->dev, engines_cancel_event, &edgpu->wedged_event);
+	ret = devm_add_action_or_reset(&pdev->dev, edgpu_engines_cancel_event,
+				       &edgpu->wedged_event);
 	if (ret)
 		return ret;
 	edgpu->wq = drmm_alloc_ordered_workqueue(&edgpu->drm, "edgpu", WQ_MEM_RECLAIM);
@@ -406,7 +303,7 @@ int edgpu_engines_init(struct edgpu_device *edgpu)
 		return ret;
 
 	for (i = 0; i < edgpu->num_engines; i++) {
-		ret = ring_init(edgpu, i);
+		ret = edgpu_engine_init(edgpu, i);
 		if (ret)
 			return ret;
 	}
@@ -425,12 +322,12 @@ int edgpu_engines_init(struct edgpu_device *edgpu)
  */
 void edgpu_engines_start(struct edgpu_device *edgpu)
 {
-	u32 irqs = engines_irqs(edgpu);
+	u32 irqs = edgpu_engines_irqs(edgpu);
 	unsigned int i;
 	LIST_HEAD(lost);
 
 	if (!edgpu_is_alive(edgpu)) {
-		engines_wedge(edgpu);
+		edgpu_engines_wedge(edgpu);
 		return;
 	}
 	pci_set_master(edgpu->pdev);
@@ -441,10 +338,10 @@ void edgpu_engines_start(struct edgpu_device *edgpu)
 		struct edgpu_ring *ring = &edgpu->rings[i];
 
 		spin_lock_irq(&ring->lock);
-		ring_reset(ring, &lost);
-		ring_program(ring);
+		edgpu_ring_reset(ring, &lost);
+		edgpu_ring_program(ring);
 		/* The register outlives resets, and whoever used it before us. */
-		ring->completed = ring_readq(ring, EDGPU_ENG_FENCE);
+		ring->completed = edgpu_ring_readq(ring, EDGPU_ENG_FENCE);
 		ring->seqno = max(ring->seqno, ring->completed);
 		ring->running = true;
 		spin_unlock_irq(&ring->lock);
@@ -452,21 +349,6 @@ void edgpu_engines_start(struct edgpu_device *edgpu)
 	edgpu_fences_signal(&lost, -EIO);
 	edgpu_write(edgpu, EDGPU_REG_IRQ_STATUS, irqs);
 	edgpu_write(edgpu, EDGPU_REG_IRQ_ENABLE, irqs);
-}
-
-static bool ring_is_idle(struct edgpu_ring *ring)
-{
-	LIST_HEAD(done);
-	bool idle;
-
-	spin_lock_irq(&ring->lock);
-	edgpu_engine_update(ring, &done);
-	idle = !ring->running ||
-	       (ring->head == ring->tail && list_empty(&ring->pending));
-	spin_unlock_irq(&ring->lock);
-
-	edgpu_fences_signal(&done, 0);
-	return idle;
 }
 
 /**
@@ -480,7 +362,7 @@ bool edgpu_engines_are_idle(struct edgpu_device *edgpu)
 	unsigned int i;
 
 	for (i = 0; i < edgpu->num_engines; i++)
-		if (!ring_is_idle(&edgpu->rings[i]))
+		if (!edgpu_ring_is_idle(&edgpu->rings[i]))
 			return false;
 	return true;
 }
@@ -496,7 +378,7 @@ void edgpu_engines_wait_idle(struct edgpu_device *edgpu)
 	unsigned int i;
 
 	for (i = 0; i < edgpu->num_engines; i++)
-		wait_event(edgpu->rings[i].space, ring_is_idle(&edgpu->rings[i]));
+		wait_event(edgpu->rings[i].space, edgpu_ring_is_idle(&edgpu->rings[i]));
 }
 
 /**
@@ -516,8 +398,8 @@ void edgpu_engines_stop(struct edgpu_device *edgpu)
 		LIST_HEAD(lost);
 
 		spin_lock_irq(&ring->lock);
-		edgpu_engine_update(ring, &done);
-		ring_reset(ring, &lost);
+		edgpu_ring_update(ring, &done);
+		edgpu_ring_reset(ring, &lost);
 		ring->running = false;
 		spin_unlock_irq(&ring->lock);
 

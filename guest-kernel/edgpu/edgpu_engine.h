@@ -3,16 +3,11 @@
 #define _EDGPU_ENGINE_H_
 
 struct edgpu_device;
-struct edgpu_ring;
-struct list_head;
 
 int edgpu_engines_init(struct edgpu_device *edgpu);
 void edgpu_engines_start(struct edgpu_device *edgpu);
 bool edgpu_engines_are_idle(struct edgpu_device *edgpu);
 void edgpu_engines_wait_idle(struct edgpu_device *edgpu);
 void edgpu_engines_stop(struct edgpu_device *edgpu);
-
-void edgpu_engine_update(struct edgpu_ring *ring, struct list_head *done);
-void edgpu_engine_kick(struct edgpu_ring *ring);
 
 #endif

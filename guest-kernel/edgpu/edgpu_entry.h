@@ -22,7 +22,7 @@ struct edgpu_device;
  *
  * Within edgpu_try_enter() the device may be asleep, or on its way. Then either
  * @awake says so, to those who want the engines for what is in system memory; or the
- * object in question is in VRAM and not saved (see edgpu_pm_has_saved()), and it
+ * object in question is in VRAM and not saved (see edgpu_is_saved()), and it
  * can't fall asleep before somebody else has locked that object.
  *
  * What they keep off does not enter: system sleep and reset take the semaphore for
@@ -40,6 +40,11 @@ struct edgpu_entry {
 	bool counted;
 	bool shared;
 };
+
+/* For the sleep itself; all others enter. */
+int edgpu_power_get(struct edgpu_device *edgpu);
+void edgpu_power_put(struct edgpu_device *edgpu, bool used);
+void edgpu_power_wake(struct edgpu_device *edgpu);
 
 int edgpu_enter(struct edgpu_device *edgpu, struct edgpu_entry *entry);
 int edgpu_try_enter(struct edgpu_device *edgpu, struct edgpu_entry *entry);

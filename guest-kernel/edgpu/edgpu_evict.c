@@ -8,14 +8,14 @@
 
 #include <drm/drm_gem.h>
 
+#include "edgpu_bo.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_entry.h"
 #include "edgpu_evict.h"
-#include "edgpu_gem.h"
 #include "edgpu_tt.h"
 
-static long evict_locked(struct edgpu_bo *bo, u64 size)
+static long edgpu_evict_locked(struct edgpu_bo *bo, u64 size)
 {
 	struct ttm_operation_ctx ctx = { .interruptible = true };
 
@@ -23,8 +23,8 @@ static long evict_locked(struct edgpu_bo *bo, u64 size)
 	return edgpu_tt_evict_chunk(&bo->base, &ctx, PAGE_ALIGN(size) >> PAGE_SHIFT);
 }
 
-static int evict(struct edgpu_device *edgpu, struct edgpu_bo *bo,
-		 struct drm_edgpu_gem_evict *args)
+static int edgpu_evict_pages(struct edgpu_device *edgpu, struct edgpu_bo *bo,
+			     struct drm_edgpu_gem_evict *args)
 {
 	long ret;
 
@@ -32,10 +32,10 @@ static int evict(struct edgpu_device *edgpu, struct edgpu_bo *bo,
 	if (ret)
 		return ret;
 
-	ret = evict_locked(bo, args->size);
+	ret = edgpu_evict_locked(bo, args->size);
 	if (ret >= 0) {
 		args->size = (u64)ret << PAGE_SHIFT;
-		args->evicted = (u64)edgpu_tt_evicted(bo->base.ttm) << PAGE_SHIFT;
+		args->evicted = (u64)edgpu_evicted(bo->base.ttm) << PAGE_SHIFT;
 		atomic_long_add(ret, &edgpu->counters.evicted_pages);
 	}
 	ttm_bo_unreserve(&bo->base);
@@ -59,7 +59,7 @@ int edgpu_gem_evict_ioctl(struct drm_device *drm, void *data, struct drm_file *f
 	ret = edgpu_enter(edgpu, &entry);
 	if (ret)
 		goto out_put;
-	ret = evict(edgpu, gem_to_edgpu_bo(gem), args);
+	ret = edgpu_evict_pages(edgpu, gem_to_edgpu_bo(gem), args);
 	edgpu_exit(edgpu, &entry);
 
 out_put:

@@ -13,9 +13,9 @@
 #include <drm/drm_file.h>
 #include <drm/ttm/ttm_bo.h>
 
+#include "edgpu_bo.h"
 #include "edgpu_drv.h"
 #include "edgpu_file.h"
-#include "edgpu_gem.h"
 
 /**
  * edgpu_file_open() - &drm_driver.open

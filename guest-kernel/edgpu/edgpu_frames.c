@@ -12,21 +12,20 @@
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_resource.h>
 
+#include "edgpu_bo.h"
 #include "edgpu_drv.h"
 #include "edgpu_frames.h"
-#include "edgpu_gem.h"
-#include "edgpu_tt.h"
 #include "edgpu_vram.h"
 
-static void frames_show(struct seq_file *m, struct ttm_buffer_object *bo, const char *where,
-			pgoff_t first, pgoff_t nr, u64 frame)
+static void edgpu_frames_line(struct seq_file *m, struct ttm_buffer_object *bo, const char *where,
+			      pgoff_t first, pgoff_t nr, u64 frame)
 {
 	seq_printf(m, "%llx %lu %lu %s %llx\n", drm_vma_node_offset_addr(&bo->base.vma_node),
 		   first, nr, where, frame);
 }
 
 /* From @first on, how many pages follow each other in memory. */
-static pgoff_t frames_run(struct ttm_tt *tt, pgoff_t first)
+static pgoff_t edgpu_frames_run(struct ttm_tt *tt, pgoff_t first)
 {
 	unsigned long frame = page_to_pfn(tt->pages[first]);
 	pgoff_t nr = 1;
@@ -37,36 +36,32 @@ static pgoff_t frames_run(struct ttm_tt *tt, pgoff_t first)
 	return nr;
 }
 
-static void frames_show_system(struct seq_file *m, struct ttm_buffer_object *bo)
+static void edgpu_frames_show_system(struct seq_file *m, struct ttm_buffer_object *bo)
 {
 	struct ttm_tt *tt = bo->ttm;
-	pgoff_t first = 0, nr;
+	pgoff_t first, nr;
 
 	if (!tt || !tt->pages)
 		return;
-	if (edgpu_tt_is_partial(tt))
-		first = edgpu_tt_evicted(tt);
-	else if (!ttm_tt_is_populated(tt))
-		return;
 
-	for (; first < tt->num_pages; first += nr) {
-		nr = frames_run(tt, first);
-		frames_show(m, bo, "system", first, nr, page_to_pfn(tt->pages[first]));
+	for (first = edgpu_evicted(tt); first < tt->num_pages; first += nr) {
+		nr = edgpu_frames_run(tt, first);
+		edgpu_frames_line(m, bo, "system", first, nr, page_to_pfn(tt->pages[first]));
 	}
 }
 
-static void frames_show_vram(struct seq_file *m, struct ttm_buffer_object *bo)
+static void edgpu_frames_show_vram(struct seq_file *m, struct ttm_buffer_object *bo)
 {
 	u64 offset, len, vram;
 
 	for (offset = 0; offset < bo->base.size; offset += len) {
 		len = min(edgpu_vram_run(bo->resource, offset, &vram), bo->base.size - offset);
-		frames_show(m, bo, "vram", offset >> PAGE_SHIFT, len >> PAGE_SHIFT,
-			    vram >> PAGE_SHIFT);
+		edgpu_frames_line(m, bo, "vram", offset >> PAGE_SHIFT, len >> PAGE_SHIFT,
+				  vram >> PAGE_SHIFT);
 	}
 }
 
-static int frames_show_all(struct seq_file *m, struct edgpu_device *edgpu, unsigned int type)
+static int edgpu_frames_show_all(struct seq_file *m, struct edgpu_device *edgpu, unsigned int type)
 {
 	struct ttm_operation_ctx ctx = { .interruptible = true };
 	struct ttm_lru_walk_arg arg = { .ctx = &ctx, .sleeping_lock = true };
@@ -78,9 +73,9 @@ static int frames_show_all(struct seq_file *m, struct edgpu_device *edgpu, unsig
 		if (!edgpu_bo_is_ours(bo))
 			continue;
 		if (type == TTM_PL_VRAM)
-			frames_show_vram(m, bo);
+			edgpu_frames_show_vram(m, bo);
 		else
-			frames_show_system(m, bo);
+			edgpu_frames_show_system(m, bo);
 	}
 	return IS_ERR(bo) ? PTR_ERR(bo) : 0;
 }
@@ -90,8 +85,8 @@ static int edgpu_frames_show(struct seq_file *m, void *data)
 	struct edgpu_device *edgpu = m->private;
 	int ret;
 
-	ret = frames_show_all(m, edgpu, TTM_PL_SYSTEM);
-	return ret ?: frames_show_all(m, edgpu, TTM_PL_VRAM);
+	ret = edgpu_frames_show_all(m, edgpu, TTM_PL_SYSTEM);
+	return ret ?: edgpu_frames_show_all(m, edgpu, TTM_PL_VRAM);
 }
 DEFINE_SHOW_ATTRIBUTE(edgpu_frames);
 

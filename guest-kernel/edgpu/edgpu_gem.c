@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Buffer objects: life, CPU mappings, and the ioctls on a single one.
+ * Buffer objects: how they come to be, CPU mappings, and the ioctls on a single one.
  */
 
+#include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -10,17 +11,17 @@
 
 #include <drm/drm_file.h>
 #include <drm/drm_gem_ttm_helper.h>
-#include <drm/drm_prime.h>
 #include <drm/drm_vma_manager.h>
-#include <drm/ttm/ttm_tt.h>
 
+#include "edgpu_bo.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_entry.h"
 #include "edgpu_file.h"
 #include "edgpu_gem.h"
 #include "edgpu_prime.h"
-#include "edgpu_purge.h"
+#include "edgpu_save.h"
+#include "edgpu_tt.h"
 #include "edgpu_vram.h"
 
 #define EDGPU_CREATE_FLAGS	(EDGPU_CREATE_PREFER_SYSTEM | EDGPU_CREATE_CARVEOUT | \
@@ -32,54 +33,6 @@ static const enum ttm_caching edgpu_cachings[] = {
 	[EDGPU_CACHING_WRITE_COMBINED] = ttm_write_combined,
 	[EDGPU_CACHING_UNCACHED] = ttm_uncached,
 };
-
-static void edgpu_bo_destroy(struct ttm_buffer_object *tbo)
-{
-	if (drm_gem_is_imported(&tbo->base))
-		drm_prime_gem_destroy(&tbo->base, tbo->sg);
-	drm_gem_object_release(&tbo->base);
-	edgpu_file_put(to_edgpu_bo(tbo)->owner);
-	kfree(to_edgpu_bo(tbo));
-}
-
-/**
- * edgpu_bo_is_ours() - tell an object of ours from a ghost of TTM's
- * @bo: the object
- *
- * Return: true if it is within a struct edgpu_bo.
- */
-bool edgpu_bo_is_ours(struct ttm_buffer_object *bo)
-{
-	return bo->destroy == edgpu_bo_destroy;
-}
-
-/**
- * edgpu_bo_note_errors() - keep the errors of jobs that are done
- * @bo: the object, locked
- *
- * And note whether a reset has cost it its content in VRAM.
- *
- * The reservation object drops fences that have signalled whenever it needs
- * their place, and their errors with them. So this is called before that.
- */
-void edgpu_bo_note_errors(struct edgpu_bo *bo)
-{
-	struct ttm_resource *res = bo->base.resource;
-	struct dma_resv_iter cursor;
-	struct dma_fence *fence;
-
-	if (res && res->mem_type == TTM_PL_VRAM &&
-	    edgpu_vram_lost(ttm_to_edgpu(bo->base.bdev), res))
-		bo->error = -EIO;
-
-	dma_resv_for_each_fence(&cursor, bo->base.base.resv,
-				DMA_RESV_USAGE_BOOKKEEP, fence) {
-		int status = dma_fence_get_status(fence);
-
-		if (status < 0)
-			bo->error = status;
-	}
-}
 
 static int edgpu_gem_open(struct drm_gem_object *gem, struct drm_file *file)
 {
@@ -101,40 +54,13 @@ static void edgpu_gem_close(struct drm_gem_object *gem, struct drm_file *file)
 	if (bo->owner)
 		edgpu_file_remove(bo);
 	/* What is saved of it would be kept until the device wakes. */
-	if (READ_ONCE(bo->base.saved))
-		edgpu_pm_forget(to_edgpu(gem->dev));
+	if (edgpu_is_saved(&bo->base))
+		edgpu_save_forget(to_edgpu(gem->dev));
 }
 
 static void edgpu_gem_free(struct drm_gem_object *gem)
 {
 	ttm_bo_fini(drm_gem_ttm_of_gem(gem));
-}
-
-/**
- * edgpu_bo_make_visible() - have an object where the CPU can see it
- * @bo: the object, locked
- *
- * Return: 0 or a negative error code.
- */
-int edgpu_bo_make_visible(struct ttm_buffer_object *bo)
-{
-	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
-	struct ttm_operation_ctx ctx = {
-		.interruptible = true,
-		.gfp_retry_mayfail = true,
-	};
-	struct edgpu_placement placement;
-
-	if (bo->resource->mem_type != TTM_PL_VRAM)
-		return 0;
-	if (READ_ONCE(edgpu->wedged))
-		return -EIO;
-	if (edgpu_vram_visible(bo->resource))
-		return 0;
-
-	edgpu_bo_note_errors(to_edgpu_bo(bo));
-	edgpu_placement_visible(edgpu, &placement);
-	return ttm_bo_validate(bo, &placement.base, &ctx);
 }
 
 static vm_fault_t edgpu_fault_errno(int err)
@@ -149,7 +75,7 @@ static vm_fault_t edgpu_fault_errno(int err)
 	}
 }
 
-static vm_fault_t fault_reserved(struct ttm_buffer_object *bo, struct vm_fault *vmf)
+static vm_fault_t edgpu_fault_reserved(struct ttm_buffer_object *bo, struct vm_fault *vmf)
 {
 	int err = edgpu_bo_make_visible(bo);
 
@@ -176,7 +102,7 @@ static vm_fault_t edgpu_gem_fault(struct vm_fault *vmf)
 	if (edgpu_try_enter(edgpu, &entry)) {
 		ret = ttm_bo_vm_dummy_page(vmf, vmf->vma->vm_page_prot);
 	} else {
-		ret = fault_reserved(bo, vmf);
+		ret = edgpu_fault_reserved(bo, vmf);
 		edgpu_exit(edgpu, &entry);
 	}
 
@@ -220,13 +146,6 @@ static int edgpu_gem_mmap(struct drm_gem_object *gem, struct vm_area_struct *vma
 	return drm_gem_ttm_mmap(gem, vma);
 }
 
-static bool edgpu_bo_is_populated(struct ttm_buffer_object *bo)
-{
-	if (bo->resource && bo->resource->mem_type == TTM_PL_VRAM)
-		return true;
-	return bo->ttm && ttm_tt_is_populated(bo->ttm);
-}
-
 /*
  * For usage statistics in fdinfo, under a spinlock: an object that is locked is
  * taken for what most of these are.
@@ -240,7 +159,7 @@ static enum drm_gem_object_status edgpu_gem_status(struct drm_gem_object *gem)
 		return DRM_GEM_OBJECT_RESIDENT;
 	if (edgpu_bo_is_populated(bo))
 		status |= DRM_GEM_OBJECT_RESIDENT;
-	if (edgpu_purge_is_purgeable(bo))
+	if (edgpu_is_purgeable(bo))
 		status |= DRM_GEM_OBJECT_PURGEABLE;
 	dma_resv_unlock(gem->resv);
 	return status;
@@ -311,17 +230,10 @@ edgpu_bo_create(struct edgpu_device *edgpu, struct edgpu_file *owner,
 	return ret ? ERR_PTR(ret) : bo;
 }
 
-/**
- * edgpu_bo_create_import() - an object for the memory of another driver
- * @edgpu: the device
- * @size: in bytes, whole pages
- * @sg: where it is for the device
- * @resv: of the memory, locked
- *
- * Return: the object, or an error pointer.
- */
-struct edgpu_bo *edgpu_bo_create_import(struct edgpu_device *edgpu, u64 size,
-					struct sg_table *sg, struct dma_resv *resv)
+/* For the memory of another driver, whose @resv is locked. */
+static struct edgpu_bo *
+edgpu_bo_create_import(struct edgpu_device *edgpu, u64 size, struct sg_table *sg,
+		       struct dma_resv *resv)
 {
 	struct ttm_operation_ctx ctx = { };
 	struct edgpu_placement placement;
@@ -339,6 +251,37 @@ struct edgpu_bo *edgpu_bo_create_import(struct edgpu_device *edgpu, u64 size,
 				   &placement.base, 0, &ctx, sg, resv,
 				   edgpu_bo_destroy);
 	return ret ? ERR_PTR(ret) : bo;
+}
+
+/**
+ * edgpu_gem_import_sg_table() - &drm_driver.gem_prime_import_sg_table
+ * @drm: the device
+ * @attach: to the dma-buf
+ * @sg: where it is for the device
+ *
+ * Return: an object, or an error pointer.
+ */
+struct drm_gem_object *
+edgpu_gem_import_sg_table(struct drm_device *drm, struct dma_buf_attachment *attach,
+			  struct sg_table *sg)
+{
+	struct edgpu_device *edgpu = to_edgpu(drm);
+	struct dma_buf *dma_buf = attach->dmabuf;
+	struct edgpu_entry entry;
+	struct edgpu_bo *bo;
+	int ret;
+
+	if (!PAGE_ALIGNED(dma_buf->size) || !edgpu_prime_in_reach(edgpu, sg))
+		return ERR_PTR(-EOPNOTSUPP);
+	ret = edgpu_try_enter(edgpu, &entry);
+	if (ret)
+		return ERR_PTR(ret);
+
+	dma_resv_lock(dma_buf->resv, NULL);
+	bo = edgpu_bo_create_import(edgpu, dma_buf->size, sg, dma_buf->resv);
+	dma_resv_unlock(dma_buf->resv);
+	edgpu_exit(edgpu, &entry);
+	return IS_ERR(bo) ? ERR_CAST(bo) : &bo->base.base;
 }
 
 /*

@@ -2,69 +2,15 @@
 #ifndef _EDGPU_GEM_H_
 #define _EDGPU_GEM_H_
 
-#include <drm/ttm/ttm_bo.h>
-
-struct dma_resv;
+struct dma_buf_attachment;
 struct drm_device;
 struct drm_file;
-struct edgpu_device;
-struct edgpu_file;
+struct drm_gem_object;
 struct sg_table;
 
-/**
- * struct edgpu_bo - a buffer object
- */
-struct edgpu_bo {
-	/** @base: TTM and GEM object */
-	struct ttm_buffer_object base;
-	/** @placement: EDGPU_PLACEMENT_* where the engines may use it */
-	u32 placement;
-	/** @caching: of its pages in system memory */
-	enum ttm_caching caching;
-	/**
-	 * @error: of a job that used the object, not yet reported by a wait;
-	 * under the reservation lock
-	 */
-	int error;
-	/** @owner: the only file that may use it, or NULL */
-	struct edgpu_file *owner;
-	/** @carveout: whether its pages in system memory are borrowed */
-	bool carveout;
-	/** @recreate: whether discarded pages are to be filled again */
-	bool recreate;
-	/** @recreate_value: with what */
-	u64 recreate_value;
-};
-
-static inline struct edgpu_bo *to_edgpu_bo(struct ttm_buffer_object *bo)
-{
-	return container_of(bo, struct edgpu_bo, base);
-}
-
-static inline struct edgpu_bo *gem_to_edgpu_bo(struct drm_gem_object *gem)
-{
-	return container_of(gem, struct edgpu_bo, base.base);
-}
-
-/*
- * For whoever has one object locked, and nothing else. Those that share its lock may
- * be evicted, too.
- */
-static inline struct ttm_operation_ctx edgpu_bo_ctx(struct edgpu_bo *bo)
-{
-	return (struct ttm_operation_ctx) {
-		.interruptible = true,
-		.gfp_retry_mayfail = true,
-		.resv = bo->base.base.resv,
-		.allow_res_evict = bo->owner,
-	};
-}
-
-bool edgpu_bo_is_ours(struct ttm_buffer_object *bo);
-void edgpu_bo_note_errors(struct edgpu_bo *bo);
-int edgpu_bo_make_visible(struct ttm_buffer_object *bo);
-struct edgpu_bo *edgpu_bo_create_import(struct edgpu_device *edgpu, u64 size,
-					struct sg_table *sg, struct dma_resv *resv);
+struct drm_gem_object *
+edgpu_gem_import_sg_table(struct drm_device *drm, struct dma_buf_attachment *attach,
+			  struct sg_table *sg);
 
 int edgpu_gem_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int edgpu_gem_mmap_offset_ioctl(struct drm_device *drm, void *data, struct drm_file *file);

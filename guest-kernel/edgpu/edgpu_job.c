@@ -48,7 +48,7 @@ struct edgpu_span edgpu_span(struct ttm_resource *res, struct ttm_tt *tt,
 }
 
 /* Bytes from the start of the span, @len at most, at consecutive addresses. */
-static u64 span_run(struct edgpu_span span, u64 len, u64 *addr)
+static u64 edgpu_span_run(struct edgpu_span span, u64 len, u64 *addr)
 {
 	u64 page = span.offset >> PAGE_SHIFT;
 	u64 run = PAGE_SIZE - offset_in_page(span.offset);
@@ -64,13 +64,13 @@ static u64 span_run(struct edgpu_span span, u64 len, u64 *addr)
 	return min(run, len);
 }
 
-static u32 span_count_runs(struct edgpu_span span, u64 len)
+static u32 edgpu_span_count_runs(struct edgpu_span span, u64 len)
 {
 	u32 count = 0;
 	u64 addr, run;
 
 	for (; len; len -= run, span.offset += run, count++)
-		run = span_run(span, len, &addr);
+		run = edgpu_span_run(span, len, &addr);
 	return count;
 }
 
@@ -78,8 +78,8 @@ static u32 span_count_runs(struct edgpu_span span, u64 len)
  * The address field of a command for @len bytes of @span: the address itself
  * if they are in one piece, that of a scatter list otherwise.
  */
-static int span_address(struct edgpu_ring *ring, struct edgpu_span span, u64 len,
-			u64 *addr, u32 *nents)
+static int edgpu_span_address(struct edgpu_ring *ring, struct edgpu_span span, u64 len,
+			      u64 *addr, u32 *nents)
 {
 	struct edgpu_sg *sg;
 	dma_addr_t list;
@@ -87,16 +87,16 @@ static int span_address(struct edgpu_ring *ring, struct edgpu_span span, u64 len
 	int ret;
 
 	*nents = 0;
-	if (span_run(span, len, addr) == len)
+	if (edgpu_span_run(span, len, addr) == len)
 		return 0;
 
-	*nents = span_count_runs(span, len);
+	*nents = edgpu_span_count_runs(span, len);
 	ret = edgpu_ring_alloc_sg(ring, *nents, &sg, &list);
 	if (ret)
 		return ret;
 
 	for (; len; len -= run, span.offset += run, sg++) {
-		run = span_run(span, len, addr);
+		run = edgpu_span_run(span, len, addr);
 		sg->addr = cpu_to_le64(*addr);
 		sg->len = cpu_to_le64(run);
 	}
@@ -104,15 +104,15 @@ static int span_address(struct edgpu_ring *ring, struct edgpu_span span, u64 len
 	return 0;
 }
 
-static int job_set_operand(struct edgpu_ring *ring, struct edgpu_command *cmd,
-			   struct edgpu_span span, u64 len, __le64 *address,
-			   __le32 *nents, u32 vram_flag, u32 sg_flag)
+static int edgpu_job_set_operand(struct edgpu_ring *ring, struct edgpu_command *cmd,
+				 struct edgpu_span span, u64 len, __le64 *address,
+				 __le32 *nents, u32 vram_flag, u32 sg_flag)
 {
 	u32 count;
 	u64 addr;
 	int ret;
 
-	ret = span_address(ring, span, len, &addr, &count);
+	ret = edgpu_span_address(ring, span, len, &addr, &count);
 	if (ret)
 		return ret;
 
@@ -125,18 +125,18 @@ static int job_set_operand(struct edgpu_ring *ring, struct edgpu_command *cmd,
 	return 0;
 }
 
-static int job_set_src(struct edgpu_ring *ring, struct edgpu_command *cmd,
-		       struct edgpu_span span, u64 len)
+static int edgpu_job_set_src(struct edgpu_ring *ring, struct edgpu_command *cmd,
+			     struct edgpu_span span, u64 len)
 {
-	return job_set_operand(ring, cmd, span, len, &cmd->src, &cmd->src_nents,
-			       EDGPU_FLAG_SRC_VRAM, EDGPU_FLAG_SRC_SG);
+	return edgpu_job_set_operand(ring, cmd, span, len, &cmd->src, &cmd->src_nents,
+				     EDGPU_FLAG_SRC_VRAM, EDGPU_FLAG_SRC_SG);
 }
 
-static int job_set_dst(struct edgpu_ring *ring, struct edgpu_command *cmd,
-		       struct edgpu_span span, u64 len)
+static int edgpu_job_set_dst(struct edgpu_ring *ring, struct edgpu_command *cmd,
+			     struct edgpu_span span, u64 len)
 {
-	return job_set_operand(ring, cmd, span, len, &cmd->dst, &cmd->dst_nents,
-			       EDGPU_FLAG_DST_VRAM, EDGPU_FLAG_DST_SG);
+	return edgpu_job_set_operand(ring, cmd, span, len, &cmd->dst, &cmd->dst_nents,
+				     EDGPU_FLAG_DST_VRAM, EDGPU_FLAG_DST_SG);
 }
 
 /**
@@ -161,9 +161,9 @@ int edgpu_job_copy(struct edgpu_ring *ring, struct edgpu_span src,
 
 		piece = min(len, EDGPU_PIECE);
 		cmd.len = cpu_to_le64(piece);
-		ret = job_set_src(ring, &cmd, src, piece);
+		ret = edgpu_job_set_src(ring, &cmd, src, piece);
 		if (!ret)
-			ret = job_set_dst(ring, &cmd, dst, piece);
+			ret = edgpu_job_set_dst(ring, &cmd, dst, piece);
 		if (!ret)
 			ret = edgpu_ring_push(ring, &cmd);
 		if (ret)
@@ -195,7 +195,7 @@ int edgpu_job_fill(struct edgpu_ring *ring, struct edgpu_span dst, u64 len,
 
 		piece = min(len, EDGPU_PIECE);
 		cmd.len = cpu_to_le64(piece);
-		ret = job_set_dst(ring, &cmd, dst, piece);
+		ret = edgpu_job_set_dst(ring, &cmd, dst, piece);
 		if (!ret)
 			ret = edgpu_ring_push(ring, &cmd);
 		if (ret)
@@ -224,9 +224,9 @@ int edgpu_job_checksum(struct edgpu_ring *ring, struct edgpu_span src, u64 len,
 	};
 	int ret;
 
-	ret = job_set_src(ring, &cmd, src, len);
+	ret = edgpu_job_set_src(ring, &cmd, src, len);
 	if (!ret)
-		ret = job_set_dst(ring, &cmd, dst, sizeof(u64));
+		ret = edgpu_job_set_dst(ring, &cmd, dst, sizeof(u64));
 	if (!ret)
 		ret = edgpu_ring_push(ring, &cmd);
 	return ret;

@@ -10,7 +10,6 @@
 #include <linux/dma-fence.h>
 #include <linux/slab.h>
 
-#include <drm/ttm/ttm_allocation.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_tt.h>
@@ -19,25 +18,14 @@
 #include "edgpu_entry.h"
 #include "edgpu_fence.h"
 #include "edgpu_job.h"
+#include "edgpu_knobs.h"
 #include "edgpu_move.h"
-#include "edgpu_purge.h"
 #include "edgpu_tt.h"
 
 /* The engine that moves objects. */
 #define EDGPU_MOVE_ENGINE	0
 
-#ifndef TTM_ALLOCATION_SHMEM_CHUNKED /* a kernel without the series: for comparison */
-static int ttm_bo_move_in_chunks(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx,
-				 struct ttm_resource *new_mem,
-				 int (*copy)(struct ttm_buffer_object *bo,
-					     struct ttm_resource *new_mem,
-					     pgoff_t first, pgoff_t nr))
-{
-	return -EOPNOTSUPP;
-}
-#endif
-
-static int move_begin(struct edgpu_ring *ring, struct edgpu_fence **fence)
+static int edgpu_move_begin(struct edgpu_ring *ring, struct edgpu_fence **fence)
 {
 	int ret;
 
@@ -52,7 +40,7 @@ static int move_begin(struct edgpu_ring *ring, struct edgpu_fence **fence)
 }
 
 /* Runs the job and waits for it, unless making it has failed with @ret. */
-static int move_end(struct edgpu_ring *ring, struct edgpu_fence *fence, int ret)
+static int edgpu_move_end(struct edgpu_ring *ring, struct edgpu_fence *fence, int ret)
 {
 	if (ret)
 		edgpu_ring_cancel(ring);
@@ -70,23 +58,14 @@ static int move_end(struct edgpu_ring *ring, struct edgpu_fence *fence, int ret)
 	return ret;
 }
 
-/* Moves at the same time may overwrite each other's: whoever reads it makes one. */
-static void move_note_peak(struct edgpu_device *edgpu)
-{
-	unsigned long *peak = &edgpu->counters.move_peak_pages;
-
-	WRITE_ONCE(*peak, max(READ_ONCE(*peak), edgpu_tt_pages(edgpu)));
-}
-
 /* One copy from @src, or a fill with zeroes without one, and wait for it. */
-static int move_run(struct edgpu_ring *ring, const struct edgpu_span *src,
-		    const struct edgpu_span *dst, u64 size)
+static int edgpu_move_run(struct edgpu_ring *ring, const struct edgpu_span *src,
+			  const struct edgpu_span *dst, u64 size)
 {
 	struct edgpu_fence *fence;
 	int ret;
 
-	move_note_peak(ring->edgpu);
-	ret = move_begin(ring, &fence);
+	ret = edgpu_move_begin(ring, &fence);
 	if (ret)
 		return ret;
 
@@ -94,11 +73,13 @@ static int move_run(struct edgpu_ring *ring, const struct edgpu_span *src,
 		ret = edgpu_job_copy(ring, *src, *dst, size);
 	else
 		ret = edgpu_job_fill(ring, *dst, size, 0);
-	return move_end(ring, fence, ret);
+	ret = edgpu_move_end(ring, fence, ret);
+	edgpu_knobs_note_peak(ring->edgpu);
+	return ret;
 }
 
-static int fill_runs(struct edgpu_ring *ring, struct ttm_buffer_object *bo, pgoff_t first,
-		     pgoff_t nr, const unsigned long *bitmap, u64 value)
+static int edgpu_move_fill_runs(struct edgpu_ring *ring, struct ttm_buffer_object *bo,
+				pgoff_t first, pgoff_t nr, const unsigned long *bitmap, u64 value)
 {
 	unsigned long begin, end;
 
@@ -131,10 +112,11 @@ int edgpu_move_fill_pages(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t n
 	struct edgpu_fence *fence;
 	int ret;
 
-	ret = move_begin(ring, &fence);
+	ret = edgpu_move_begin(ring, &fence);
 	if (ret)
 		return ret;
-	return move_end(ring, fence, fill_runs(ring, bo, first, nr, bitmap, value));
+	ret = edgpu_move_fill_runs(ring, bo, first, nr, bitmap, value);
+	return edgpu_move_end(ring, fence, ret);
 }
 
 /**
@@ -149,54 +131,54 @@ int edgpu_move_fill_pages(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t n
 int edgpu_move_copy(struct edgpu_device *edgpu, const struct edgpu_span *src,
 		    const struct edgpu_span *dst, u64 size)
 {
-	return move_run(&edgpu->rings[EDGPU_MOVE_ENGINE], src, dst, size);
+	return edgpu_move_run(&edgpu->rings[EDGPU_MOVE_ENGINE], src, dst, size);
 }
 
 /* System memory that was never written to needs no copy. */
-static bool move_has_content(struct ttm_buffer_object *bo)
+static bool edgpu_move_has_content(struct ttm_buffer_object *bo)
 {
 	if (!bo->resource)
 		return false;
 	if (bo->resource->mem_type != TTM_PL_SYSTEM)
 		return true;
-	if (edgpu_purge_has_lost(bo))
+	if (ttm_bo_is_discarded(bo))
 		return true;
 	return bo->ttm && (ttm_tt_is_populated(bo->ttm) || ttm_tt_is_swapped(bo->ttm) ||
-			   edgpu_tt_is_partial(bo->ttm));
+			   ttm_tt_is_partial(bo->ttm));
 }
 
-static struct edgpu_ring *move_ring(struct ttm_buffer_object *bo)
+static struct edgpu_ring *edgpu_move_ring(struct ttm_buffer_object *bo)
 {
 	return &ttm_to_edgpu(bo->bdev)->rings[EDGPU_MOVE_ENGINE];
 }
 
-static int move_copy_chunk(struct ttm_buffer_object *bo, struct ttm_resource *new_mem,
-			   pgoff_t first, pgoff_t nr)
+static int edgpu_move_copy_chunk(struct ttm_buffer_object *bo, struct ttm_resource *new_mem,
+				 pgoff_t first, pgoff_t nr)
 {
 	u64 offset = (u64)first << PAGE_SHIFT;
 	struct edgpu_span src = edgpu_span(bo->resource, bo->ttm, offset);
 	struct edgpu_span dst = edgpu_span(new_mem, bo->ttm, offset);
 
-	return move_run(move_ring(bo), &src, &dst, (u64)nr << PAGE_SHIFT);
+	return edgpu_move_run(edgpu_move_ring(bo), &src, &dst, (u64)nr << PAGE_SHIFT);
 }
 
 /*
  * What is larger than a chunk and has no pages now doesn't get all of them only
  * to be copied, from or to.
  */
-static bool move_in_chunks(struct ttm_buffer_object *bo, struct ttm_resource *new_mem)
+static bool edgpu_move_in_chunks(struct ttm_buffer_object *bo, struct ttm_resource *new_mem)
 {
 	return edgpu_tt_is_chunked(bo) && !ttm_tt_is_populated(bo->ttm) &&
-	       !edgpu_purge_has_lost(bo) &&
-	       move_has_content(bo) &&
+	       !ttm_bo_is_discarded(bo) &&
+	       edgpu_move_has_content(bo) &&
 	       (bo->resource->mem_type == TTM_PL_SYSTEM) != (new_mem->mem_type == TTM_PL_SYSTEM);
 }
 
-static int move_data(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx,
-		     struct ttm_resource *new_mem)
+static int edgpu_move_data(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx,
+			   struct ttm_resource *new_mem)
 {
-	struct edgpu_ring *ring = move_ring(bo);
-	bool content = move_has_content(bo);
+	struct edgpu_ring *ring = edgpu_move_ring(bo);
+	bool content = edgpu_move_has_content(bo);
 	struct edgpu_span src, dst;
 	int ret;
 
@@ -210,10 +192,55 @@ static int move_data(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx
 
 	dst = edgpu_span(new_mem, bo->ttm, 0);
 	if (!content)
-		return move_run(ring, NULL, &dst, bo->base.size);
+		return edgpu_move_run(ring, NULL, &dst, bo->base.size);
 
 	src = edgpu_span(bo->resource, bo->ttm, 0);
-	return move_run(ring, &src, &dst, bo->base.size);
+	return edgpu_move_run(ring, &src, &dst, bo->base.size);
+}
+
+/* How an object gets from one place to another. */
+enum edgpu_move_kind {
+	EDGPU_MOVE_NULL,	/* both are system memory */
+	EDGPU_MOVE_PURGE,	/* out of VRAM, and nobody needs its content */
+	EDGPU_MOVE_CHUNKS,
+	EDGPU_MOVE_WHOLE,
+};
+
+static enum edgpu_move_kind edgpu_move_kind(struct ttm_buffer_object *bo,
+					    struct ttm_resource *new_mem)
+{
+	bool from_system = !bo->resource || bo->resource->mem_type == TTM_PL_SYSTEM;
+	bool to_system = new_mem->mem_type == TTM_PL_SYSTEM;
+
+	if (from_system && to_system)
+		return EDGPU_MOVE_NULL;
+	if (to_system && edgpu_is_purgeable(bo))
+		return EDGPU_MOVE_PURGE;
+	return edgpu_move_in_chunks(bo, new_mem) ? EDGPU_MOVE_CHUNKS : EDGPU_MOVE_WHOLE;
+}
+
+static int edgpu_move_content(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx,
+			      struct ttm_resource *new_mem, enum edgpu_move_kind kind)
+{
+	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
+	struct edgpu_entry entry;
+	int ret;
+
+	ret = ttm_bo_wait_ctx(bo, ctx);
+	if (ret)
+		return ret;
+	ret = edgpu_try_enter(edgpu, &entry);
+	if (ret)
+		return ret;
+
+	if (kind == EDGPU_MOVE_PURGE)
+		ttm_bo_mark_discarded(bo, 0, PFN_UP(bo->base.size));
+	else if (kind == EDGPU_MOVE_CHUNKS)
+		ret = ttm_bo_move_in_chunks(bo, ctx, new_mem, edgpu_move_copy_chunk);
+	else
+		ret = edgpu_move_data(bo, ctx, new_mem);
+	edgpu_exit(edgpu, &entry);
+	return ret;
 }
 
 /**
@@ -230,44 +257,27 @@ int edgpu_bo_move(struct ttm_buffer_object *bo, bool evict,
 		  struct ttm_operation_ctx *ctx, struct ttm_resource *new_mem,
 		  struct ttm_place *hop)
 {
-	struct edgpu_device *edgpu = ttm_to_edgpu(bo->bdev);
-	struct edgpu_counters *counters = &edgpu->counters;
-	bool was_system = !bo->resource || bo->resource->mem_type == TTM_PL_SYSTEM;
-	struct edgpu_entry entry;
-	bool purge, chunks;
+	struct edgpu_counters *counters = &ttm_to_edgpu(bo->bdev)->counters;
+	bool from_vram = bo->resource && bo->resource->mem_type != TTM_PL_SYSTEM;
+	enum edgpu_move_kind kind = edgpu_move_kind(bo, new_mem);
 	int ret;
 
-	if (was_system && new_mem->mem_type == TTM_PL_SYSTEM) {
+	if (kind == EDGPU_MOVE_NULL) {
 		ttm_bo_move_null(bo, new_mem);
 		return 0;
 	}
 
-	ret = ttm_bo_wait_ctx(bo, ctx);
-	if (ret)
-		return ret;
-
-	ret = edgpu_try_enter(edgpu, &entry);
-	if (ret)
-		return ret;
-	purge = bo->resource && !was_system && new_mem->mem_type == TTM_PL_SYSTEM &&
-		edgpu_purge_instead_of_copy(bo);
-	chunks = !purge && move_in_chunks(bo, new_mem);
-	if (purge)
-		ret = 0;
-	else if (chunks)
-		ret = ttm_bo_move_in_chunks(bo, ctx, new_mem, move_copy_chunk);
-	else
-		ret = move_data(bo, ctx, new_mem);
-	edgpu_exit(edgpu, &entry);
+	ret = edgpu_move_content(bo, ctx, new_mem, kind);
 	if (ret)
 		return ret;
 
 	if (new_mem->mem_type == TTM_PL_VRAM)
 		atomic64_add(bo->base.size, &counters->to_vram);
-	if (!was_system)
+	if (from_vram)
 		atomic64_add(bo->base.size, &counters->from_vram);
 
-	if (chunks)
+	/* In chunks TTM has done that itself. */
+	if (kind == EDGPU_MOVE_CHUNKS)
 		return 0;
 	if (bo->resource)
 		ttm_bo_move_sync_cleanup(bo, new_mem);

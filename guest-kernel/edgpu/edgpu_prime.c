@@ -16,14 +16,14 @@
 #include <drm/drm_prime.h>
 #include <drm/ttm/ttm_tt.h>
 
+#include "edgpu_bo.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_entry.h"
-#include "edgpu_gem.h"
 #include "edgpu_prime.h"
 #include "edgpu_vram.h"
 
-static int prime_make_resident(struct edgpu_bo *bo)
+static int edgpu_prime_make_resident(struct edgpu_bo *bo)
 {
 	struct ttm_operation_ctx ctx = { .gfp_retry_mayfail = true };
 	struct edgpu_placement placement;
@@ -54,14 +54,14 @@ int edgpu_gem_pin(struct drm_gem_object *gem)
 	if (!(bo->placement & EDGPU_PLACEMENT_SYSTEM))
 		return -EINVAL;
 	/* Locked as it is, nobody can wait until it is back in VRAM. */
-	if (edgpu_pm_has_saved(&bo->base))
+	if (edgpu_is_saved(&bo->base))
 		return -EBUSY;
 	ret = edgpu_try_enter(edgpu, &entry);
 	if (ret)
 		return ret;
 
 	if (!bo->base.pin_count)
-		ret = prime_make_resident(bo);
+		ret = edgpu_prime_make_resident(bo);
 	if (!ret) {
 		ttm_bo_pin(&bo->base);
 		atomic_inc(&edgpu->pins);
@@ -128,7 +128,7 @@ void edgpu_gem_vunmap(struct drm_gem_object *gem, struct iosys_map *map)
 }
 
 /* Like the pin in it, but with nothing locked: the object may be in a VRAM that sleeps. */
-static int prime_attach(struct dma_buf *dma_buf, struct dma_buf_attachment *attach)
+static int edgpu_prime_attach(struct dma_buf *dma_buf, struct dma_buf_attachment *attach)
 {
 	struct drm_gem_object *gem = dma_buf->priv;
 	struct edgpu_device *edgpu = to_edgpu(gem->dev);
@@ -148,7 +148,7 @@ static int prime_attach(struct dma_buf *dma_buf, struct dma_buf_attachment *atta
 }
 
 static const struct dma_buf_ops edgpu_dma_buf_ops = {
-	.attach = prime_attach,
+	.attach = edgpu_prime_attach,
 	.detach = drm_gem_map_detach,
 	.map_dma_buf = drm_gem_map_dma_buf,
 	.unmap_dma_buf = drm_gem_unmap_dma_buf,
@@ -194,7 +194,14 @@ struct drm_gem_object *edgpu_gem_import(struct drm_device *drm, struct dma_buf *
 	return gem;
 }
 
-static bool prime_in_reach(struct edgpu_device *edgpu, struct sg_table *sg)
+/**
+ * edgpu_prime_in_reach() - whether the engines can use the memory of another driver
+ * @edgpu: the device
+ * @sg: where it is for the device
+ *
+ * Return: true if all of it is within the limit, and needs no bounce buffer.
+ */
+bool edgpu_prime_in_reach(struct edgpu_device *edgpu, struct sg_table *sg)
 {
 	u64 last = DMA_BIT_MASK(edgpu->dma_bits);
 	struct device *dev = &edgpu->pdev->dev;
@@ -208,37 +215,6 @@ static bool prime_in_reach(struct edgpu_device *edgpu, struct sg_table *sg)
 			return false;
 	}
 	return true;
-}
-
-/**
- * edgpu_gem_import_sg_table() - &drm_driver.gem_prime_import_sg_table
- * @drm: the device
- * @attach: to the dma-buf
- * @sg: where it is for the device
- *
- * Return: an object, or an error pointer.
- */
-struct drm_gem_object *
-edgpu_gem_import_sg_table(struct drm_device *drm, struct dma_buf_attachment *attach,
-			  struct sg_table *sg)
-{
-	struct edgpu_device *edgpu = to_edgpu(drm);
-	struct dma_buf *dma_buf = attach->dmabuf;
-	struct edgpu_entry entry;
-	struct edgpu_bo *bo;
-	int ret;
-
-	if (!PAGE_ALIGNED(dma_buf->size) || !prime_in_reach(edgpu, sg))
-		return ERR_PTR(-EOPNOTSUPP);
-	ret = edgpu_try_enter(edgpu, &entry);
-	if (ret)
-		return ERR_PTR(ret);
-
-	dma_resv_lock(dma_buf->resv, NULL);
-	bo = edgpu_bo_create_import(edgpu, dma_buf->size, sg, dma_buf->resv);
-	dma_resv_unlock(dma_buf->resv);
-	edgpu_exit(edgpu, &entry);
-	return IS_ERR(bo) ? ERR_CAST(bo) : &bo->base.base;
 }
 
 /**

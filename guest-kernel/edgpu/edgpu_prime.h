@@ -2,10 +2,12 @@
 #ifndef _EDGPU_PRIME_H_
 #define _EDGPU_PRIME_H_
 
+#include <linux/types.h>
+
 struct dma_buf;
-struct dma_buf_attachment;
 struct drm_device;
 struct drm_gem_object;
+struct edgpu_device;
 struct iosys_map;
 struct sg_table;
 struct vm_area_struct;
@@ -19,8 +21,6 @@ int edgpu_gem_mmap_import(struct drm_gem_object *gem, struct vm_area_struct *vma
 
 struct dma_buf *edgpu_gem_export(struct drm_gem_object *gem, int flags);
 struct drm_gem_object *edgpu_gem_import(struct drm_device *drm, struct dma_buf *dma_buf);
-struct drm_gem_object *
-edgpu_gem_import_sg_table(struct drm_device *drm, struct dma_buf_attachment *attach,
-			  struct sg_table *sg);
+bool edgpu_prime_in_reach(struct edgpu_device *edgpu, struct sg_table *sg);
 
 #endif

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Objects that nobody needs: what user space says, and what became of them.
- *
- * Without the series TTM knows nothing of it, and neither does the driver then.
  */
 
 #include <linux/bitmap.h>
@@ -13,113 +11,19 @@
 #include <linux/uaccess.h>
 
 #include <drm/drm_gem.h>
-#include <drm/ttm/ttm_allocation.h>
-#include <drm/ttm/ttm_placement.h>
+#include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_tt.h>
 
+#include "edgpu_bo.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_entry.h"
-#include "edgpu_gem.h"
 #include "edgpu_move.h"
 #include "edgpu_purge.h"
 
-#ifdef TTM_ALLOCATION_SHMEM_CHUNKED
-
-static int set_purgeable(struct ttm_buffer_object *bo, bool purgeable)
-{
-	return ttm_bo_set_purgeable(bo, purgeable);
-}
-
-static const unsigned long *discarded_bitmap(struct ttm_buffer_object *bo)
-{
-	return bo->discarded;
-}
-
-/**
- * edgpu_purge_is_purgeable() - whether user space does not need an object's content
- * @bo: the object, locked
- *
- * Return: true if it may be discarded.
- */
-bool edgpu_purge_is_purgeable(struct ttm_buffer_object *bo)
-{
-	return bo->purgeable;
-}
-
-/**
- * edgpu_purge_instead_of_copy() - drop the content of an object that is to leave VRAM
- * @bo: the object, locked
- *
- * Return: whether that is all right, and was noted.
- */
-bool edgpu_purge_instead_of_copy(struct ttm_buffer_object *bo)
-{
-	if (!bo->purgeable)
-		return false;
-	ttm_bo_mark_discarded(bo, 0, PFN_UP(bo->base.size));
-	return true;
-}
-
-/**
- * edgpu_purge_has_lost() - whether an object lacks content that it had
- * @bo: the object, locked
- *
- * Return: true if it was discarded, and not recreated.
- */
-bool edgpu_purge_has_lost(struct ttm_buffer_object *bo)
-{
-	return ttm_bo_is_discarded(bo);
-}
-
-/**
- * edgpu_purge_pages() - how many pages were discarded under memory pressure
- * @edgpu: the device
- *
- * Return: the number so far.
- */
-long edgpu_purge_pages(struct edgpu_device *edgpu)
-{
-	return atomic_long_read(&edgpu->ttm.discarded_pages);
-}
-
-#else
-
-static int set_purgeable(struct ttm_buffer_object *bo, bool purgeable)
-{
-	return -EOPNOTSUPP;
-}
-
-static const unsigned long *discarded_bitmap(struct ttm_buffer_object *bo)
-{
-	return NULL;
-}
-
-bool edgpu_purge_is_purgeable(struct ttm_buffer_object *bo)
-{
-	return false;
-}
-
-bool edgpu_purge_instead_of_copy(struct ttm_buffer_object *bo)
-{
-	return false;
-}
-
-bool edgpu_purge_has_lost(struct ttm_buffer_object *bo)
-{
-	return false;
-}
-
-long edgpu_purge_pages(struct edgpu_device *edgpu)
-{
-	return 0;
-}
-
-#endif
-
 /* The object is locked, so nobody can wait for a device that sleeps. */
-static void purge_fill_by_cpu(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t nr,
-			      const unsigned long *bitmap, u64 value)
+static void edgpu_purge_fill_by_cpu(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t nr,
+				    const unsigned long *bitmap, u64 value)
 {
 	unsigned long i = first;
 
@@ -158,19 +62,19 @@ int edgpu_purge_recreate(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t nr
 	if (entry.awake)
 		ret = edgpu_move_fill_pages(bo, first, nr, bitmap, ebo->recreate_value);
 	else
-		purge_fill_by_cpu(bo, first, nr, bitmap, ebo->recreate_value);
+		edgpu_purge_fill_by_cpu(bo, first, nr, bitmap, ebo->recreate_value);
 	edgpu_exit(edgpu, &entry);
 	if (!ret)
 		atomic_long_inc(&edgpu->counters.recreated);
 	return ret;
 }
 
-static int madvise_locked(struct edgpu_bo *bo, struct drm_edgpu_gem_madvise *args)
+static int edgpu_madvise_locked(struct edgpu_bo *bo, struct drm_edgpu_gem_madvise *args)
 {
 	bool dontneed = args->advice == EDGPU_MADVISE_DONTNEED;
 	int ret;
 
-	ret = set_purgeable(&bo->base, dontneed);
+	ret = ttm_bo_set_purgeable(&bo->base, dontneed);
 	if (ret)
 		return ret;
 
@@ -178,11 +82,11 @@ static int madvise_locked(struct edgpu_bo *bo, struct drm_edgpu_gem_madvise *arg
 		bo->recreate = args->flags & EDGPU_MADVISE_RECREATE;
 		bo->recreate_value = args->value;
 	}
-	args->retained = !edgpu_purge_has_lost(&bo->base);
+	args->retained = !ttm_bo_is_discarded(&bo->base);
 	return 0;
 }
 
-static int check_madvise(const struct drm_edgpu_gem_madvise *args)
+static int edgpu_check_madvise(const struct drm_edgpu_gem_madvise *args)
 {
 	if (args->advice > EDGPU_MADVISE_DONTNEED || (args->flags & ~EDGPU_MADVISE_RECREATE))
 		return -EINVAL;
@@ -198,7 +102,7 @@ int edgpu_gem_madvise_ioctl(struct drm_device *drm, void *data, struct drm_file 
 	struct drm_gem_object *gem;
 	int ret;
 
-	ret = check_madvise(args);
+	ret = edgpu_check_madvise(args);
 	if (ret)
 		return ret;
 
@@ -213,7 +117,7 @@ int edgpu_gem_madvise_ioctl(struct drm_device *drm, void *data, struct drm_file 
 	ret = dma_resv_lock_interruptible(gem->resv, NULL);
 	if (ret)
 		goto out_put;
-	ret = madvise_locked(gem_to_edgpu_bo(gem), args);
+	ret = edgpu_madvise_locked(gem_to_edgpu_bo(gem), args);
 	dma_resv_unlock(gem->resv);
 
 out_put:
@@ -222,7 +126,7 @@ out_put:
 }
 
 /* Not under the lock: copying it out may fault, on an object's own mapping even. */
-static unsigned long *copy_discarded(struct drm_gem_object *gem, u64 first, u64 nr)
+static unsigned long *edgpu_copy_discarded(struct drm_gem_object *gem, u64 first, u64 nr)
 {
 	const unsigned long *found;
 	unsigned long *bitmap;
@@ -237,7 +141,7 @@ static unsigned long *copy_discarded(struct drm_gem_object *gem, u64 first, u64 
 		kvfree(bitmap);
 		return ERR_PTR(ret);
 	}
-	found = discarded_bitmap(&gem_to_edgpu_bo(gem)->base);
+	found = edgpu_discarded(&gem_to_edgpu_bo(gem)->base);
 	if (found)
 		bitmap_copy(bitmap, found + BIT_WORD(first), nr);
 	dma_resv_unlock(gem->resv);
@@ -261,7 +165,7 @@ int edgpu_gem_discarded_ioctl(struct drm_device *drm, void *data, struct drm_fil
 	    args->pages > pages - args->first)
 		goto out_put;
 
-	bitmap = copy_discarded(gem, args->first, args->pages);
+	bitmap = edgpu_copy_discarded(gem, args->first, args->pages);
 	if (IS_ERR(bitmap)) {
 		ret = PTR_ERR(bitmap);
 		goto out_put;

@@ -6,13 +6,8 @@
 
 struct drm_device;
 struct drm_file;
-struct edgpu_device;
 struct ttm_buffer_object;
 
-bool edgpu_purge_is_purgeable(struct ttm_buffer_object *bo);
-bool edgpu_purge_instead_of_copy(struct ttm_buffer_object *bo);
-bool edgpu_purge_has_lost(struct ttm_buffer_object *bo);
-long edgpu_purge_pages(struct edgpu_device *edgpu);
 int edgpu_purge_recreate(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t nr,
 			 const unsigned long *bitmap);
 

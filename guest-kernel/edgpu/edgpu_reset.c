@@ -25,7 +25,7 @@ static void edgpu_reset_prepare(struct pci_dev *pdev)
 
 	down_write(&edgpu->reset_sem);
 	/* While it sleeps the content is in safety, and not in VRAM. */
-	if (edgpu_pm_is_asleep(&edgpu->pm))
+	if (edgpu_is_asleep(edgpu))
 		ret = 0;
 	else if (!READ_ONCE(edgpu->wedged))
 		ret = ttm_resource_manager_evict_all(&edgpu->ttm,

@@ -2,6 +2,7 @@
 #ifndef _EDGPU_RING_H_
 #define _EDGPU_RING_H_
 
+#include <linux/jiffies.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -15,6 +16,8 @@ struct edgpu_fence;
 
 #define EDGPU_RING_SLOTS	1024u
 #define EDGPU_RING_SG_ENTRIES	65536u
+/* While there is work, the watchdog looks at it so often. */
+#define EDGPU_WATCHDOG_PERIOD	HZ
 /* The longest list: half of them, or it might not fit between the ends. */
 #define EDGPU_RING_MAX_SG	(EDGPU_RING_SG_ENTRIES / 2)
 
@@ -110,6 +113,13 @@ struct edgpu_ring {
 	/** @watchdog: runs while there is work */
 	struct delayed_work watchdog;
 };
+
+u32 edgpu_ring_read(struct edgpu_ring *ring, u32 reg);
+u64 edgpu_ring_readq(struct edgpu_ring *ring, u32 reg);
+void edgpu_ring_program(struct edgpu_ring *ring);
+void edgpu_ring_reset(struct edgpu_ring *ring, struct list_head *lost);
+void edgpu_ring_update(struct edgpu_ring *ring, struct list_head *done);
+bool edgpu_ring_is_idle(struct edgpu_ring *ring);
 
 int edgpu_ring_begin(struct edgpu_ring *ring);
 int edgpu_ring_alloc_sg(struct edgpu_ring *ring, u32 count,

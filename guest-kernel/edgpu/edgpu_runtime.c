@@ -20,67 +20,14 @@
 #include <linux/pci.h>
 #include <linux/pm_runtime.h>
 
-#include <drm/drm_print.h>
-
 #include "edgpu_drv.h"
 #include "edgpu_engine.h"
-#include "edgpu_pm.h"
+#include "edgpu_entry.h"
 #include "edgpu_runtime.h"
+#include "edgpu_save.h"
 
 /* To begin with; power/autosuspend_delay_ms in sysfs changes it. */
 #define EDGPU_AUTOSUSPEND_MS	5000
-
-/**
- * edgpu_runtime_get() - have the device in D0, and keep it there
- * @edgpu: the device, not unplugged
- *
- * Waits until VRAM has its content again, so with no object locked.
- *
- * Return: 0, or a negative error code, with no reference.
- */
-int edgpu_runtime_get(struct edgpu_device *edgpu)
-{
-	return pm_runtime_resume_and_get(&edgpu->pdev->dev);
-}
-
-/**
- * edgpu_runtime_get_if_awake() - keep the device in D0 if that is where it is
- * @edgpu: the device
- * @held: out: whether there is a reference to put
- *
- * For edgpu_try_enter().
- *
- * Return: false if it is in D3hot or on its way from or to there.
- */
-bool edgpu_runtime_get_if_awake(struct edgpu_device *edgpu, bool *held)
-{
-	int ret = pm_runtime_get_if_active(&edgpu->pdev->dev);
-
-	/* Negative where there is no runtime PM: it is awake then. */
-	*held = ret > 0;
-	return ret;
-}
-
-/**
- * edgpu_runtime_put() - the reverse; when nobody has used it for a while it sleeps
- * @edgpu: the device
- * @used: the while begins now
- */
-void edgpu_runtime_put(struct edgpu_device *edgpu, bool used)
-{
-	if (used)
-		pm_runtime_mark_last_busy(&edgpu->pdev->dev);
-	__pm_runtime_put_autosuspend(&edgpu->pdev->dev);
-}
-
-/**
- * edgpu_runtime_wake() - have the device come back to D0, without waiting for it
- * @edgpu: the device
- */
-void edgpu_runtime_wake(struct edgpu_device *edgpu)
-{
-	pm_request_resume(&edgpu->pdev->dev);
-}
 
 /**
  * edgpu_runtime_suspend() - &dev_pm_ops.runtime_suspend
@@ -102,7 +49,7 @@ int edgpu_runtime_suspend(struct device *dev)
 	if (ret)
 		runtime->busy++;
 	else
-		ret = edgpu_pm_save(edgpu);
+		ret = edgpu_save(edgpu);
 	if (ret) {
 		if (ret != -EBUSY)
 			runtime->refused++;
@@ -132,7 +79,7 @@ int edgpu_runtime_resume(struct device *dev)
 	struct edgpu_device *edgpu = dev_get_drvdata(dev);
 
 	edgpu_engines_start(edgpu);
-	edgpu_pm_restore(edgpu);
+	edgpu_restore(edgpu);
 	edgpu->runtime.resumes++;
 	pm_runtime_mark_last_busy(dev);
 	return 0;
@@ -149,7 +96,7 @@ void edgpu_runtime_init(struct edgpu_device *edgpu)
 	pm_runtime_set_autosuspend_delay(dev, EDGPU_AUTOSUSPEND_MS);
 	pm_runtime_use_autosuspend(dev);
 	/* The reference that the PCI core has taken for us. */
-	edgpu_runtime_put(edgpu, true);
+	edgpu_power_put(edgpu, true);
 }
 
 /**

@@ -2,8 +2,6 @@
 #ifndef _EDGPU_RUNTIME_H_
 #define _EDGPU_RUNTIME_H_
 
-#include <linux/types.h>
-
 struct device;
 struct edgpu_device;
 
@@ -20,11 +18,6 @@ struct edgpu_runtime {
 	/** @refused: how often there was no place for what is in VRAM */
 	unsigned int refused;
 };
-
-int edgpu_runtime_get(struct edgpu_device *edgpu);
-bool edgpu_runtime_get_if_awake(struct edgpu_device *edgpu, bool *held);
-void edgpu_runtime_put(struct edgpu_device *edgpu, bool used);
-void edgpu_runtime_wake(struct edgpu_device *edgpu);
 
 int edgpu_runtime_suspend(struct device *dev);
 int edgpu_runtime_resume(struct device *dev);

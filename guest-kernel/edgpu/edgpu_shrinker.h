@@ -2,18 +2,12 @@
 #ifndef _EDGPU_SHRINKER_H_
 #define _EDGPU_SHRINKER_H_
 
-#if __has_include("drm/ttm/ttm_shrinker.h")
-#include <drm/ttm/ttm_shrinker.h>
-#define EDGPU_HAS_TTM_SHRINKER
-#endif
-
 struct edgpu_device;
 struct seq_file;
 
 int edgpu_shrinker_init(struct edgpu_device *edgpu);
 void edgpu_shrinker_fini(struct edgpu_device *edgpu);
 void edgpu_evict_system(struct edgpu_device *edgpu);
-unsigned long edgpu_shrinker_reclaimed(struct edgpu_device *edgpu);
 void edgpu_shrinker_show(struct seq_file *m, struct edgpu_device *edgpu);
 
 #endif

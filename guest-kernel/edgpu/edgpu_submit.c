@@ -21,12 +21,12 @@
 #include <drm/drm_utils.h>
 #include <drm/ttm/ttm_bo.h>
 
+#include "edgpu_bo.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_entry.h"
 #include "edgpu_fence.h"
 #include "edgpu_file.h"
-#include "edgpu_gem.h"
 #include "edgpu_job.h"
 #include "edgpu_submit.h"
 #include "edgpu_vram.h"
@@ -53,19 +53,19 @@ struct edgpu_submit {
 	struct edgpu_fence *fence;
 };
 
-static bool range_fits(const struct drm_gem_object *gem, u64 offset, u64 len)
+static bool edgpu_range_fits(const struct drm_gem_object *gem, u64 offset, u64 len)
 {
 	u64 end;
 
 	return !check_add_overflow(offset, len, &end) && end <= gem->size;
 }
 
-static bool uses_src(const struct drm_edgpu_cmd *cmd)
+static bool edgpu_uses_src(const struct drm_edgpu_cmd *cmd)
 {
 	return cmd->op != EDGPU_CMD_FILL;
 }
 
-static bool cmd_is_valid(const struct drm_edgpu_cmd *cmd)
+static bool edgpu_cmd_is_valid(const struct drm_edgpu_cmd *cmd)
 {
 	if (cmd->pad || !cmd->len)
 		return false;
@@ -84,14 +84,14 @@ static bool cmd_is_valid(const struct drm_edgpu_cmd *cmd)
 	}
 }
 
-static bool cmd_fits(const struct drm_edgpu_cmd *cmd,
-		     const struct edgpu_submit_cmd *objects)
+static bool edgpu_cmd_fits(const struct drm_edgpu_cmd *cmd,
+			   const struct edgpu_submit_cmd *objects)
 {
 	u64 dst_len = cmd->op == EDGPU_CMD_CHECKSUM ? EDGPU_CHECKSUM_SIZE : cmd->len;
 
-	if (objects->src && !range_fits(objects->src, cmd->src_offset, cmd->len))
+	if (objects->src && !edgpu_range_fits(objects->src, cmd->src_offset, cmd->len))
 		return false;
-	if (!range_fits(objects->dst, cmd->dst_offset, dst_len))
+	if (!edgpu_range_fits(objects->dst, cmd->dst_offset, dst_len))
 		return false;
 
 	/* Copies are done in pieces, so not as memmove(). */
@@ -100,7 +100,7 @@ static bool cmd_fits(const struct drm_edgpu_cmd *cmd,
 	       cmd->dst_offset + cmd->len <= cmd->src_offset;
 }
 
-static int submit_lookup(struct edgpu_submit *submit)
+static int edgpu_submit_lookup(struct edgpu_submit *submit)
 {
 	u32 i;
 
@@ -108,25 +108,25 @@ static int submit_lookup(struct edgpu_submit *submit)
 		struct edgpu_submit_cmd *objects = &submit->objects[i];
 		const struct drm_edgpu_cmd *cmd = &submit->cmds[i];
 
-		if (!cmd_is_valid(cmd))
+		if (!edgpu_cmd_is_valid(cmd))
 			return -EINVAL;
 
 		objects->dst = drm_gem_object_lookup(submit->file, cmd->dst_handle);
 		if (!objects->dst)
 			return -ENOENT;
-		if (uses_src(cmd)) {
+		if (edgpu_uses_src(cmd)) {
 			objects->src = drm_gem_object_lookup(submit->file,
 							     cmd->src_handle);
 			if (!objects->src)
 				return -ENOENT;
 		}
-		if (!cmd_fits(cmd, objects))
+		if (!edgpu_cmd_fits(cmd, objects))
 			return -EINVAL;
 	}
 	return 0;
 }
 
-static int submit_init(struct edgpu_submit *submit, struct edgpu_device *edgpu)
+static int edgpu_submit_init(struct edgpu_submit *submit, struct edgpu_device *edgpu)
 {
 	const struct drm_edgpu_submit *args = submit->args;
 
@@ -144,10 +144,10 @@ static int submit_init(struct edgpu_submit *submit, struct edgpu_device *edgpu)
 	if (!submit->objects || !submit->fence)
 		return -ENOMEM;
 
-	return submit_lookup(submit);
+	return edgpu_submit_lookup(submit);
 }
 
-static void submit_fini(struct edgpu_submit *submit)
+static void edgpu_submit_fini(struct edgpu_submit *submit)
 {
 	u32 i;
 
@@ -165,7 +165,7 @@ static void submit_fini(struct edgpu_submit *submit)
 	kfree(submit->cmds);
 }
 
-static int submit_wait_in(struct edgpu_submit *submit)
+static int edgpu_submit_wait_in(struct edgpu_submit *submit)
 {
 	struct dma_fence *fence;
 	int ret;
@@ -183,7 +183,7 @@ static int submit_wait_in(struct edgpu_submit *submit)
 	return ret;
 }
 
-static int submit_prepare_out(struct edgpu_submit *submit)
+static int edgpu_submit_prepare_out(struct edgpu_submit *submit)
 {
 	if (!submit->args->out_syncobj)
 		return 0;
@@ -200,7 +200,7 @@ static int submit_prepare_out(struct edgpu_submit *submit)
 	return 0;
 }
 
-static int submit_lock(struct edgpu_submit *submit)
+static int edgpu_submit_lock(struct edgpu_submit *submit)
 {
 	struct drm_exec *exec = &submit->exec;
 	int ret = 0;
@@ -222,7 +222,7 @@ static int submit_lock(struct edgpu_submit *submit)
 }
 
 /* Bring an object, locked, to where the engines may use it. */
-static int submit_place(struct drm_gem_object *gem)
+static int edgpu_submit_place(struct drm_gem_object *gem)
 {
 	struct ttm_operation_ctx ctx = {
 		.interruptible = true,
@@ -243,8 +243,8 @@ static int submit_place(struct drm_gem_object *gem)
 }
 
 /* Wait for what other engines still do with an object. */
-static int submit_wait_object(struct edgpu_submit *submit, struct drm_gem_object *gem,
-			      bool write)
+static int edgpu_submit_wait_object(struct edgpu_submit *submit, struct drm_gem_object *gem,
+				    bool write)
 {
 	struct dma_resv_iter cursor;
 	struct dma_fence *fence;
@@ -261,7 +261,7 @@ static int submit_wait_object(struct edgpu_submit *submit, struct drm_gem_object
 }
 
 /* After the waits, so that only errors of jobs not done yet are lost. */
-static int submit_reserve_fences(struct drm_gem_object *gem)
+static int edgpu_submit_reserve_fences(struct drm_gem_object *gem)
 {
 	edgpu_bo_note_errors(gem_to_edgpu_bo(gem));
 	/* The job may both read and write it. */
@@ -272,53 +272,53 @@ static int submit_reserve_fences(struct drm_gem_object *gem)
  * By command and not by locked object: imports may share a lock. Whatever is
  * done twice to an object does nothing the second time.
  */
-static int submit_prepare_objects(struct edgpu_submit *submit)
+static int edgpu_submit_prepare_objects(struct edgpu_submit *submit)
 {
 	struct edgpu_submit_cmd *objects, *end = submit->objects + submit->args->num_cmds;
 	int ret = 0;
 
 	for (objects = submit->objects; objects < end && !ret; objects++) {
-		ret = submit_place(objects->dst);
+		ret = edgpu_submit_place(objects->dst);
 		if (!ret && objects->src)
-			ret = submit_place(objects->src);
+			ret = edgpu_submit_place(objects->src);
 	}
 	for (objects = submit->objects; objects < end && !ret; objects++) {
-		ret = submit_wait_object(submit, objects->dst, true);
+		ret = edgpu_submit_wait_object(submit, objects->dst, true);
 		if (!ret && objects->src)
-			ret = submit_wait_object(submit, objects->src, false);
+			ret = edgpu_submit_wait_object(submit, objects->src, false);
 	}
 	for (objects = submit->objects; objects < end && !ret; objects++) {
-		ret = submit_reserve_fences(objects->dst);
+		ret = edgpu_submit_reserve_fences(objects->dst);
 		if (!ret && objects->src)
-			ret = submit_reserve_fences(objects->src);
+			ret = edgpu_submit_reserve_fences(objects->src);
 	}
 	return ret;
 }
 
-static struct edgpu_span gem_span(struct drm_gem_object *gem, u64 offset)
+static struct edgpu_span edgpu_gem_span(struct drm_gem_object *gem, u64 offset)
 {
 	struct ttm_buffer_object *bo = drm_gem_ttm_of_gem(gem);
 
 	return edgpu_span(bo->resource, bo->ttm, offset);
 }
 
-static int submit_write_cmd(struct edgpu_ring *ring, const struct drm_edgpu_cmd *cmd,
-			    const struct edgpu_submit_cmd *objects)
+static int edgpu_submit_write_cmd(struct edgpu_ring *ring, const struct drm_edgpu_cmd *cmd,
+				  const struct edgpu_submit_cmd *objects)
 {
-	struct edgpu_span dst = gem_span(objects->dst, cmd->dst_offset);
+	struct edgpu_span dst = edgpu_gem_span(objects->dst, cmd->dst_offset);
 	struct edgpu_span src;
 
 	if (cmd->op == EDGPU_CMD_FILL)
 		return edgpu_job_fill(ring, dst, cmd->len, cmd->value);
 
-	src = gem_span(objects->src, cmd->src_offset);
+	src = edgpu_gem_span(objects->src, cmd->src_offset);
 	if (cmd->op == EDGPU_CMD_COPY)
 		return edgpu_job_copy(ring, src, dst, cmd->len);
 	return edgpu_job_checksum(ring, src, cmd->len, cmd->value, dst);
 }
 
 /* Nothing is allocated, and no lock but the ring's taken, from here on. */
-static int submit_write(struct edgpu_submit *submit)
+static int edgpu_submit_write(struct edgpu_submit *submit)
 {
 	struct edgpu_ring *ring = submit->ring;
 	int ret;
@@ -329,7 +329,7 @@ static int submit_write(struct edgpu_submit *submit)
 		return ret;
 
 	for (i = 0; i < submit->args->num_cmds; i++) {
-		ret = submit_write_cmd(ring, &submit->cmds[i], &submit->objects[i]);
+		ret = edgpu_submit_write_cmd(ring, &submit->cmds[i], &submit->objects[i]);
 		if (ret) {
 			edgpu_ring_cancel(ring);
 			return ret;
@@ -338,7 +338,7 @@ static int submit_write(struct edgpu_submit *submit)
 	return edgpu_ring_commit(ring, submit->fence);
 }
 
-static void submit_publish(struct edgpu_submit *submit)
+static void edgpu_submit_publish(struct edgpu_submit *submit)
 {
 	struct dma_fence *fence = &submit->fence->base;
 	struct drm_gem_object *gem;
@@ -372,25 +372,25 @@ static void submit_publish(struct edgpu_submit *submit)
 	submit->fence = NULL;
 }
 
-static int submit_run(struct edgpu_submit *submit)
+static int edgpu_submit_run(struct edgpu_submit *submit)
 {
 	int ret;
 
 	drm_exec_init(&submit->exec,
 		      DRM_EXEC_INTERRUPTIBLE_WAIT | DRM_EXEC_IGNORE_DUPLICATES, 0);
-	ret = submit_lock(submit);
+	ret = edgpu_submit_lock(submit);
 	if (!ret)
-		ret = submit_prepare_objects(submit);
+		ret = edgpu_submit_prepare_objects(submit);
 	if (!ret)
-		ret = submit_write(submit);
+		ret = edgpu_submit_write(submit);
 	if (!ret)
-		submit_publish(submit);
+		edgpu_submit_publish(submit);
 	drm_exec_fini(&submit->exec);
 	return ret;
 }
 
-static int submit_check_args(struct edgpu_device *edgpu,
-			     const struct drm_edgpu_submit *args)
+static int edgpu_submit_check_args(struct edgpu_device *edgpu,
+				   const struct drm_edgpu_submit *args)
 {
 	if (args->flags || args->pad)
 		return -EINVAL;
@@ -410,27 +410,27 @@ int edgpu_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file
 	struct edgpu_entry entry;
 	int ret;
 
-	ret = submit_check_args(edgpu, submit.args);
+	ret = edgpu_submit_check_args(edgpu, submit.args);
 	if (ret)
 		return ret;
 
 	/* What may wait for user space or for other drivers comes first. */
-	ret = submit_init(&submit, edgpu);
+	ret = edgpu_submit_init(&submit, edgpu);
 	if (!ret)
-		ret = submit_prepare_out(&submit);
+		ret = edgpu_submit_prepare_out(&submit);
 	if (!ret)
-		ret = submit_wait_in(&submit);
+		ret = edgpu_submit_wait_in(&submit);
 	if (!ret)
 		ret = edgpu_enter(edgpu, &entry);
 	if (!ret) {
-		ret = submit_run(&submit);
+		ret = edgpu_submit_run(&submit);
 		edgpu_exit(edgpu, &entry);
 	}
-	submit_fini(&submit);
+	edgpu_submit_fini(&submit);
 	return ret;
 }
 
-static int wait_take_error(struct edgpu_bo *bo)
+static int edgpu_wait_take_error(struct edgpu_bo *bo)
 {
 	int ret;
 
@@ -463,7 +463,7 @@ int edgpu_wait_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 	if (ret == 0)
 		ret = -ETIME;
 	else if (ret > 0)
-		ret = wait_take_error(gem_to_edgpu_bo(gem));
+		ret = edgpu_wait_take_error(gem_to_edgpu_bo(gem));
 	drm_gem_object_put(gem);
 	return ret;
 }

@@ -20,9 +20,9 @@
 #include <asm/set_memory.h>
 #endif
 
+#include "edgpu_bo.h"
 #include "edgpu_carveout.h"
 #include "edgpu_drv.h"
-#include "edgpu_gem.h"
 #include "edgpu_tt.h"
 
 const char * const edgpu_backend_names[EDGPU_BACKENDS] = {
@@ -30,18 +30,6 @@ const char * const edgpu_backend_names[EDGPU_BACKENDS] = {
 	[EDGPU_BACKEND_SHMEM] = "shmem",
 	[EDGPU_BACKEND_BACKUP] = "backup",
 };
-
-#ifdef TTM_ALLOCATION_SHMEM
-
-bool edgpu_tt_has_shmem(void)
-{
-	return true;
-}
-
-static unsigned long tt_shmem_pages(struct edgpu_device *edgpu)
-{
-	return ttm_device_shmem_pages(&edgpu->ttm);
-}
 
 /**
  * edgpu_tt_has_carveout() - whether objects can live in memory set aside for devices
@@ -51,8 +39,7 @@ static unsigned long tt_shmem_pages(struct edgpu_device *edgpu)
  */
 bool edgpu_tt_has_carveout(struct edgpu_device *edgpu)
 {
-	return IS_ENABLED(CONFIG_DMA_CMA) && edgpu->backend == EDGPU_BACKEND_SHMEM &&
-	       edgpu_carveout_exists(edgpu);
+	return edgpu->backend == EDGPU_BACKEND_SHMEM && edgpu_carveout_exists(edgpu);
 }
 
 /**
@@ -65,20 +52,7 @@ bool edgpu_tt_has_carveout(struct edgpu_device *edgpu)
 bool edgpu_tt_is_chunked(struct ttm_buffer_object *bo)
 {
 	return bo->ttm && ttm_tt_is_shmem(bo->ttm) &&
-	       bo->ttm->num_pages > READ_ONCE(bo->bdev->shmem_chunk);
-}
-
-/**
- * edgpu_tt_evicted() - how many pages of an object are not held
- * @tt: its pages
- *
- * Return: the number.
- */
-pgoff_t edgpu_tt_evicted(struct ttm_tt *tt)
-{
-	if (ttm_tt_is_partial(tt))
-		return tt->evicted;
-	return ttm_tt_is_populated(tt) ? 0 : tt->num_pages;
+	       bo->ttm->num_pages > READ_ONCE(*edgpu_chunk_pages(bo->bdev));
 }
 
 /**
@@ -94,58 +68,8 @@ long edgpu_tt_evict_chunk(struct ttm_buffer_object *bo, struct ttm_operation_ctx
 {
 	if (!bo->ttm || !ttm_tt_is_shmem(bo->ttm))
 		return -EOPNOTSUPP;
-	return ttm_bo_evict_chunk(bo, ctx, nr ?: READ_ONCE(bo->bdev->shmem_chunk));
+	return ttm_bo_evict_chunk(bo, ctx, nr ?: READ_ONCE(*edgpu_chunk_pages(bo->bdev)));
 }
-
-#else /* a kernel without the shmem backend: for comparison */
-
-#define TTM_ALLOCATION_SHMEM		0
-#define TTM_ALLOCATION_SHMEM_CHUNKED	0
-
-static int ttm_tt_init_borrowed(struct ttm_tt *tt, struct ttm_buffer_object *bo,
-				u32 page_flags, enum ttm_caching caching)
-{
-	return -EOPNOTSUPP;
-}
-
-static int ttm_tt_init_shmem(struct ttm_tt *tt, struct ttm_buffer_object *bo,
-			     u32 page_flags, enum ttm_caching caching)
-{
-	return -EOPNOTSUPP;
-}
-
-bool edgpu_tt_has_shmem(void)
-{
-	return false;
-}
-
-bool edgpu_tt_has_carveout(struct edgpu_device *edgpu)
-{
-	return false;
-}
-
-static unsigned long tt_shmem_pages(struct edgpu_device *edgpu)
-{
-	return 0;
-}
-
-bool edgpu_tt_is_chunked(struct ttm_buffer_object *bo)
-{
-	return false;
-}
-
-pgoff_t edgpu_tt_evicted(struct ttm_tt *tt)
-{
-	return 0;
-}
-
-long edgpu_tt_evict_chunk(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx,
-			  pgoff_t nr)
-{
-	return -EOPNOTSUPP;
-}
-
-#endif
 
 /**
  * edgpu_tt_alloc_flags() - how TTM is to allocate for the backend
@@ -174,12 +98,12 @@ unsigned int edgpu_tt_alloc_flags(struct edgpu_device *edgpu)
 unsigned long edgpu_tt_pages(struct edgpu_device *edgpu)
 {
 	if (edgpu->backend == EDGPU_BACKEND_SHMEM)
-		return tt_shmem_pages(edgpu);
+		return ttm_device_shmem_pages(&edgpu->ttm);
 	return atomic_long_read(&edgpu->pool_pages);
 }
 
-static int tt_init_backup(struct edgpu_tt *tt, struct ttm_buffer_object *bo,
-			  u32 page_flags, enum ttm_caching caching)
+static int edgpu_tt_init_backup(struct edgpu_tt *tt, struct ttm_buffer_object *bo,
+				u32 page_flags, enum ttm_caching caching)
 {
 	int ret;
 
@@ -204,7 +128,7 @@ err_fini:
 	return ret;
 }
 
-static int tt_init(struct edgpu_tt *tt, struct ttm_buffer_object *bo, u32 page_flags)
+static int edgpu_tt_init(struct edgpu_tt *tt, struct ttm_buffer_object *bo, u32 page_flags)
 {
 	enum ttm_caching caching = to_edgpu_bo(bo)->caching;
 	enum edgpu_backend backend = ttm_to_edgpu(bo->bdev)->backend;
@@ -212,7 +136,7 @@ static int tt_init(struct edgpu_tt *tt, struct ttm_buffer_object *bo, u32 page_f
 	int ret;
 
 	if (backend == EDGPU_BACKEND_BACKUP && !import)
-		return tt_init_backup(tt, bo, page_flags, caching);
+		return edgpu_tt_init_backup(tt, bo, page_flags, caching);
 
 	if (to_edgpu_bo(bo)->carveout)
 		ret = ttm_tt_init_borrowed(&tt->base, bo, page_flags, caching);
@@ -239,7 +163,7 @@ struct ttm_tt *edgpu_tt_create(struct ttm_buffer_object *bo, u32 page_flags)
 	if (!tt)
 		return NULL;
 
-	if (tt_init(tt, bo, page_flags)) {
+	if (edgpu_tt_init(tt, bo, page_flags)) {
 		kfree(tt);
 		return NULL;
 	}
@@ -261,7 +185,7 @@ void edgpu_tt_destroy(struct ttm_device *ttm, struct ttm_tt *tt)
 	kfree(dtt);
 }
 
-static bool tt_is_import(const struct ttm_tt *tt)
+static bool edgpu_tt_is_import(const struct ttm_tt *tt)
 {
 	return (tt->page_flags & (TTM_TT_FLAG_EXTERNAL | TTM_TT_FLAG_EXTERNAL_MAPPABLE)) ==
 	       TTM_TT_FLAG_EXTERNAL;
@@ -280,7 +204,7 @@ int edgpu_tt_populate(struct ttm_device *ttm, struct ttm_tt *tt,
 {
 	int ret;
 
-	if (tt_is_import(tt))
+	if (edgpu_tt_is_import(tt))
 		return drm_prime_sg_to_dma_addr_array(tt->sg, tt->dma_address,
 						      tt->num_pages) ? -EIO : 0;
 
@@ -302,7 +226,7 @@ void edgpu_tt_unpopulate(struct ttm_device *ttm, struct ttm_tt *tt)
 {
 	struct edgpu_device *edgpu = ttm_to_edgpu(ttm);
 
-	if (tt_is_import(tt))
+	if (edgpu_tt_is_import(tt))
 		return;
 
 	edgpu_tt_unmap_dma(edgpu, tt);
@@ -310,7 +234,7 @@ void edgpu_tt_unpopulate(struct ttm_device *ttm, struct ttm_tt *tt)
 	atomic_long_sub(tt->num_pages, &edgpu->pool_pages);
 }
 
-static int tt_map_dma(struct edgpu_device *edgpu, struct edgpu_tt *tt)
+static int edgpu_tt_map_dma(struct edgpu_device *edgpu, struct edgpu_tt *tt)
 {
 	u64 size = (u64)tt->base.num_pages << PAGE_SHIFT;
 	struct device *dev = &edgpu->pdev->dev;
@@ -366,7 +290,7 @@ int edgpu_tt_make_resident(struct ttm_buffer_object *bo, struct ttm_operation_ct
 	ret = ttm_bo_populate(bo, ctx);
 	if (ret || !bo->ttm->backup || to_edgpu_tt(bo->ttm)->sg.sgl)
 		return ret;
-	return tt_map_dma(edgpu, to_edgpu_tt(bo->ttm));
+	return edgpu_tt_map_dma(edgpu, to_edgpu_tt(bo->ttm));
 }
 
 /*
@@ -375,7 +299,7 @@ int edgpu_tt_make_resident(struct ttm_buffer_object *bo, struct ttm_operation_ct
  * back first, for the attribute that a page has can't be set again. Their
  * linear mapping was split the first time, so this needs no memory.
  */
-static void tt_reapply_caching(struct ttm_tt *tt)
+static void edgpu_tt_reapply_caching(struct ttm_tt *tt)
 {
 #ifdef CONFIG_X86
 	int ret;
@@ -422,7 +346,7 @@ long edgpu_tt_backup(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx
 		.writeback = writeback,
 	});
 	if (ttm_tt_is_populated(tt))
-		tt_reapply_caching(tt);
+		edgpu_tt_reapply_caching(tt);
 	else
 		atomic_long_sub(tt->num_pages, &edgpu->pool_pages);
 	return ret;

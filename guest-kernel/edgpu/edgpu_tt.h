@@ -42,20 +42,8 @@ static inline struct edgpu_tt *to_edgpu_tt(struct ttm_tt *tt)
 	return container_of(tt, struct edgpu_tt, base);
 }
 
-/* Whether it lacks the first of its pages, which are in its shmem file. */
-static inline bool edgpu_tt_is_partial(const struct ttm_tt *tt)
-{
-#ifdef TTM_TT_FLAG_PARTIAL
-	return ttm_tt_is_partial(tt);
-#else /* a kernel without the series: for comparison */
-	return false;
-#endif
-}
-
-bool edgpu_tt_has_shmem(void);
 bool edgpu_tt_has_carveout(struct edgpu_device *edgpu);
 bool edgpu_tt_is_chunked(struct ttm_buffer_object *bo);
-pgoff_t edgpu_tt_evicted(struct ttm_tt *tt);
 long edgpu_tt_evict_chunk(struct ttm_buffer_object *bo, struct ttm_operation_ctx *ctx,
 			  pgoff_t nr);
 unsigned int edgpu_tt_alloc_flags(struct edgpu_device *edgpu);

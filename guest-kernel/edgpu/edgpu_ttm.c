@@ -15,10 +15,10 @@
 #include <drm/ttm/ttm_placement.h>
 
 #include "edgpu_access.h"
+#include "edgpu_bo.h"
 #include "edgpu_carveout.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
-#include "edgpu_gem.h"
 #include "edgpu_move.h"
 #include "edgpu_purge.h"
 #include "edgpu_shrinker.h"
@@ -74,13 +74,7 @@ static const struct ttm_device_funcs edgpu_ttm_funcs = {
 	.eviction_valuable = ttm_bo_eviction_valuable,
 	.evict_flags = edgpu_ttm_evict_flags,
 	.move = edgpu_bo_move,
-#ifdef TTM_ALLOCATION_SHMEM_CHUNKED
-	.recreate = edgpu_purge_recreate,
-#ifdef CONFIG_DMA_CMA
-	.borrow_pages = edgpu_carveout_borrow,
-	.return_pages = edgpu_carveout_return,
-#endif
-#endif
+	EDGPU_TTM_FUNCS_OF_SERIES
 	.io_mem_reserve = edgpu_ttm_io_mem_reserve,
 	.io_mem_pfn = edgpu_ttm_io_mem_pfn,
 	.access_memory = edgpu_bo_access_memory,

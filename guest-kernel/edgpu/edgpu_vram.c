@@ -37,7 +37,7 @@ struct edgpu_vram_resource {
 	u32 generation;		/* of VRAM when the content was put there */
 };
 
-static struct edgpu_vram *to_vram(struct ttm_resource_manager *man)
+static struct edgpu_vram *to_edgpu_vram(struct ttm_resource_manager *man)
 {
 	return container_of(man, struct edgpu_vram, base);
 }
@@ -47,7 +47,7 @@ static struct edgpu_device *vram_to_edgpu(struct edgpu_vram *vram)
 	return container_of(vram, struct edgpu_device, vram);
 }
 
-static struct edgpu_vram_resource *to_vram_resource(struct ttm_resource *res)
+static struct edgpu_vram_resource *to_edgpu_vram_resource(struct ttm_resource *res)
 {
 	return container_of(res, struct edgpu_vram_resource, base);
 }
@@ -96,7 +96,7 @@ void edgpu_placement_visible(struct edgpu_device *edgpu,
  */
 bool edgpu_vram_visible(struct ttm_resource *res)
 {
-	return to_vram_resource(res)->visible == res->size;
+	return to_edgpu_vram_resource(res)->visible == res->size;
 }
 
 /**
@@ -109,7 +109,7 @@ bool edgpu_vram_visible(struct ttm_resource *res)
  */
 u64 edgpu_vram_run(struct ttm_resource *res, u64 offset, u64 *vram)
 {
-	struct edgpu_vram_resource *vres = to_vram_resource(res);
+	struct edgpu_vram_resource *vres = to_edgpu_vram_resource(res);
 	unsigned int low = 0, high = vres->num_extents - 1;
 	u64 start;
 
@@ -136,7 +136,7 @@ u64 edgpu_vram_run(struct ttm_resource *res, u64 offset, u64 *vram)
  */
 bool edgpu_vram_lost(struct edgpu_device *edgpu, struct ttm_resource *res)
 {
-	struct edgpu_vram_resource *vres = to_vram_resource(res);
+	struct edgpu_vram_resource *vres = to_edgpu_vram_resource(res);
 	u32 generation = READ_ONCE(edgpu->vram_generation);
 	bool lost = vres->generation != generation;
 
@@ -145,7 +145,7 @@ bool edgpu_vram_lost(struct edgpu_device *edgpu, struct ttm_resource *res)
 }
 
 /* Turn the blocks into extents, joining those that follow each other in VRAM. */
-static int vram_set_extents(struct edgpu_vram *vram, struct edgpu_vram_resource *vres)
+static int edgpu_vram_set_extents(struct edgpu_vram *vram, struct edgpu_vram_resource *vres)
 {
 	u64 aperture = vram_to_edgpu(vram)->aperture_size;
 	unsigned int count = list_count_nodes(&vres->blocks);
@@ -173,15 +173,15 @@ static int vram_set_extents(struct edgpu_vram *vram, struct edgpu_vram_resource 
 	return 0;
 }
 
-static u64 vram_last(struct edgpu_vram *vram, const struct ttm_place *place)
+static u64 edgpu_vram_last(struct edgpu_vram *vram, const struct ttm_place *place)
 {
 	return place->lpfn ? (u64)place->lpfn << PAGE_SHIFT : vram->mm.size;
 }
 
-static int vram_alloc_blocks(struct edgpu_vram *vram, struct edgpu_vram_resource *vres,
-			     const struct ttm_place *place)
+static int edgpu_vram_alloc_blocks(struct edgpu_vram *vram, struct edgpu_vram_resource *vres,
+				   const struct ttm_place *place)
 {
-	u64 last = vram_last(vram, place);
+	u64 last = edgpu_vram_last(vram, place);
 	unsigned long flags = 0;
 	int ret;
 
@@ -198,7 +198,7 @@ static int vram_alloc_blocks(struct edgpu_vram *vram, struct edgpu_vram_resource
 	return ret;
 }
 
-static void vram_free_blocks(struct edgpu_vram *vram, struct edgpu_vram_resource *vres)
+static void edgpu_vram_free_blocks(struct edgpu_vram *vram, struct edgpu_vram_resource *vres)
 {
 	mutex_lock(&vram->lock);
 	gpu_buddy_free_list(&vram->mm, &vres->blocks, 0);
@@ -209,12 +209,12 @@ static int edgpu_vram_alloc(struct ttm_resource_manager *man,
 			    struct ttm_buffer_object *bo,
 			    const struct ttm_place *place, struct ttm_resource **res)
 {
-	struct edgpu_vram *vram = to_vram(man);
+	struct edgpu_vram *vram = to_edgpu_vram(man);
 	struct edgpu_vram_resource *vres;
 	int ret;
 
 	/* Nothing that could be evicted would help. */
-	if (bo->base.size > vram_last(vram, place) - ((u64)place->fpfn << PAGE_SHIFT))
+	if (bo->base.size > edgpu_vram_last(vram, place) - ((u64)place->fpfn << PAGE_SHIFT))
 		return -E2BIG;
 
 	vres = kzalloc_obj(*vres);
@@ -224,10 +224,10 @@ static int edgpu_vram_alloc(struct ttm_resource_manager *man,
 	INIT_LIST_HEAD(&vres->blocks);
 	vres->generation = READ_ONCE(vram_to_edgpu(vram)->vram_generation);
 	ttm_resource_init(bo, place, &vres->base);
-	ret = vram_alloc_blocks(vram, vres, place);
+	ret = edgpu_vram_alloc_blocks(vram, vres, place);
 	if (ret)
 		goto err_fini;
-	ret = vram_set_extents(vram, vres);
+	ret = edgpu_vram_set_extents(vram, vres);
 	if (ret)
 		goto err_free;
 
@@ -235,7 +235,7 @@ static int edgpu_vram_alloc(struct ttm_resource_manager *man,
 	return 0;
 
 err_free:
-	vram_free_blocks(vram, vres);
+	edgpu_vram_free_blocks(vram, vres);
 err_fini:
 	ttm_resource_fini(man, &vres->base);
 	kfree(vres);
@@ -244,19 +244,19 @@ err_fini:
 
 static void edgpu_vram_free(struct ttm_resource_manager *man, struct ttm_resource *res)
 {
-	struct edgpu_vram_resource *vres = to_vram_resource(res);
+	struct edgpu_vram_resource *vres = to_edgpu_vram_resource(res);
 
-	vram_free_blocks(to_vram(man), vres);
+	edgpu_vram_free_blocks(to_edgpu_vram(man), vres);
 	ttm_resource_fini(man, res);
 	kvfree(vres->extents);
 	kfree(vres);
 }
 
 /* Bytes of a resource that are in a place. */
-static u64 vram_overlap(struct edgpu_vram *vram, struct edgpu_vram_resource *vres,
-			const struct ttm_place *place)
+static u64 edgpu_vram_overlap(struct edgpu_vram *vram, struct edgpu_vram_resource *vres,
+			      const struct ttm_place *place)
 {
-	u64 first = (u64)place->fpfn << PAGE_SHIFT, last = vram_last(vram, place);
+	u64 first = (u64)place->fpfn << PAGE_SHIFT, last = edgpu_vram_last(vram, place);
 	u64 start, end, bytes = 0;
 	unsigned int i;
 
@@ -277,19 +277,21 @@ static bool edgpu_vram_intersects(struct ttm_resource_manager *man,
 				  struct ttm_resource *res,
 				  const struct ttm_place *place, size_t size)
 {
-	return vram_overlap(to_vram(man), to_vram_resource(res), place);
+	return edgpu_vram_overlap(to_edgpu_vram(man), to_edgpu_vram_resource(res), place);
 }
 
 static bool edgpu_vram_compatible(struct ttm_resource_manager *man,
 				  struct ttm_resource *res,
 				  const struct ttm_place *place, size_t size)
 {
-	return vram_overlap(to_vram(man), to_vram_resource(res), place) == res->size;
+	struct edgpu_vram_resource *vres = to_edgpu_vram_resource(res);
+
+	return edgpu_vram_overlap(to_edgpu_vram(man), vres, place) == res->size;
 }
 
 static void edgpu_vram_debug(struct ttm_resource_manager *man, struct drm_printer *p)
 {
-	struct edgpu_vram *vram = to_vram(man);
+	struct edgpu_vram *vram = to_edgpu_vram(man);
 
 	mutex_lock(&vram->lock);
 	drm_buddy_print(&vram->mm, p);

@@ -43,7 +43,7 @@ const BASE_CONFIG = repositoryPath('guest-kernel/config/base.config');
 /** So that the tests that a patch brings are compiled with it; those of later patches are not known yet. */
 const OPTIONAL_CONFIGS = ['tests.config', 'series.config'].map((name) => repositoryPath('guest-kernel/config', name));
 
-/** Of upstream's, for the driver needs the whole series. */
+/** Of upstream's, for the driver needs the whole series, or nothing of it. */
 const SOME_TTM_DRIVER = 'CONFIG_DRM_QXL=m';
 
 /**
@@ -101,7 +101,7 @@ export async function checkSeries({
   return [...verdicts, driver];
 }
 
-/** It is built with the guest's kernel; here it is only read. */
+/** With the series it is built for the guest; here it is only read. */
 async function checkDriver(source: KernelSource, emit: Emit, signal: AbortSignal): Promise<PatchVerdict> {
   return runStep(emit, { id: 'series-driver', title: 'Check the driver' }, async (step) => {
     const log = path.join(cacheDirectory(), 'logs/series.log');
@@ -135,12 +135,15 @@ async function unpatchedWarnings(
     const work = { step, log: path.join(cacheDirectory(), 'logs/series.log') };
     const onWait = (): void => step.progress('waiting for another rig that is checking a series');
     const value = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) => {
-      const overlay = { patchFolder: PATCH_FOLDER, patchCount: 0 };
+      const overlay = { patchFolder: PATCH_FOLDER, patchCount: 0, graft: DRIVER_GRAFT };
       const locked = { ...work, signal: lockedSignal };
       const tree = await prepareKernelTree(source, { kind: 'series', overlay }, locked);
       const fault = await sparseFault(tree.source);
       if (fault !== undefined) emit({ type: 'notice', text: `Without sparse: ${fault}.` });
-      return buildWithWarnings(tree, series.flatMap(touchedFiles), titleOf(source), locked);
+      const known = await buildWithWarnings(tree, series.flatMap(touchedFiles), titleOf(source), locked);
+      // The driver is no part of what is compared, and has to build without the series, too: edgpu_compat.h.
+      await compileFolders(tree, [`${DRIVER_GRAFT.to}/`], locked);
+      return known;
     });
     return { outcome: 'done', value };
   });

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Knobs for tests and measurements: what nobody needs who only uses the device.
+ *
+ * Some are parameters of the module, others files in debugfs:
+ *
+ * move_peak_pages	The most pages of system memory that objects held while
+ *		one was moved; writing 0 starts anew.
+ * chunk_pages	How many pages of a large object are moved or evicted at a time.
+ * hold_lru_lock	Hold TTM's LRU lock for so many milliseconds.
+ */
+
+#include <linux/debugfs.h>
+#include <linux/delay.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+
+#include <drm/ttm/ttm_device.h>
+
+#include "edgpu_drv.h"
+#include "edgpu_knobs.h"
+#include "edgpu_tt.h"
+
+static char *edgpu_walk = "macro";
+module_param_named(walk, edgpu_walk, charp, 0444);
+MODULE_PARM_DESC(walk, "How the shrinker comes by objects: macro (default), callback or next");
+
+static char *edgpu_policy = "pages";
+module_param_named(policy, edgpu_policy, charp, 0444);
+MODULE_PARM_DESC(policy, "What the shrinker does in a call: the pages asked for (pages, default) or one object (bo)");
+
+static bool edgpu_skip_vram_save;
+module_param_named(skip_vram_save, edgpu_skip_vram_save, bool, 0644);
+MODULE_PARM_DESC(skip_vram_save, "For tests of tests: lose what is in VRAM when the system sleeps (default: no)");
+
+static const char * const edgpu_walk_names[TTM_SHRINKER_WALKS] = {
+	[TTM_SHRINKER_WALK_MACRO] = "macro",
+	[TTM_SHRINKER_WALK_CALLBACK] = "callback",
+	[TTM_SHRINKER_WALK_NEXT] = "next",
+};
+
+static const char * const edgpu_policy_names[TTM_SHRINKER_POLICIES] = {
+	[TTM_SHRINKER_POLICY_PAGES] = "pages",
+	[TTM_SHRINKER_POLICY_BO] = "bo",
+};
+
+/**
+ * edgpu_knobs_walk() - how the shrinker is to come by objects
+ * @edgpu: the device
+ *
+ * Return: one of &enum ttm_shrinker_walk, or -EINVAL.
+ */
+int edgpu_knobs_walk(struct edgpu_device *edgpu)
+{
+	int walk = match_string(edgpu_walk_names, TTM_SHRINKER_WALKS, edgpu_walk);
+
+	return walk >= 0 ? walk :
+	       dev_err_probe(edgpu->drm.dev, -EINVAL,
+			     "walk=%s is none of macro, callback, next\n", edgpu_walk);
+}
+
+/**
+ * edgpu_knobs_policy() - when the shrinker is to have done enough
+ * @edgpu: the device
+ *
+ * Return: one of &enum ttm_shrinker_policy, or -EINVAL.
+ */
+int edgpu_knobs_policy(struct edgpu_device *edgpu)
+{
+	int policy = match_string(edgpu_policy_names, TTM_SHRINKER_POLICIES, edgpu_policy);
+
+	return policy >= 0 ? policy :
+	       dev_err_probe(edgpu->drm.dev, -EINVAL,
+			     "policy=%s is neither pages nor bo\n", edgpu_policy);
+}
+
+/**
+ * edgpu_knobs_save_wanted() - &ttm_sleep_funcs.wanted
+ * @bo: the object
+ *
+ * Return: false if a test wants to see its content lost.
+ */
+bool edgpu_knobs_save_wanted(struct ttm_buffer_object *bo)
+{
+	return !edgpu_skip_vram_save;
+}
+
+/**
+ * edgpu_knobs_note_peak() - note how much objects hold while one is moved
+ * @edgpu: the device
+ *
+ * Moves at the same time may overwrite each other's: whoever reads it makes one.
+ */
+void edgpu_knobs_note_peak(struct edgpu_device *edgpu)
+{
+	unsigned long *peak = &edgpu->counters.move_peak_pages;
+
+	WRITE_ONCE(*peak, max(READ_ONCE(*peak), edgpu_tt_pages(edgpu)));
+}
+
+/* Milliseconds; for a test that wants others to wait for it. */
+static int edgpu_hold_lru_set(void *data, u64 ms)
+{
+	struct edgpu_device *edgpu = data;
+
+	if (ms > 1000)
+		return -EINVAL;
+
+	spin_lock(&edgpu->ttm.lru_lock);
+	mdelay((unsigned long)ms);
+	spin_unlock(&edgpu->ttm.lru_lock);
+	return 0;
+}
+DEFINE_DEBUGFS_ATTRIBUTE(edgpu_hold_lru_fops, NULL, edgpu_hold_lru_set, "%llu\n");
+
+/**
+ * edgpu_knobs_show() - what they are set to, for the file "stats" in debugfs
+ * @m: where to
+ * @edgpu: the device
+ */
+void edgpu_knobs_show(struct seq_file *m, struct edgpu_device *edgpu)
+{
+	seq_printf(m, "shrink_walk: %s\n", edgpu_walk_names[edgpu->shrinker.walk]);
+	seq_printf(m, "shrink_policy: %s\n", edgpu_policy_names[edgpu->shrinker.policy]);
+	seq_printf(m, "lru_lock: %p\n", &edgpu->ttm.lru_lock);
+}
+
+/**
+ * edgpu_knobs_init() - their files in debugfs
+ * @edgpu: the device
+ * @root: of its debugfs
+ */
+void edgpu_knobs_init(struct edgpu_device *edgpu, struct dentry *root)
+{
+	u32 *chunk_pages = edgpu_chunk_pages(&edgpu->ttm);
+
+	debugfs_create_file_unsafe("hold_lru_lock", 0200, root, edgpu, &edgpu_hold_lru_fops);
+	debugfs_create_ulong("move_peak_pages", 0644, root, &edgpu->counters.move_peak_pages);
+	if (chunk_pages)
+		debugfs_create_u32("chunk_pages", 0644, root, chunk_pages);
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _EDGPU_KNOBS_H_
+#define _EDGPU_KNOBS_H_
+
+#include <linux/types.h>
+
+struct dentry;
+struct edgpu_device;
+struct seq_file;
+struct ttm_buffer_object;
+
+bool edgpu_knobs_save_wanted(struct ttm_buffer_object *bo);
+int edgpu_knobs_walk(struct edgpu_device *edgpu);
+int edgpu_knobs_policy(struct edgpu_device *edgpu);
+void edgpu_knobs_note_peak(struct edgpu_device *edgpu);
+
+void edgpu_knobs_show(struct seq_file *m, struct edgpu_device *edgpu);
+void edgpu_knobs_init(struct edgpu_device *edgpu, struct dentry *root);
+
+#endif
