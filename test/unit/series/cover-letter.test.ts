@@ -32,9 +32,7 @@ test.for(parts)('patches $first to $last are about $area', ({ area, first, last 
 /** A number in the text, and a word that the subject of that patch has. */
 const mentions = [
   { text: /Large folios \(patch (\d+),/, word: 'large folios' },
-  { text: /before\s+patch (\d+)\)\.\n/, word: 'across a limit' },
-  { text: /of\s+processes before patch (\d+)\)/, word: 'discard what nobody needs' },
-  { text: /patch\s+(\d+) copies it out/, word: 'give borrowed pages back' },
+  { text: /page cache \(patch (\d+)\)/, word: 'give borrowed pages back' },
   { text: /budget of patch (\d+)/, word: "don't hand out more VRAM" },
 ] as const;
 
