@@ -3,6 +3,13 @@
  */
 import { z } from 'zod';
 
+const sightings = z
+  .object({
+    count: z.number().describe('in how many earlier runs'),
+    runs: z.array(z.number()).describe('their numbers; of more than ten the first and the latest nine'),
+  })
+  .describe('where the history of the machine that ran it has the same; missing if it has it nowhere');
+
 const kernelReport = z.object({
   kind: z.string().describe('panic, oops, kasan, lockdep, …: all are in src/vm/kernel-log/kernel-report-kinds.ts'),
   severity: z.enum(['bug', 'note']).describe('a bug fails the test; a note does not'),
@@ -13,12 +20,14 @@ const kernelReport = z.object({
   count: z.number().describe('how often it came'),
   where: z.string().optional().describe('function+offset/size'),
   source: z.array(z.string()).optional().describe('its source lines, if the kernel has debug information'),
+  seenIn: sightings.optional(),
 });
 
 const warning = z.object({
   level: z.number().describe('as syslog counts: 4 is a warning, 3 an error, 0 an emergency'),
   text: z.string(),
   count: z.number().describe('how often it came, but for numbers'),
+  seenIn: sightings.optional(),
 });
 
 const memorySample = z.object({
@@ -167,6 +176,7 @@ export const runReport = z.object({
 export type TestResult = z.infer<typeof testResult>;
 export type MeasuredQuantity = z.infer<typeof measurement>;
 export type ReportedKernelBug = z.infer<typeof kernelReport>;
+export type Sightings = z.infer<typeof sightings>;
 export type ReportedWarning = z.infer<typeof warning>;
 export type ReportedMemory = z.infer<typeof memorySample>;
 export type RunReport = z.infer<typeof runReport>;

@@ -32,8 +32,7 @@ export async function benchVerb(names: readonly string[], given: BenchOptions, s
     await runVitest({ projects, rig, filter, onResult }, session);
     requireResults(run.results, filter, run.leftOut);
   }, session);
-  const { report } = run;
-  keepRecord(report, options, session, run);
+  const { report } = keepRecord(run.report, options, session, run);
   const { acceleration, selection } = rig;
   const how = `Medians of ${String(selection.rounds)} rounds in turn, ${acceleration.accelerator}, seed ${String(selection.seed)}`;
   process.stdout.write(`\n${how}\n\n${benchTable(run.results)}\n${cutShortText(report)}`);

@@ -8,8 +8,8 @@ import { haveTestsInCommon } from '../../report/past/baseline.ts';
 import { entryLine } from '../../report/past/run-heading.ts';
 import { RigError } from '../../util/rig-error.ts';
 
-/** Returns its number. A history that can't be written must not cost a verdict. */
-export function recordRun(report: RunReport, tell: (text: string) => void): number | undefined {
+/** Returns it as it is recorded. A history that can't be written must not cost a verdict. */
+export function recordRun(report: RunReport, tell: (text: string) => void): RecordedRun | undefined {
   try {
     return historyAsItIs().record(report);
   } catch (error) {

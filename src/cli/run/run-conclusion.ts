@@ -11,6 +11,7 @@ import { cutShortText } from '../../report/text/cut-short-text.ts';
 import { failuresText } from '../../report/text/failures-text.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
 import { testTitle } from '../../report/text/result-text.ts';
+import { unknownWarningsText } from '../../report/text/unknown-warnings-text.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
 import { nearestNames } from '../../util/nearest-names.ts';
 import { RigError } from '../../util/rig-error.ts';
@@ -42,36 +43,43 @@ export async function concludeRun(run: JudgedRun, options: ConclusionOptions, se
 }
 
 export async function concludeReport(
-  report: RunReport,
+  given: RunReport,
   options: ConclusionOptions,
   session: Shown,
   run?: JudgedRun,
 ): Promise<number> {
+  const { number, report } = keepRecord(given, options, session, run);
   const { results, summary, lostJobs = [] } = report;
-  const number = keepRecord(report, options, session, run);
   const { pass, fail, error, xfail } = summary;
   const lost = lostJobs.map((job) => `${lostJobText(job)}\n`).join('');
   const again = number === undefined ? '' : repetition(number, results);
   const table = results.length === 0 ? '' : `${verdictTable(results)}\n\n`;
   const last = summaryLine(pass + xfail, fail + error);
-  process.stdout.write(`\n${table}${lost}${failuresText(results)}${again}${cutShortText(report)}${last}\n`);
+  const said = `${unknownWarningsText(results)}${failuresText(results)}`;
+  process.stdout.write(`\n${table}${lost}${said}${again}${cutShortText(report)}${last}\n`);
   return writeFiles(report, options);
 }
 
-/** Before anything is shown, or written to where there may be no room for it. Returns the number of the run. */
+/** Of a run that is recorded there is more to say: its number, and which earlier runs had the same kernel bugs. */
+interface KeptRun {
+  readonly number: number | undefined;
+  readonly report: RunReport;
+}
+
+/** Before anything is shown, or written to where there may be no room for it. */
 export function keepRecord(
   report: RunReport,
   { keep }: Pick<ConclusionOptions, 'keep'>,
   { progress }: Shown,
   run?: JudgedRun,
-): number | undefined {
+): KeptRun {
   if (keep && run) progress.print(`Artifacts: ${run.rig.artifacts}`);
   const worth = isWorthARecord(report);
-  const number = worth ? recordRun(report, progress.print) : undefined;
+  const recorded = worth ? recordRun(report, progress.print) : undefined;
   // What could not be recorded stays on disk, for the next who looks.
-  if (number !== undefined || !worth) run?.recorded();
+  if (recorded || !worth) run?.recorded();
   progress.stop();
-  return number;
+  return { number: recorded?.id, report: recorded?.report ?? report };
 }
 
 /** Returns the exit code of the run: a file that can't be written is no worse than what the run found. */

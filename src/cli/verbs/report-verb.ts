@@ -16,6 +16,7 @@ import { runReport, type RunReport } from '../../report/run-report.ts';
 import { cutShortText } from '../../report/text/cut-short-text.ts';
 import { failuresText } from '../../report/text/failures-text.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
+import { unknownWarningsText } from '../../report/text/unknown-warnings-text.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
 import { EXIT_CODES, RigError } from '../../util/rig-error.ts';
 import { findComparable, findRun, openHistory } from '../run/recorded-runs.ts';
@@ -52,7 +53,8 @@ export async function reportVerb(files: readonly string[], options: ReportOption
 
 function runText({ id, report }: Subject): string {
   const { pass, xfail, fail, error } = report.summary;
-  const last = `${failuresText(report.results)}${cutShortText(report)}${summaryLine(pass + xfail, fail + error)}`;
+  const said = `${unknownWarningsText(report.results)}${failuresText(report.results)}`;
+  const last = `${said}${cutShortText(report)}${summaryLine(pass + xfail, fail + error)}`;
   return [runHeading(id, report), verdictTable(report.results), '', last].join('\n');
 }
 

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { RigError } from '../../util/rig-error.ts';
 import { runReport, type RunReport } from '../run-report.ts';
+import { seenInRun, withSightings } from './sightings.ts';
 
 /** One line of the index: what there is to know of a run without reading all of it. */
 const runEntry = z.object({
@@ -16,6 +17,8 @@ const runEntry = z.object({
   rig: z.string(),
   suites: z.array(z.string()),
   summary: runReport.shape.summary,
+  /** Its kernel bugs and unknown warnings, by the names that sightings.ts gives them. */
+  seen: z.array(z.string()),
 });
 
 export type RunEntry = z.infer<typeof runEntry>;
@@ -48,13 +51,14 @@ export class History {
     return new History(folder, tell);
   }
 
-  /** Returns its number. */
-  record(report: RunReport): number {
+  /** Returns it with its number, and with the earlier runs that its bugs and warnings were seen in. */
+  record(given: RunReport): RecordedRun {
     try {
       mkdirSync(this.#folder, { recursive: true });
+      const report = withSightings(given, () => this.entries());
       const id = this.#write(JSON.stringify(report));
-      appendFileSync(path.join(this.#folder, INDEX), `${JSON.stringify(entryOf(id, report))}\n`);
-      return id;
+      this.#addToIndex([entryOf(id, report)]);
+      return { id, startedAt: report.startedAt ?? '', report };
     } catch (cause) {
       throw this.#unusable(cause);
     }
@@ -94,14 +98,28 @@ export class History {
   /** Newest first. */
   entries(before = Infinity): RunEntry[] {
     const known = this.#index();
-    return this.#ids(before)
-      .slice(0, MOST_RUNS)
-      .flatMap((id) => {
-        const entry = known.get(id);
-        if (entry) return [entry];
-        const found = this.#readOrTell(id);
-        return found ? [entryOf(id, found.report)] : [];
-      });
+    const ids = this.#ids(before).slice(0, MOST_RUNS);
+    const made = ids.flatMap((id) => {
+      const found = known.has(id) ? undefined : this.#readOrTell(id);
+      return found ? [entryOf(id, found.report)] : [];
+    });
+    this.#mendIndex(made);
+    const all = new Map([...known, ...made.map((entry) => [entry.id, entry] as const)]);
+    return ids.flatMap((id) => all.get(id) ?? []);
+  }
+
+  /** So that each file is read once: who may only read the history has to do without. */
+  #mendIndex(made: readonly RunEntry[]): void {
+    try {
+      if (made.length > 0) this.#addToIndex(made);
+    } catch {
+      return;
+    }
+  }
+
+  #addToIndex(entries: readonly RunEntry[]): void {
+    const lines = entries.map((entry) => `${JSON.stringify(entry)}\n`);
+    appendFileSync(path.join(this.#folder, INDEX), lines.join(''));
   }
 
   run(id: number): RecordedRun | undefined {
@@ -196,7 +214,7 @@ export class History {
 
 function entryOf(id: number, { startedAt = '', kernel, rig = '', results, summary }: RunReport): RunEntry {
   const suites = [...new Set(results.map(({ suite }) => suite))];
-  return { id, startedAt, kernel: kernel.version, rig, suites, summary };
+  return { id, startedAt, kernel: kernel.version, rig, suites, summary, seen: seenInRun({ results }) };
 }
 
 function parseJson(text: string): unknown {

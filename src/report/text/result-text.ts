@@ -1,5 +1,5 @@
 /** Parts of a result as text, the same in every rendering that has them. */
-import type { ReportedKernelBug, ReportedWarning, TestResult } from '../run-report.ts';
+import type { ReportedKernelBug, ReportedWarning, Sightings, TestResult } from '../run-report.ts';
 
 /** A test as every text for people names it; what `--filter` is compared with. */
 export function testTitle({ suite, test }: Pick<TestResult, 'suite' | 'test'>): string {
@@ -17,25 +17,35 @@ export function bySuite(results: readonly TestResult[]): ReadonlyMap<string, rea
   return suites;
 }
 
-/** The heading says what the lines don't: what it is, how often it came, where in the source. */
+/** The heading says what the lines don't: what it is, how often it came, where in the source, and which runs had it. */
 export function kernelReportText(report: ReportedKernelBug): string {
   return [kernelReportHeading(report), ...(report.source ?? []), ...report.lines].join('\n');
 }
 
-export function kernelReportHeading({ kind, count, expected, fatal, where }: ReportedKernelBug): string {
+export function kernelReportHeading({ kind, count, expected, fatal, where, seenIn }: ReportedKernelBug): string {
   return [
     kind,
     ...(where === undefined ? [] : [`in ${where}`]),
     ...(count > 1 ? [`${String(count)} times`] : []),
     ...(fatal ? ['fatal'] : []),
     ...(expected ? ['provoked'] : []),
+    ...(seenIn ? [seenInText(seenIn)] : []),
   ].join(', ');
+}
+
+/** `seen in runs 7, 9, 12`. */
+function seenInText({ count, runs }: Sightings): string {
+  if (count === 1) return `seen in run ${String(runs[0])}`;
+  if (count === runs.length) return `seen in runs ${runs.join(', ')}`;
+  const [first, ...latest] = runs;
+  return `seen in ${String(count)} runs: ${String(first)}, …, ${latest.join(', ')}`;
 }
 
 const LEVELS = ['emergency', 'alert', 'critical', 'error', 'warning'];
 
 /** A line of the kernel's that nobody knows. */
-export function warningText({ level, text, count }: ReportedWarning): string {
-  const often = count > 1 ? ` (${String(count)} times)` : '';
+export function warningText({ level, text, count, seenIn }: ReportedWarning): string {
+  const remarks = [...(count > 1 ? [`${String(count)} times`] : []), ...(seenIn ? [seenInText(seenIn)] : [])];
+  const often = remarks.length === 0 ? '' : ` (${remarks.join(', ')})`;
   return `unknown ${LEVELS[level] ?? 'warning'}${often}: ${text}`;
 }

@@ -1,4 +1,4 @@
-/** The same trouble told again and again is one report, with a count. */
+/** The same trouble told again and again is one report, with a count; told in another run, it is the same bug. */
 import { blameOf } from './helper-functions.ts';
 import type { KernelReport } from './kernel-report.ts';
 
@@ -25,6 +25,23 @@ export function distinctReports(reports: readonly KernelReport[]): DistinctRepor
   return [...found.values()];
 }
 
+/** What of a report says which bug it is of. */
+type ReportOfBug = Pick<KernelReport, 'title' | 'lines'> & { readonly kind: string };
+
+/**
+ * Two reports are of one bug if they have the same kind, function, caller and condition, also where their kernels were
+ * built one after the other: offsets in functions then differ, as do line numbers.
+ */
+export function bugIdentity(report: ReportOfBug): string {
+  const [where = '', caller = ''] = blamed(report).map((symbol) => symbol && withoutOffset(symbol));
+  return [report.kind, where, caller, withoutVariables(withoutOffset(report.title))].join(' | ');
+}
+
+/** The compiler's clones of a function are that function. */
+function withoutOffset(text: string): string {
+  return text.replaceAll(/\+0x[0-9a-f]+\/0x[0-9a-f]+/g, '').replaceAll(/\.(?:constprop|isra|part|cold)\b[.\d]*/g, '');
+}
+
 const SYMBOL = String.raw`\w[\w.]*\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[\w+\])?`;
 const IN_TITLE = new RegExp(String.raw`\b(?:at|in) (${SYMBOL})`);
 /** A line of a trace, or the instruction that was interrupted; what the unwinder is not sure of has a question mark. */
@@ -35,7 +52,7 @@ const FRAME = new RegExp(String.raw`^(?: {1,2}|RIP: 0010:)(${SYMBOL})`);
 const SUSPECT = /(?:^\[<\w+>\] |\blast function: |\bworkfn=)(\w[\w.]*(?: \[\w+\])?)/;
 
 /** The function to blame, and its caller. */
-function blamed({ kind, title, lines }: KernelReport): (string | undefined)[] {
+function blamed({ kind, title, lines }: ReportOfBug): (string | undefined)[] {
   const named = IN_TITLE.exec(title)?.[1];
   const outOfMemory = kind === 'oom' || kind === 'page-allocation-failure';
   const candidates = [...(named === undefined ? [] : [named]), ...allIn(lines, FRAME)];

@@ -16,6 +16,7 @@ interface KnownWarning extends Excuse {
 const until = '2027-05-31';
 
 const EMULATED_TIME = 'an emulated machine on a busy host does not keep time as well as a real one';
+const CONFIGURATION = 'the guests have several memory nodes and no CPU frequencies, as the rig configures them';
 const FIRMWARE = "SeaBIOS does not set up the memory types of all of QEMU's CPUs alike, which the kernel puts right";
 
 export const KNOWN_WARNINGS: readonly KnownWarning[] = [
@@ -50,6 +51,24 @@ export const KNOWN_WARNINGS: readonly KnownWarning[] = [
     until,
   },
   {
+    text: /^pci_bus \S+: Unknown NUMA node; performance will be reduced$/,
+    example: 'pci_bus 0000:00: Unknown NUMA node; performance will be reduced',
+    reason: CONFIGURATION,
+    until,
+  },
+  {
+    text: /^Warning: Processor Platform Limit event detected, but not handled\.$/,
+    example: 'Warning: Processor Platform Limit event detected, but not handled.',
+    reason: CONFIGURATION,
+    until,
+  },
+  {
+    text: /^Consider compiling CPUfreq support into your kernel\.$/,
+    example: 'Consider compiling CPUfreq support into your kernel.',
+    reason: CONFIGURATION,
+    until,
+  },
+  {
     text: /^mtrr: your CPUs had inconsistent (fixed MTRR|variable MTRR|MTRRdefType) settings$/,
     example: 'mtrr: your CPUs had inconsistent fixed MTRR settings',
     reason: FIRMWARE,
@@ -63,9 +82,14 @@ export function unknownWarnings(warnings: readonly KernelWarning[], now = new Da
   const found = new Map<string, UnknownWarning>();
   for (const warning of warnings) {
     if (known.some(({ text }) => text.test(warning.text))) continue;
-    const key = warning.text.replaceAll(/\b(?:0x[0-9a-f]+|[0-9a-f]*\d[0-9a-f]*)\b/g, '#');
+    const key = warningIdentity(warning);
     const earlier = found.get(key);
     found.set(key, earlier ? { ...earlier, count: earlier.count + 1 } : { ...warning, count: 1 });
   }
   return [...found.values()];
+}
+
+/** Alike for lines of which only numbers differ. */
+export function warningIdentity({ text }: Pick<KernelWarning, 'text'>): string {
+  return text.replaceAll(/\b(?:0x[0-9a-f]+|[0-9a-f]*\d[0-9a-f]*)\b/g, '#');
 }

@@ -10,6 +10,7 @@ import { Command } from 'commander';
 import type { RunOptions } from '../../../src/cli/options/option-table.ts';
 import { runVerb } from '../../../src/cli/run/run-verb.ts';
 import type { VitestRequest } from '../../../src/cli/run/vitest-run.ts';
+import { reportVerb } from '../../../src/cli/verbs/report-verb.ts';
 import { Interruption, type Session } from '../../../src/cli/session.ts';
 import type { Plan } from '../../../src/config/plan.ts';
 import type { RunRequest } from '../../../src/plan/prepare-run.ts';
@@ -105,6 +106,23 @@ async function run(options: Partial<RunOptions> = {}): Promise<Ended> {
   const [latest] = History.open(path.join(folder, 'history')).runs();
   return { exitCode, json: runReport.parse(JSON.parse(await readFile(json, 'utf8'))), recorded: latest?.report };
 }
+
+test('a kernel bug that an earlier run had is told with the number of that run, wherever it is told', async () => {
+  const bug = {
+    ...{ kind: 'kasan', severity: 'bug', title: 'BUG: KASAN: slab-use-after-free in f+0x1/0x2', lines: [] },
+    ...{ fatal: false, expected: false, count: 1, where: 'f+0x1/0x2' },
+  } as const;
+  vitestThat([{ ...result('fail', 'kernel'), kernelReports: [{ ...bug, lines: [] }] }]);
+  await run();
+  expect(printed).not.toContain('seen in');
+  const { json, recorded } = await run();
+  expect(json.results[0]?.kernelReports[0]?.seenIn).toEqual({ count: 1, runs: [1] });
+  expect(recorded).toEqual(json);
+  expect(printed).toContain('kasan, in f+0x1/0x2, seen in run 1\n');
+  printed = '';
+  await reportVerb([], {});
+  expect(printed).toContain('kasan, in f+0x1/0x2, seen in run 1\n');
+});
 
 describe('a kernel of the plan that does not build', () => {
   beforeEach(() => {

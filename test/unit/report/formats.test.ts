@@ -10,6 +10,7 @@ import { timeChart } from '../../../src/report/html/html-charts.ts';
 import { junitReport } from '../../../src/report/formats/junit-report.ts';
 import { ktapReport } from '../../../src/report/formats/ktap-report.ts';
 import { writeReports } from '../../../src/report/formats/report-files.ts';
+import { failuresText } from '../../../src/report/text/failures-text.ts';
 import { placeholderResult, runReport, type TestResult } from '../../../src/report/run-report.ts';
 import { SAMPLE_REPORT } from './sample-report.ts';
 
@@ -26,9 +27,17 @@ test('the sample is what the JSON schema says', () => {
 test('a warning that nobody knows is in every format', () => {
   for (const text of [junitReport(SAMPLE_REPORT), ktapReport(SAMPLE_REPORT), htmlReport(SAMPLE_REPORT, '/work')]) {
     expect(text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&')).toContain(
-      'unknown error (2 times): edgpu: <odd> & more',
+      'unknown error (2 times, seen in run 7): edgpu: <odd> & more',
     );
   }
+});
+
+test('the runs that had the same kernel bug are in every format', () => {
+  const seen = 'kasan, in ttm_bo_release+0x4d/0x1d0 [ttm], 3 times, seen in runs 7, 9, 12';
+  for (const text of [junitReport(SAMPLE_REPORT), ktapReport(SAMPLE_REPORT), htmlReport(SAMPLE_REPORT, '/work')]) {
+    expect(text).toContain(seen);
+  }
+  expect(failuresText(SAMPLE_REPORT.results)).toContain(`      second line\n      ${seen}\n`);
 });
 
 describe('JUnit', () => {
@@ -49,7 +58,9 @@ describe('JUnit', () => {
   });
 
   test('has the text of kernel reports, and where the artifacts are', () => {
-    expect(xml).toContain('<system-err>kasan, in ttm_bo_release+0x4d/0x1d0 [ttm], 3 times&#10;BUG: KASAN');
+    expect(xml).toContain(
+      '<system-err>kasan, in ttm_bo_release+0x4d/0x1d0 [ttm], 3 times, seen in runs 7, 9, 12&#10;BUG: KASAN',
+    );
     expect(xml).toContain('<property name="artifacts" value="/work/artifacts/one"/>');
   });
 });
