@@ -16,6 +16,9 @@ interface FileKind {
 const SUITES: FileKind = { folder: 'src/suites', suffix: '.suite.ts', one: 'suite', many: 'suites' };
 const BENCHES: FileKind = { folder: 'src/benches', suffix: '.bench.ts', one: 'bench', many: 'benches' };
 
+/** The suites with random cycles, for --cycles and --duration. */
+export const CYCLING_SUITES = ['suspend', 'hibernate'] as const;
+
 /** Paths of the suites of these names; of all of them when none is named. */
 export async function suiteFiles(names: readonly string[]): Promise<string[]> {
   return filesOf(SUITES, names);

@@ -6,6 +6,7 @@ import { ACCELERATOR_CHOICES, BACKENDS, COVERS, DMA_MASKS } from '../../config/c
 import { FLAVOURS } from '../../config/flavour.ts';
 import type { Shard } from '../../config/shard.ts';
 import { DEFAULT_SELECTION, defaultMaxVms } from '../../plan/rig-context.ts';
+import { CYCLING_SUITES } from '../../plan/suite-files.ts';
 import type { ReportFormat } from '../../report/formats/report-files.ts';
 
 /** The kinds of values, and what a verb gets of each. */
@@ -69,7 +70,7 @@ const TABLE = {
   html: { is: 'file', help: 'write the results as one HTML file, which needs no network' },
   jsonl: { is: 'file', help: 'write each event as it happens, one JSON object a line' },
   matrix: { is: { oneOf: COVERS }, help: 'what the suite matrix tests: every pair of values, or every combination' },
-  cycles: { is: 'count', help: 'number of random suspend cycles (suites suspend and hibernate)' },
+  cycles: { is: 'count', help: `number of random suspend cycles (suites ${CYCLING_SUITES.join(' and ')})` },
   duration: { is: 'time', help: 'the longest time for these cycles: 30 min, 2 h' },
   maxVms: {
     is: 'count',

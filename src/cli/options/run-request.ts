@@ -5,6 +5,7 @@ import type { QemuVariant } from '../../builds/machine/qemu-build.ts';
 import type { KernelVariant } from '../../config/flavour.ts';
 import type { RunRequest } from '../../plan/prepare-run.ts';
 import { DEFAULT_SELECTION, type Selection } from '../../plan/rig-context.ts';
+import { CYCLING_SUITES } from '../../plan/suite-files.ts';
 import type { ReportFiles } from '../../report/formats/report-files.ts';
 import { randomSeed } from '../../util/random.ts';
 import { RigError } from '../../util/rig-error.ts';
@@ -63,4 +64,20 @@ export async function checkReportFiles(files: ReportFiles): Promise<void> {
       });
     }
   }
+}
+
+/** A suite without random cycles runs as ever, whatever is said of them: nobody asks for that. */
+export function checkCycles(
+  { cycles, duration }: Pick<RunOptions, 'cycles' | 'duration'>,
+  suites: readonly string[],
+): void {
+  const given = cycles === undefined ? duration !== undefined && '--duration' : '--cycles';
+  if (given === false || CYCLING_SUITES.some((name) => suites.includes(name))) return;
+  const those = CYCLING_SUITES.join(' and ');
+  throw new RigError('usage', `None of these suites takes notice of ${given}: only ${those} have random cycles.`, {
+    remedy:
+      given === '--cycles'
+        ? 'For example: ./dgpu-rig run suspend --cycles 20'
+        : 'To repeat other suites for a time: --for',
+  });
 }

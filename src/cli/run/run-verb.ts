@@ -15,7 +15,7 @@ import { JudgedRun } from './judged-run.ts';
 import { Rigs, runParts } from './plan-run.ts';
 import { concludeReport, concludeRun, requireResults } from './run-conclusion.ts';
 import type { RunOptions } from '../options/option-table.ts';
-import { checkReportFiles, runRequest } from '../options/run-request.ts';
+import { checkCycles, checkReportFiles, runRequest } from '../options/run-request.ts';
 import { loggedSession, type Session } from '../session.ts';
 import { runOnSlurm } from '../slurm/slurm-run.ts';
 
@@ -31,6 +31,10 @@ export async function runVerb(
   const plans = await loadPlans();
   const plan = choosePlan(names, options, plans);
   const whole = planParts(plan, plans, await suiteNames());
+  checkCycles(
+    options,
+    whole.flatMap(({ suites }) => suites),
+  );
   const log = openEventLog(options.jsonl, quiet.progress.print);
   const session = loggedSession(quiet, log);
   const forMs = options.for ?? plan.forMs;

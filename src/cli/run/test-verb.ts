@@ -20,7 +20,7 @@ import { whichThereAre } from '../../util/nearest-names.ts';
 import { RigError } from '../../util/rig-error.ts';
 import type { RigEvent } from '../../util/rig-event.ts';
 import type { TestOptions } from '../options/option-table.ts';
-import { runRequest } from '../options/run-request.ts';
+import { checkCycles, runRequest } from '../options/run-request.ts';
 import { loggedSession, type Session } from '../session.ts';
 import { runVitest } from './vitest-run.ts';
 import { JudgedRun } from './judged-run.ts';
@@ -33,6 +33,7 @@ export async function testVerb(names: readonly string[], options: TestOptions, q
   const { progress } = session;
   setSearchEffort(options);
   const projects = names.length === 0 ? PROJECT_NAMES : names.map(projectName);
+  if (!projects.includes('suites')) checkCycles(options, []);
   const { filter, maxVms, flavour, matrix } = options;
   const plans = await loadPlans();
   const { combinations, suites } = await ciPart(plans, flavour, matrix);

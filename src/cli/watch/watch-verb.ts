@@ -19,7 +19,7 @@ import { orAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { exactly } from '../run/failure-rates.ts';
 import type { WatchOptions } from '../options/option-table.ts';
-import { runRequest } from '../options/run-request.ts';
+import { checkCycles, runRequest } from '../options/run-request.ts';
 import { requireResults } from '../run/run-conclusion.ts';
 import type { Session } from '../session.ts';
 import { OpenVitest } from '../run/vitest-run.ts';
@@ -28,6 +28,7 @@ import { watchFiles, type Edit, type Need } from './watched-files.ts';
 export async function watchVerb(names: readonly string[], options: WatchOptions, session: Session): Promise<number> {
   await suiteFiles(names);
   const { suites, combinations } = await chosenPart(names, options);
+  checkCycles(options, suites);
   const request = runRequest(options, session);
   const tests = new LiveTests(await suiteFiles(suites), options, session);
   const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-watch-'));

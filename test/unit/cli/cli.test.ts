@@ -57,6 +57,7 @@ describe('user mistakes', { concurrent: true }, () => {
     [['test', 'nosuch'], 'unit, device, vm, reliability, slurm, kvm, suites'],
     [['run', '--shard', '3/2'], '2/5'],
     [['run', '--shards', '2'], '--shard 1/3'],
+    [['run', 'smoke', 'swap', '--cycles', '3'], 'only suspend and hibernate have random cycles'],
     [['run', '--engine', 'slurm', '--shard', '1/2'], '--shards'],
     [['report', 'a', 'b'], '--merge'],
     [['report', '--merge'], 'shard-*.json'],
