@@ -68,7 +68,7 @@ export function gdbArguments(
 }
 
 /** Ctrl-C is for gdb: it stops the guest, not the rig. What else ends the rig ends gdb, too. */
-async function runGdb(args: readonly string[], signal: AbortSignal): Promise<number> {
+export async function runGdb(args: readonly string[], signal: AbortSignal): Promise<number> {
   const interrupts = process.listeners('SIGINT');
   const ignore = (): void => undefined;
   for (const listener of interrupts) process.off('SIGINT', listener);

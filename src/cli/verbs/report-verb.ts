@@ -35,7 +35,9 @@ interface Subject {
 
 export async function reportVerb(files: readonly string[], options: ReportOptions): Promise<number> {
   await checkReportFiles(options);
-  const history = openHistory();
+  // A report in a file needs none: in a CI job there may be no home to have one in.
+  let opened: History | undefined;
+  const history = (): History => (opened ??= openHistory());
   const subject = await subjectOf(files, options, history);
   await writeReports(options, subject.report);
   if (options.baseline === undefined) {
@@ -45,8 +47,8 @@ export async function reportVerb(files: readonly string[], options: ReportOption
     return options.merge === true ? reportExitCode(subject.report) : 0;
   }
   const before = subject.id ?? Infinity;
-  const baseline = await baselineOf(subject.report, options.baseline, history, before);
-  const changes = compareRuns(subject.report, baseline.report, runsBefore(subject.report, history, before));
+  const baseline = await baselineOf(subject.report, options.baseline, history(), before);
+  const changes = compareRuns(subject.report, baseline.report, runsBefore(subject.report, history(), before));
   process.stdout.write(`${runHeading(subject.id, subject.report)}\n${baselineText(changes, baseline)}\n`);
   return changes.some(({ kind }) => kind === 'new') ? EXIT_CODES.test : 0;
 }
@@ -76,7 +78,7 @@ function startedBefore(run: RunReport, subject: RunReport): boolean {
   return subject.startedAt === undefined || run.startedAt === undefined || run.startedAt < subject.startedAt;
 }
 
-async function subjectOf(files: readonly string[], { merge }: ReportOptions, history: History): Promise<Subject> {
+async function subjectOf(files: readonly string[], { merge }: ReportOptions, history: () => History): Promise<Subject> {
   if (merge === true && files.length === 0) {
     throw new RigError('usage', '--merge needs the reports of the shards of a run.', {
       remedy: 'For example: ./dgpu-rig report --merge shard-*.json',
@@ -90,7 +92,7 @@ async function subjectOf(files: readonly string[], { merge }: ReportOptions, his
     });
   }
   const name = file ?? 'last';
-  if (/^(#?\d+|last)$/.test(name) && !(await exists(name))) return findRun(history, name, Infinity);
+  if (/^(#?\d+|last)$/.test(name) && !(await exists(name))) return findRun(history(), name, Infinity);
   return { report: await readReport(name), id: undefined };
 }
 

@@ -108,11 +108,10 @@ async function run(options: Partial<RunOptions> = {}): Promise<Ended> {
 }
 
 test('a kernel bug that an earlier run had is told with the number of that run, wherever it is told', async () => {
-  const bug = {
-    ...{ kind: 'kasan', severity: 'bug', title: 'BUG: KASAN: slab-use-after-free in f+0x1/0x2', lines: [] },
-    ...{ fatal: false, expected: false, count: 1, where: 'f+0x1/0x2' },
-  } as const;
-  vitestThat([{ ...result('fail', 'kernel'), kernelReports: [{ ...bug, lines: [] }] }]);
+  const title = 'BUG: KASAN: slab-use-after-free in f+0x1/0x2';
+  const said = { kind: 'kasan', severity: 'bug' as const, title, lines: [], where: 'f+0x1/0x2' };
+  const kernelReports = [{ ...said, fatal: false, expected: false, count: 1 }];
+  vitestThat([{ ...result('fail', 'kernel'), kernelReports }]);
   await run();
   expect(printed).not.toContain('seen in');
   const { json, recorded } = await run();
