@@ -44,9 +44,9 @@ export function describeKvm(device: string, code: string | undefined, group: str
     case 'EACCES': {
       const others = group === 'root' ? '' : ` and the group ${group}`;
       const text = `${device} exists, and this user may not open it, only root${others}: ${tcg}.`;
-      const giveAway = group === 'root' ? `sudo chgrp kvm ${device} && sudo chmod 660 ${device}, ` : '';
-      const join = `sudo usermod -aG ${group === 'root' ? 'kvm' : group} "$USER", then log in again`;
-      return { verdict: 'note', text, remedy: `${giveAway}${join}` };
+      const giveAway = group === 'root' ? `sudo chgrp kvm ${device} && sudo chmod 660 ${device} && ` : '';
+      const join = `sudo usermod -aG ${group === 'root' ? 'kvm' : group} "$USER"`;
+      return { verdict: 'note', text, remedy: `${giveAway}${join}\n  Then log in again.` };
     }
     default:
       return { verdict: 'note', text: `${device} exists, and does not open (${code}): ${tcg}.` };

@@ -74,10 +74,10 @@ export function checkCycles(
   const given = cycles === undefined ? duration !== undefined && '--duration' : '--cycles';
   if (given === false || CYCLING_SUITES.some((name) => suites.includes(name))) return;
   const those = CYCLING_SUITES.join(' and ');
-  throw new RigError('usage', `None of these suites takes notice of ${given}: only ${those} have random cycles.`, {
+  throw new RigError('usage', `No suite of this run takes notice of ${given}: only ${those} have random cycles.`, {
     remedy:
       given === '--cycles'
         ? 'For example: ./dgpu-rig run suspend --cycles 20'
-        : 'To repeat other suites for a time: --for',
+        : 'To repeat other suites for a time: ./dgpu-rig run SUITE --for "1 h"',
   });
 }
