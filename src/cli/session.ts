@@ -13,7 +13,7 @@ export interface Session {
   readonly signal: AbortSignal;
 }
 
-/** A run was told to end; no error of anybody. */
+/** Why a run ended that was told to end: this is nobody's error. */
 export class Interruption extends Error {
   override readonly name = 'Interruption';
 }
@@ -24,7 +24,7 @@ export function cutShortBy(cause: unknown): CutShort {
   return { how: 'failed', message: errorText(cause) };
 }
 
-/** The same, with everything that happens written down, too. */
+/** The same session, which also writes every event to the log. */
 export function loggedSession(session: Session, log: Emit): Session {
   const { progress } = session;
   const emit: Emit = (event) => {
@@ -50,7 +50,7 @@ export function openSession(output: NodeJS.WriteStream = process.stdout): Sessio
       end.abort(new Interruption(`${name} told the rig to stop.`));
     });
   }
-  // As when a terminal is closed: whoever was to read it is gone.
+  // Nobody reads the output any more, as when a terminal is closed.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') end.abort(new Interruption('Nobody reads what the rig prints any more.'));
     else crash(new RigError('infrastructure', `What the rig prints can't be written: ${error.message}`));
@@ -65,7 +65,7 @@ export function openSession(output: NodeJS.WriteStream = process.stdout): Sessio
     }, ORDERLY_END_MS).unref();
   };
   for (const name of ['uncaughtException', 'unhandledRejection'] as const) {
-    // That of crash-guard.mjs, which is for the time before there is a session.
+    // The listener of crash-guard.mjs is for the time before there is a session.
     process.removeAllListeners(name);
     process.on(name, crash);
   }

@@ -38,14 +38,14 @@ const DOUBT = 0.01;
  * likely).
  */
 export function chanceToPass({ failures, runs }: FailureRate, times: number): number {
-  // Seen to fail every time, it is taken for something that does.
+  // A test that has failed every time is taken for one that always does.
   if (failures === runs) return times === 0 ? 1 : 0;
   let chance = 1;
   for (let passed = 0; passed < times; passed++) chance *= (runs - failures + 1 + passed) / (runs + 2 + passed);
   return chance;
 }
 
-/** So often has a commit to pass to be good. */
+/** How often a commit has to pass to be called good. */
 export function runsNeeded(rate: FailureRate | undefined): number {
   if (rate === undefined) return 1;
   const { failures, runs } = rate;
@@ -59,7 +59,7 @@ export function runsNeeded(rate: FailureRate | undefined): number {
   return times;
 }
 
-/** What a person wants to know before a night of it. */
+/** What a person wants to know before a bisection that takes a night. */
 export function confidenceText(rate: FailureRate | undefined, origin: 'given' | 'recorded'): string {
   if (rate === undefined) {
     return 'A commit is good when it passes once: no recorded run says how often the bad one fails (--rate says it; run --kernel-src … --repeat measures it).';
@@ -72,7 +72,7 @@ export function confidenceText(rate: FailureRate | undefined, origin: 'given' | 
   return `${seen} One is good when it passes ${String(times)} times in a row, which a bad one does with a probability of ${percent} %.`;
 }
 
-/** Fewer say little about how often something happens. */
+/** Fewer runs say little about how often something happens. */
 const FEWEST_RUNS = 3;
 
 /**

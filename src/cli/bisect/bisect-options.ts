@@ -24,7 +24,7 @@ export function addBisectOptions(command: Command): Command {
     );
 }
 
-/** "3/20": failures of runs. */
+/** "3/20": 3 failures in 20 runs. */
 function parseRate(text: string): FailureRate {
   const [, failures, runs] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
   if (failures === undefined || runs === undefined) throw new InvalidArgumentError('Give it as failures/runs: 3/20.');
@@ -32,7 +32,8 @@ function parseRate(text: string): FailureRate {
 }
 
 /**
- * For `run`, which is started in another folder: nothing is left to that one's defaults. The kernel is each step's own.
+ * The arguments for `run`, which is started in another folder and must not use the defaults of that one. Each step has
+ * its own kernel.
  */
 export function stepArguments(suites: readonly string[], options: BisectOptions): string[] {
   return [

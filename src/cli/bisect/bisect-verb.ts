@@ -26,10 +26,10 @@ import { stepArguments, type BisectOptions } from './bisect-options.ts';
 import { openHistory } from '../run/recorded-runs.ts';
 import type { Session } from '../session.ts';
 
-/** What a step has to know; it is a process of its own, started by git. */
+/** What a step has to know: it is a process of its own, which git starts. */
 const stepFile = z.object({
   tree: z.string(),
-  /** For `run`. */
+  /** The arguments for `run`. */
   arguments: z.array(z.string()),
   runs: z.number(),
   log: z.string(),
@@ -87,7 +87,7 @@ async function search(suites: readonly string[], options: BisectOptions, session
   }
 }
 
-/** Without a history every bad run fails, as far as anybody knows. */
+/** Where the history says nothing, every run of a bad commit is taken to fail. */
 async function knownRate(
   kernelSrc: string,
   suites: readonly string[],
@@ -138,7 +138,7 @@ async function runOnce(step: z.infer<typeof stepFile>, signal: AbortSignal): Pro
     forceKillAfterDelay: 30_000,
   });
   signal.throwIfAborted();
-  // Without one it was killed.
+  // A process without an exit code was killed.
   return exitCode ?? -1;
 }
 

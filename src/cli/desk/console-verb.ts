@@ -43,7 +43,7 @@ async function attach(vm: RunningVm, signal: AbortSignal, { progress }: Session)
   process.stdout.write('\r\n');
 }
 
-/** Of a VM of this process. */
+/** The door of a VM that this process runs. */
 async function doorOf(pid: number): Promise<RunningVm> {
   for (let tries = 0; tries < 20; tries++) {
     const own = (await runningVms()).find((vm) => vm.pid === pid);

@@ -10,7 +10,7 @@ import { Vm } from '../../vm/vm.ts';
 import type { Session } from '../session.ts';
 
 interface DeskVmOptions {
-  /** Of its folder. */
+  /** The name of its folder. */
   readonly name: string;
   readonly keep: boolean;
   readonly kernelArgs?: readonly string[];
@@ -41,7 +41,7 @@ export async function withDeskVm<T>(
     throw error;
   } finally {
     for (const { title, severity } of vm.kernelReports) {
-      // What ended it is told as the error that it is.
+      // The report that ended the VM is told as an error anyway.
       if (severity !== 'bug' || failure.includes(title)) continue;
       process.stderr.write(`dgpu-rig: The guest's kernel reported: ${title}\n`);
     }
@@ -51,7 +51,7 @@ export async function withDeskVm<T>(
   }
 }
 
-/** By its process id or a part of its folder's name; `true` is the only one that runs. */
+/** Finds a VM by its process id or a part of its folder's name; `true` means the only one that runs. */
 export function chooseVm(running: readonly RunningVm[], wanted: string | true): RunningVm {
   const matches =
     wanted === true

@@ -20,11 +20,11 @@ export interface GdbOptions extends MachineOptions {
   readonly driver: boolean;
 }
 
-/** More arguments are gdb's own: its exit code is ours. */
+/** More arguments are gdb's own, and the exit code is that of gdb. */
 export async function gdbVerb(more: readonly string[], given: GdbOptions, session: Session): Promise<number> {
   await checkGdb();
   const { progress } = session;
-  // Without it there is nothing to see.
+  // Without debug information gdb could show nothing.
   const options = { ...given, debugInfo: true };
   const rig = await prepareRun(runRequest(options, session));
   const loadsDriver = options.driver && rig.build.kernel.patches.length > 0;
@@ -45,7 +45,7 @@ export async function gdbVerb(more: readonly string[], given: GdbOptions, sessio
   });
 }
 
-/** In QEMU's monitor. */
+/** The command for QEMU's monitor that opens the socket for gdb. */
 function stubCommand(socket: string): string {
   return `gdbserver unix:${socket},server=on,wait=off`;
 }
@@ -61,7 +61,7 @@ export function gdbArguments(
     // vmlinux-gdb.py lies beside vmlinux, and gdb runs only what it is told to trust.
     ...['-iex', `add-auto-load-safe-path ${folder}`, '-iex', 'set confirm off', '-iex', 'set pagination off'],
     ...['-ex', `file ${quoted(vmlinux)}`, '-ex', `target remote ${socket}`],
-    // Now, and whenever a module is loaded.
+    // Symbols are loaded now, and whenever a module is loaded.
     ...(debugModules === undefined ? [] : ['-ex', `lx-symbols ${debugModules}`]),
     ...more,
   ];

@@ -17,7 +17,7 @@ import { runRequest } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 import { joinTerminal } from './terminal.ts';
 
-/** On the host and in the guest, in the order in which it goes. */
+/** A copy from the host to the guest, or from the guest to the host. */
 export interface Transfer {
   readonly from: string;
   readonly to: string;
@@ -52,7 +52,7 @@ export async function shellVerb(command: readonly string[], options: ShellOption
   });
 }
 
-/** Before a VM is booted for it. */
+/** Refuses missing files before a VM is booted. */
 async function checkTransfers({ put }: ShellOptions): Promise<void> {
   for (const { from } of put) {
     await access(from).catch((cause: unknown) => {
@@ -92,7 +92,7 @@ async function work(
   return exitCode;
 }
 
-/** Until the shell is left, with its exit code. */
+/** Ends when the shell is left, with its exit code. */
 async function interact(ssh: SshSession, signal: AbortSignal): Promise<number> {
   const { rows, columns } = process.stdout;
   const { channel, ended } = await ssh.shell({ rows, cols: columns, term: process.env['TERM'] ?? 'vt100' });
@@ -101,7 +101,7 @@ async function interact(ssh: SshSession, signal: AbortSignal): Promise<number> {
   return (await ended) ?? KILLED;
 }
 
-/** As ssh does it: the streams are the caller's. */
+/** Runs a command as ssh does it, with the caller's streams. */
 export async function runCommand(ssh: SshSession, command: string, signal: AbortSignal): Promise<number> {
   const { channel, ended } = await ssh.open(command);
   const stderr: Readable = channel.stderr;
@@ -117,5 +117,5 @@ export async function runCommand(ssh: SshSession, command: string, signal: Abort
   }
 }
 
-/** Of a command that a signal ended there is no other. */
+/** The exit code for a command that a signal ended, which has none. */
 const KILLED = 128;

@@ -11,7 +11,7 @@ export function applyUserDefaults(root: Command, directory: string): void {
     if (!existsSync(file)) return;
     const { loadUserDefaults } = await import('./user-defaults.ts');
     for (const [name, value] of Object.entries(await loadUserDefaults(file))) {
-      // Another verb's, or said on the command line.
+      // The option is another verb's, or was given on the command line.
       if (!verb.options.some((option) => option.attributeName() === name)) continue;
       if (verb.getOptionValueSource(name) === 'cli') continue;
       verb.setOptionValueWithSource(name, value, 'config');

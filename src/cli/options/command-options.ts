@@ -24,7 +24,7 @@ function commandOption(name: OptionName): Option {
 }
 
 interface Syntax {
-  /** What stands for the value in the help; nothing for a switch, which has none. */
+  /** What stands for the value in the help; a switch has none. */
   readonly flag: string;
   readonly parse?: (word: string) => unknown;
 }

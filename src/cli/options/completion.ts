@@ -8,7 +8,7 @@ import { historyFolder, repositoryPath } from '../../config/paths.ts';
 import { COMPLETION } from './command-options.ts';
 import { longName, OPTION_NAMES, OPTIONS } from './option-table.ts';
 
-/** Words for values: of arguments by their names, of options by what they are. */
+/** Words to offer for values: for arguments by their names, for options by the kind of their value. */
 const WORDS: Readonly<Record<string, () => readonly string[]>> = {
   suite: () => namesIn(repositoryPath('src/suites'), '.suite.ts'),
   bench: () => namesIn(repositoryPath('src/benches'), '.bench.ts'),
@@ -20,7 +20,7 @@ const WORDS: Readonly<Record<string, () => readonly string[]>> = {
 /** Arguments, and options of single verbs, that are files or folders: the shell knows those best. */
 const FILES: readonly string[] = ['file', 'folder', 'dir', 'put', 'get'];
 
-/** Last, when all the others are there. */
+/** To be called last, when all other commands are there. */
 export async function addCompletion(root: Command): Promise<void> {
   const plans = process.argv.includes('--plan') ? await planNames() : [];
   const words: typeof WORDS = { ...WORDS, plan: () => plans };
@@ -38,7 +38,7 @@ export async function addCompletion(root: Command): Promise<void> {
     }
   }
   const added = root.commands.find((command) => command.name() === verb);
-  // Its own would call "dgpu-rig" from $PATH, where it hardly ever is.
+  // The library's own line would call "dgpu-rig" from $PATH, where it hardly ever is.
   added?.description(COMPLETION).action((shell: string) => void process.stdout.write(`${shellCode(shell)}\n`));
 }
 
@@ -70,7 +70,7 @@ function shellCode(shell: string): string {
     .replaceAll(/^complete -F /gm, 'complete -o default -F ');
 }
 
-/** Nothing where there is no such folder. */
+/** Returns nothing where there is no such folder. */
 function namesIn(folder: string, suffix: string): string[] {
   if (!existsSync(folder)) return [];
   const files = readdirSync(folder).filter((file) => file.endsWith(suffix));

@@ -34,7 +34,7 @@ export interface OptionRow {
 const MASKS: readonly number[] = DMA_MASKS;
 const { machine, dmaBits, backend, flavour, keep, rounds } = DEFAULT_SELECTION;
 
-/** By the name that a verb knows an option by; on a command line `dmaBits` is `--dma-bits`. */
+/** The keys are the names that verbs know options by; on a command line `dmaBits` is `--dma-bits`. */
 const TABLE = {
   machine: { is: 'machine', help: 'machine profile (./dgpu-rig list machines)', default: machine, inFile: true },
   dmaBits: { is: { someOf: MASKS }, help: 'address widths of the device, in bits', default: dmaBits, inFile: true },
@@ -123,17 +123,17 @@ export const BUILD_OPTIONS = ['flavour', 'kernelSrc', 'unpatched', 'debugInfo', 
 export const MACHINE_OPTIONS = ['machine', 'dmaBits', 'accel', ...BUILD_OPTIONS, 'keep'] as const;
 const SELECTION_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'seed'] as const;
 export const REPORT_OPTIONS = ['json', 'junit', 'ktap', 'html'] as const satisfies readonly ReportFormat[];
-/** Its verdicts are for who looks on, and not written anywhere. */
+/** There are no files: the verdicts of `watch` are for the person who looks on. */
 export const WATCH_OPTIONS = [...SELECTION_OPTIONS, 'backend', 'matrix', 'cycles', 'duration', 'maxVms'] as const;
 export const RUN_OPTIONS = [
   ...WATCH_OPTIONS,
   ...REPORT_OPTIONS,
   ...(['jsonl', 'repeat', 'plan', 'for', 'shard', 'engine', 'shards'] as const),
 ] as const;
-/** No plan and no repetition: what "test" runs is what has to hold. */
+/** There is neither a plan nor a repetition: `test` runs what has to hold. */
 export const TEST_OPTIONS = [...WATCH_OPTIONS, 'effort', 'ledger'] as const;
 export const BENCH_OPTIONS = [...SELECTION_OPTIONS, ...REPORT_OPTIONS, 'rounds'] as const;
-/** All the rest is as it was when it was recorded. */
+/** Everything else is as it was when the run was recorded. */
 export const REPRO_OPTIONS = [...REPORT_OPTIONS, 'accel', 'debugInfo', 'keep', 'repeat', 'maxVms'] as const;
 export const UPSTREAM_OPTIONS = [...MACHINE_OPTIONS, 'maxVms'] as const;
 export const BISECT_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'backend', 'maxVms'] as const;
@@ -154,7 +154,7 @@ export type BenchOptions = Options<(typeof BENCH_OPTIONS)[number]>;
 export type ReproOptions = Options<(typeof REPRO_OPTIONS)[number]>;
 export type UpstreamOptions = Options<(typeof UPSTREAM_OPTIONS)[number]>;
 
-/** `dma-bits`, of `dmaBits`. */
+/** Returns `dma-bits` for `dmaBits`. */
 export function longName(name: OptionName): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

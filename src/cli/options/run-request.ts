@@ -48,7 +48,7 @@ export function qemuVariant({ qemuSrc, sanitize = false }: BuildOptions): QemuVa
   return { ...(qemuSrc === undefined ? {} : { source: qemuSrc }), sanitize };
 }
 
-/** Before minutes of work, not after. */
+/** Refuses files that can't be written before minutes of work rather than after. */
 export async function checkReportFiles(files: ReportFiles): Promise<void> {
   for (const format of REPORT_OPTIONS) {
     const file = files[format];
@@ -66,7 +66,7 @@ export async function checkReportFiles(files: ReportFiles): Promise<void> {
   }
 }
 
-/** A suite without random cycles runs as ever, whatever is said of them: nobody asks for that. */
+/** Refuses options that no suite would read: it would run as if they had not been given. */
 export function checkCycles(
   { cycles, duration }: Pick<RunOptions, 'cycles' | 'duration'>,
   suites: readonly string[],

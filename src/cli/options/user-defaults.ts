@@ -62,7 +62,7 @@ async function parseDefaults(text: string, file: string): Promise<z.output<typeo
   return result.data;
 }
 
-/** What zod does not say by itself. */
+/** Errors that zod does not explain by itself. */
 const explain: z.core.$ZodErrorMap = (issue) => {
   if (issue.code !== 'unrecognized_keys') return undefined;
   return issue.keys.map((key) => `There is no option "${key}". ${didYouMean(key, NAMES) ?? ''}`.trim()).join(' ');

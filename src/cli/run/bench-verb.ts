@@ -13,7 +13,7 @@ import type { Session } from '../session.ts';
 import { keepRecord, requireResults, writeFiles } from './run-conclusion.ts';
 import { runVitest } from './vitest-run.ts';
 
-/** Alone, a bench gets the kernel that it can't do without. */
+/** A bench that is run alone gets the kernel that it needs. */
 const KERNELS: Readonly<Record<string, Flavour>> = { boot: 'hostfs' };
 
 export async function benchVerb(names: readonly string[], given: BenchOptions, session: Session): Promise<number> {
@@ -24,7 +24,7 @@ export async function benchVerb(names: readonly string[], given: BenchOptions, s
   await checkReportFiles(options);
   const rig = await prepareRun(runRequest(options, session));
   const { filter } = options;
-  // What is measured has the host to itself, as far as that is up to us.
+  // One VM at a time, so that nothing else of the rig's disturbs what is measured.
   const projects = [vitestProject('benches', { include, maxVms: 1, flavour: options.flavour })];
   const run = new JudgedRun(rig, session);
   const onResult: OnResult = (result, matches) => run.addOrLeaveOut(result, matches || filter === undefined);

@@ -17,7 +17,7 @@ export async function measureRates(
   const failures = new Map<string, number>();
   for (let run = 1; run <= runs; run++) {
     session.progress.print(`Repeating what failed, ${String(run)} of ${String(runs)}`);
-    // What was kept of the first failure stays.
+    // The artifacts of the first failure stay as they are.
     const rig = { ...request.rig, artifacts: path.join(request.rig.artifacts, `repeat-${String(run)}`) };
     const again = await runVitest({ ...request, rig, filter: exactly(failed), onResult: undefined }, session);
     for (const result of again.results) {

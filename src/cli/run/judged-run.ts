@@ -14,7 +14,7 @@ import { cutShortBy, type Session } from '../session.ts';
 
 interface JudgedRunOptions {
   readonly shard?: Shard | undefined;
-  /** Is it to be found in the history? A shard is not: it is no run by itself. */
+  /** Whether the run is recorded in the history. A shard is not, as it is no run by itself. */
   readonly recorded?: boolean;
   /** Called with each result as it comes. */
   readonly onResult?: (result: TestResult) => void;
@@ -22,7 +22,7 @@ interface JudgedRunOptions {
 
 export class JudgedRun {
   readonly rig: RigContext;
-  /** Names of tests, for who has mistyped a filter. */
+  /** Names of the tests that the filter left out, for a person who has mistyped it. */
   readonly leftOut = new Set<string>();
   readonly #shard: Shard | undefined;
   readonly #onResult: (result: TestResult) => void;
@@ -56,13 +56,13 @@ export class JudgedRun {
     this.#onResult(result);
   }
 
-  /** Of a run with a filter: the tests that it leaves out are no results. */
+  /** Adds a result, unless the filter leaves out its test. */
   addOrLeaveOut(result: TestResult, isWanted: boolean): void {
     if (isWanted) this.add(result);
     else this.leftOut.add(testTitle(result));
   }
 
-  /** What more is known of all results since the first `from` of them. */
+  /** Replaces all results but the first `from` by what is known of them now. */
   async refine(
     from: number,
     refined: (results: readonly TestResult[]) => Promise<readonly TestResult[]>,

@@ -8,7 +8,7 @@ import { haveTestsInCommon } from '../../report/past/baseline.ts';
 import { entryLine } from '../../report/past/run-heading.ts';
 import { RigError } from '../../util/rig-error.ts';
 
-/** Returns it as it is recorded. A history that can't be written must not cost a verdict. */
+/** Returns the run as it is recorded. A history that can't be written must not cost a verdict. */
 export function recordRun(report: RunReport, tell: (text: string) => void): RecordedRun | undefined {
   try {
     return historyAsItIs().record(report);
@@ -18,7 +18,7 @@ export function recordRun(report: RunReport, tell: (text: string) => void): Reco
   }
 }
 
-/** With the runs in it whose rig was killed. */
+/** Opens the history, and records the runs whose rig was killed. */
 export function openHistory(): History {
   const history = historyAsItIs();
   recordUnfinishedRuns((report) => history.record(report));
@@ -30,7 +30,7 @@ function historyAsItIs(): History {
   return History.open(historyFolder(), (text) => process.stderr.write(`dgpu-rig: ${text}\n`));
 }
 
-/** Did it fail, and is it a test that can be run again? What was wrong outside of tests is mended first. */
+/** Whether this is a test that failed and can be run again: an error outside of tests is mended first. */
 export function isRepeatable({ status, test }: TestResult): boolean {
   return (status === 'fail' || status === 'error') && test !== OUTSIDE_OF_TESTS;
 }

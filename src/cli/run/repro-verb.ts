@@ -70,7 +70,7 @@ export function parseId(id: string): { run: string; test: number | undefined } {
   return { run, test: test === undefined ? undefined : Number(test) };
 }
 
-/** What failed; or the one that is named, whatever became of it. */
+/** The tests that failed; or the one that is named, whether it failed or not. */
 export function subjectsOf({ id, report }: Pick<RecordedRun, 'id' | 'report'>, test: number | undefined): TestResult[] {
   const { results } = report;
   if (test !== undefined) {
@@ -94,7 +94,7 @@ interface Alike {
   readonly results: readonly TestResult[];
 }
 
-/** Of one plan several kernels may be needed, and of one that is repeated for hours several seeds. */
+/** Groups results by kernel and seed: a plan has several kernels, and a run that is repeated has several seeds. */
 export function alike(results: readonly TestResult[]): Alike[] {
   const groups = new Map<string, Alike & { results: TestResult[] }>();
   for (const result of results) {
@@ -120,7 +120,7 @@ export function combinationsOf(results: readonly TestResult[], { factors, imposs
   return fullProduct(factors, impossible).filter((combination) => groups.has(combinationName(combination)));
 }
 
-/** As they were then; what a person says now only adds to it. */
+/** The options of the recorded run; those that are given now are only added to them. */
 export function optionsOf(
   report: RunReport,
   { flavour, seed }: Omit<Alike, 'results'>,

@@ -107,7 +107,7 @@ function checkEngine({ engine, shard, shards }: RunOptions): void {
   }
 }
 
-/** The plan of who names neither suites nor a plan: the first verdict, soon. */
+/** The plan for a run of which neither suites nor a plan are named: it gives a first verdict soon. */
 const MAIN_JOB = 'smoke';
 
 export function choosePlan(names: readonly string[], options: RunOptions, plans: Plans): Plan {
@@ -129,7 +129,7 @@ export function choosePlan(names: readonly string[], options: RunOptions, plans:
   return cover && plan.matrix ? { ...plan, matrix: { ...plan.matrix, cover } } : plan;
 }
 
-/** Once; or again and again, until the time is over or something failed. */
+/** Runs once, or repeatedly until the time is over or something failed. */
 async function untilOver(
   milliseconds: number | undefined,
   run: Pick<JudgedRun, 'hasFailed'>,

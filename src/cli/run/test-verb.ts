@@ -45,7 +45,7 @@ export async function testVerb(names: readonly string[], options: TestOptions, q
   const configured = projects.map((name) =>
     vitestProject(name, { maxVms, flavour, ...(name === 'suites' ? { include } : {}) }),
   );
-  // What the rig says of itself is no run that another could be held against.
+  // The tests of the rig itself are no run that another could be compared with.
   const run = new JudgedRun(rig, session, { recorded: false });
   let files: readonly TestFile[] = [];
   await run.judge(async () => {
@@ -62,14 +62,14 @@ export async function testVerb(names: readonly string[], options: TestOptions, q
   if (watched.length > 0) process.stdout.write(`\n${verdictTable(watched)}\n`);
   const named = files.map((file) => ({ ...file, name: file.path }));
   process.stdout.write(`\n${costTable([...setUp, ...named], performance.now() - start)}\n`);
-  // Of a run that was cut short it would say that files are gone.
+  // After a run that was cut short the ledger would lack the files that were not run.
   if (options.ledger !== undefined && !report.cutShort) await writeLedger(options.ledger, files);
   const last = summaryLine(pass + Number(checked), fail + error + Number(!checked));
   process.stdout.write(`\n${failuresText(results)}${cutShortText(report)}${last}\n`);
   return reportExitCode(report, checked ? [] : ['test']);
 }
 
-/** The same, and what each step took that was not found done. */
+/** The same session, and how long each step took that had to be done. */
 function timedSession(session: Session): { session: Session; steps: () => CostPart[] } {
   const titles = new Map<string, string>();
   const parts: CostPart[] = [];
@@ -101,7 +101,7 @@ async function ciPart(plans: Plans, flavour: Flavour, cover: Cover | undefined):
   return part ?? { flavour, suites: [], combinations: [] };
 }
 
-/** For the property tests of the device, which run in other processes. */
+/** Sets what the property tests of the device read, which run in other processes. */
 function setSearchEffort({ effort, seed, sanitize }: TestOptions): void {
   process.env['DGPU_RIG_EFFORT'] = String(effort);
   if (seed !== undefined) process.env['DGPU_RIG_SEED'] = String(seed);

@@ -33,8 +33,8 @@ export async function runVitest(request: VitestRequest, session: Session): Promi
 }
 
 /**
- * One that may run its tests again: it knows their code then, and starts a second sooner. What was edited since, it
- * does not.
+ * An instance of vitest that may run its tests again. The second time it starts a second sooner, since it has loaded
+ * the code; it does not see edits made since.
  */
 export class OpenVitest {
   readonly #vitest: Vitest;
@@ -53,7 +53,7 @@ export class OpenVitest {
     { progress, signal }: Session,
   ): Promise<OpenVitest> {
     signal.throwIfAborted();
-    // Half a second to load: only for those who run tests.
+    // It takes half a second to load, so it is only loaded to run tests.
     const { createVitest } = await import('vitest/node');
     const { LongestFirst } = await import('../../plan/longest-first.ts');
     const reporter = new RigReporter({ emit: progress.emit, onResult, signal });
@@ -67,7 +67,7 @@ export class OpenVitest {
       reporters: [reporter],
       passWithNoTests: true,
     });
-    // With its listeners VMs would still be running; ours end the run in order.
+    // vitest's listeners would leave VMs running; ours end the run in order.
     for (const [index, name] of ENDINGS.entries()) {
       for (const theirs of process.rawListeners(name).filter((listener) => !ours[index]?.includes(listener))) {
         process.removeListener(name, theirs as () => void);
@@ -84,7 +84,7 @@ export class OpenVitest {
     if (filter) vitest.setGlobalTestNamePattern(filter);
     else vitest.resetGlobalTestNamePattern();
     const stop = cancelWhenAborted(this.#signal, () => {
-      // How the run ends, its caller learns.
+      // The caller learns from the run itself how it ends.
       vitest.cancelCurrentRun('keyboard-input').catch(() => undefined);
     });
     try {
@@ -111,7 +111,7 @@ export class OpenVitest {
     for (const folder of this.#artifacts) {
       // A test that is cancelled while its VM boots does not wait for that VM's end.
       await untilQemusAreGone(folder);
-      // Only where something was kept there is something in it.
+      // The folder stays if artifacts were kept in it.
       await rmdir(folder).catch(() => undefined);
     }
     this.#signal.throwIfAborted();
@@ -120,7 +120,7 @@ export class OpenVitest {
 
 const CANCEL_AGAIN_MS = 500;
 
-/** Again and again: vitest forgets what it is asked before it has workers. Returns the way to stop. */
+/** Cancels repeatedly, since vitest forgets a request from before it has workers. Returns the way to stop. */
 function cancelWhenAborted(signal: AbortSignal, cancel: () => void): () => void {
   let timer: NodeJS.Timeout | undefined;
   const stopListening = onAbort(signal, () => {

@@ -1,7 +1,7 @@
 /** The command line as it was given, for jobs that run parts of it elsewhere. */
 import type { Option } from 'commander';
 
-/** Those of whoever hands out the jobs: no job is to see them. */
+/** Options for the rig that hands out the jobs, which no job may get. */
 const OWN_OPTIONS = ['engine', 'shards', 'json', 'junit', 'ktap', 'html', 'jsonl', 'seed'];
 
 /** All shards of a run have one seed. */

@@ -8,7 +8,7 @@ import type { LostJob } from '../../report/past/merge-shards.ts';
 import { runReport, testResult, type RunReport, type TestResult } from '../../report/run-report.ts';
 import { shellQuote } from '../../util/shell-quote.ts';
 
-/** Of all that "run --jsonl" writes, what whoever waits wants to see. */
+/** Those events of "run --jsonl" that the person who waits wants to see. */
 const interesting = z.discriminatedUnion('type', [
   z.object({ type: z.literal('test-end'), result: testResult }),
   z.object({ type: z.literal('notice'), text: z.string() }),
@@ -28,7 +28,7 @@ export function batchScript(folder: string, rig: readonly string[], shards: numb
     `attempt=${shellQuote(folder)}/shard-$SLURM_ARRAY_TASK_ID/attempt-\${SLURM_RESTART_COUNT:-0}`,
     'mkdir -p "$attempt"',
     `echo "$SLURMD_NODENAME" > "$attempt/${node}"`,
-    // In this shell's place, so that a cancelled job ends in order.
+    // The rig takes the place of this shell, so that a cancelled job ends in order.
     `exec ${rig.map(shellQuote).join(' ')} --shard ${shard} \\`,
     `    --json "$attempt/${report}" --jsonl "$attempt/${events}" > "$attempt/${output}" 2>&1`,
     '',
@@ -54,7 +54,7 @@ export class ShardAttempts {
     this.#folder = path.join(folder, `shard-${String(index)}`);
   }
 
-  /** Where it was begun last. */
+  /** The node on which the shard was begun last. */
   get node(): string | undefined {
     return this.#latest?.node;
   }
@@ -88,7 +88,7 @@ export class ShardAttempts {
     return complete ?? (interrupted ? (reports.at(-1) ?? (await this.#reportOfEvents())) : undefined);
   }
 
-  /** Of a job that was killed: what it had judged by then. */
+  /** The report of a job that was killed, with what it had judged by then. */
   async #reportOfEvents(): Promise<RunReport | undefined> {
     const { folder } = this.#latest ?? {};
     if (folder === undefined) return undefined;
@@ -101,7 +101,7 @@ export class ShardAttempts {
     return [...this.#attempts.values()].slice(0, -1).map(({ node, results }) => ({ shard: this.index, node, results }));
   }
 
-  /** The last that it printed. */
+  /** The last lines that the shard printed. */
   async lastWords(lines: number): Promise<string> {
     const latest = this.#latest;
     const text = latest && (await readFile(path.join(latest.folder, FILES.output), 'utf8').catch(() => ''));
@@ -113,7 +113,7 @@ export class ShardAttempts {
   }
 }
 
-/** Not before it has said where it is. */
+/** Undefined until the shard has said on which node it is. */
 async function openAttempt(folder: string): Promise<Attempt | undefined> {
   const node = (await readFile(path.join(folder, FILES.node), 'utf8').catch(() => '')).trim();
   return node === '' ? undefined : { folder, node, results: [], linesRead: 0 };

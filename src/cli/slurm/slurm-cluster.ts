@@ -7,11 +7,11 @@ export interface TaskState {
   /** RUNNING, PENDING, …: "JOB STATE CODES" of squeue(1). */
   readonly state: string;
   readonly node: string;
-  /** Why it waits, or how it ended. */
+  /** Why the task waits, or how it ended. */
   readonly reason: string;
 }
 
-/** From these none comes back; all others go on, or begin again. */
+/** States in which a task has ended for good; in all others it goes on, or begins again. */
 const ENDED = new Set([
   'BOOT_FAIL',
   'CANCELLED',

@@ -16,9 +16,9 @@ import { cancel, hasEnded, nodeCount, submitArray, taskStates, type TaskState } 
 
 interface SlurmRequest {
   readonly parts: readonly PlanPart[];
-  /** How many; by the cluster unless said. */
+  /** How many shards there are; by default this depends on the cluster. */
   readonly shards: number | undefined;
-  /** Each shard goes on for a given time, whatever it has to do. */
+  /** Each shard runs for a given time, however much it has to do. */
   readonly timed: boolean;
   /** All that follows "run" in each job, but for what the engine adds. */
   readonly args: readonly string[];
@@ -26,13 +26,13 @@ interface SlurmRequest {
 }
 
 const POLL_MS = 1000;
-/** Of a shared filesystem, until it shows here what was written there. */
+/** How long a shared filesystem may take to show here what was written on another host. */
 const SETTLE_MS = 10_000;
-/** Of Slurm's controller: it may be started anew, and jobs go on meanwhile. */
+/** How long Slurm's controller may be silent: while it is restarted, jobs go on. */
 const NO_ANSWER_MS = 5 * 60_000;
 /** Slurm itself kills what has not ended half a minute after it was asked to. */
 const CANCEL_MS = 60_000;
-/** So that one that is lost with its node, or takes long, is not much of the whole. */
+/** With several shards a node, one that is lost with its node or takes long is not much of the whole. */
 const SHARDS_PER_NODE = 3;
 const LAST_WORDS = 15;
 
@@ -76,7 +76,7 @@ class SlurmRun {
   readonly #session: Session;
   readonly #attempts: readonly ShardAttempts[];
   readonly #progress: readonly ShardProgress[];
-  /** As Slurm told them last: it forgets jobs some minutes after their end. */
+  /** The states that Slurm told last: it forgets jobs some minutes after their end. */
   readonly #states = new Map<number, TaskState>();
   #answeredAt = performance.now();
 
@@ -113,7 +113,7 @@ class SlurmRun {
     return this.#merge(await this.#withReports());
   }
 
-  /** Until the filesystem shows here what was written on the nodes, or none of these is left. */
+  /** Waits until the filesystem shows here what was written on the nodes, or nothing is missing any more. */
   async #settle(waiting: () => Promise<readonly ShardAttempts[]>, signal?: AbortSignal): Promise<void> {
     const settled = performance.now() + SETTLE_MS;
     do await this.#show();
@@ -178,7 +178,7 @@ class SlurmRun {
     return `To Slurm it is ${state} (${reason}). It said last:\n${words}\nAll of it is in ${this.#run.folder}.`;
   }
 
-  /** In order: each rig ends its VMs when it is told. */
+  /** Ends the jobs in order: each rig ends its VMs when it is told to stop. */
   async #cancel(): Promise<void> {
     const { job } = this.#run;
     const { progress } = this.#session;

@@ -18,7 +18,7 @@ export interface DoctorOptions {
 export async function doctorVerb({ kvm = false }: DoctorOptions, session: Session): Promise<number> {
   const { progress } = session;
   const findings = await machineFindings();
-  // The launcher has seen to it that this is new enough.
+  // The launcher has checked that this is new enough.
   progress.print(`${SIGNS.good} Node.js is ${process.versions.node}.`);
   for (const finding of findings) progress.print(findingText(finding));
   if (findings.some(({ verdict }) => verdict === 'fault')) return EXIT_CODES.infrastructure;

@@ -61,7 +61,7 @@ async function describedFiles(files: readonly string[]): Promise<Entry[]> {
   );
 }
 
-/** Of edgpu-stress, as it prints them itself. */
+/** The programs of edgpu-stress, as it prints them itself. */
 export function stressPrograms(source: string): Entry[] {
   return Array.from(
     source.matchAll(/\{ "(\w+)", \w+_main,((?:\s*"[^"]*")+) \}/g),

@@ -29,7 +29,7 @@ export interface ReportOptions extends ReportFiles {
 
 interface Subject {
   readonly report: RunReport;
-  /** Of a report in a file it is not known which recorded run it is. */
+  /** Undefined for a report in a file: it is not known which recorded run that is. */
   readonly id: number | undefined;
 }
 
@@ -73,7 +73,7 @@ function* runsBefore(subject: RunReport, history: History, before: number): Gene
   for (const { report } of history.runs(before)) if (startedBefore(report, subject)) yield report;
 }
 
-/** Of a report in a file it is not known which recorded run it is. */
+/** A report in a file may be one of the recorded runs: only the time of its start tells which runs came before. */
 function startedBefore(run: RunReport, subject: RunReport): boolean {
   return subject.startedAt === undefined || run.startedAt === undefined || run.startedAt < subject.startedAt;
 }

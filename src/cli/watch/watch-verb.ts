@@ -36,12 +36,12 @@ export async function watchVerb(names: readonly string[], options: WatchOptions,
     const live = new LiveRig({ ...request, selection: { ...request.selection, combinations } }, folder);
     return await watchSuites(live, tests, session);
   } finally {
-    // It says that it was interrupted, where it was.
+    // It throws the reason if it was interrupted.
     await tests.close().finally(() => rm(folder, { recursive: true, force: true }));
   }
 }
 
-/** As `run` has it: what is named, and of the suite "matrix" the combinations that this kernel is for. */
+/** The suites that were named, as for `run`, with those combinations of the suite "matrix" that this kernel is for. */
 async function chosenPart(names: readonly string[], { flavour, matrix: cover }: WatchOptions): Promise<PlanPart> {
   const plans = await loadPlans();
   const [part] = planParts(planOf(names, { flavour, cover }, plans), plans, await suiteNames());
@@ -67,7 +67,7 @@ async function watchSuites(live: LiveRig, tests: LiveTests, { progress, signal }
       progress.print(`Verdict ${elapsed(performance.now() - savedAt)} after the file was saved.`);
     } catch (error) {
       signal.throwIfAborted();
-      // What doesn't compile is what a person is about to mend.
+      // A source that doesn't compile is what the person is about to mend.
       if (!(error instanceof RigError)) throw error;
       progress.print(`✘ ${error.message}${error.remedy === undefined ? '' : `\n  ${error.remedy}`}`);
     }
@@ -79,7 +79,7 @@ class LiveRig {
   readonly #request: RunRequest;
   readonly #folder: string;
   readonly #fresh = new Map<Part, GuestFile>();
-  /** What did not compile is still to be built when something else is saved. */
+  /** A part that did not compile has still to be built when something else is saved. */
   readonly #due = new Set<Need>();
   #rig: RigContext | undefined;
 
@@ -111,7 +111,7 @@ class LiveTests {
   readonly #options: WatchOptions;
   readonly #session: Session;
   #vitest: OpenVitest | undefined;
-  /** What failed the last time: that alone is run, for as long as it does. */
+  /** The tests that failed the last time: only these are run, for as long as one of them fails. */
   #failed: readonly TestResult[] = [];
   #leftOut: readonly string[] = [];
 
@@ -121,7 +121,7 @@ class LiveTests {
     this.#session = session;
   }
 
-  /** How many fail now. */
+  /** Returns how many tests fail now. */
   async judge(rig: RigContext): Promise<number> {
     const { maxVms, flavour } = this.#options;
     const all = this.#options.filter;
@@ -129,7 +129,7 @@ class LiveTests {
     const projects = [vitestProject('suites', { include: this.#include, maxVms, flavour })];
     this.#vitest ??= await OpenVitest.open({ projects }, this.#session);
     let ran = await this.#run(this.#vitest, rig, filter);
-    // What failed may have another name by now.
+    // A test that failed may have another name by now.
     if (ran.length === 0 && filter !== all) ran = await this.#run(this.#vitest, rig, all);
     requireResults(ran, all, this.#leftOut);
     const { pass, fail, error, xfail } = summarize(ran);
@@ -145,7 +145,7 @@ class LiveTests {
     return results.filter(({ status }) => status !== 'skip');
   }
 
-  /** What they are made of is read again when they run the next time. */
+  /** The suites are read again when they run the next time. */
   async close(): Promise<void> {
     const vitest = this.#vitest;
     this.#vitest = undefined;
@@ -153,7 +153,7 @@ class LiveTests {
   }
 }
 
-/** What is saved while tests run is not lost, and all of it together is one edit. */
+/** Files that are saved while tests run are not lost; all of them together are one edit. */
 async function editQueue(signal: AbortSignal): Promise<{ next: () => Promise<Edit> }> {
   const waiting: Edit[] = [];
   let broken: RigError | undefined;

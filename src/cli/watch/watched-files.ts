@@ -16,7 +16,7 @@ export type Need = Part | 'build' | 'suites';
 
 const WATCHED = ['guest-kernel', 'images', 'rig', 'src/suites', 'src/testbed'] as const;
 
-/** Nothing, where the tests just have to be run again; undefined for what is not source. */
+/** Returns nothing where the tests only have to be run again, and undefined for a file that is not source. */
 export function needsOf(file: string): readonly Need[] | undefined {
   // What editors write beside a file, and what is only read by people.
   if (/(^|\/)(\.|#|\d+$)|~$|\.sw.$|\.(md|rst|o|ko|tmp)$/.test(file)) return undefined;
@@ -41,7 +41,7 @@ export interface Edit {
 
 interface Listener {
   readonly onEdit: (edit: Edit) => void;
-  /** The host lets nobody watch (any more). */
+  /** Called when the host does not let the rig watch, or not any longer. */
   readonly onError: (error: RigError) => void;
 }
 
@@ -70,7 +70,7 @@ export async function watchFiles(
 class SettledEdits {
   readonly #root: string;
   readonly #onEdit: (edit: Edit) => void;
-  /** As of the last edit. */
+  /** The files that were there at the last edit. */
   readonly #known = new Set<string>();
   #touched = new Set<string>();
   #begun = false;
@@ -82,7 +82,7 @@ class SettledEdits {
     this.#onEdit = onEdit;
   }
 
-  /** What was told of before was only what there is. */
+  /** Until now the events were about files that were there already. */
   begin(): void {
     this.#begun = true;
   }
@@ -101,7 +101,7 @@ class SettledEdits {
   #settle(): void {
     const touched = [...this.#touched];
     this.#touched = new Set();
-    // What came and went is how some editors save; what was there before and is gone is an edit, too.
+    // Some editors save by way of a file that comes and goes; a file that was there before and is gone is an edit, too.
     const files = touched.filter((file) => this.#exists(file) || this.#known.has(file));
     for (const file of files) {
       if (this.#exists(file)) this.#known.add(file);

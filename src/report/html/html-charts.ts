@@ -56,7 +56,7 @@ interface Bar {
   readonly range?: readonly [least: number, most: number];
 }
 
-/** Of one unit. */
+/** All bars have one unit. */
 export function barChart(title: string, bars: readonly Bar[]): Html {
   const most = Math.max(Number.MIN_VALUE, ...bars.map(({ value, range }) => Math.max(value, range?.[1] ?? 0)));
   const share = (value: number): string => `${((value / most) * 100).toFixed(2)}%`;

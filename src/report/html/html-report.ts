@@ -154,7 +154,7 @@ function cell(results: readonly TestResult[], mark: Mark): Html {
 
 type Mark = (result: TestResult, title: string) => Html;
 
-/** Of one result, which it links to. */
+/** The mark of one result, with a link to it. */
 function markIn(report: RunReport): Mark {
   return (result, title) => markOf(result, title, anchor(result, report));
 }

@@ -32,6 +32,6 @@ export function reportExitCode(
 ): number {
   if (cutShort?.how === 'interrupted') return INTERRUPTED_EXIT_CODE;
   const failures = results.flatMap(({ failure }) => failure ?? []);
-  // Of a rig that was killed no result says so.
+  // No result says that the rig was killed.
   return runExitCode([...failures, ...more, ...(cutShort ? ['infrastructure' as const] : [])]);
 }

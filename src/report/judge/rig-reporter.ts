@@ -8,7 +8,7 @@ import { failureMessage } from './failure-message.ts';
 import { declaredClass, resultOf } from './test-outcome.ts';
 
 export interface TestFile {
-  /** In the repository. */
+  /** The path in the repository. */
   readonly path: string;
   readonly milliseconds: number;
   /** So many VMs were started through the fixtures. */
@@ -34,7 +34,7 @@ export class RigReporter implements Reporter {
   readonly #signal: AbortSignal;
   #results: TestResult[] = [];
   #files: TestFile[] = [];
-  /** Those that are still to be run, by their ids. */
+  /** Tests that are still to be run, by their ids. */
   readonly #tests = new Map<string, Name>();
   /** Suites whose tests are not known yet. */
   readonly #modules = new Map<string, Name>();
@@ -98,7 +98,7 @@ export class RigReporter implements Reporter {
     if (status === 'fail' || status === 'error') this.#emit({ type: 'notice', text: failureText(test, result) });
   }
 
-  /** A file that can't even be loaded, or a hook outside of any test, would otherwise pass unseen. */
+  /** An error of a file that can't be loaded, or of a hook outside of any test, would otherwise go unnoticed. */
   onTestModuleEnd(module: TestModule): void {
     this.#modules.delete(module.moduleId);
     const booted = [...module.children.allTests()].filter((test) => 'bootMs' in resultOf(test).metrics);
@@ -141,7 +141,7 @@ export function outsideOfTests(suite: string, error: Pick<TestResult, 'failure' 
   return placeholderResult({ suite, test: OUTSIDE_OF_TESTS, status: 'error', ...error });
 }
 
-/** Of what the end of the run came before. */
+/** The result of a test that the run did not come to. */
 export function notRun(name: Name, params: TestResult['params'], { aborted }: AbortSignal): TestResult {
   const message = `not run: ${aborted ? 'interrupted' : 'the run ended before it'}`;
   return placeholderResult({ ...name, params, status: 'skip', notRun: true, message });

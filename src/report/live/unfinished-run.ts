@@ -27,7 +27,7 @@ export interface UnfinishedRun {
   readonly remove: () => void;
 }
 
-/** Where it can't be written, the run goes on without. */
+/** Where the file can't be written, the run goes on without it. */
 export function beginUnfinishedRun(facts: RunFacts, tell: (text: string) => void): UnfinishedRun {
   const file = path.join(folder(), ownName());
   let log: LogEvent;

@@ -134,14 +134,14 @@ function reasonOf(message: string): string {
   return claim.length > LONGEST_REASON ? `${claim.slice(0, LONGEST_REASON)}…` : claim;
 }
 
-/** Of all runs with the kernel of this one that judged the test. */
+/** The rate over all runs with the kernel of this one that judged the test. */
 function rateWith(current: RunReport, identity: string, past: readonly PastRun[]): FailureRate {
   const same = past.filter(({ kernel }) => kernel === kernelName(current));
   const now = current.results.filter((result) => identityOf(result) === identity);
   return failureRate([...now, ...same.flatMap(({ tests }) => tests.get(identity) ?? [])]);
 }
 
-/** Back through the runs that judged it, for as long as it failed. */
+/** Goes back through the runs that judged the test, for as long as it failed. */
 function sinceWhen(identity: string, current: RunReport, past: readonly PastRun[]): Past['since'] {
   let first = kernelName(current);
   for (const { kernel, tests } of past) {

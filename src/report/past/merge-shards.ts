@@ -17,7 +17,7 @@ import {
 export interface LostJob {
   readonly shard: number;
   readonly node: string;
-  /** Of the tests that had ended by then. */
+  /** The results of the tests that had ended by then. */
   readonly results: readonly TestResult[];
 }
 
@@ -25,7 +25,7 @@ interface ShardExtras {
   readonly lost?: readonly LostJob[];
   /** Why a shard wrote no report, where that is known. */
   readonly reasons?: ReadonlyMap<number, string>;
-  /** Of the whole run. */
+  /** Why the whole run did not come to its end. */
   readonly cutShort?: CutShort | undefined;
 }
 
@@ -109,7 +109,7 @@ function missing(shard: Shard, reason = 'Its file is not among those that were g
   });
 }
 
-/** Of a run that was interrupted. */
+/** Stands for a shard of an interrupted run that was not begun. */
 function notBegun(shard: Shard): TestResult {
   const name = { suite: `shard ${shardName(shard)}`, test: '(not begun)' };
   return placeholderResult({ ...name, status: 'skip', notRun: true, message: 'not run: interrupted' });

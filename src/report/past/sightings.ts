@@ -1,4 +1,4 @@
-/** In which earlier runs a kernel bug was seen, or a warning that nobody knows: what is new can be told from what is not. */
+/** In which earlier runs a kernel bug, or a warning that nobody knows, was seen: so people see at once what is new. */
 import { bugIdentity } from '../../vm/kernel-log/distinct-reports.ts';
 import { warningIdentity } from '../../vm/kernel-log/known-warnings.ts';
 import type { ReportedKernelBug, ReportedWarning, RunReport, Sightings } from '../run-report.ts';

@@ -7,7 +7,7 @@ export interface CostPart {
   readonly vms?: number;
 }
 
-/** Of those below, only the sum is of interest. */
+/** Shorter parts are only added up. */
 const LEAST_MS = 1000;
 
 /** The longest first; parts may overlap, so that they add up to more than `totalMs`. */

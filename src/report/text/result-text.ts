@@ -6,7 +6,7 @@ export function testTitle({ suite, test }: Pick<TestResult, 'suite' | 'test'>): 
   return `${suite} › ${test.replaceAll(' > ', ' › ')}`;
 }
 
-/** In the order in which they ran. */
+/** Results by suite, in the order in which they ran. */
 export function bySuite(results: readonly TestResult[]): ReadonlyMap<string, readonly TestResult[]> {
   const suites = new Map<string, TestResult[]>();
   for (const result of results) {

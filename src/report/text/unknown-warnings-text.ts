@@ -1,4 +1,4 @@
-/** Lines of the kernel's that nobody knows, of all tests of a run: they fail nothing, but somebody should look at them. */
+/** Lines of the kernel's that nobody knows, of all tests of a run: they fail nothing, but deserve a look. */
 import type { ReportedWarning, TestResult } from '../run-report.ts';
 import { warningIdentity } from '../../vm/kernel-log/known-warnings.ts';
 import { warningText } from './result-text.ts';

@@ -1,4 +1,4 @@
-/** Run by gdb-verb.test.ts in a terminal of its own: gdb for as long as nobody ends it, with an end as main.ts has it. */
+/** Run by gdb-verb.test.ts in a terminal of its own: runs gdb until it is told to end, and exits as main.ts does. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { runGdb } from '../../../src/cli/desk/gdb-verb.ts';

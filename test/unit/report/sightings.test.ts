@@ -1,4 +1,4 @@
-/** A kernel bug, or a warning that nobody knows, is found again in earlier runs, also of a kernel that was built anew. */
+/** A kernel bug, or an unknown warning, is found again in earlier runs, also of a kernel that was built anew. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
