@@ -19,6 +19,8 @@
 
 #if __has_include("drm/ttm/ttm_sleep.h")
 
+#include <linux/shmem_fs.h>
+
 #include <drm/ttm/ttm_shrinker.h>
 #include <drm/ttm/ttm_sleep.h>
 
@@ -71,6 +73,14 @@ static inline bool edgpu_is_saved(const struct ttm_buffer_object *bo)
 static inline bool edgpu_has_saved(const struct ttm_device *ttm)
 {
 	return ttm_sleep_is_asleep(&ttm->sleep);
+}
+
+/* Pages in swap of what is saved. */
+static inline unsigned long edgpu_saved_swapped(const struct ttm_device *ttm)
+{
+	struct file *shmem = ttm->sleep.shmem;
+
+	return shmem ? READ_ONCE(SHMEM_I(file_inode(shmem))->swapped) : 0;
 }
 
 static inline void edgpu_set_budget(struct ttm_resource_manager *man, bool budget)
@@ -267,6 +277,11 @@ static inline bool edgpu_is_saved(const struct ttm_buffer_object *bo)
 static inline bool edgpu_has_saved(const struct ttm_device *ttm)
 {
 	return false;
+}
+
+static inline unsigned long edgpu_saved_swapped(const struct ttm_device *ttm)
+{
+	return 0;
 }
 
 static inline void edgpu_set_budget(struct ttm_resource_manager *man, bool budget)

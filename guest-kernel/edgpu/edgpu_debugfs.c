@@ -21,7 +21,8 @@
  *		tracepoints have it, hashed; runtime_suspends and
  *		runtime_resumes: to and from D3hot; runtime_busy and
  *		runtime_refused: suspends put off, because engines were at work
- *		or there was no place for what is in VRAM.
+ *		or there was no place for what is in VRAM; saved_swapped_pages:
+ *		how much of what was saved last was in swap once all of it was.
  * lru		One line for each object on the lists, the next one to be
  *		evicted first: manager (system, vram, or unevictable: pinned,
  *		swapped out or without pages), priority, bytes, pins, offset for
@@ -98,6 +99,7 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 	seq_printf(m, "runtime_resumes: %u\n", edgpu->runtime.resumes);
 	seq_printf(m, "runtime_busy: %u\n", edgpu->runtime.busy);
 	seq_printf(m, "runtime_refused: %u\n", edgpu->runtime.refused);
+	seq_printf(m, "saved_swapped_pages: %lu\n", edgpu->save.swapped);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(edgpu_stats);

@@ -222,8 +222,13 @@ void edgpu_save_forget(struct edgpu_device *edgpu)
  */
 int edgpu_save(struct edgpu_device *edgpu)
 {
-	return ttm_device_save(&edgpu->ttm, ttm_manager_type(&edgpu->ttm, TTM_PL_VRAM),
-			       &edgpu_sleep_funcs);
+	int ret;
+
+	ret = ttm_device_save(&edgpu->ttm, ttm_manager_type(&edgpu->ttm, TTM_PL_VRAM),
+			      &edgpu_sleep_funcs);
+	if (!ret)
+		edgpu->save.swapped = edgpu_saved_swapped(&edgpu->ttm);
+	return ret;
 }
 
 /**

@@ -16,6 +16,8 @@ struct edgpu_save {
 	u64 saved;
 	/** @restored: likewise */
 	u64 restored;
+	/** @swapped: pages in swap of what was saved last, once all of it was */
+	unsigned long swapped;
 	/** @lost: objects whose content could not be brought back */
 	unsigned int lost;
 };
