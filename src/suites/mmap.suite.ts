@@ -12,6 +12,7 @@ import { GPU_MEMORY } from '../config/gpu-memory.ts';
 import type { Gpu } from '../testbed/device/gpu.ts';
 import { programReport } from '../testbed/programs/stress-program.ts';
 
+const PAGE = 4096;
 const SHAPE = { objects: 8, 'object-size': 2 ** 20 };
 /** Enough for every kind of move to happen; on a slow kernel more writes fall into each. */
 const ROUNDS = Math.max(40, scaled(80));
@@ -21,7 +22,7 @@ const mmapReport = programReport.extend({
   writes: z.number(),
   bytesVerified: z.number(),
   checksumsVerified: z.number(),
-  /** Of the objects, at a time. */
+  /** Of the objects, at a time; it is an error if one that the writers leave alone does not get there. */
   mostPagesInSwap: z.number(),
   moves: z.record(z.string(), z.number()),
 });
@@ -37,9 +38,7 @@ describe.for([['cached'], ['wc'], ['uc']])('%s', { concurrent: true }, ([caching
     expect([report.bytesVerified, report.checksumsVerified]).toEqual([BYTES, SHAPE.objects]);
     for (const count of Object.values(report.moves)) expect(count).toBeGreaterThan(0);
     expect(dmaComplaints(witnesses, 40)).toEqual([]);
-    // Of anybody's: the writers bring their own back before they can be counted in swap.
-    expect(witnesses.pswpout).toBeGreaterThan(0);
-    record.metrics['mostPagesInSwap'] = report.mostPagesInSwap;
+    expect(report.mostPagesInSwap).toBeGreaterThanOrEqual(SHAPE['object-size'] / PAGE);
   });
 });
 

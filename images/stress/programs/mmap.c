@@ -31,9 +31,9 @@
 #define WRITES_BETWEEN_MOVES (4 * RUN)
 #define ANYWHERE (EDGPU_PLACEMENT_SYSTEM | EDGPU_PLACEMENT_VRAM)
 
-enum move { MOVE_VRAM, MOVE_SYSTEM, MOVE_EVICT, MOVE_RECLAIM, MOVES };
+enum move { MOVE_VRAM, MOVE_SYSTEM, MOVE_EVICT, MOVE_RECLAIM, MOVE_SWAP, MOVES };
 
-static const char *const move_names[MOVES] = { "vram", "system", "evict", "reclaim" };
+static const char *const move_names[MOVES] = { "vram", "system", "evict", "reclaim", "swap" };
 
 struct item {
 	struct object object;
@@ -50,6 +50,7 @@ struct writer {
 	unsigned int id;
 	struct random random;
 	uint64_t writes;	/* read by the mover */
+	bool waits;		/* read by the mover */
 	uint64_t to_lose;
 };
 
@@ -68,6 +69,7 @@ struct mmap_test {
 	struct writer writers[WRITERS];
 	unsigned int started;
 	bool stop;
+	bool hold;		/* writers wait as long as it is set */
 	struct random random;	/* of the mover */
 	uint64_t moves[MOVES];
 	uint64_t most_swapped;	/* pages of objects, at a time */
@@ -111,6 +113,15 @@ static void lose_writes(struct writer *writer)
 		writer->test->items[0].expected[i * WRITERS + writer->id] ^= 1;
 }
 
+static void wait_while_held(struct writer *writer)
+{
+	while (__atomic_load_n(&writer->test->hold, __ATOMIC_ACQUIRE) && !stopped(writer->test)) {
+		__atomic_store_n(&writer->waits, true, __ATOMIC_RELEASE);
+		usleep(100);
+	}
+	__atomic_store_n(&writer->waits, false, __ATOMIC_RELEASE);
+}
+
 static void *write_until_stopped(void *data)
 {
 	BUS_ERROR_GUARD;
@@ -126,6 +137,7 @@ static void *write_until_stopped(void *data)
 		uint64_t index = random_below(&writer->random, test->options.objects);
 		uint64_t start = random_below(&writer->random, words(test) / WRITERS);
 
+		wait_while_held(writer);
 		for (uint64_t i = start; i < start + RUN && i < words(test) / WRITERS; i++)
 			visit(writer, index, i * WRITERS + writer->id);
 	}
@@ -171,6 +183,30 @@ static bool count_swapped(struct mmap_test *test)
 	return true;
 }
 
+/* No writer is within a run of writes when it returns. */
+static void hold_writers(struct mmap_test *test)
+{
+	__atomic_store_n(&test->hold, true, __ATOMIC_RELEASE);
+	for (int i = 0; i < WRITERS; i++)
+		while (!__atomic_load_n(&test->writers[i].waits, __ATOMIC_ACQUIRE) && !stopped(test))
+			usleep(100);
+}
+
+/*
+ * All of an object goes to swap, while the writers wait: otherwise they bring
+ * back what is taken before it can be counted. They find it there afterwards.
+ */
+static bool swap_object(struct mmap_test *test, const struct object *object)
+{
+	bool swapped;
+
+	hold_writers(test);
+	swapped = gpu_move(&test->gpu, object, EDGPU_PLACEMENT_SYSTEM) && driver_evict(&test->gpu) &&
+		  swap_out(&test->gpu, object, object->size) && count_swapped(test);
+	__atomic_store_n(&test->hold, false, __ATOMIC_RELEASE);
+	return swapped;
+}
+
 static bool move(struct mmap_test *test, enum move kind)
 {
 	const struct object *object =
@@ -186,7 +222,9 @@ static bool move(struct mmap_test *test, enum move kind)
 		return driver_evict(&test->gpu);
 	case MOVE_RECLAIM:
 		/* No more: the writers bring back what is taken, so that it takes long. */
-		return swap_reclaim(test->options.object_size) && count_swapped(test);
+		return swap_reclaim(test->options.object_size);
+	case MOVE_SWAP:
+		return swap_object(test, object);
 	case MOVES:
 		break;
 	}
@@ -212,12 +250,15 @@ static bool move_objects(struct mmap_test *test)
 	/* What has to win against the writers takes long. */
 	static const enum move often[] = {
 		MOVE_VRAM, MOVE_SYSTEM, MOVE_VRAM, MOVE_SYSTEM, MOVE_EVICT, MOVE_RECLAIM,
-		MOVE_VRAM, MOVE_SYSTEM,
+		MOVE_VRAM, MOVE_SYSTEM, MOVE_SWAP,
 	};
 
 	for (uint64_t round = 0; round < test->options.rounds && !stopped(test); round++) {
 		enum move kind = often[random_below(&test->random, sizeof(often) / sizeof(*often))];
 
+		/* Each kind once, whatever the seed is. */
+		if (round < MOVES)
+			kind = (enum move)round;
 		if (!move(test, kind))
 			return false;
 		let_write(test);

@@ -29,6 +29,7 @@ const DEADLINE_MS = 120_000;
 
 const PCI = '/sys/class/drm/renderD128/device';
 const TABLES = '/sys/kernel/debug/page_tables/current_kernel';
+const EVICT = '/sys/kernel/debug/dri/128/evict';
 const DRIVER = '/sys/bus/pci/drivers/edgpu';
 
 const address = `a=$(basename $(readlink -f ${PCI}))`;
@@ -178,6 +179,14 @@ export const SURROUNDINGS: readonly Control[] = [
     after: `umount ${TABLES}`,
     options: { objects: 1, 'object-size': MIB, caching: 'cached' },
     says: /read .*current_kernel: Input\/output error/,
+  },
+  {
+    program: 'mmap',
+    bug: 'nothing is evicted, so nothing can be swapped',
+    before: `mount --bind /dev/null ${EVICT}`,
+    after: `umount ${EVICT}`,
+    options: { objects: 1, 'object-size': MIB, rounds: 5 },
+    says: /0 pages of an object are in swap, of 256/,
   },
   {
     program: 'reset',
