@@ -13,6 +13,7 @@ import {
 import { test } from '../testbed/fixtures.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 import { stockComplaints, takeStock } from '../testbed/guest/memory-stock.ts';
+import { reachableFreeBytes } from '../testbed/guest/proc-files.ts';
 import { hogReport, smokeReport, type SmokeReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
@@ -20,6 +21,8 @@ const OBJECT_SIZE = 4 * MIB;
 const STAGING = 8 * MIB;
 const RAM = 512 * MIB;
 const BYTES = 3 * RAM;
+/** More than what is free and within reach. */
+const SURPLUS = 64 * MIB;
 
 const dmaBits = 32;
 
@@ -35,9 +38,12 @@ describe('swap on a disk', { concurrent: true }, () => {
   test.for(['cached', 'wc'])('three times the RAM, %s', async (caching, { guest, gpu, backend, run }) => {
     await gpu.load({ backend });
     const before = await takeStock(guest);
+    const swapIns = await countSwapIns(guest);
     const { report, witnesses } = await run('smoke', { ...kept, caching }, smokeReport);
     expect(complaints(report, witnesses), report.firstError).toEqual([]);
     expect(stockComplaints(before, await takeStock(guest), report.objects)).toEqual([]);
+    // The control of what is claimed of zram with memory out of reach.
+    expect((await swapIns()).readAhead).toBeGreaterThan(0);
   });
 
   test('three times the RAM, while other programs want theirs', async ({ guest, gpu, backend, run }) => {
@@ -103,13 +109,74 @@ describe('swap into compressed RAM', { concurrent: true }, () => {
   });
 });
 
+describe.for([32, 40])('swap into compressed RAM, of which a part is out of reach, dma-bits %i', (reach) => {
+  test.override({ machine: 'tiers-zram', dmaBits: reach });
+
+  test(
+    'what is read to where it may not stay is replaced; control: nothing is where all may stay',
+    { concurrent: true },
+    async ({ guest, gpu, backend, run, record }) => {
+      await gpu.load({ backend });
+      const before = await takeStock(guest);
+      const bytes = wholeObjects(reachableFreeBytes(await guest.zones(), reach) + SURPLUS);
+      const swapIns = await countSwapIns(guest);
+      const { report, witnesses } = await run('smoke', { ...kept, bytes, pattern: 'compressible' }, smokeReport);
+      const { read, readAhead, replaced } = await swapIns();
+      Object.assign(record.metrics, { readAhead, replaced });
+      expect(
+        [
+          ...contentComplaints(report, bytes),
+          ...dmaComplaints(witnesses, reach),
+          ...swapComplaints(report),
+          ...stockComplaints(before, await takeStock(guest), report.objects),
+        ],
+        report.firstError,
+      ).toEqual([]);
+      // One page at a time, of a device that is done when it returns (SWP_SYNCHRONOUS_IO).
+      expect([read > 0, readAhead]).toEqual([true, 0]);
+      expect(replaced).toBeGreaterThan(0);
+      await gpu.unload();
+
+      await gpu.setDmaBits(52);
+      await gpu.load({ backend });
+      const unlimited = await countSwapIns(guest);
+      const control = await run('smoke', { ...kept, bytes: 32 * OBJECT_SIZE, pattern: 'compressible' }, smokeReport);
+      expect([...contentComplaints(control.report, 32 * OBJECT_SIZE), ...swapComplaints(control.report)]).toEqual([]);
+      expect(await unlimited()).toMatchObject({ readAhead: 0, replaced: 0 });
+    },
+  );
+});
+
+interface SwapIns {
+  /** Pages that were read from swap. */
+  readonly read: number;
+  /** Those of them that nobody had asked for: from a device that is done when it returns, none are. */
+  readonly readAhead: number;
+  /** Pages that were copied, because what was read had to be somewhere else. */
+  readonly replaced: number;
+}
+
+/** Begins to count how the guest's memory comes back from swap. */
+async function countSwapIns(guest: Guest): Promise<() => Promise<SwapIns>> {
+  const before = await guest.vmstat();
+  return async () => {
+    const after = await guest.vmstat();
+    const grown = (name: string): number => (after.get(name) ?? NaN) - (before.get(name) ?? NaN);
+    return { read: grown('pswpin'), readAhead: grown('swap_ra'), replaced: grown('shmem_limit_replace') };
+  };
+}
+
+function wholeObjects(bytes: number): number {
+  return Math.floor(bytes / OBJECT_SIZE) * OBJECT_SIZE;
+}
+
 /**
  * Swap is RAM here, and the objects fill nearly all of it, compressed: of that, a detector like KASAN keeps a quarter
  * for itself.
  */
 async function threeTimesWhatIsLeft(guest: Guest): Promise<number> {
   const available = (await guest.meminfo()).get('MemAvailable') ?? NaN;
-  return Math.floor((3 * available) / OBJECT_SIZE) * OBJECT_SIZE;
+  return wholeObjects(3 * available);
 }
 
 /** A bit in each part of VRAM that an object can be in, while the second object is there and nowhere else. */
