@@ -4,6 +4,7 @@
  */
 import { expect, inject } from 'vitest';
 import { test } from '../testbed/fixtures.ts';
+import { watchImage } from '../testbed/sleep/hibernation-image.ts';
 import { hibernateCycles } from '../testbed/sleep/sleep-schedule.ts';
 import {
   contract,
@@ -18,17 +19,31 @@ import {
 contract('hibernate', { concurrent: true }, () => {
   test.override({ machine: 'tight', dmaBits: 40 });
 
-  test('engines at work, threads that write by mmap; switched off by firmware and by the kernel', async ({
+  test('engines at work, threads that write by mmap; switched off by firmware and by the kernel; VRAM is in the image once', async ({
+    vm,
     gpu,
     guest,
     backend,
+    record,
     startSleeper,
     suspend,
   }) => {
     await gpu.load({ backend });
-    const sleeper = await startSleeper(DESKTOP);
+    // Nothing is swapped only for the image to be smaller.
+    await guest.run(`echo ${String(2 ** 40)} > /sys/power/image_size`);
+    const sleeper = await startSleeper({ ...DESKTOP, purgeable: 8 });
     for (const powerOff of ['platform', 'shutdown'] as const) {
-      expect(await suspend('s4', { powerOff })).not.toHaveProperty('refusal');
+      const { onStage, bytes } = await watchImage({ vm, guest, gpu });
+      expect(await suspend('s4', { powerOff, onStage })).not.toHaveProperty('refusal');
+      const { image, others, saved, restored, thawed } = await bytes();
+      Object.assign(record.metrics, { image, others, saved });
+      // Two writers, one that is copied to and small ones are there, too; of what nobody needs, nothing is saved.
+      expect(saved).toBeLessThanOrEqual((DESKTOP.vram + 4) * OBJECT_SIZE);
+      // Once, and that it is no less means that a second copy would be seen.
+      expect(image).toBeLessThan(others + saved);
+      expect(image).toBeGreaterThan(others);
+      // It comes back once, in the machine that resumes, and not for the time of writing the image.
+      expect([restored, thawed < OBJECT_SIZE]).toEqual([saved, true]);
       expect(await sleeper.verify()).toBeUndefined();
     }
     expect(await sleeper.end()).toMatchObject({ ok: true, mismatches: 0 });
