@@ -7,6 +7,7 @@
 import { describe, expect, inject } from 'vitest';
 import { test } from '../testbed/fixtures.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
+import { vramOfObjects } from '../testbed/guest/object-frames.ts';
 import { suspendCycles } from '../testbed/sleep/sleep-schedule.ts';
 import {
   contract,
@@ -19,10 +20,16 @@ import {
   type Desktop,
 } from '../testbed/sleep/sleep-suite.ts';
 import { programReport, runProgram } from '../testbed/programs/stress-program.ts';
+import { OtherDevices } from '../testbed/witnesses/other-devices.ts';
 
 const MIB = 2 ** 20;
+const PAGE = 4096;
 const DEADLINE_MS = 300_000;
-const SUSPEND_FILE = '/sys/class/drm/renderD128/device/suspend_file';
+const DEVICE = '/sys/class/drm/renderD128/device';
+const SUSPEND_FILE = `${DEVICE}/suspend_file`;
+const FRAMES = '/sys/kernel/debug/dri/128/frames';
+/** Of the 2 GiB that the disk of the machine tight has, from here on nobody uses any here. */
+const UNUSED_DISK_MIB = 1536;
 
 /** Half of VRAM in use. */
 const FULL_DESKTOP: Desktop = { ...DESKTOP, vram: 48, system: 16 };
@@ -31,6 +38,19 @@ async function expectJob(guest: Guest, result: 'ok' | 'eio'): Promise<void> {
   const options = { expect: result, seed: inject('rig').selection.seed };
   const report = await runProgram(guest, { name: 'job', options, report: programReport, deadlineMs: DEADLINE_MS });
   expect(report.ok, report.firstError).toBe(true);
+}
+
+/** Memory that nobody can take away, until there is as little. */
+async function fillAllBut(guest: Guest, bytes: number): Promise<void> {
+  const available = (await guest.meminfo()).get('MemAvailable') ?? NaN;
+  const count = String(Math.floor((available - bytes) / MIB));
+  await guest.run('mkdir /run/filled && mount -t ramfs none /run/filled');
+  await guest.run(`dd if=/dev/zero of=/run/filled/file bs=1M count=${count} 2> /dev/null`);
+}
+
+/** The device that could not be put to sleep, as the kernel says: none as long as a suspend was refused before. */
+async function blamedDevice(guest: Guest): Promise<string> {
+  return (await guest.read('/sys/power/suspend_stats/last_failed_dev')).trim();
 }
 
 contract('suspend', { concurrent: true }, () => {
@@ -178,33 +198,52 @@ contract('suspend with two devices', { concurrent: true }, () => {
 contract('suspend with swap', { concurrent: true }, () => {
   test.override({ machine: 'tight', dmaBits: 40 });
 
-  test('more in VRAM than there is free memory: it goes to swap', async ({
+  test('more in VRAM than there is free memory: it goes to swap; control: in .suspend, where other drivers move it, it finds no place', async ({
+    vm,
     gpu,
     guest,
     backend,
+    seed,
     startSleeper,
     suspend,
   }) => {
+    const large: Desktop = { vram: 100, system: 0, objectSize: OBJECT_SIZE };
     await gpu.load({ backend });
-    const sleeper = await startSleeper({ vram: 100, system: 0, objectSize: OBJECT_SIZE });
-    const hog = `edgpu-stress hog --bytes ${String(320 * MIB)} --seed 1 --use once`;
-    await guest.run(`${hog} > /dev/null 2>&1 & sleep 5`);
-    const before = (await guest.vmstat()).get('pswpout') ?? NaN;
+    await guest.run('swapoff /dev/vda && mkswap /dev/vda 1048576 && swapon /dev/vda');
+    const others = await OtherDevices.meet(vm, guest, { seed, atMiB: UNUSED_DISK_MIB });
+    await fillAllBut(guest, 150 * MIB);
+
+    const moved = await startSleeper(large);
+    await guest.run('echo Y > /sys/module/edgpu/parameters/evict_in_suspend');
+    const { refusal, stages } = await suspend('s3');
+    expect(refusal).toMatch(/memory/i);
+    expect(stages.map(({ name }) => name)).toContain('suspend-devices');
+    expect(await blamedDevice(guest)).toBe((await guest.run(`basename $(readlink -f ${DEVICE})`)).trim());
+    expect(await others.complaints()).toEqual([]);
+    // And what it had moved by then stays there.
+    expect(await moved.verify()).toMatch(/is in system memory$/);
+
+    await guest.run('echo N > /sys/module/edgpu/parameters/evict_in_suspend');
+    const sleeper = await startSleeper(large);
     expect(await suspend('s3')).not.toHaveProperty('refusal');
-    expect((await guest.vmstat()).get('pswpout')).toBeGreaterThan(before);
+    expect(await driverStat(guest, 'saved_swapped_pages')).toBeGreaterThan(0);
     expect(await sleeper.verify()).toBeUndefined();
     expect(await sleeper.end()).toMatchObject({ ok: true });
+    expect(await others.complaints()).toEqual([]);
   });
 
-  test('no swap, and more in VRAM than memory is left: refused at once; with a partition or a file to save it to, it sleeps', async ({
+  test('no swap, and more in VRAM than memory is left: refused at once, and no device is the worse for it; with a partition or a file to save it to, it sleeps', async ({
+    vm,
     gpu,
     guest,
     backend,
+    seed,
     startSleeper,
     suspend,
   }) => {
     await gpu.load({ backend });
     await guest.run('swapoff /dev/vda');
+    const others = await OtherDevices.meet(vm, guest, { seed, atMiB: UNUSED_DISK_MIB });
     const sleeper = await startSleeper({ vram: 100, system: 0, objectSize: OBJECT_SIZE });
     await guest.runInBackground(`edgpu-stress hog --bytes ${String(300 * MIB)} --seed 1 --use once`, {
       until: 'holding',
@@ -212,6 +251,8 @@ contract('suspend with swap', { concurrent: true }, () => {
     const { refusal, stages } = await suspend('s3');
     expect(refusal).toMatch(/memory/i);
     expect(stages.map(({ name }) => name)).not.toContain('freeze');
+    expect(await blamedDevice(guest)).toBe('');
+    expect(await others.complaints()).toEqual([]);
     expect(await sleeper.verify()).toBeUndefined();
     expect(await driverStat(guest, 'sleeps_refused')).toBe(1);
     expect(await driverStat(guest, 'saved_bytes')).toBe(0);
@@ -219,6 +260,7 @@ contract('suspend with swap', { concurrent: true }, () => {
     expect(await suspend('s3')).not.toHaveProperty('refusal');
     expect(await sleeper.verify()).toBeUndefined();
     expect(await sleeper.end()).toMatchObject({ ok: true });
+    expect(await others.complaints()).toEqual([]);
     await guest.killAll('hog');
 
     // Somebody has this file locked when it is written to, and waits for VRAM.
@@ -230,6 +272,11 @@ contract('suspend with swap', { concurrent: true }, () => {
     expect(await suspend('s3', { pmTest: 'freezer' })).not.toHaveProperty('refusal');
     expect(await filing.end()).toMatchObject({ ok: true });
     expect(await driverStat(guest, 'objects_lost')).toBe(0);
+
+    // Control: another device that is the worse for it is noticed.
+    await guest.run(`dd if=/dev/zero of=/dev/vda bs=4096 count=1 seek=${String(UNUSED_DISK_MIB * 256)} oflag=direct`);
+    await guest.run('for d in /sys/bus/virtio/drivers/virtio_rng/virtio*; do echo ${d##*/} > ${d%/*}/unbind; done');
+    expect(await others.complaints()).toEqual(['disk: content is not what it was', 'random numbers: none']);
   });
 
   test('next to no swap left: what is in VRAM finds a place, an image of all memory does not', async ({
@@ -279,6 +326,34 @@ contract('suspend with swap', { concurrent: true }, () => {
     expect((await suspend('s3')).refusal).toMatch(/memory/i);
     expect(await unbudgeted.verify()).toBeUndefined();
     expect(await unbudgeted.end()).toMatchObject({ ok: true });
+  });
+
+  test('two programs that want more VRAM than there is: what of each was in VRAM is there, in the same frames', async ({
+    gpu,
+    guest,
+    backend,
+    record,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    // Told apart by their size; together 5/4 of VRAM.
+    const first = await startSleeper({ vram: 80, system: 0, objectSize: OBJECT_SIZE, overcommitted: true });
+    const second = await startSleeper({ vram: 160, system: 0, objectSize: MIB, overcommitted: true });
+    const before = vramOfObjects(await guest.read(FRAMES));
+    const bytes = (size: number): number =>
+      size * [...before.values()].filter(({ pages }) => pages * PAGE === size).length;
+    Object.assign(record.metrics, { firstInVram: bytes(OBJECT_SIZE), secondInVram: bytes(MIB) });
+    // Both have some of it, one not all that it wants, and hardly anything is left.
+    expect(bytes(OBJECT_SIZE)).toBeGreaterThan(0);
+    expect(bytes(OBJECT_SIZE)).toBeLessThan(160 * MIB);
+    expect(bytes(MIB)).toBeGreaterThan(0);
+    expect(bytes(OBJECT_SIZE) + bytes(MIB)).toBeGreaterThan(240 * MIB);
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    expect(vramOfObjects(await guest.read(FRAMES))).toEqual(before);
+    for (const sleeper of [first, second]) expect(await sleeper.verify()).toBeUndefined();
+    for (const sleeper of [first, second]) expect(await sleeper.end()).toMatchObject({ ok: true, mismatches: 0 });
+    expect(await gpu.statistics()).toMatchObject({ faults: 0 });
   });
 
   test('an alarm while VRAM is being saved ends the suspend, and nothing else', async ({

@@ -74,6 +74,7 @@ struct sleeper {
 	uint64_t exported;
 	uint64_t pinned;
 	uint64_t num_purgeable;
+	uint64_t overcommitted;	/* others may have taken the VRAM: whoever started it looks at where objects are */
 	uint64_t pipe;
 	uint64_t visited[VISITOR_KINDS];
 
@@ -322,7 +323,7 @@ static bool prepare_next(struct sleeper *sleeper)
 static void verify_all(struct sleeper *sleeper)
 {
 	/* First where it is: who uses an object may move it. */
-	for (uint64_t i = 0; i < sleeper->count; i++)
+	for (uint64_t i = 0; i < sleeper->count && !sleeper->overcommitted; i++)
 		verify_placement(sleeper, i);
 	for (uint64_t i = 0; i < sleeper->count; i++) {
 		verify_by_cpu(sleeper, i);
@@ -570,6 +571,7 @@ int sleeper_main(int argc, char **argv)
 		{ .name = "exported", .value = &sleeper.exported, .words = yes_words, .optional = true },
 		{ .name = "pinned", .value = &sleeper.pinned, .words = yes_words, .optional = true },
 		{ .name = "purgeable", .value = &sleeper.num_purgeable, .optional = true },
+		{ .name = "overcommitted", .value = &sleeper.overcommitted, .words = yes_words, .optional = true },
 		{ .name = "pipe", .value = &sleeper.pipe, .words = yes_words, .optional = true },
 		{ .name = "attached", .value = &sleeper.visited[VISITOR_ATTACHES], .words = yes_words,
 		  .optional = true },

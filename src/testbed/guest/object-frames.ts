@@ -43,6 +43,24 @@ export function framesOfPages(text: string, objects: ReadonlySet<bigint>): Objec
   };
 }
 
+interface ObjectInVram {
+  readonly pages: number;
+  /** Which of them is in which frame. */
+  readonly frames: readonly string[];
+}
+
+/** Of all objects that are in VRAM, by name. */
+export function vramOfObjects(text: string): ReadonlyMap<bigint, ObjectInVram> {
+  const objects = new Map<bigint, ObjectInVram>();
+  for (const { offset, first, pages, where, frame } of stretches(text)) {
+    if (where !== 'vram') continue;
+    const { pages: before = 0, frames = [] } = objects.get(offset) ?? {};
+    const here = `${String(first)}-${String(first + pages - 1)}: ${String(frame)}`;
+    objects.set(offset, { pages: before + pages, frames: [...frames, here] });
+  }
+  return objects;
+}
+
 function pagesOf({ offset, first, pages, frame }: Stretch): ObjectPage[] {
   return Array.from({ length: pages }, (_, index) => ({ offset, page: first + index, frame: frame + BigInt(index) }));
 }

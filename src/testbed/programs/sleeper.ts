@@ -20,6 +20,8 @@ export interface SleeperOptions {
   readonly pinned?: boolean;
   /** So many more in VRAM, of which nobody needs the content. */
   readonly purgeable?: number;
+  /** Others want the VRAM, too: where its objects are is not for it to say. */
+  readonly overcommitted?: boolean;
   /** A thread that has read(2) write to VRAM from a pipe that another one fills. */
   readonly pipe?: boolean;
   /**
@@ -29,43 +31,39 @@ export interface SleeperOptions {
   readonly visitors?: readonly ('attached' | 'debugged' | 'filed')[];
 }
 
-const LOG = '/run/sleeper.log';
 /** Minutes, where seconds are usual: for a host with other work to do. */
 const DEADLINE_MS = 300_000;
 
 export class Sleeper {
+  static #started = 0;
   readonly #guest: Guest;
+  readonly #pid: string;
+  readonly #log: string;
   #verified = 0;
 
-  private constructor(guest: Guest) {
+  private constructor(guest: Guest, pid: string, log: string) {
     this.#guest = guest;
+    this.#pid = pid;
+    this.#log = log;
   }
 
   /** Returns when all objects are where they are to be. */
   static async start(guest: Guest, options: SleeperOptions): Promise<Sleeper> {
-    const words = [
-      `--vram ${String(options.vram)} --system ${String(options.system)}`,
-      `--object-size ${String(options.objectSize)} --seed ${String(options.seed)}`,
-      `--caching ${options.caching ?? 'cached'} --busy ${options.busy === true ? 'yes' : 'no'}`,
-      `--writers ${String(options.writers ?? 0)} --exported ${options.exported === true ? 'yes' : 'no'}`,
-      `--pinned ${options.pinned === true ? 'yes' : 'no'} --purgeable ${String(options.purgeable ?? 0)}`,
-      `--pipe ${options.pipe === true ? 'yes' : 'no'}`,
-      ...(options.visitors ?? []).map((visitor) => `--${visitor} yes`),
-    ];
-    // A session of its own: it outlives the one that started it, which S4 ends. What the last one said must not count.
-    await guest.run(
-      `rm -f ${LOG}; setsid edgpu-stress sleeper ${words.join(' ')} < /dev/null > ${LOG} 2>&1 & ` +
-        `until grep -qs holding ${LOG}; do kill -0 $! 2> /dev/null || { cat ${LOG}; exit 1; }; sleep 0.2; done`,
+    const log = `/run/sleeper-${String(++Sleeper.#started)}.log`;
+    // A session of its own: it outlives the one that started it, which S4 ends.
+    const pid = await guest.run(
+      `setsid edgpu-stress sleeper ${wordsOf(options)} < /dev/null > ${log} 2>&1 & ` +
+        `until grep -qs holding ${log}; do kill -0 $! 2> /dev/null || { cat ${log}; exit 1; }; sleep 0.2; done; echo $!`,
       { deadlineMs: DEADLINE_MS },
     );
-    return new Sleeper(guest);
+    return new Sleeper(guest, pid.trim(), log);
   }
 
   /** All that is wrong with what it holds, if anything: content by CPU and by device, and where it is. */
   async verify(): Promise<string | undefined> {
     const turn = ++this.#verified;
     const said = await this.#guest.run(
-      `killall -USR1 sleeper; until grep '^verified ${String(turn)} ' ${LOG}; do pidof sleeper > /dev/null || { cat ${LOG}; exit 1; }; sleep 0.1; done`,
+      `kill -USR1 ${this.#pid}; until grep '^verified ${String(turn)} ' ${this.#log}; do kill -0 ${this.#pid} 2> /dev/null || { cat ${this.#log}; exit 1; }; sleep 0.1; done`,
       { deadlineMs: DEADLINE_MS },
     );
     const mismatches = /mismatches (\d+)/.exec(said)?.[1];
@@ -76,13 +74,26 @@ export class Sleeper {
 
   async end(): Promise<ProgramReport> {
     const said = await this.#guest.run(
-      `killall -TERM sleeper; while pidof sleeper > /dev/null; do sleep 0.1; done; tail -n 1 ${LOG}`,
+      `kill -TERM ${this.#pid}; while kill -0 ${this.#pid} 2> /dev/null; do sleep 0.1; done; tail -n 1 ${this.#log}`,
       { deadlineMs: DEADLINE_MS },
     );
     const report = programReport.safeParse(parseJson(said));
     if (report.success) return report.data;
     throw new RigError('test', `The sleeper ended without a report. It said: ${said.trim()}`);
   }
+}
+
+function wordsOf(options: SleeperOptions): string {
+  const yes = (asked = false): string => (asked ? 'yes' : 'no');
+  return [
+    `--vram ${String(options.vram)} --system ${String(options.system)}`,
+    `--object-size ${String(options.objectSize)} --seed ${String(options.seed)}`,
+    `--caching ${options.caching ?? 'cached'} --busy ${yes(options.busy)}`,
+    `--writers ${String(options.writers ?? 0)} --exported ${yes(options.exported)}`,
+    `--pinned ${yes(options.pinned)} --purgeable ${String(options.purgeable ?? 0)}`,
+    `--overcommitted ${yes(options.overcommitted)} --pipe ${yes(options.pipe)}`,
+    ...(options.visitors ?? []).map((visitor) => `--${visitor} yes`),
+  ].join(' ');
 }
 
 function parseJson(text: string): unknown {
