@@ -1,13 +1,16 @@
 /*
  * kms: shows a picture on the display of any DRM driver, in memory that the
  * driver gives out, until SIGTERM; what of it gets to the other side, the host
- * sees. One pixel is a function of the seed and its place.
+ * sees. One pixel is a function of the seed and its place. If asked to, it has
+ * drawn other buffers before, which nobody shows: they are still as they were
+ * drawn in the end.
  */
 #define _GNU_SOURCE
 #include <drm/drm.h>
 #include <drm/drm_mode.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +19,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/bus_error.h"
 #include "lib/failure.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
+#include "lib/pattern.h"
 #include "lib/report.h"
 #include "programs/programs.h"
 
@@ -27,6 +32,9 @@
 #define MOST_MODES 64
 #define CONNECTED 1
 #define BITS_PER_PIXEL 32
+/* Of a buffer that nobody shows: 4 MiB. */
+#define UNSEEN_WIDTH 1024
+#define UNSEEN_BYTES (UNSEEN_WIDTH * UNSEEN_WIDTH * (BITS_PER_PIXEL / 8))
 
 struct display {
 	int fd;
@@ -36,6 +44,9 @@ struct display {
 	struct drm_mode_modeinfo mode;
 	struct drm_mode_create_dumb dumb;
 	uint32_t *pixels;
+	char **unseen;		/* mappings of so many buffers */
+	uint64_t unseen_count;
+	uint64_t verified;	/* bytes of them */
 };
 
 static void on_sigterm(int signal)
@@ -109,25 +120,36 @@ static bool find_output(struct display *display)
 	return find_mode(display, connectors[0]);
 }
 
+static void *map_dumb(const struct display *display, struct drm_mode_create_dumb *dumb)
+{
+	struct drm_mode_map_dumb map = { };
+	void *data;
+
+	dumb->bpp = BITS_PER_PIXEL;
+	if (!call(display, DRM_IOCTL_MODE_CREATE_DUMB, dumb, "CREATE_DUMB"))
+		return NULL;
+	map.handle = dumb->handle;
+	if (!call(display, DRM_IOCTL_MODE_MAP_DUMB, &map, "MAP_DUMB"))
+		return NULL;
+	data = mmap(NULL, dumb->size, PROT_READ | PROT_WRITE, MAP_SHARED, display->fd,
+		    (off_t)map.offset);
+	if (data != MAP_FAILED)
+		return data;
+	fail("mmap of a buffer: %s", strerror(errno));
+	return NULL;
+}
+
 static bool create_buffer(struct display *display)
 {
 	struct drm_mode_create_dumb dumb = {
 		.width = display->mode.hdisplay,
 		.height = display->mode.vdisplay,
-		.bpp = BITS_PER_PIXEL,
 	};
-	struct drm_mode_map_dumb map = { };
 	struct drm_mode_fb_cmd fb = { };
 
-	if (!call(display, DRM_IOCTL_MODE_CREATE_DUMB, &dumb, "CREATE_DUMB"))
+	display->pixels = map_dumb(display, &dumb);
+	if (!display->pixels)
 		return false;
-	map.handle = dumb.handle;
-	if (!call(display, DRM_IOCTL_MODE_MAP_DUMB, &map, "MAP_DUMB"))
-		return false;
-	display->pixels = mmap(NULL, dumb.size, PROT_READ | PROT_WRITE, MAP_SHARED, display->fd,
-			       (off_t)map.offset);
-	if (display->pixels == MAP_FAILED)
-		return fail("mmap of the picture: %s", strerror(errno));
 	fb.width = dumb.width;
 	fb.height = dumb.height;
 	fb.pitch = dumb.pitch;
@@ -138,6 +160,44 @@ static bool create_buffer(struct display *display)
 		return false;
 	display->framebuffer = fb.fb_id;
 	display->dumb = dumb;
+	return true;
+}
+
+static bool draw_unseen(struct display *display, uint64_t seed)
+{
+	BUS_ERROR_GUARD;
+
+	if (bus_error())
+		return fail("drawing of a buffer: SIGBUS");
+	display->unseen = calloc(display->unseen_count, sizeof(*display->unseen));
+	if (!display->unseen)
+		return !display->unseen_count || fail("calloc: %s", strerror(errno));
+	for (uint64_t i = 0; i < display->unseen_count; i++) {
+		struct drm_mode_create_dumb dumb = { .width = UNSEEN_WIDTH, .height = UNSEEN_WIDTH };
+
+		display->unseen[i] = map_dumb(display, &dumb);
+		if (!display->unseen[i])
+			return false;
+		if (dumb.size < UNSEEN_BYTES)
+			return fail("a buffer of %u bytes has %llu", UNSEEN_BYTES, dumb.size);
+		pattern_write(display->unseen[i], UNSEEN_BYTES, pattern_key(seed, i, 0), 0);
+	}
+	return true;
+}
+
+static bool verify_unseen(struct display *display, uint64_t seed)
+{
+	BUS_ERROR_GUARD;
+	size_t offset;
+
+	if (bus_error())
+		return fail("read of a buffer: SIGBUS");
+	for (uint64_t i = 0; i < display->unseen_count; i++) {
+		if (!pattern_matches(display->unseen[i], UNSEEN_BYTES, pattern_key(seed, i, 0),
+				     &offset))
+			report_mismatch("buffer %" PRIu64 " at %zu: content", i, offset);
+		display->verified += UNSEEN_BYTES;
+	}
 	return true;
 }
 
@@ -207,31 +267,38 @@ int kms_main(int argc, char **argv)
 	static const char *const words[] = { "no", "yes", NULL };
 	struct sigaction action = { .sa_handler = on_sigterm };
 	struct display display = { .fd = -1 };
-	uint64_t driver = 0, seed = 0, flushes = 1, lose = 0;
+	uint64_t driver = 0, seed = 0, flushes = 1, lose = 0, unseen = 0;
 	const struct option_spec specs[] = {
 		{ .name = "driver", .value = &driver, .words = drivers },
 		{ .name = "seed", .value = &seed },
 		{ .name = "flush", .value = &flushes, .words = words, .optional = true },
 		{ .name = "lose", .value = &lose, .words = words, .optional = true },
+		{ .name = "unseen", .value = &unseen, .optional = true },
 	};
 	sigset_t blocked, before;
 
 	if (!options_parse("kms", specs, sizeof(specs) / sizeof(*specs), argc, argv))
 		return EXIT_USAGE;
+	display.unseen_count = unseen / UNSEEN_BYTES;
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGTERM);
 	if (sigprocmask(SIG_BLOCK, &blocked, &before) || sigaction(SIGTERM, &action, NULL)) {
 		fail("signals: %s", strerror(errno));
 	} else if (open_driver(&display, drivers[driver]) && find_output(&display) &&
-	    create_buffer(&display) && show_pictures(&display, (uint32_t)seed, flushes)) {
+	    draw_unseen(&display, seed) && create_buffer(&display) &&
+	    show_pictures(&display, (uint32_t)seed, flushes)) {
 		fprintf(stderr, "shown\n");
 		sigsuspend(&before);
 		/* Control: a pixel changes. */
 		display.pixels[0] ^= (uint32_t)lose;
+		if (lose && display.unseen_count)
+			display.unseen[display.unseen_count / 2][0] ^= 1;
 		verify(&display, (uint32_t)seed);
+		verify_unseen(&display, seed);
 	}
 	report_open();
 	report_number("width", display.dumb.width);
 	report_number("height", display.dumb.height);
+	report_number("bytesVerified", display.verified);
 	return report_close();
 }

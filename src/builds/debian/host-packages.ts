@@ -33,6 +33,7 @@ const HOST_PACKAGES: readonly string[] = [
   'libslirp-dev',
   'libfdt-dev',
   'libseccomp-dev',
+  'libspice-server-dev',
   'zlib1g-dev',
 ];
 

@@ -35,6 +35,8 @@ const CONFIGURE: readonly string[] = [
   '--enable-slirp',
   '--enable-pixman',
   '--enable-seccomp',
+  // qxl renders by it, also without any client.
+  '--enable-spice',
   '--without-default-devices',
   '--with-devices-x86_64=edgpu-devices',
 ];
