@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * edgpu's resets and power states, and what each of them loses.
+ * edgpu's resets and power states, and what each of them clears.
  */
 #include "qemu/osdep.h"
 #include "qemu/bswap.h"
@@ -36,7 +36,7 @@ void edgpu_reset_hold(Object *obj, ResetType type)
 
     if (type == RESET_TYPE_COLD && !s->function_reset) {
         s->injector.count = 0;
-        edgpu_set_dead(s, false);
+        edgpu_revive(s);
     }
     for (unsigned i = 0; i < s->engine_count; i++) {
         edgpu_engine_cold_reset(&s->engine[i]);

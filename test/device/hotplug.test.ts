@@ -1,9 +1,9 @@
 /** Coming and going while the machine runs. */
 import { expect } from 'vitest';
 import { edgpu } from '../../src/device/edgpu-constants.ts';
-import { FLAG, OP } from '../../src/device/edgpu-command.ts';
-import { PciFunction } from '../../src/device/qtest.ts';
-import { DATA, test } from '../../src/device/edgpu-machine.ts';
+import { encodeCommand, FLAG, OP } from '../../src/device/edgpu-command.ts';
+import { PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY, PciFunction } from '../../src/device/qtest.ts';
+import { DATA, test, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 
 const BRIDGES = [
   '-device',
@@ -33,6 +33,8 @@ const PCIE = 0x10;
 const SLTCTL = 0x18;
 /** Power controller and power indicator off: the port lets go of what is in it. */
 const LET_GO = 0x0700;
+/** The same with the indicator on: the device stays in the slot. */
+const POWER_OFF = 0x0500;
 const ECAM = 0xb000_0000n;
 const PORT_SLOT = 4n;
 
@@ -57,6 +59,48 @@ test('a device whose own message empties its slot is gone, in the middle of its 
   await machine.qtest.stepClock(1_000_000);
   expect(await machine.qtest.read(DATA, 8)).toBe(0n);
   expect(await machine.faultEvents()).toEqual([]);
+});
+
+/** Where a second device is: beside the port's windows. */
+const SECOND = { slot: 5, regs: 0xe200_0000n, msix: 0xe210_0000n, ring: 0x8_0000n } as const;
+
+/** One fence with an interrupt, whose message writes `data` to `address`. */
+async function setUpSecond({ qtest }: EdgpuMachine, address: bigint, data: number): Promise<void> {
+  const pci = new PciFunction(qtest, SECOND.slot);
+  await pci.setBar(edgpu('BAR_REGS'), SECOND.regs);
+  await pci.setBar(edgpu('BAR_MSIX'), SECOND.msix);
+  await pci.setCommand(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+  await pci.write(((await pci.findCapability(0x11)) ?? 0) + 2, 2, 0x8000);
+  const entry = SECOND.msix + BigInt(edgpu('VECTOR_ENGINE') * 16);
+  await qtest.write(entry, 4, address);
+  await qtest.write(entry + 8n, 4, BigInt(data));
+  await qtest.write(entry + 12n, 4, 0n);
+  await qtest.write(SECOND.regs + BigInt(edgpu('REG_IRQ_ENABLE')), 4, 1n);
+  await qtest.writeBytes(SECOND.ring, encodeCommand({ opcode: OP.fence, flags: FLAG.irq, value: 1n }));
+  const register = (name: string): bigint => SECOND.regs + BigInt(edgpu('ENGINE_BASE') + edgpu(`ENG_${name}`));
+  await qtest.write(register('RING_BASE'), 8, SECOND.ring);
+  await qtest.write(register('RING_SIZE'), 4, 2n);
+  await qtest.write(register('TAIL'), 4, 1n);
+}
+
+test('a device that is reset between its removal and its end is back, and stays', async ({ startMachine }) => {
+  const extra = ['-device', `edgpu,id=gpu1,addr=${SECOND.slot}.0,vram-size=1M`];
+  const machine = await startMachine({ hotPluggable: true, extra });
+  await new PciFunction(machine.qtest, 0).write(0x60, 4, Number(ECAM) + 1);
+  const control = ((await machine.port.findCapability(PCIE)) ?? 0) + SLTCTL;
+  await machine.setUpRing(0);
+  await machine.monitor.inject({ kind: 'unplug', engine: 0 });
+  await machine.submit(0, [{ opcode: OP.nop }]);
+  // In the same step of the clock, before QEMU comes to remove it: the other device takes the slot's power.
+  await setUpSecond(machine, ECAM + (PORT_SLOT << 15n) + BigInt(control), POWER_OFF);
+  await machine.qtest.stepClock(1000);
+  await machine.execute('query-status');
+  expect(machine.qmp.seen('EDGPU_INJECTED')).toHaveLength(1);
+  expect(machine.qmp.seen('DEVICE_DELETED')).toEqual([]);
+  await machine.port.write(control, 2, 0);
+  await machine.placeBars();
+  expect(await machine.readRegister('ID')).toBe(BigInt(edgpu('ID')));
+  expect(await machine.readRegister('VRAM_GENERATION')).toBe(3n);
 });
 
 test('a device that no message can leave is refused with a sentence, as often as it is tried', async ({
