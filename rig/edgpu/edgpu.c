@@ -251,13 +251,6 @@ static void edgpu_set_latency(Object *obj, Visitor *v, const char *name,
     EDGPU(obj)->throttle.latency_ns = latency;
 }
 
-static void edgpu_reset_stats(Object *obj, bool value, Error **errp)
-{
-    if (value) {
-        EDGPU(obj)->stats = (EdgpuStats) { };
-    }
-}
-
 static void edgpu_init(Object *obj)
 {
     EDGPU(obj)->dma_bits = 40;
@@ -318,7 +311,8 @@ static const VMStateDescription vmstate_edgpu = {
         VMSTATE_UINT32(irq_enable, EdgpuState),
         VMSTATE_STRUCT_VARRAY_UINT32(engine, EdgpuState, engine_count, 1,
                                      vmstate_edgpu_engine, EdgpuEngine),
-        VMSTATE_STRUCT(stats, EdgpuState, 1, vmstate_edgpu_stats, EdgpuStats),
+        VMSTATE_STRUCT(stats, EdgpuState, 1, vmstate_edgpu_stats,
+                       EdgpuStatistics),
         VMSTATE_UINT64(fault_events.charged_until, EdgpuState),
         VMSTATE_UINT64(fault_events.suppressed, EdgpuState),
         VMSTATE_END_OF_LIST()
@@ -363,12 +357,6 @@ static void edgpu_class_init(ObjectClass *klass, EDGPU_CLASS_DATA *data)
         (void *)offsetof(EdgpuState, throttle.latency_ns));
     object_class_property_set_description(klass, "latency-ns",
         "Virtual time that each command takes beside its bytes");
-    edgpu_failure_add_properties(klass);
-    object_class_property_add_bool(klass, "stats-reset", NULL,
-                                   edgpu_reset_stats);
-    object_class_property_set_description(klass, "stats-reset",
-        "Write true to set all stat-* properties to 0");
-    edgpu_stats_add_properties(klass, offsetof(EdgpuState, stats));
 }
 
 static const TypeInfo edgpu_info = {

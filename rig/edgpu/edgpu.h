@@ -4,8 +4,8 @@
  *
  * The state of the device, and what its parts ask of each other, in this order:
  * statistics, DMA, commands, engines, removal, failures on demand, interrupts,
- * power, registers. Each calls only what comes before it; engines call back by
- * EdgpuEngineOps. What the device does is in edgpu.md, the layout that drivers
+ * power, registers, QMP commands. Each calls only what comes before it; engines
+ * call back by EdgpuEngineOps. What the device does is in edgpu.md, the layout that drivers
  * see in edgpu_regs.h.
  */
 #ifndef EDGPU_H
@@ -57,7 +57,7 @@ struct EdgpuState {
     bool dead;                  /* until a cold reset */
     bool function_reset;        /* and not the machine's; only in between */
     EdgpuEngine engine[EDGPU_MAX_ENGINES];
-    EdgpuStats stats;
+    EdgpuStatistics stats;
     EdgpuEventLimit fault_events;
     MSITriggerFunc *send_message;       /* as the base class does it */
 };
@@ -84,11 +84,15 @@ void edgpu_config_write(PCIDevice *pci, uint32_t addr, uint32_t value,
 
 /* ---- edgpu_failure.c ---- */
 
-void edgpu_failure_add_properties(ObjectClass *klass);
+/* Adds all of @failures to those that are pending, or sets @errp. */
+void edgpu_add_failures(EdgpuState *s, const EdgpuFailureList *failures,
+                        Error **errp);
+/* Drops what is pending, and undoes what lasts. */
+void edgpu_clear_failures(EdgpuState *s);
 bool edgpu_command_starting(EdgpuState *s, EdgpuEngine *e, EdgpuFault *fault);
 void edgpu_command_retiring(EdgpuState *s, EdgpuEngine *e);
-/* Counts the message, and says whether it is to be lost. */
-bool edgpu_message_lost(EdgpuState *s, unsigned vector);
+/* Counts the message; true if it is not to be sent. */
+bool edgpu_message_dropped(EdgpuState *s, unsigned vector);
 bool edgpu_failure_valid(EdgpuState *s);
 
 /* ---- edgpu_removal.c ---- */
@@ -97,7 +101,7 @@ void edgpu_removal_init(EdgpuState *s);
 void edgpu_removal_exit(EdgpuState *s);
 /* From now on it is as good as absent; @dead false undoes that. */
 void edgpu_set_dead(EdgpuState *s, bool dead);
-/* Is it in a port that tells its guest who comes and goes? */
+/* Is it in a port that reports hot-plug to its guest? */
 bool edgpu_is_removable(EdgpuState *s, Error **errp);
 /* Dead at once, and soon unplugged. */
 void edgpu_remove(EdgpuState *s);

@@ -146,7 +146,7 @@ static bool engine_retire(EdgpuEngine *e, EdgpuFault *fault)
     engine_clear_command(e);
     e->head = (e->head + 1) % e->ring_size;
     if (cmd.flags & EDGPU_FLAG_IRQ) {
-        /* Last: who is woken by it sees the command retired. */
+        /* Last: a handler that it wakes finds the command retired. */
         e->ops->fence_completed(e->gpu, e->index);
     }
     return true;

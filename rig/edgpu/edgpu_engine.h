@@ -2,7 +2,7 @@
 /*
  * edgpu's engines: a ring of commands each, executed in bounded slices.
  *
- * An engine knows nothing of PCI. What it can do to memory is in edgpu_dma.h,
+ * An engine does not depend on PCI. What it can do to memory is in edgpu_dma.h,
  * what else it asks of the device in EdgpuEngineOps.
  */
 #ifndef EDGPU_ENGINE_H

@@ -3,12 +3,11 @@
  * edgpu failing on demand: what each injection does when its time has come.
  */
 #include "qemu/osdep.h"
-#include "qapi/error.h"
 #include "qapi/qapi-events-edgpu.h"
 #include "edgpu.h"
 #include "trace.h"
 
-/* ---- Injections ---- */
+/* ---- What happens ---- */
 
 static void edgpu_flip(EdgpuState *s, const EdgpuInjection *due)
 {
@@ -21,17 +20,19 @@ static void edgpu_flip(EdgpuState *s, const EdgpuInjection *due)
 static void edgpu_report_injection(EdgpuState *s, const EdgpuInjection *due)
 {
     g_autofree char *path = object_get_canonical_path(OBJECT(s));
-    g_autofree char *what = edgpu_injection_text(due);
+    g_autoptr(EdgpuFailure) failure = edgpu_injection_describe(due);
 
-    trace_edgpu_injected(what);
+    trace_edgpu_injected(EdgpuFailureKind_str(due->kind), due->index, due->ns,
+                         due->offset, due->bit);
     s->stats.injected++;
-    qapi_event_send_edgpu_injected(path, what);
+    qapi_event_send_edgpu_injected(path, failure);
 }
 
 static bool edgpu_injection_needs_engine(const EdgpuInjection *due)
 {
-    return due->kind == EDGPU_INJECT_HANG || due->kind == EDGPU_INJECT_ERROR ||
-           due->kind == EDGPU_INJECT_DELAY;
+    return due->kind == EDGPU_FAILURE_KIND_HANG ||
+           due->kind == EDGPU_FAILURE_KIND_ERROR ||
+           due->kind == EDGPU_FAILURE_KIND_DELAY;
 }
 
 /* @e: the engine it happens to; NULL where none is meant. */
@@ -43,21 +44,21 @@ static bool edgpu_inject(EdgpuState *s, EdgpuEngine *e,
     }
     edgpu_report_injection(s, due);
     switch (due->kind) {
-    case EDGPU_INJECT_HANG:
+    case EDGPU_FAILURE_KIND_HANG:
         e->hung = true;
         break;
-    case EDGPU_INJECT_ERROR:
+    case EDGPU_FAILURE_KIND_ERROR:
         return edgpu_refuse(fault, EDGPU_FAULT_HARDWARE, 0);
-    case EDGPU_INJECT_DELAY:
+    case EDGPU_FAILURE_KIND_DELAY:
         e->delay_ns = due->ns;
         break;
-    case EDGPU_INJECT_FLIP:
+    case EDGPU_FAILURE_KIND_FLIP:
         edgpu_flip(s, due);
         break;
-    case EDGPU_INJECT_UNPLUG:
+    case EDGPU_FAILURE_KIND_UNPLUG:
         edgpu_remove(s);
         break;
-    case EDGPU_INJECT_DEAD:
+    case EDGPU_FAILURE_KIND_DEAD:
         edgpu_set_dead(s, true);
         break;
     }
@@ -88,20 +89,20 @@ void edgpu_command_retiring(EdgpuState *s, EdgpuEngine *e)
     }
 }
 
-bool edgpu_message_lost(EdgpuState *s, unsigned vector)
+bool edgpu_message_dropped(EdgpuState *s, unsigned vector)
 {
     EdgpuInjection due;
-    bool lost = false;
+    bool dropped = false;
 
     edgpu_injector_count(&s->injector, EDGPU_EVENT_MESSAGE, vector);
     while (edgpu_injector_take(&s->injector, EDGPU_EVENT_MESSAGE, &due)) {
         edgpu_report_injection(s, &due);
-        lost = true;
+        dropped = true;
     }
-    return lost;
+    return dropped;
 }
 
-/* ---- The property ---- */
+/* ---- What is pending ---- */
 
 static EdgpuInjectLimits edgpu_inject_limits(const EdgpuState *s)
 {
@@ -112,41 +113,17 @@ static EdgpuInjectLimits edgpu_inject_limits(const EdgpuState *s)
     };
 }
 
-static char *edgpu_get_inject(Object *obj, Error **errp)
+void edgpu_add_failures(EdgpuState *s, const EdgpuFailureList *failures,
+                        Error **errp)
 {
-    return edgpu_injector_text(&EDGPU(obj)->injector);
-}
-
-/* Drops what is pending, and undoes what lasts. */
-static void edgpu_clear_injections(EdgpuState *s)
-{
-    s->injector.count = 0;
-    if (s->dead) {
-        edgpu_revive(s);
-        /* Configuration space, too: as after power-on. */
-        pci_device_reset(PCI_DEVICE(s));
-    }
-}
-
-static void edgpu_set_inject(Object *obj, const char *text, Error **errp)
-{
-    EdgpuState *s = EDGPU(obj);
     EdgpuInjectLimits limits = edgpu_inject_limits(s);
     EdgpuInjector with = s->injector;
     EdgpuInjection due;
 
-    if (!DEVICE(s)->realized) {
-        error_setg(errp, "inject: the device must exist first; use qom-set");
+    if (!edgpu_injector_add(&with, failures, &limits, errp)) {
         return;
     }
-    if (g_str_equal(text, "clear")) {
-        edgpu_clear_injections(s);
-        return;
-    }
-    if (!edgpu_injector_add(&with, text, &limits, errp)) {
-        return;
-    }
-    if (edgpu_injector_has(&with, EDGPU_INJECT_UNPLUG) &&
+    if (edgpu_injector_has(&with, EDGPU_FAILURE_KIND_UNPLUG) &&
         !edgpu_is_removable(s, errp)) {
         return;
     }
@@ -156,13 +133,14 @@ static void edgpu_set_inject(Object *obj, const char *text, Error **errp)
     }
 }
 
-void edgpu_failure_add_properties(ObjectClass *klass)
+void edgpu_clear_failures(EdgpuState *s)
 {
-    object_class_property_add_str(klass, "inject", edgpu_get_inject,
-                                  edgpu_set_inject);
-    object_class_property_set_description(klass, "inject",
-        "Failures to come, as in 'hang engine=0 at=3; drop-irq'; adds to "
-        "those pending, 'clear' forgets them");
+    s->injector.count = 0;
+    if (s->dead) {
+        edgpu_revive(s);
+        /* Configuration space, too: as after power-on. */
+        pci_device_reset(PCI_DEVICE(s));
+    }
 }
 
 bool edgpu_failure_valid(EdgpuState *s)

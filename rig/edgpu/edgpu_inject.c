@@ -4,233 +4,217 @@
  * wait for the k-th event of their kind.
  */
 #include "qemu/osdep.h"
-#include "qemu/bitops.h"
-#include "qemu/ctype.h"
-#include "qemu/cutils.h"
 #include "qapi/error.h"
+#include "qapi/util.h"
 #include "edgpu_inject.h"
 
-/* ---- The text form ---- */
-
-typedef enum InjectKey {
-    KEY_ENGINE, KEY_VECTOR, KEY_AT, KEY_NS, KEY_OFFSET, KEY_BIT, KEYS
-} InjectKey;
-
-static const char *const inject_keys[KEYS] = {
-    [KEY_ENGINE] = "engine",
-    [KEY_VECTOR] = "vector",
-    [KEY_AT] = "at",
-    [KEY_NS] = "ns",
-    [KEY_OFFSET] = "offset",
-    [KEY_BIT] = "bit",
+static const EdgpuInjectEvent injection_events[EDGPU_FAILURE_KIND__MAX] = {
+    [EDGPU_FAILURE_KIND_HANG] = EDGPU_EVENT_START,
+    [EDGPU_FAILURE_KIND_ERROR] = EDGPU_EVENT_START,
+    [EDGPU_FAILURE_KIND_DELAY] = EDGPU_EVENT_START,
+    [EDGPU_FAILURE_KIND_FLIP] = EDGPU_EVENT_RETIRE,
+    [EDGPU_FAILURE_KIND_DROP_IRQ] = EDGPU_EVENT_MESSAGE,
+    [EDGPU_FAILURE_KIND_DEAD] = EDGPU_EVENT_START,
+    [EDGPU_FAILURE_KIND_UNPLUG] = EDGPU_EVENT_START,
 };
 
-typedef struct InjectKind {
-    const char *name;
-    EdgpuInjectEvent event;
-    bool may_be_now;            /* happens at once if no event is named */
-    unsigned allowed;           /* BIT(InjectKey) */
-    unsigned needed;
-} InjectKind;
+/* ---- From QAPI ---- */
 
-#define KEYS_ENGINE     (BIT(KEY_ENGINE) | BIT(KEY_AT))
-
-static const InjectKind inject_kinds[EDGPU_INJECT_KINDS] = {
-    [EDGPU_INJECT_HANG] = { "hang", EDGPU_EVENT_START, false, KEYS_ENGINE },
-    [EDGPU_INJECT_ERROR] = { "error", EDGPU_EVENT_START, false, KEYS_ENGINE },
-    [EDGPU_INJECT_DELAY] = {
-        "delay", EDGPU_EVENT_START, false, KEYS_ENGINE | BIT(KEY_NS),
-        BIT(KEY_NS)
-    },
-    [EDGPU_INJECT_FLIP] = {
-        "flip", EDGPU_EVENT_RETIRE, true,
-        KEYS_ENGINE | BIT(KEY_OFFSET) | BIT(KEY_BIT), BIT(KEY_OFFSET)
-    },
-    [EDGPU_INJECT_DROP_IRQ] = {
-        "drop-irq", EDGPU_EVENT_MESSAGE, false, BIT(KEY_VECTOR) | BIT(KEY_AT)
-    },
-    [EDGPU_INJECT_DEAD] = { "dead", EDGPU_EVENT_START, true, KEYS_ENGINE },
-    [EDGPU_INJECT_UNPLUG] = { "unplug", EDGPU_EVENT_START, true, KEYS_ENGINE },
-};
-
-static bool inject_parse_kind(const char *word, uint32_t *kind, Error **errp)
+static bool check_range(const char *member, uint64_t value, uint64_t min,
+                        uint64_t max, Error **errp)
 {
-    for (*kind = 0; *kind < EDGPU_INJECT_KINDS; (*kind)++) {
-        if (g_str_equal(word, inject_kinds[*kind].name)) {
-            return true;
-        }
+    if (value < min || value > max) {
+        error_setg(errp, "'%s' must be %" PRIu64 " to %" PRIu64, member, min,
+                   max);
+        return false;
     }
-    error_setg(errp, "inject: there is no '%s'; there are hang, error, delay, "
-               "flip, drop-irq, dead, unplug and clear", word);
-    return false;
+    return true;
 }
 
-/* "key=number", one of those that @kind allows. */
-static bool inject_parse_word(const char *word, const InjectKind *kind,
-                              uint64_t values[KEYS], unsigned *given,
-                              Error **errp)
+static bool read_engine(const EdgpuEngineFailure *from,
+                        const EdgpuInjectLimits *limits,
+                        EdgpuInjection *injection, Error **errp)
 {
-    const char *sign = strchr(word, '=');
-    size_t len = sign ? sign - word : strlen(word);
-
-    for (InjectKey key = 0; key < KEYS; key++) {
-        if (strlen(inject_keys[key]) != len ||
-            strncmp(word, inject_keys[key], len) ||
-            !(kind->allowed & BIT(key))) {
-            continue;
-        }
-        if (*given & BIT(key)) {
-            error_setg(errp, "inject: '%s' is given twice", inject_keys[key]);
-            return false;
-        }
-        if (!sign || !qemu_isdigit(sign[1]) ||
-            qemu_strtou64(sign + 1, NULL, 0, &values[key]) < 0) {
-            error_setg(errp, "inject: %s must be a number, as in %s=1",
-                       inject_keys[key], inject_keys[key]);
-            return false;
-        }
-        *given |= BIT(key);
+    if (!from->has_engine) {
         return true;
     }
-    error_setg(errp, "inject: %s takes no '%.*s'", kind->name, (int)len, word);
-    return false;
+    injection->index = from->engine;
+    return check_range("engine", from->engine, 0, limits->engines - 1, errp);
 }
 
-static bool inject_check(const InjectKind *kind, const uint64_t values[KEYS],
-                         unsigned given, const EdgpuInjectLimits *limits,
-                         Error **errp)
+static bool read_delay(const EdgpuDelay *from, const EdgpuInjectLimits *limits,
+                       EdgpuInjection *injection, Error **errp)
 {
-    const struct {
-        uint64_t min;
-        uint64_t max;
-    } ranges[KEYS] = {
-        [KEY_ENGINE] = { 0, limits->engines - 1 },
-        [KEY_VECTOR] = { 0, limits->vectors - 1 },
-        [KEY_AT] = { 1, UINT64_MAX },
-        [KEY_NS] = { 1, EDGPU_MAX_DELAY_NS },
-        [KEY_OFFSET] = { 0, limits->vram_size - 1 },
-        [KEY_BIT] = { 0, 7 },
-    };
-
-    for (InjectKey key = 0; key < KEYS; key++) {
-        if ((kind->needed & BIT(key)) && !(given & BIT(key))) {
-            error_setg(errp, "inject: %s needs %s=", kind->name,
-                       inject_keys[key]);
-            return false;
-        }
-        if ((given & BIT(key)) && (values[key] < ranges[key].min ||
-                                   values[key] > ranges[key].max)) {
-            error_setg(errp, "inject: %s must be %" PRIu64 " to %" PRIu64,
-                       inject_keys[key], ranges[key].min, ranges[key].max);
-            return false;
-        }
-    }
-    return true;
+    injection->ns = from->ns;
+    return read_engine(qapi_EdgpuDelay_base(from), limits, injection, errp) &&
+           check_range("ns", from->ns, 1, EDGPU_MAX_DELAY_NS, errp);
 }
 
-static bool inject_parse(const char *text, const EdgpuInjectLimits *limits,
+static bool read_flip(const EdgpuFlip *from, const EdgpuInjectLimits *limits,
+                      EdgpuInjection *injection, Error **errp)
+{
+    injection->offset = from->offset;
+    injection->bit = from->has_bit ? from->bit : 0;
+    return read_engine(qapi_EdgpuFlip_base(from), limits, injection, errp) &&
+           check_range("offset", from->offset, 0, limits->vram_size - 1,
+                       errp) &&
+           check_range("bit", injection->bit, 0, 7, errp);
+}
+
+static bool read_dropped_message(const EdgpuDroppedMessage *from,
+                                 const EdgpuInjectLimits *limits,
+                                 EdgpuInjection *injection, Error **errp)
+{
+    if (!from->has_vector) {
+        return true;
+    }
+    injection->index = from->vector;
+    return check_range("vector", from->vector, 0, limits->vectors - 1, errp);
+}
+
+static bool read_arm(const EdgpuFailure *from, const EdgpuInjectLimits *limits,
+                     EdgpuInjection *injection, Error **errp)
+{
+    switch (from->kind) {
+    case EDGPU_FAILURE_KIND_HANG:
+        return read_engine(&from->u.hang, limits, injection, errp);
+    case EDGPU_FAILURE_KIND_ERROR:
+        return read_engine(&from->u.error, limits, injection, errp);
+    case EDGPU_FAILURE_KIND_DELAY:
+        return read_delay(&from->u.delay, limits, injection, errp);
+    case EDGPU_FAILURE_KIND_FLIP:
+        return read_flip(&from->u.flip, limits, injection, errp);
+    case EDGPU_FAILURE_KIND_DROP_IRQ:
+        return read_dropped_message(&from->u.drop_irq, limits, injection,
+                                    errp);
+    case EDGPU_FAILURE_KIND_DEAD:
+        return read_engine(&from->u.dead, limits, injection, errp);
+    case EDGPU_FAILURE_KIND_UNPLUG:
+        return read_engine(&from->u.unplug, limits, injection, errp);
+    default:
+        g_assert_not_reached();
+    }
+}
+
+/* Does it happen at once where nothing says when? */
+static bool may_be_now(EdgpuFailureKind kind)
+{
+    return kind == EDGPU_FAILURE_KIND_FLIP ||
+           kind == EDGPU_FAILURE_KIND_DEAD ||
+           kind == EDGPU_FAILURE_KIND_UNPLUG;
+}
+
+static bool read_failure(const EdgpuFailure *from,
+                         const EdgpuInjectLimits *limits,
                          EdgpuInjection *injection, Error **errp)
 {
-    g_auto(GStrv) words = g_strsplit_set(text, " \t\n", -1);
-    uint64_t values[KEYS] = { };
-    unsigned given = 0;
-    const InjectKind *kind = NULL;
-    InjectKey which;
-
-    *injection = (EdgpuInjection) { };
-    for (int i = 0; words[i]; i++) {
-        if (!*words[i]) {
-            continue;
-        }
-        if (kind) {
-            if (!inject_parse_word(words[i], kind, values, &given, errp)) {
-                return false;
-            }
-        } else if (inject_parse_kind(words[i], &injection->kind, errp)) {
-            kind = &inject_kinds[injection->kind];
-        } else {
-            return false;
-        }
-    }
-    if (!kind) {
-        error_setg(errp, "inject: say what, as in 'hang engine=0 at=1'");
+    *injection = (EdgpuInjection) {
+        .kind = from->kind, .index = EDGPU_INJECT_ANY,
+    };
+    if (!read_arm(from, limits, injection, errp)) {
         return false;
     }
-    if (!inject_check(kind, values, given, limits, errp)) {
-        return false;
+    if (!from->has_at) {
+        injection->at = !(may_be_now(from->kind) &&
+                          injection->index == EDGPU_INJECT_ANY);
+        return true;
     }
-    which = kind->event == EDGPU_EVENT_MESSAGE ? KEY_VECTOR : KEY_ENGINE;
-    injection->index = given & BIT(which) ? values[which] : EDGPU_INJECT_ANY;
-    injection->at = given & BIT(KEY_AT) ? values[KEY_AT]
-                    : !(kind->may_be_now && !(given & BIT(which)));
-    injection->ns = values[KEY_NS];
-    injection->offset = values[KEY_OFFSET];
-    injection->bit = values[KEY_BIT];
-    return true;
+    injection->at = from->at;
+    /* QEMU takes a negative number for a large one. */
+    return check_range("at", from->at, 1, INT64_MAX, errp);
 }
 
-char *edgpu_injection_text(const EdgpuInjection *injection)
-{
-    const InjectKind *kind = &inject_kinds[injection->kind];
-    const char *which = kind->event == EDGPU_EVENT_MESSAGE ? "vector"
-                                                           : "engine";
-    g_autoptr(GString) text = g_string_new(kind->name);
-
-    if (injection->index != EDGPU_INJECT_ANY) {
-        g_string_append_printf(text, " %s=%" PRIu32, which, injection->index);
-    }
-    if (injection->at) {
-        g_string_append_printf(text, " at=%" PRIu64, injection->at);
-    }
-    if (kind->allowed & BIT(KEY_NS)) {
-        g_string_append_printf(text, " ns=%" PRIu64, injection->ns);
-    }
-    if (kind->allowed & BIT(KEY_OFFSET)) {
-        g_string_append_printf(text, " offset=%" PRIu64 " bit=%" PRIu32,
-                               injection->offset, injection->bit);
-    }
-    return g_string_free(g_steal_pointer(&text), FALSE);
-}
-
-char *edgpu_injector_text(const EdgpuInjector *inj)
-{
-    g_autoptr(GString) text = g_string_new("");
-
-    for (uint32_t i = 0; i < inj->count; i++) {
-        g_autofree char *one = edgpu_injection_text(&inj->pending[i]);
-
-        g_string_append_printf(text, "%s%s", i ? "; " : "", one);
-    }
-    return g_string_free(g_steal_pointer(&text), FALSE);
-}
-
-/* ---- The list ---- */
-
-bool edgpu_injector_add(EdgpuInjector *inj, const char *text,
+bool edgpu_injector_add(EdgpuInjector *inj, const EdgpuFailureList *failures,
                         const EdgpuInjectLimits *limits, Error **errp)
 {
-    g_auto(GStrv) parts = g_strsplit(text, ";", -1);
+    ERRP_GUARD();
     EdgpuInjector with = *inj;
-    int i = 0;
+    unsigned i = 0;
 
-    do {
+    if (!failures) {
+        error_setg(errp, "The list of failures is empty");
+        return false;
+    }
+    for (; failures; failures = failures->next, i++) {
         EdgpuInjection one;
 
-        if (!inject_parse(parts[i] ?: "", limits, &one, errp)) {
+        if (!read_failure(failures->value, limits, &one, errp)) {
+            error_prepend(errp, "Failure %u of the list (%s): ", i + 1,
+                          EdgpuFailureKind_str(failures->value->kind));
             return false;
         }
         if (with.count == EDGPU_MAX_INJECTIONS) {
-            error_setg(errp, "inject: %u are pending, and more can't be",
+            error_setg(errp, "No more than %u failures can be pending",
                        EDGPU_MAX_INJECTIONS);
             return false;
         }
         with.pending[with.count++] = one;
-    } while (parts[i] && parts[++i]);
+    }
     *inj = with;
     return true;
 }
 
-bool edgpu_injector_has(const EdgpuInjector *inj, EdgpuInjectKind kind)
+/* ---- To QAPI ---- */
+
+EdgpuFailure *edgpu_injection_describe(const EdgpuInjection *injection)
+{
+    EdgpuFailure *to = g_new0(EdgpuFailure, 1);
+    bool any = injection->index == EDGPU_INJECT_ANY;
+    const EdgpuEngineFailure engine = {
+        .has_engine = !any, .engine = any ? 0 : injection->index,
+    };
+
+    to->kind = injection->kind;
+    to->has_at = injection->at != 0;
+    to->at = injection->at;
+    switch (to->kind) {
+    case EDGPU_FAILURE_KIND_HANG:
+        to->u.hang = engine;
+        break;
+    case EDGPU_FAILURE_KIND_ERROR:
+        to->u.error = engine;
+        break;
+    case EDGPU_FAILURE_KIND_DELAY:
+        *qapi_EdgpuDelay_base(&to->u.delay) = engine;
+        to->u.delay.ns = injection->ns;
+        break;
+    case EDGPU_FAILURE_KIND_FLIP:
+        *qapi_EdgpuFlip_base(&to->u.flip) = engine;
+        to->u.flip.offset = injection->offset;
+        to->u.flip.has_bit = true;
+        to->u.flip.bit = injection->bit;
+        break;
+    case EDGPU_FAILURE_KIND_DROP_IRQ:
+        to->u.drop_irq = (EdgpuDroppedMessage) {
+            .has_vector = !any, .vector = any ? 0 : injection->index,
+        };
+        break;
+    case EDGPU_FAILURE_KIND_DEAD:
+        to->u.dead = engine;
+        break;
+    case EDGPU_FAILURE_KIND_UNPLUG:
+        to->u.unplug = engine;
+        break;
+    default:
+        g_assert_not_reached();
+    }
+    return to;
+}
+
+EdgpuFailureList *edgpu_injector_describe(const EdgpuInjector *inj)
+{
+    EdgpuFailureList *list = NULL;
+    EdgpuFailureList **tail = &list;
+
+    for (uint32_t i = 0; i < inj->count; i++) {
+        QAPI_LIST_APPEND(tail, edgpu_injection_describe(&inj->pending[i]));
+    }
+    return list;
+}
+
+/* ---- The list ---- */
+
+bool edgpu_injector_has(const EdgpuInjector *inj, EdgpuFailureKind kind)
 {
     for (uint32_t i = 0; i < inj->count; i++) {
         if (inj->pending[i].kind == kind) {
@@ -240,19 +224,13 @@ bool edgpu_injector_has(const EdgpuInjector *inj, EdgpuInjectKind kind)
     return false;
 }
 
-/* What this one waits for. */
-static EdgpuInjectEvent injection_event(const EdgpuInjection *injection)
-{
-    return inject_kinds[injection->kind].event;
-}
-
 void edgpu_injector_count(EdgpuInjector *inj, EdgpuInjectEvent event,
                           uint32_t index)
 {
     for (uint32_t i = 0; i < inj->count; i++) {
         EdgpuInjection *one = &inj->pending[i];
 
-        if (one->at && injection_event(one) == event &&
+        if (one->at && injection_events[one->kind] == event &&
             (one->index == index || one->index == EDGPU_INJECT_ANY)) {
             one->at--;
         }
@@ -266,7 +244,7 @@ bool edgpu_injector_take(EdgpuInjector *inj, EdgpuInjectEvent event,
         EdgpuInjection *one = &inj->pending[i];
 
         if (!one->at && (event == EDGPU_EVENT_NOW ||
-                         injection_event(one) == event)) {
+                         injection_events[one->kind] == event)) {
             *due = *one;
             inj->count--;
             memmove(one, one + 1, (inj->count - i) * sizeof(*one));
@@ -281,13 +259,10 @@ bool edgpu_injector_take(EdgpuInjector *inj, EdgpuInjectEvent event,
 bool edgpu_injector_valid(const EdgpuInjector *inj,
                           const EdgpuInjectLimits *limits)
 {
-    if (inj->count > EDGPU_MAX_INJECTIONS) {
-        return false;
-    }
     for (uint32_t i = 0; i < inj->count; i++) {
         const EdgpuInjection *one = &inj->pending[i];
 
-        if (one->kind >= EDGPU_INJECT_KINDS || !one->at ||
+        if (one->kind >= EDGPU_FAILURE_KIND__MAX || !one->at ||
             one->ns > EDGPU_MAX_DELAY_NS || one->bit > 7 ||
             one->offset >= limits->vram_size) {
             return false;

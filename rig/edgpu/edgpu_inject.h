@@ -3,24 +3,14 @@
  * What an edgpu device is asked to do wrong, and when: one-shot failures that
  * wait for the k-th event of their kind.
  *
- * This part reads, lists, counts and hands out; edgpu.c and the engines do
- * what they are told by it. The text form is described in edgpu.md.
+ * This part checks, lists, counts and hands out; edgpu_failure.c does what is
+ * due. The failures are those of edgpu.qapi, described in edgpu.md.
  */
 #ifndef EDGPU_INJECT_H
 #define EDGPU_INJECT_H
 
 #include "migration/vmstate.h"
-
-typedef enum EdgpuInjectKind {
-    EDGPU_INJECT_HANG,
-    EDGPU_INJECT_ERROR,
-    EDGPU_INJECT_DELAY,
-    EDGPU_INJECT_FLIP,
-    EDGPU_INJECT_DROP_IRQ,
-    EDGPU_INJECT_DEAD,
-    EDGPU_INJECT_UNPLUG,
-    EDGPU_INJECT_KINDS
-} EdgpuInjectKind;
+#include "qapi/qapi-types-edgpu.h"
 
 /* What they wait for. */
 typedef enum EdgpuInjectEvent {
@@ -35,7 +25,7 @@ typedef enum EdgpuInjectEvent {
 #define EDGPU_MAX_DELAY_NS      (3600 * 1000000000ull)
 
 typedef struct EdgpuInjection {
-    uint32_t kind;              /* EdgpuInjectKind */
+    uint32_t kind;              /* EdgpuFailureKind */
     uint32_t index;             /* engine or vector, or EDGPU_INJECT_ANY */
     uint64_t at;                /* events until it happens; 0 is now */
     uint64_t ns;
@@ -55,12 +45,12 @@ typedef struct EdgpuInjectLimits {
 } EdgpuInjectLimits;
 
 /*
- * Adds all that @text asks for, or sets @errp and adds nothing. What is to
- * happen now is to be taken with EDGPU_EVENT_NOW.
+ * Adds all of @failures, or sets @errp and adds nothing. What is to happen now
+ * is to be taken with EDGPU_EVENT_NOW.
  */
-bool edgpu_injector_add(EdgpuInjector *inj, const char *text,
+bool edgpu_injector_add(EdgpuInjector *inj, const EdgpuFailureList *failures,
                         const EdgpuInjectLimits *limits, Error **errp);
-bool edgpu_injector_has(const EdgpuInjector *inj, EdgpuInjectKind kind);
+bool edgpu_injector_has(const EdgpuInjector *inj, EdgpuFailureKind kind);
 
 /* One event went by: everything that waits for it is one nearer. */
 void edgpu_injector_count(EdgpuInjector *inj, EdgpuInjectEvent event,
@@ -69,8 +59,8 @@ void edgpu_injector_count(EdgpuInjector *inj, EdgpuInjectEvent event,
 bool edgpu_injector_take(EdgpuInjector *inj, EdgpuInjectEvent event,
                          EdgpuInjection *due);
 
-char *edgpu_injection_text(const EdgpuInjection *injection);
-char *edgpu_injector_text(const EdgpuInjector *inj);
+EdgpuFailure *edgpu_injection_describe(const EdgpuInjection *injection);
+EdgpuFailureList *edgpu_injector_describe(const EdgpuInjector *inj);
 
 bool edgpu_injector_valid(const EdgpuInjector *inj,
                           const EdgpuInjectLimits *limits);

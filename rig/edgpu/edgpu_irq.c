@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * edgpu's interrupts and faults: who is told of what, and how.
+ * edgpu's interrupts and fault events: which are sent, and when.
  */
 #include "qemu/osdep.h"
 #include "qapi/qapi-events-edgpu.h"
@@ -20,7 +20,7 @@ static void edgpu_notify(EdgpuState *s, unsigned vector)
     PCIDevice *pci = PCI_DEVICE(s);
 
     if (msix_enabled(pci) && edgpu_powered(s) &&
-        edgpu_bus_master(s) && !edgpu_message_lost(s, vector)) {
+        edgpu_bus_master(s) && !edgpu_message_dropped(s, vector)) {
         msix_notify(pci, vector);
     }
 }
@@ -52,7 +52,7 @@ void edgpu_set_irq_enable(EdgpuState *s, uint32_t bits)
 
     s->irq_enable = bits & (engines << EDGPU_IRQ_FENCE_SHIFT |
                             engines << EDGPU_IRQ_FAULT_SHIFT);
-    /* What is pending when it is enabled is told now, or never. */
+    /* A bit that is set already gets its message when it is enabled. */
     edgpu_notify_bits(s, s->irq_status & ~old);
 }
 
@@ -61,7 +61,7 @@ void edgpu_fence_completed(EdgpuState *s, unsigned engine)
     edgpu_raise(s, edgpu_irq_bit(EDGPU_IRQ_FENCE_SHIFT, engine));
 }
 
-/* ---- What the host hears ---- */
+/* ---- Events for the host ---- */
 
 /* So many at once, and one more after each interval. */
 #define EDGPU_EVENT_BURST       100

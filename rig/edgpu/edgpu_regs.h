@@ -65,7 +65,7 @@
 #define EDGPU_ENG_FAULT_COUNT		0x38	/* ro: faults since the device was reset */
 
 #define EDGPU_MAX_SLOTS			4096
-#define EDGPU_CONTROL_RESET		0x1	/* forget ring, head, tail and fault; keep VRAM and fence */
+#define EDGPU_CONTROL_RESET		0x1	/* clear ring, head, tail and fault; keep VRAM and fence */
 #define EDGPU_STATUS_BUSY		0x1	/* head != tail and no fault */
 #define EDGPU_STATUS_FAULT		0x2	/* stopped on a fault until reset */
 

@@ -55,7 +55,7 @@ void edgpu_set_dead(EdgpuState *s, bool dead)
 
 /* ---- Surprise removal ---- */
 
-/* The port that the device is in, if it tells its guest who comes and goes. */
+/* The port that the device is in, if it reports hot-plug to its guest. */
 static PCIDevice *edgpu_hot_plug_port(EdgpuState *s, Error **errp)
 {
     PCIDevice *port = pci_bridge_get_device(pci_get_bus(PCI_DEVICE(s)));
@@ -63,9 +63,8 @@ static PCIDevice *edgpu_hot_plug_port(EdgpuState *s, Error **errp)
 
     if (!port || !object_dynamic_cast(OBJECT(port), TYPE_PCIE_SLOT) ||
         (Object *)handler != OBJECT(port)) {
-        error_setg(errp, "inject: unplug needs a port with PCI Express "
-                   "hot-plug above the device (pcie-root-port, and ACPI "
-                   "hot-plug off)");
+        error_setg(errp, "unplug needs a port with PCI Express hot-plug above "
+                   "the device (pcie-root-port, and ACPI hot-plug off)");
         return NULL;
     }
     return port;

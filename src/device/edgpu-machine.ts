@@ -10,6 +10,7 @@ import { PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY, PciFunction, QtestClient } from
 import { boundedWait, type WaitBounds } from '../util/bounded-wait.ts';
 import { edgpu } from './edgpu-constants.ts';
 import { encodeCommand, type Command } from './edgpu-command.ts';
+import { EdgpuMonitor, type EdgpuStatistics } from './edgpu-monitor.ts';
 
 const DEADLINE_MS = 20_000;
 const SLOT = 4;
@@ -81,6 +82,7 @@ export class EdgpuMachine {
   readonly #process: QemuProcess;
   readonly #bounds: WaitBounds;
   readonly qmp: QmpClient;
+  readonly monitor: EdgpuMonitor;
   readonly qtest: QtestClient;
   readonly pci: PciFunction;
   /** The port above it, if `hotPluggable`. */
@@ -98,6 +100,7 @@ export class EdgpuMachine {
     this.#process = qemu;
     this.#bounds = bounds;
     this.qmp = qmp;
+    this.monitor = new EdgpuMonitor((command, args) => this.execute(command, args), QOM_PATH);
     this.qtest = qtest;
     this.port = new PciFunction(qtest, SLOT);
     this.pci = hotPluggable ? new PciFunction(qtest, 0, PORT_BUS) : this.port;
@@ -161,8 +164,8 @@ export class EdgpuMachine {
     await this.execute('qom-set', { path: QOM_PATH, property, value });
   }
 
-  async statistic(name: string): Promise<number> {
-    return (await this.get(`stat-${name}`)) as number;
+  async statistic(name: keyof EdgpuStatistics): Promise<number> {
+    return (await this.monitor.statistics())[name];
   }
 
   /** All EDGPU_FAULT events so far; the command makes sure that none is still on its way. */

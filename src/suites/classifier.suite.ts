@@ -210,7 +210,7 @@ describe('an engine that hangs', { concurrent: true }, () => {
 
   test("is an error of DRM's, by which the driver says that it lives with it", async ({ vm, guest, gpu, backend }) => {
     await gpu.load({ backend });
-    await gpu.inject('hang');
+    await gpu.inject({ kind: 'hang' });
     await guest.run('edgpu-stress job --expect eio --seed 1');
     expect(vm.kernelReports).toMatchObject([
       { kind: 'drm-error', severity: 'note', title: expect.stringContaining('hung in slot') as string },

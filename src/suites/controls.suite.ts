@@ -31,7 +31,7 @@ describe('control', { concurrent: true }, () => {
     await gpu.load({ backend });
     expect(await missed(guest, SURROUNDINGS, seed)).toEqual([]);
     await gpu.unload();
-    await gpu.inject('dead');
+    await gpu.inject({ kind: 'dead' });
     expect(await missed(guest, NO_DEVICE, seed)).toEqual([]);
   });
 });

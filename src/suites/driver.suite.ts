@@ -169,7 +169,7 @@ describe('driver', { concurrent: true }, () => {
     await expectJob(guest, 'eio');
     await gpu.setDmaBits(DMA_BITS);
     await expectJob(guest, 'ok');
-    await gpu.inject('error');
+    await gpu.inject({ kind: 'error' });
     await expectJob(guest, 'eio');
     await expectJob(guest, 'ok');
     // The interrupt that should tell of the first fault is out of reach as well: the driver looks by itself.
@@ -189,17 +189,17 @@ describe('driver', { concurrent: true }, () => {
     backend,
   }) => {
     await gpu.load({ backend });
-    await gpu.inject('drop-irq vector=1');
+    await gpu.inject({ kind: 'drop-irq', vector: 1 });
     await expectJob(guest, 'ok');
     expect(await driverStat(guest, 'engine0_late')).toBeGreaterThan(0);
-    await gpu.inject('delay ns=2000000000');
+    await gpu.inject({ kind: 'delay', ns: 2e9 });
     await expectJob(guest, 'ok');
     expect(await driverStat(guest, 'engine0_timeouts')).toBe(0);
-    await gpu.inject('hang');
+    await gpu.inject({ kind: 'hang' });
     await expectJob(guest, 'eio');
     expect(await driverStat(guest, 'engine0_timeouts')).toBe(1);
     await expectJob(guest, 'ok');
-    expect(await gpu.pendingInjections()).toBe('');
+    expect(await gpu.pendingFailures()).toEqual([]);
   });
 
   test('a device that does not answer for a while is given up, and comes back by a reset', async ({
@@ -218,9 +218,9 @@ describe('driver', { concurrent: true }, () => {
   test('a device that dies is given up, and replaced', async ({ guest, gpu, backend }) => {
     await gpu.load({ backend });
     const address = await pciAddress(guest);
-    await whileInUse(guest, 'eio', () => gpu.inject('dead'));
+    await whileInUse(guest, 'eio', () => gpu.inject({ kind: 'dead' }));
     await guest.run(`echo 1 > /sys/bus/pci/devices/${address}/remove`);
-    await gpu.inject('clear');
+    await gpu.clearFailures();
     await guest.run(`echo 1 > /sys/bus/pci/rescan && test -c ${RENDER_NODE}`);
     await expectJob(guest, 'ok');
   });
@@ -280,7 +280,7 @@ describe('two devices', { concurrent: true }, () => {
     const report = await program(guest, 'share', { second: 'yes' });
     expect(report.ok, report.firstError).toBe(true);
     for (const device of [gpu, second]) {
-      const { faults, 'dma-read-bytes': read = 0, 'dma-write-bytes': written = 0 } = await device.statistics();
+      const { faults, 'dma-read-bytes': read, 'dma-write-bytes': written } = await device.statistics();
       expect(faults).toBe(0);
       expect(Math.min(read, written)).toBeGreaterThan(0);
     }

@@ -3,6 +3,7 @@
  * also where there is never room for all of it. An object that has lost a part is the next to lose the rest.
  */
 import { describe, expect } from 'vitest';
+import type { EdgpuFailure } from '../device/edgpu-monitor.ts';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { test } from '../testbed/fixtures.ts';
 import { stockComplaints, takeStock } from '../testbed/guest/memory-stock.ts';
@@ -65,11 +66,11 @@ describe('chunks', { concurrent: true }, () => {
 
   test('the device fails at each of them, on the way out and back', async ({ gpu, backend, run }) => {
     await gpu.load({ backend });
-    await gpu.inject(failAtEach(CHUNKS));
+    await gpu.inject(...failAtEach(CHUNKS));
     const { report } = await run('evict', { ...object, from: 'vram' }, evictReport);
     expect(contentComplaints(report, BYTES), report.firstError).toEqual([]);
     expect(report.failedMoves).toBe(CHUNKS);
-    expect(await gpu.pendingInjections()).toBe('');
+    expect(await gpu.pendingFailures()).toEqual([]);
   });
 
   test('signals; and a move holds no more than a chunk', async ({ guest, gpu, backend, run }) => {
@@ -98,7 +99,7 @@ const FIRST = BYTES / (4 * MIB) + 1;
  * The k-th attempt fails in chunk k, after k - 1 of two commands each, a copy and a fence. What then fails has been
  * started, and counts, too.
  */
-function failAtEach(chunks: number): string {
+function failAtEach(chunks: number): EdgpuFailure[] {
   const attempts = Array.from({ length: chunks }, (_, attempt) => attempt + 1);
-  return attempts.map((attempt) => `error engine=0 at=${String(FIRST + attempt ** 2)}`).join('; ');
+  return attempts.map((attempt) => ({ kind: 'error', engine: 0, at: FIRST + attempt ** 2 }));
 }

@@ -70,7 +70,7 @@ contract('hibernate', { concurrent: true }, () => {
     for (const { stage, lost } of deaths) {
       const sleeper = await startSleeper(QUIET);
       const onStage = async (now: string): Promise<void> => {
-        if (now === stage) await gpu.inject('dead');
+        if (now === stage) await gpu.inject({ kind: 'dead' });
       };
       expect(await suspend('s4', { onStage }), stage).not.toHaveProperty('refusal');
       expect(await driverStat(guest, 'objects_lost'), stage).toBe(lost);

@@ -74,7 +74,7 @@ async function flipUntil(gpu: Gpu, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     for (let first = 0; first < GPU_MEMORY.vramMiB; first += FLIPS) {
       const offsets = Array.from({ length: FLIPS }, (_, index) => (first + index) * MIB + MIB / 2);
-      await gpu.inject(offsets.map((offset) => `flip offset=${String(offset)}`).join('; '));
+      await gpu.inject(...offsets.map((offset) => ({ kind: 'flip', offset }) as const));
     }
     await setTimeout(500);
   }

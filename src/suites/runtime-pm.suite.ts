@@ -126,7 +126,7 @@ contract('runtime PM', { concurrent: true }, () => {
 
     const sleeper = await startSleeper(QUIET);
     await untilAsleep(guest);
-    await gpu.inject('dead');
+    await gpu.inject({ kind: 'dead' });
     expect(await sleeper.verify()).toMatch(/SIGBUS|EIO/);
     expect(await driverStat(guest, 'objects_lost')).toBe(16);
     await replaceDevice(gpu, guest);

@@ -387,15 +387,16 @@ contract('suspend of a device that fails', { concurrent: true }, () => {
   }) => {
     await gpu.load({ backend });
     const sleeper = await startSleeper(QUIET);
-    for (const failure of [
-      'error engine=0 at=5',
-      'hang engine=0 at=5',
-      'error engine=0 at=80',
-      'hang engine=0 at=80',
-    ]) {
-      await gpu.inject(failure);
+    for (const [kind, at] of [
+      ['error', 5],
+      ['hang', 5],
+      ['error', 80],
+      ['hang', 80],
+    ] as const) {
+      const failure = `${kind} at ${String(at)}`;
+      await gpu.inject({ kind, engine: 0, at });
       expect(await suspend('s3'), failure).not.toHaveProperty('refusal');
-      expect(await gpu.pendingInjections()).toBe('');
+      expect(await gpu.pendingFailures()).toEqual([]);
       expect(await sleeper.verify(), failure).toBeUndefined();
     }
     expect(await sleeper.end()).toMatchObject({ ok: true });
@@ -403,8 +404,8 @@ contract('suspend of a device that fails', { concurrent: true }, () => {
   });
 
   const deaths = [
-    { when: 'while VRAM is saved', order: 'dead engine=0 at=5', refusal: /input\/output/i },
-    { when: 'while VRAM is restored', order: 'dead engine=0 at=80' },
+    { when: 'while VRAM is saved', at: 5, refusal: /input\/output/i },
+    { when: 'while VRAM is restored', at: 80 },
     { when: 'with all tasks frozen', stage: 'freeze' },
     { when: 'while devices are suspended', stage: 'suspend-devices' },
     { when: 'while devices are resumed', stage: 'resume-devices' },
@@ -420,9 +421,9 @@ contract('suspend of a device that fails', { concurrent: true }, () => {
     await gpu.load({ backend });
     for (const death of deaths) {
       const sleeper = await startSleeper(QUIET);
-      if ('order' in death) await gpu.inject(death.order);
+      if ('at' in death) await gpu.inject({ kind: 'dead', engine: 0, at: death.at });
       const onStage = async (stage: string): Promise<void> => {
-        if ('stage' in death && stage === death.stage) await gpu.inject('dead');
+        if ('stage' in death && stage === death.stage) await gpu.inject({ kind: 'dead' });
       };
       const { refusal } = await suspend('s3', { onStage });
       if ('refusal' in death) expect(refusal, death.when).toMatch(death.refusal);
@@ -444,7 +445,7 @@ contract('suspend of a device that fails', { concurrent: true }, () => {
     await gpu.load({ backend });
     const sleeper = await startSleeper(QUIET);
     const die = async (stage: string): Promise<void> => {
-      if (stage === 'asleep') await gpu.inject('dead');
+      if (stage === 'asleep') await gpu.inject({ kind: 'dead' });
     };
     expect(await suspend('s3', { onStage: die })).not.toHaveProperty('refusal');
     expect(await driverStat(guest, 'objects_lost')).toBe(16);

@@ -10,6 +10,7 @@ import {
   swapComplaints,
   type DmaWitnesses,
 } from '../testbed/witnesses/dma-witnesses.ts';
+import type { EdgpuFailure } from '../device/edgpu-monitor.ts';
 import { test } from '../testbed/fixtures.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 import { stockComplaints, takeStock } from '../testbed/guest/memory-stock.ts';
@@ -68,7 +69,7 @@ describe('swap on a disk', { concurrent: true }, () => {
 
   test('control: one bit that the device gets wrong is found', async ({ gpu, backend, run }) => {
     await gpu.load({ backend });
-    await gpu.inject(flipsInStaging());
+    await gpu.inject(...flipsInStaging());
     const { report } = await run('smoke', { bytes: RAM / 8, 'object-size': STAGING }, smokeReport);
     // By the device's checksums of the copy in VRAM and of the object, and by the CPU.
     expect(report.mismatches).toBe(3);
@@ -180,9 +181,13 @@ async function threeTimesWhatIsLeft(guest: Guest): Promise<number> {
 }
 
 /** A bit in each part of VRAM that an object can be in, while the second object is there and nowhere else. */
-function flipsInStaging(): string {
+function flipsInStaging(): EdgpuFailure[] {
   // Of that engine, the first commands are: checksum, fence, two for a copy to VRAM, two for a fill of where it came
   // from.
-  const order = (part: number): string => `flip offset=${String(part * STAGING + MIB)} engine=1 at=5`;
-  return Array.from({ length: (256 * MIB) / STAGING }, (_, part) => order(part)).join('; ');
+  const where = { engine: 1, at: 5 };
+  return Array.from({ length: (256 * MIB) / STAGING }, (_, part) => ({
+    kind: 'flip',
+    offset: part * STAGING + MIB,
+    ...where,
+  }));
 }

@@ -15,6 +15,7 @@ const KIND_NAMES = [
   'vram-range',
   'bad-command',
   'ring-overrun',
+  'hardware',
 ] as const;
 
 const LIST = DATA;
@@ -35,7 +36,8 @@ interface Fault {
 
 /** The fault as registers, events, counters and interrupt status tell it: they must agree. */
 async function expectFault(machine: EdgpuMachine, { kind, address }: Fault, slot = 0): Promise<void> {
-  const name = KIND_NAMES[kind] ?? '';
+  const name = KIND_NAMES[kind];
+  if (name === undefined || name === 'none') throw new Error(`There is no fault ${String(kind)}`);
   expect(await machine.fault(0)).toEqual({ kind, slot, address });
   expect(Number(await machine.readEngine(0, 'STATUS'))).toBe(edgpu('STATUS_FAULT'));
   expect(Number(await machine.readRegister('IRQ_STATUS')) >>> edgpu('IRQ_FAULT_SHIFT')).toBe(1);

@@ -23,26 +23,53 @@ type Action =
   | { readonly kind: 'config'; readonly offset: number; readonly size: 1 | 2 | 4; readonly value: number }
   | { readonly kind: 'aperture'; readonly offset: number; readonly bytes: Uint8Array }
   | { readonly kind: 'msix'; readonly offset: number; readonly size: 1 | 2 | 4 | 8; readonly value: bigint }
-  | { readonly kind: 'inject'; readonly text: string }
+  | { readonly kind: 'inject'; readonly failures: unknown }
+  | { readonly kind: 'clear' }
   | { readonly kind: 'throttle'; readonly property: string; readonly value: number };
 
 const engine = fc.nat(1);
 
-/** Most of them in order, some of them not quite, a few of them noise. */
-const injection = fc
-  .tuple(
-    fc.constantFrom('hang', 'error', 'delay', 'flip', 'drop-irq', 'dead', 'unplug', 'clear'),
-    fc.subarray(['engine=0', 'engine=1', 'engine=2', 'vector=1', 'at=1', 'at=2', 'at=9', 'ns=1', 'ns=1000000']),
-    fc.subarray(['offset=0', `offset=${VRAM_SIZE - 1}`, `offset=${VRAM_SIZE}`, 'bit=7', 'bit=8', 'ns=99999999999999']),
-  )
-  .map(([kind, some, others]) => [kind, ...some, ...others.slice(0, 2)].join(' '));
-const injections = fc.oneof(
+/** Members of a failure: most of them in order, some of them not quite, some of another kind. */
+const members = fc.record(
+  {
+    at: fc.constantFrom(1, 2, 9, 0),
+    engine: fc.constantFrom(0, 1, 2, 0xffff_ffff),
+    vector: fc.constantFrom(1, 3),
+    ns: fc.constantFrom(1, 1_000_000, 99_999_999_999_999),
+    offset: fc.constantFrom(0, VRAM_SIZE - 1, VRAM_SIZE),
+    bit: fc.constantFrom(7, 8),
+  },
+  { requiredKeys: [] },
+);
+const KINDS = {
+  hang: ['at', 'engine'],
+  error: ['at', 'engine'],
+  delay: ['at', 'engine', 'ns'],
+  flip: ['at', 'engine', 'offset', 'bit'],
+  'drop-irq': ['at', 'vector'],
+  dead: ['at', 'engine'],
+  unplug: ['at', 'engine'],
+} as const;
+const failure = fc
+  .tuple(fc.constantFrom(...(Object.keys(KINDS) as (keyof typeof KINDS)[])), members, fc.nat(9))
+  .map(([kind, all, luck]) => {
+    const own = Object.entries(all).filter(([name]) => luck === 0 || KINDS[kind].some((known) => known === name));
+    return { kind, ...Object.fromEntries(own) };
+  });
+const failures = fc.oneof(
   {
     weight: 4,
-    arbitrary: fc.constantFrom('hang', 'error', 'delay ns=1500', 'flip offset=7', 'drop-irq at=2', 'dead at=3'),
+    arbitrary: fc.constantFrom<unknown>(
+      [{ kind: 'hang' }],
+      [{ kind: 'error' }],
+      [{ kind: 'delay', ns: 1500 }],
+      [{ kind: 'flip', offset: 7 }],
+      [{ kind: 'drop-irq', at: 2 }],
+      [{ kind: 'dead', at: 3 }],
+    ),
   },
-  { weight: 4, arbitrary: fc.array(injection, { maxLength: 3 }).map((list) => list.join(';')) },
-  { weight: 1, arbitrary: fc.string({ maxLength: 40 }) },
+  { weight: 4, arbitrary: fc.array(failure, { maxLength: 3 }) },
+  { weight: 1, arbitrary: fc.jsonValue() },
 );
 
 const registers = fc.oneof(
@@ -120,7 +147,8 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       value: interesting,
     }),
   },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('inject' as const), text: injections }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('inject' as const), failures }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'clear' as const }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -137,8 +165,8 @@ async function stepSlices(machine: EdgpuMachine, slices: number): Promise<void> 
 }
 
 /** Whatever the host asks for that may be refused. */
-async function setIfAllowed(machine: EdgpuMachine, property: string, value: unknown): Promise<void> {
-  await machine.set(property, value).catch((error: unknown) => {
+async function unlessRefused(asked: Promise<unknown>): Promise<void> {
+  await asked.catch((error: unknown) => {
     if (!(error instanceof RigError) || error.failureClass === 'timeout') throw error;
   });
 }
@@ -170,7 +198,7 @@ async function act(machine: EdgpuMachine, pm: number, one: Action): Promise<void
     case 'power':
       return machine.pci.write(pm + 4, 2, one.state);
     case 'dma-bits':
-      return setIfAllowed(machine, 'dma-bits', one.bits);
+      return unlessRefused(machine.set('dma-bits', one.bits));
     case 'config':
       await machine.pci.write(one.offset, one.size, one.value);
       await machine.pci.read(one.offset, one.size);
@@ -183,9 +211,11 @@ async function act(machine: EdgpuMachine, pm: number, one: Action): Promise<void
       await machine.writeMsixBar(one.offset, one.size, one.value & ((1n << BigInt(8 * one.size)) - 1n));
       return;
     case 'inject':
-      return setIfAllowed(machine, 'inject', one.text);
+      return unlessRefused(machine.execute('edgpu-inject', { path: machine.monitor.path, failures: one.failures }));
+    case 'clear':
+      return machine.monitor.clearFailures();
     case 'throttle':
-      return setIfAllowed(machine, one.property, one.value);
+      return unlessRefused(machine.set(one.property, one.value));
   }
 }
 
@@ -199,7 +229,7 @@ test('a hostile guest gets faults, and nothing else', { timeout: propertyTimeout
     for (const one of actions) await act(machine, pm, one);
     // Whatever state that left: back to D0, a reset of the engine, and it must work.
     await machine.set('dma-bits', 40);
-    await machine.set('inject', 'clear');
+    await machine.monitor.clearFailures();
     await machine.set('bandwidth', 0);
     await machine.set('latency-ns', 0);
     await machine.pci.write(pm + 4, 2, 0);
@@ -212,8 +242,7 @@ test('a hostile guest gets faults, and nothing else', { timeout: propertyTimeout
     await machine.writeEngine(1, 'CONTROL', 1n);
   });
   await fc.assert(property, { numRuns, ...parameters });
-  const [commands, faults] = [await machine.statistic('commands'), await machine.statistic('faults')];
-  const injected = await machine.statistic('injected');
+  const { commands, faults, injected } = await machine.monitor.statistics();
   tellVolume({ runs: numRuns, actions: actionCount, 'commands done': commands, faults, injections: injected });
   // Both must happen: an engine that stops at its first command has seen nothing.
   expect(commands).toBeGreaterThan(numRuns * 1.5);

@@ -2,12 +2,16 @@
 import { describe, expect } from 'vitest';
 import { edgpu } from '../../src/device/edgpu-constants.ts';
 import { FAULT, FLAG, OP, pattern } from '../../src/device/edgpu-command.ts';
-import { DATA, test, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
+import type { EdgpuFailure } from '../../src/device/edgpu-monitor.ts';
+import { DATA, test, VRAM_SIZE, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 
 const MSIX = 0x11;
 const PCIE = 0x10;
 const ENGINES = [0, 1] as const;
 const MIB = 1n << 20n;
+const HOUR_NS = 3600e9;
+/** Failures that can be pending. */
+const MOST = 32;
 
 const fence = (value: bigint, flags = 0) => ({ opcode: OP.fence, value, flags });
 
@@ -29,7 +33,7 @@ function fenceValue(machine: EdgpuMachine, engine: number): Promise<bigint> {
 /** What was injected so far, as the host hears of it. */
 async function injected(machine: EdgpuMachine): Promise<unknown[]> {
   await machine.execute('query-status');
-  return machine.qmp.seen('EDGPU_INJECTED').map(({ data }) => data['what']);
+  return machine.qmp.seen('EDGPU_INJECTED').map(({ data }) => data['failure']);
 }
 
 describe('hang', () => {
@@ -37,7 +41,7 @@ describe('hang', () => {
     'stops engine %i at its third command, without a fault, until its reset',
     async (engine, { startMachine }) => {
       const machine = await startWithRings(startMachine);
-      await machine.set('inject', `hang engine=${engine} at=3`);
+      await machine.monitor.inject({ kind: 'hang', engine, at: 3 });
       await machine.submit(engine, [fence(1n), fence(2n), fence(3n), fence(4n)]);
       await machine.submit(1 - engine, [fence(1n), fence(2n), fence(3n), fence(4n)]);
       await machine.qtest.stepClock(1_000_000_000);
@@ -46,16 +50,27 @@ describe('hang', () => {
       expect(await machine.readEngine(engine, 'STATUS')).toBe(BigInt(edgpu('STATUS_BUSY')));
       expect(await fenceValue(machine, 1 - engine)).toBe(4n);
       expect(await machine.faultEvents()).toEqual([]);
-      expect(await injected(machine)).toEqual([`hang engine=${engine}`]);
+      expect(await injected(machine)).toEqual([{ kind: 'hang', engine }]);
       await machine.setUpRing(engine);
       await machine.run(engine, [fence(9n)]);
       expect(await fenceValue(machine, engine)).toBe(9n);
     },
   );
 
+  test('ends by a ring overrun, which is a fault', async ({ startMachine }) => {
+    const machine = await startWithRings(startMachine);
+    await machine.monitor.inject({ kind: 'hang', engine: 0 });
+    await machine.submit(0, [fence(1n)]);
+    await machine.qtest.stepClock(1_000_000);
+    expect(await machine.isBusy(0)).toBe(true);
+    await machine.writeEngine(0, 'TAIL', 64n);
+    expect(await machine.fault(0)).toEqual({ kind: FAULT.ringOverrun, slot: 0, address: 64n });
+    expect(await machine.isBusy(0)).toBe(false);
+  });
+
   test('of no named engine takes the first that gets there', async ({ startMachine }) => {
     const machine = await startWithRings(startMachine);
-    await machine.set('inject', 'hang at=2');
+    await machine.monitor.inject({ kind: 'hang', at: 2 });
     await machine.run(0, [fence(1n)]);
     await machine.submit(1, [fence(1n)]);
     await machine.qtest.stepClock(1_000_000);
@@ -69,7 +84,7 @@ describe('error', () => {
     'fails the second command of engine %i before it moves anything',
     async (engine, { startMachine }) => {
       const machine = await startWithRings(startMachine);
-      await machine.set('inject', `error engine=${engine} at=2`);
+      await machine.monitor.inject({ kind: 'error', engine, at: 2 });
       await machine.qtest.writeBytes(DATA, pattern(64));
       const fill = { opcode: OP.fill, dst: DATA, len: 64n, value: 0n };
       await machine.run(engine, [fence(1n), fill, fence(2n)]);
@@ -90,7 +105,10 @@ describe('delay', () => {
     async (engine, { startMachine }) => {
       const machine = await startWithRings(startMachine);
       await enableInterrupts(machine);
-      await machine.set('inject', `delay engine=${engine} at=1 ns=5000000; delay engine=${engine} at=2 ns=1000000`);
+      await machine.monitor.inject(
+        { kind: 'delay', engine, at: 1, ns: 5_000_000 },
+        { kind: 'delay', engine, at: 2, ns: 1_000_000 },
+      );
       await machine.submit(engine, [{ opcode: OP.fill, dst: DATA, len: 8n, value: 7n }, fence(1n, FLAG.irq)]);
       await machine.qtest.stepClock(4_900_000);
       expect(await machine.qtest.read(DATA, 8)).toBe(7n);
@@ -107,7 +125,7 @@ describe('delay', () => {
 
   test('ends with the reset of its engine', async ({ startMachine }) => {
     const machine = await startWithRings(startMachine);
-    await machine.set('inject', 'delay ns=3600000000000');
+    await machine.monitor.inject({ kind: 'delay', ns: HOUR_NS });
     await machine.submit(0, [fence(1n)]);
     await machine.qtest.stepClock(1_000_000);
     expect(await machine.isBusy(0)).toBe(true);
@@ -122,7 +140,7 @@ describe('drop-irq', () => {
     const machine = await startWithRings(startMachine);
     const vector = edgpu('VECTOR_ENGINE') + engine;
     await enableInterrupts(machine);
-    await machine.set('inject', `drop-irq vector=${vector} at=2`);
+    await machine.monitor.inject({ kind: 'drop-irq', vector, at: 2 });
     const told: number[][] = [];
     for (const value of [1n, 2n, 3n]) {
       await machine.run(1 - engine, [fence(value, FLAG.irq)]);
@@ -138,7 +156,7 @@ describe('drop-irq', () => {
   test('can lose that of a fault', async ({ startMachine }) => {
     const machine = await startWithRings(startMachine);
     await enableInterrupts(machine);
-    await machine.set('inject', 'drop-irq');
+    await machine.monitor.inject({ kind: 'drop-irq' });
     await machine.run(0, [{ opcode: 99 }]);
     expect(await machine.takeMessages()).toEqual([]);
     expect((await machine.fault(0)).kind).toBe(FAULT.badCommand);
@@ -150,7 +168,7 @@ describe('flip', () => {
     'changes one bit of VRAM after the second command of engine %i',
     async (engine, { startMachine }) => {
       const machine = await startWithRings(startMachine);
-      await machine.set('inject', `flip engine=${engine} at=2 offset=0x1001 bit=6`);
+      await machine.monitor.inject({ kind: 'flip', engine, at: 2, offset: 0x1001, bit: 6 });
       const fill = { opcode: OP.fill, flags: FLAG.dstVram, dst: 0n, len: 0x2000n, value: 0n };
       await machine.run(engine, [fill, fill, fence(1n)]);
       const vram = await machine.readVram(0, 0x2000);
@@ -163,9 +181,9 @@ describe('flip', () => {
 
   test('happens at once where no command is named, and twice is nothing', async ({ startMachine }) => {
     const machine = await startMachine();
-    await machine.set('inject', 'flip offset=5 bit=0');
+    await machine.monitor.inject({ kind: 'flip', offset: 5, bit: 0 });
     expect((await machine.readVram(5, 1))[0]).toBe(1);
-    await machine.set('inject', 'flip offset=5');
+    await machine.monitor.inject({ kind: 'flip', offset: 5 });
     expect((await machine.readVram(5, 1))[0]).toBe(0);
     expect(await machine.statistic('injected')).toBe(2);
   });
@@ -193,7 +211,7 @@ describe('dead', () => {
         { opcode: OP.fill, dst: DATA, len: 64n * MIB, value: 1n },
         fence(1n, FLAG.irq),
       ]);
-      await machine.set('inject', `dead engine=${engine} at=2`);
+      await machine.monitor.inject({ kind: 'dead', engine, at: 2 });
       await machine.submit(engine, [fence(5n), fence(6n, FLAG.irq)]);
       await machine.qtest.stepClock(10_000);
       await expectDead(machine);
@@ -202,13 +220,13 @@ describe('dead', () => {
       expect(await machine.statistic('dma-write-bytes')).toBe(written);
       expect(await machine.takeMessages()).toEqual([]);
       expect(await machine.faultEvents()).toEqual([]);
-      expect(await injected(machine)).toEqual([`dead engine=${engine}`]);
+      expect(await injected(machine)).toEqual([{ kind: 'dead', engine }]);
     },
   );
 
   test('until the machine is reset', async ({ startMachine }) => {
     const machine = await startWithRings(startMachine);
-    await machine.set('inject', 'dead');
+    await machine.monitor.inject({ kind: 'dead' });
     await expectDead(machine);
     await machine.execute('system_reset');
     await machine.waitForEvent('RESET');
@@ -225,8 +243,8 @@ describe('dead', () => {
     await enableInterrupts(machine);
     const [pm = 0, msix = 0] = [await machine.pci.findCapability(1), await machine.pci.findCapability(MSIX)];
     await machine.pci.write(pm + 4, 2, 3);
-    await machine.set('inject', 'dead');
-    await machine.set('inject', 'clear');
+    await machine.monitor.inject({ kind: 'dead' });
+    await machine.monitor.clearFailures();
     expect((await machine.pci.read(pm + 4, 2)) & 3).toBe(0);
     expect((await machine.pci.read(msix + 2, 2)) & 0x8000).toBe(0);
     expect((await machine.pci.read(4, 2)) & 7).toBe(0);
@@ -241,7 +259,7 @@ describe('dead', () => {
     const machine = await startMachine();
     const pm = (await machine.pci.findCapability(1)) ?? 0;
     await machine.pci.write(pm + 4, 2, 3);
-    await machine.set('inject', 'dead');
+    await machine.monitor.inject({ kind: 'dead' });
     await machine.pci.write(pm + 4, 2, 0);
     expect(await machine.pci.read(pm + 4, 2)).toBe(0xffff);
   });
@@ -262,7 +280,7 @@ describe('unplug', () => {
     async (engine, { startMachine }) => {
       const machine = await startWithRings(startMachine, { hotPluggable: true });
       expect((await slotStatus(machine)) & PRESENT).toBe(PRESENT);
-      await machine.set('inject', `unplug engine=${engine}`);
+      await machine.monitor.inject({ kind: 'unplug', engine });
       await machine.submit(engine, [{ opcode: OP.fill, dst: DATA, len: 64n * MIB, value: 1n }]);
       await machine.qtest.stepClock(1_000_000);
       await machine.waitForEvent('DEVICE_DELETED', ({ device }) => device === 'gpu0');
@@ -271,7 +289,7 @@ describe('unplug', () => {
       );
       expect(await machine.pci.read(0, 4)).toBe(0xffff_ffff);
       expect(await machine.qtest.read(DATA, 8)).toBe(0n);
-      expect(await injected(machine)).toEqual([`unplug engine=${engine}`]);
+      expect(await injected(machine)).toEqual([{ kind: 'unplug', engine }]);
       await machine.execute('device_add', { driver: 'edgpu', id: 'gpu0', bus: 'port0' });
       expect((await slotStatus(machine)) & PRESENT).toBe(PRESENT);
     },
@@ -279,61 +297,111 @@ describe('unplug', () => {
 
   test('is refused where nothing can be unplugged', async ({ startMachine }) => {
     const machine = await startMachine();
-    await expect(machine.set('inject', 'unplug')).rejects.toThrow(/needs a port with PCI Express hot-plug/);
-    expect(await machine.get('inject')).toBe('');
+    await expect(machine.monitor.inject({ kind: 'unplug' })).rejects.toThrow(/needs a port with PCI Express hot-plug/);
+    expect(await machine.monitor.pendingFailures()).toEqual([]);
   });
 });
 
 describe('the list', () => {
   test('reads back what is pending and how far it is, grows, and can be cleared', async ({ startMachine }) => {
     const machine = await startWithRings(startMachine);
-    expect(await machine.get('inject')).toBe('');
-    await machine.set('inject', 'hang  engine=0 at=0x10;drop-irq');
-    await machine.set('inject', 'flip bit=7 offset=4096 engine=1; delay ns=5 at=7');
+    expect(await machine.monitor.pendingFailures()).toEqual([]);
+    await machine.monitor.inject({ kind: 'hang', engine: 0, at: 0x10 }, { kind: 'drop-irq' });
+    await machine.monitor.inject({ kind: 'flip', bit: 7, offset: 4096, engine: 1 }, { kind: 'delay', ns: 5, at: 7 });
     await machine.run(0, [fence(1n), fence(2n)]);
-    expect(await machine.get('inject')).toBe(
-      'hang engine=0 at=14; drop-irq at=1; flip engine=1 at=1 offset=4096 bit=7; delay at=5 ns=5',
-    );
-    await machine.set('inject', 'clear');
-    expect(await machine.get('inject')).toBe('');
+    expect(await machine.monitor.pendingFailures()).toEqual([
+      { kind: 'hang', engine: 0, at: 14 },
+      { kind: 'drop-irq', at: 1 },
+      { kind: 'flip', engine: 1, at: 1, offset: 4096, bit: 7 },
+      { kind: 'delay', at: 5, ns: 5 },
+    ]);
+    await machine.monitor.clearFailures();
+    expect(await machine.monitor.pendingFailures()).toEqual([]);
     expect(await machine.statistic('injected')).toBe(0);
   });
 
   test('outlives an FLR, not a reset of the machine', async ({ startMachine }) => {
     const machine = await startMachine();
-    await machine.set('inject', 'error engine=1 at=2');
+    await machine.monitor.inject({ kind: 'error', engine: 1, at: 2 });
     await machine.pci.write(((await machine.pci.findCapability(PCIE)) ?? 0) + 8, 2, 0x8000);
-    expect(await machine.get('inject')).toBe('error engine=1 at=2');
+    expect(await machine.monitor.pendingFailures()).toEqual([{ kind: 'error', engine: 1, at: 2 }]);
     await machine.execute('system_reset');
     await machine.waitForEvent('RESET');
-    expect(await machine.get('inject')).toBe('');
+    expect(await machine.monitor.pendingFailures()).toEqual([]);
+  });
+
+  /** The least and the most that each member may be. */
+  const extremes: readonly EdgpuFailure[] = [
+    { kind: 'hang', engine: 0, at: 1 },
+    { kind: 'hang', engine: 1, at: Number.MAX_SAFE_INTEGER },
+    { kind: 'error', engine: 1, at: 1 },
+    { kind: 'delay', engine: 0, at: 1, ns: 1 },
+    { kind: 'delay', engine: 1, at: 1, ns: HOUR_NS },
+    { kind: 'flip', engine: 0, at: 1, offset: 0, bit: 0 },
+    { kind: 'flip', engine: 1, at: 1, offset: VRAM_SIZE - 1, bit: 7 },
+    { kind: 'drop-irq', vector: 0, at: 1 },
+    { kind: 'drop-irq', vector: 2, at: 1 },
+    { kind: 'dead', engine: 1, at: 1 },
+    { kind: 'unplug', engine: 1, at: 1 },
+  ];
+
+  test('has room for each kind, and gives back what it was given', async ({ startMachine }) => {
+    const machine = await startMachine({ hotPluggable: true });
+    await machine.monitor.inject(...extremes);
+    expect(await machine.monitor.pendingFailures()).toEqual(extremes);
+    for (let pending = extremes.length; pending < MOST; pending++) await machine.monitor.inject({ kind: 'hang' });
+    expect(await machine.monitor.pendingFailures()).toHaveLength(MOST);
+    await expect(machine.monitor.inject({ kind: 'hang' })).rejects.toThrow(/No more than 32 failures can be pending/);
   });
 
   test.for([
-    ['', /say what, as in 'hang engine=0 at=1'/],
-    ['hang;', /say what/],
-    ['boil', /no 'boil'; there are hang, error, delay, flip, drop-irq, dead, unplug and clear/],
-    ['hang engine=2', /engine must be 0 to 1/],
-    ['hang at=0', /at must be 1 to/],
-    ['hang at=-1', /at must be a number/],
-    ['hang at', /at must be a number, as in at=1/],
-    ['hang at=99999999999999999999', /at must be a number/],
-    ['hang at=1 at=2', /'at' is given twice/],
-    ['hang vector=1', /hang takes no 'vector'/],
-    ['drop-irq vector=3', /vector must be 0 to 2/],
-    ['delay', /delay needs ns=/],
-    ['delay ns=3600000000001', /ns must be 1 to 3600000000000/],
-    ['flip', /flip needs offset=/],
-    ['flip offset=16777216', /offset must be 0 to 16777215/],
-    ['flip offset=0 bit=8', /bit must be 0 to 7/],
-    ['error at=1; hang engine=9', /engine must be 0 to 1/],
-    [Array(33).fill('hang').join(';'), /32 are pending, and more can't be/],
+    ['nothing', [], /list of failures is empty/],
+    ['no list', 'hang', /'failures', expected: array/],
+    ['no kind', [{ at: 1 }], /'failures\[0\]\.kind' is missing/],
+    ['an unknown kind', [{ kind: 'boil' }], /'kind' does not accept value 'boil'/],
+    [
+      'an engine that is not there',
+      [{ kind: 'hang', engine: 2 }],
+      /Failure 1 of the list \(hang\): 'engine' must be 0 to 1/,
+    ],
+    ['the largest number as an engine', [{ kind: 'error', engine: 0xffff_ffff }], /'engine' must be 0 to 1/],
+    ['an engine that is no number', [{ kind: 'dead', engine: 'all' }], /'failures\[0\]\.engine' expects uint64/],
+    ['the command before the next', [{ kind: 'hang', at: 0 }], /'at' must be 1 to 9223372036854775807/],
+    ['a past command', [{ kind: 'unplug', at: -1 }], /'at' must be 1 to 9223372036854775807/],
+    ['a vector of an engine', [{ kind: 'hang', vector: 1 }], /'failures\[0\]\.vector' is unexpected/],
+    ['an engine of a message', [{ kind: 'drop-irq', engine: 1 }], /'failures\[0\]\.engine' is unexpected/],
+    ['a vector that is not there', [{ kind: 'drop-irq', vector: 3 }], /'vector' must be 0 to 2/],
+    ['a delay of unknown length', [{ kind: 'delay' }], /'failures\[0\]\.ns' is missing/],
+    ['no delay', [{ kind: 'delay', ns: 0 }], /'ns' must be 1 to 3600000000000/],
+    ['a delay of more than an hour', [{ kind: 'delay', ns: HOUR_NS + 1 }], /'ns' must be 1 to 3600000000000/],
+    ['a flip of unknown place', [{ kind: 'flip', bit: 1 }], /'failures\[0\]\.offset' is missing/],
+    ['a flip beyond VRAM', [{ kind: 'flip', offset: VRAM_SIZE }], /'offset' must be 0 to 16777215/],
+    ['a bit that no byte has', [{ kind: 'flip', offset: 0, bit: 8 }], /'bit' must be 0 to 7/],
+    ['a second that is wrong', [{ kind: 'error' }, { kind: 'hang', engine: 9 }], /Failure 2 of the list \(hang\)/],
+    ['one too many', Array(MOST + 1).fill({ kind: 'hang' }), /No more than 32 failures can be pending/],
   ] as const)(
     '%s is refused with a sentence, and nothing of it is kept',
-    async ([text, sentence], { startMachine }) => {
+    async ([, failures, sentence], { startMachine }) => {
       const machine = await startMachine();
-      await expect(machine.set('inject', text)).rejects.toThrow(sentence);
-      expect(await machine.get('inject')).toBe('');
+      const { path } = machine.monitor;
+      await expect(machine.execute('edgpu-inject', { path, failures })).rejects.toThrow(sentence);
+      expect(await machine.monitor.pendingFailures()).toEqual([]);
     },
   );
+});
+
+test.for([
+  ['edgpu-inject', { failures: [{ kind: 'hang' }] }],
+  ['edgpu-clear-failures', {}],
+  ['query-edgpu-failures', {}],
+  ['query-edgpu-statistics', {}],
+  ['edgpu-reset-statistics', {}],
+] as const)('%s says where there is no device', async ([command, args], { startMachine }) => {
+  const machine = await startMachine();
+  for (const path of ['/machine/peripheral/gpu7', '/machine', 'gpu0', '']) {
+    await expect(machine.execute(command, { path, ...args })).rejects.toThrow(
+      `'${path}' is not the QOM path of an edgpu device`,
+    );
+  }
+  await expect(machine.execute(command, args)).rejects.toThrow("Parameter 'path' is missing");
 });

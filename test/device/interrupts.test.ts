@@ -126,11 +126,11 @@ describe('a message is DMA', () => {
 
   test('and needs bus mastering: without it nothing is sent, counted or dropped', async ({ startMachine }) => {
     const machine = await startWithInterrupts(startMachine, FAULT_0);
-    await machine.set('inject', 'drop-irq');
+    await machine.monitor.inject({ kind: 'drop-irq' });
     await machine.pci.setCommand(PCI_COMMAND_MEMORY);
     await machine.run(0, [FENCE_COMMAND]);
     expect(await machine.readRegister('IRQ_STATUS')).toBe(FAULT_0);
     expect(await machine.statistic('irqs')).toBe(0);
-    expect(await machine.get('inject')).toBe('drop-irq at=1');
+    expect(await machine.monitor.pendingFailures()).toEqual([{ kind: 'drop-irq', at: 1 }]);
   });
 });

@@ -69,6 +69,15 @@ describe.for(Object.entries(IOMMUS))('%s', ([, iommu]) => {
     expect(await machine.faultEvents()).toMatchObject([{ kind: kind === FAULT.iommu ? 'iommu' : 'dma-hole' }]);
   });
 
+  test('a result that crosses into a page that is refused is written in part', async ({ startMachine }) => {
+    const machine = await startBehind(iommu, startMachine);
+    const dst = BOTH + PAGE - 4n;
+    await machine.run(0, [{ opcode: OP.fence, flags: FLAG.writeback, dst, value: 0x1122_3344_5566_7788n }]);
+    expect(await machine.fault(0)).toEqual({ kind: FAULT.iommu, slot: 0, address: ABSENT });
+    expect(await machine.qtest.read(OTHER_TARGET + PAGE - 4n, 4)).toBe(0x5566_7788n);
+    expect(await machine.readEngine(0, 'FENCE', 8)).toBe(0n);
+  });
+
   test('the limit is one of the bus, before translation', async ({ startMachine }) => {
     const machine = await startBehind(iommu, startMachine);
     await machine.set('dma-bits', 36);

@@ -3,36 +3,13 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { expect } from 'vitest';
 import { encodeScatterList, FAULT, FLAG, OP, pattern } from '../../src/device/edgpu-command.ts';
 import { DATA, test, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
+import { load, save, tryToLoad } from './streams.ts';
 
 const MIB = 1 << 20;
 const LIST = DATA;
 const SOURCE = DATA + BigInt(8 * MIB);
 const TARGET = DATA + BigInt(32 * MIB);
 const LENGTH = 4 * MIB + 77;
-
-async function migrationTo(status: string, machine: EdgpuMachine): Promise<void> {
-  const ends = ['completed', 'failed'];
-  const { data } = await machine.waitForEvent('MIGRATION', ({ status: now }) => ends.includes(String(now)));
-  expect(data['status']).toBe(status);
-}
-
-async function watchMigration(machine: EdgpuMachine): Promise<void> {
-  await machine.execute('migrate-set-capabilities', { capabilities: [{ capability: 'events', state: true }] });
-}
-
-async function save(machine: EdgpuMachine, file: string): Promise<void> {
-  await watchMigration(machine);
-  await machine.execute('stop');
-  await machine.execute('migrate', { uri: `file:${file}` });
-  await migrationTo('completed', machine);
-}
-
-async function load(machine: EdgpuMachine, file: string): Promise<void> {
-  await watchMigration(machine);
-  await machine.execute('migrate-incoming', { uri: `file:${file}` });
-  await migrationTo('completed', machine);
-  await machine.execute('cont');
-}
 
 /** Work of every kind on two engines, long enough to be caught anywhere in it. */
 async function queueWork(machine: EdgpuMachine): Promise<void> {
@@ -60,7 +37,6 @@ async function queueWork(machine: EdgpuMachine): Promise<void> {
 }
 
 async function outcome(machine: EdgpuMachine): Promise<unknown> {
-  const statistics = ['commands', 'dma-read-bytes', 'dma-write-bytes', 'max-dma-address', 'faults'];
   return {
     fences: [await machine.readEngine(0, 'FENCE', 8), await machine.readEngine(1, 'FENCE', 8)],
     heads: [await machine.readEngine(0, 'HEAD'), await machine.readEngine(1, 'HEAD')],
@@ -70,7 +46,7 @@ async function outcome(machine: EdgpuMachine): Promise<unknown> {
     filled: await machine.qtest.read(TARGET + BigInt(9 * MIB - 8), 8),
     generation: await machine.readRegister('VRAM_GENERATION'),
     dmaBits: await machine.get('dma-bits'),
-    statistics: await Promise.all(statistics.map((name) => machine.statistic(name))),
+    statistics: await machine.monitor.statistics(),
   };
 }
 
@@ -103,20 +79,25 @@ test.for([3, 9, 30])(
       const machine = await startWithWork(startMachine);
       await machine.set('bandwidth', 1 << 30);
       await machine.set('latency-ns', 12_345);
-      await machine.set(
-        'inject',
-        'delay engine=0 at=1 ns=777777; flip engine=0 at=4 offset=9 bit=2; error engine=1 at=2',
+      await machine.monitor.inject(
+        { kind: 'delay', engine: 0, at: 1, ns: 777_777 },
+        { kind: 'flip', engine: 0, at: 4, offset: 9, bit: 2 },
+        { kind: 'error', engine: 1, at: 2 },
       );
       return machine;
     };
     const end = async (machine: EdgpuMachine): Promise<unknown> => {
       await machine.drain();
       const { data } = machine.qmp.seen('EDGPU_FAULT').at(-1) ?? {};
-      return { ...((await outcome(machine)) as object), pending: await machine.get('inject'), kind: data?.['kind'] };
+      return {
+        ...((await outcome(machine)) as object),
+        pending: await machine.monitor.pendingFailures(),
+        kind: data?.['kind'],
+      };
     };
     const undisturbed = await start();
     const expected = await end(undisturbed);
-    expect(expected).toMatchObject({ fences: [42n, 0n], pending: '', kind: 'hardware' });
+    expect(expected).toMatchObject({ fences: [42n, 0n], pending: [], kind: 'hardware' });
 
     const source = await start();
     for (let i = 0; i < steps; i++) await source.qtest.stepClock();
@@ -141,7 +122,7 @@ test.for([
   ['dead', async (machine: EdgpuMachine) => machine.readRegister('ID'), 0xffff_ffffn],
 ] as const)('%s lasts through a migration', async ([what, look, expected], { startMachine, spawnMachine, folder }) => {
   const source = await startWithWork(startMachine);
-  await source.set('inject', what);
+  await source.monitor.inject({ kind: what });
   await source.qtest.stepClock(1_000_000);
   await save(source, `${folder}/state`);
   const target = await spawnMachine({ extra: ['-incoming', 'defer'] });
@@ -173,7 +154,7 @@ test('a device that died of one of two failures at once can still be loaded', as
 }) => {
   const source = await startMachine();
   await source.setUpRing(0);
-  await source.set('inject', 'dead engine=0; hang engine=0');
+  await source.monitor.inject({ kind: 'dead', engine: 0 }, { kind: 'hang', engine: 0 });
   await source.submit(0, [{ opcode: OP.nop }]);
   await source.qtest.stepClock(10_000);
   await save(source, `${folder}/state`);
@@ -203,9 +184,7 @@ test('a stream in which an idle engine has a place in a scatter list is refused'
   stream.writeUInt32BE(0x7fff_0000, at + BEFORE_SOURCE + NEXT_IN_SPAN);
   await writeFile(`${folder}/state`, stream);
   const target = await spawnMachine({ extra: ['-incoming', 'defer'] });
-  await watchMigration(target);
-  await target.execute('migrate-incoming', { uri: `file:${folder}/state`, 'exit-on-error': false });
-  await migrationTo('failed', target);
+  expect(await tryToLoad(target, `${folder}/state`)).toBe('failed');
 });
 
 test('clones of a template go on with its work', async ({ spawnMachine, folder }) => {
@@ -247,9 +226,7 @@ test('a different device refuses the state', async ({ startMachine, spawnMachine
     device: 'engines=3,vram-size=16M,aperture-size=8M',
     extra: ['-incoming', 'defer'],
   });
-  await watchMigration(target);
-  await target.execute('migrate-incoming', { uri: `file:${folder}/state`, 'exit-on-error': false });
-  await migrationTo('failed', target);
+  expect(await tryToLoad(target, `${folder}/state`)).toBe('failed');
 });
 
 test('loading a snapshot brings VRAM and generation back, and scrambles neither', async ({ startMachine, folder }) => {

@@ -2,7 +2,7 @@
 import { describe, expect } from 'vitest';
 import { FAULT, OP, pattern } from '../../src/device/edgpu-command.ts';
 import { PCI_COMMAND_MEMORY, PciFunction } from '../../src/device/qtest.ts';
-import { DATA, test, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
+import { DATA, test, VRAM_SIZE, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
 
 const PM = 0x01;
 const PCIE = 0x10;
@@ -179,18 +179,18 @@ describe('D3hot', () => {
     expect(await machine.statistic('faults-power')).toBe(1);
   });
 
-  test.for(['hang engine=0', 'delay engine=0 ns=1000000000'])(
-    'with work pending behind "%s" is told, too',
-    async (failure, { startMachine }) => {
-      const machine = await startMachine();
-      await machine.setUpRing(0);
-      await machine.set('inject', failure);
-      await machine.submit(0, [{ opcode: OP.nop }]);
-      await machine.qtest.stepClock(2_000);
-      await machine.pci.write((await capability(machine, PM)) + PMCSR, 2, D3HOT);
-      expect(await machine.faultEvents()).toMatchObject([{ engine: 0, slot: 0, kind: 'power' }]);
-    },
-  );
+  test.for([
+    ['a hang', { kind: 'hang', engine: 0 }],
+    ['a delay', { kind: 'delay', engine: 0, ns: 1e9 }],
+  ] as const)('with work pending behind %s is told, too', async ([, failure], { startMachine }) => {
+    const machine = await startMachine();
+    await machine.setUpRing(0);
+    await machine.monitor.inject(failure);
+    await machine.submit(0, [{ opcode: OP.nop }]);
+    await machine.qtest.stepClock(2_000);
+    await machine.pci.write((await capability(machine, PM)) + PMCSR, 2, D3HOT);
+    expect(await machine.faultEvents()).toMatchObject([{ engine: 0, slot: 0, kind: 'power' }]);
+  });
 
   test('ends by an FLR as well, and VRAM is lost once', async ({ startMachine }) => {
     const machine = await startMachine();
@@ -211,12 +211,25 @@ describe('D3hot', () => {
 test('the power of its slot, taken and given again, is two resets', async ({ startMachine }) => {
   const machine = await startMachine({ hotPluggable: true });
   const control = ((await machine.port.findCapability(PCIE)) ?? 0) + SLTCTL;
-  await machine.set('inject', 'dead; hang engine=1');
+  await machine.monitor.inject({ kind: 'dead' }, { kind: 'hang', engine: 1 });
   await machine.port.write(control, 2, SLOT_OFF);
   await machine.port.write(control, 2, 0);
   await machine.placeBars();
   expect(await machine.readRegister('VRAM_GENERATION')).toBe(3n);
-  expect(await machine.get('inject')).toBe('');
+  expect(await machine.monitor.pendingFailures()).toEqual([]);
+  await expectWorks(machine);
+});
+
+test('a device that is plugged into a slot whose power is off begins when the power comes', async ({
+  spawnMachine,
+}) => {
+  const machine = await spawnMachine({ hotPluggable: true, empty: true });
+  const control = ((await machine.port.findCapability(PCIE)) ?? 0) + SLTCTL;
+  await machine.port.write(control, 2, SLOT_OFF);
+  await machine.execute('device_add', { driver: 'edgpu', id: 'gpu0', bus: 'port0', 'vram-size': VRAM_SIZE });
+  await machine.port.write(control, 2, 0);
+  await machine.placeBars();
+  expect(await machine.readRegister('VRAM_GENERATION')).toBe(2n);
   await expectWorks(machine);
 });
 

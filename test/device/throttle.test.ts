@@ -43,6 +43,19 @@ test('without a throttle only the slices take time', async ({ startMachine }) =>
   expect(await busyTime(machine)).toBeLessThan(8 * SLICE);
 });
 
+test.for([
+  ['NOP', { opcode: OP.nop }, 1024n],
+  ['FENCE', fence, 1024n],
+  ['small FILL', fill(8n), 682n],
+  ['small COPY', { opcode: OP.copy, src: DATA, dst: DATA + 4096n, len: 8n }, 682n],
+] as const)('a slice ends by the steps of its commands: so many of %s', async ([, command, done], { startMachine }) => {
+  const machine = await startMachine();
+  await machine.setUpRing(0, 2048);
+  await machine.submit(0, Array<Command>(2000).fill(command));
+  await machine.qtest.stepClock(SLICE);
+  expect(await machine.readEngine(0, 'HEAD')).toBe(done);
+});
+
 test('engines are throttled each for itself', async ({ startMachine }) => {
   const machine = await startMachine({ device: `bandwidth=${100 * MIB_PER_SECOND}` });
   for (const engine of [0, 1]) {

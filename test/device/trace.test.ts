@@ -11,6 +11,23 @@ function countEvents(log: string): Record<string, number> {
   return counts;
 }
 
+test('accesses to registers are events, but not bad ones, nor those of a dead device', async ({
+  startMachine,
+  folder,
+}) => {
+  const file = `${folder}/trace`;
+  const machine = await startMachine({ extra: ['-trace', 'edgpu_reg_*', '-D', file] });
+  for (const dead of [false, true]) {
+    if (dead) await machine.monitor.inject({ kind: 'dead' });
+    await machine.readRegister('ID');
+    await machine.writeRegister('SCRATCH', 1n);
+    await machine.readRegsBar(0x800, 4);
+    await machine.writeRegsBar(0, 4, 1n);
+  }
+  await machine.end();
+  expect(countEvents(await readFile(file, 'utf8'))).toEqual({ edgpu_reg_read: 1, edgpu_reg_write: 1 });
+});
+
 test('every command, DMA, fault, message and injection is one event', async ({ startMachine, folder }) => {
   const file = `${folder}/trace`;
   const names = [
@@ -29,7 +46,7 @@ test('every command, DMA, fault, message and injection is one event', async ({ s
   await machine.enableMsix((await machine.pci.findCapability(0x11)) ?? 0);
   await machine.writeRegister('IRQ_ENABLE', 0x3_0003n);
   for (const engine of [0, 1]) await machine.setUpRing(engine);
-  await machine.set('inject', 'delay ns=1');
+  await machine.monitor.inject({ kind: 'delay', ns: 1 });
   await machine.run(0, [
     { opcode: OP.copy, flags: FLAG.dstVram, src: DATA, dst: 0n, len: 0x2_0000n },
     { opcode: OP.copy, src: DATA, dst: DATA + 0x10_0000n, len: 64n },

@@ -2,6 +2,7 @@
  * The emulated GPU as a test sees it: its driver in the guest, its own counters, and what the host heard of its faults.
  */
 import { z } from 'zod';
+import { EdgpuMonitor, type EdgpuFailure, type EdgpuStatistics } from '../../device/edgpu-monitor.ts';
 import { gpuQomPath } from '../../vm/qemu/command-line.ts';
 import type { Vm } from '../../vm/vm.ts';
 import type { Guest } from '../guest/guest.ts';
@@ -11,8 +12,6 @@ const FIRST_RENDER_MINOR = 128;
 
 /** A register: rig/edgpu/edgpu.md, section 2.1. */
 const VRAM_GENERATION = 0x20;
-
-const properties = z.array(z.object({ name: z.string(), type: z.string() }));
 
 const faultEvent = z.object({
   path: z.string(),
@@ -47,12 +46,14 @@ export class Gpu {
   /** Which of the machine's devices, from 0. */
   readonly unit: number;
   readonly #qomPath: string;
+  readonly #monitor: EdgpuMonitor;
 
   constructor(vm: Vm, guest: Guest, unit = 0) {
     this.#vm = vm;
     this.#guest = guest;
     this.unit = unit;
     this.#qomPath = gpuQomPath(unit);
+    this.#monitor = new EdgpuMonitor((command, args) => vm.qmp(command, args, z.unknown()), this.#qomPath);
   }
 
   /** Where user space opens the device; the guest finds devices in the order in which they are plugged in. */
@@ -79,30 +80,27 @@ export class Gpu {
   }
 
   async resetStatistics(): Promise<void> {
-    await this.#set('stats-reset', true);
+    await this.#monitor.resetStatistics();
   }
 
-  /** Every counter of the device, by its property name without "stat-". */
-  async statistics(): Promise<Readonly<Record<string, number>>> {
-    const found = await this.#vm.qmp('qom-list', { path: this.#qomPath }, properties);
-    const names = found.map(({ name }) => name).filter((name) => name.startsWith('stat-'));
-    const values = await Promise.all(
-      names.map(async (name) => [name.slice('stat-'.length), await this.#counter(name)]),
-    );
-    return Object.fromEntries(values) as Record<string, number>;
+  /** Every counter of the device, all of one moment. */
+  statistics(): Promise<EdgpuStatistics> {
+    return this.#monitor.statistics();
   }
 
-  /**
-   * Has the device fail when its time has come: 'hang engine=0 at=3', 'drop-irq', 'dead' and more, as section 9 of
-   * rig/edgpu/edgpu.md has them; 'clear' forgets what has not happened yet.
-   */
-  async inject(failures: string): Promise<void> {
-    await this.#set('inject', failures);
+  /** Has the device fail when its time has come, as section 9 of rig/edgpu/edgpu.md describes. */
+  async inject(...failures: readonly EdgpuFailure[]): Promise<void> {
+    await this.#monitor.inject(...failures);
+  }
+
+  /** Drops what has not happened yet; a dead device is as after power-on. */
+  async clearFailures(): Promise<void> {
+    await this.#monitor.clearFailures();
   }
 
   /** What was injected and has not happened yet. */
-  pendingInjections(): Promise<string> {
-    return this.#vm.qmp('qom-get', { path: this.#qomPath, property: 'inject' }, z.string());
+  pendingFailures(): Promise<EdgpuFailure[]> {
+    return this.#monitor.pendingFailures();
   }
 
   /** Slows every engine down, on the virtual clock; 0 is no limit. */
@@ -127,11 +125,7 @@ export class Gpu {
     return faults.filter(({ path }) => path === this.#qomPath);
   }
 
-  async #set(property: string, value: string | number | boolean): Promise<void> {
+  async #set(property: string, value: number): Promise<void> {
     await this.#vm.qmp('qom-set', { path: this.#qomPath, property, value }, z.unknown());
-  }
-
-  #counter(property: string): Promise<number> {
-    return this.#vm.qmp('qom-get', { path: this.#qomPath, property }, z.number());
   }
 }

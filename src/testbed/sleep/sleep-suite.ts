@@ -29,7 +29,7 @@ export async function driverStat(guest: Guest, name: string): Promise<number> {
 export async function replaceDevice(gpu: Gpu, guest: Guest): Promise<void> {
   const address = (await guest.run('basename $(readlink -f /sys/class/drm/renderD128/device)')).trim();
   await guest.run(`echo 1 > /sys/bus/pci/devices/${address}/remove`);
-  await gpu.inject('clear');
+  await gpu.clearFailures();
   await guest.run('echo 1 > /sys/bus/pci/rescan && test -c /dev/dri/renderD128');
 }
 
