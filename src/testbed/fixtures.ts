@@ -130,8 +130,10 @@ export const test = base
       room.usedBy(vm.pid);
       record.metrics['cloned'] = Number(cloned);
       onCleanup(async () => {
+        // A test that is interrupted has no result, but whoever interrupted it may want to see what its guest did.
+        const failed = task.result?.state === 'fail' || signal.aborted;
         // It goes on until the VM has been asked for the last time.
-        await endVm(vm, record, { failed: task.result?.state === 'fail', provokes }).finally(() => limit.end());
+        await endVm(vm, record, { failed, provokes }).finally(() => limit.end());
       });
       for (const { path: name, file, mode } of rig.fresh) await vm.putFile(name, await readFile(file), mode);
       // A bench has its guest to itself.

@@ -44,7 +44,7 @@ describe.skipIf(NO_SANDBOX !== undefined)(`interrupted${NO_SANDBOX === undefined
   const phases = PHASES.filter(({ long }) => EFFORT > 1 || long === undefined);
 
   test.for(phases)('while $name', { timeout: 300_000 }, async ({ forget = [], began }) => {
-    const sandbox = await Sandbox.open({ sizeMiB: 3072 });
+    const sandbox = await Sandbox.open({ sizeMiB: 3072, artifactsMiB: 1024 });
     for (const stage of forget) await sandbox.forget(stage);
     const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
     onTestFinished(() => rm(folder, { recursive: true }));
@@ -70,7 +70,7 @@ describe.skipIf(NO_SANDBOX !== undefined)(`interrupted${NO_SANDBOX === undefined
     ['by a service manager, which may tell the rig alone', 'SIGTERM', 'signal'],
     ['by a terminal that is closed', 'SIGHUP', 'signalGroup'],
   ] as const)('%s', { timeout: 300_000 }, async ([, name, send]) => {
-    const sandbox = await Sandbox.open();
+    const sandbox = await Sandbox.open({ artifactsMiB: 1024 });
     const run = sandbox.start(...SMALL_RUN, '--jsonl', sandbox.cache('events'));
     const inGuest = says('running smoke');
     await until(async () => run.hasEnded || (await readEvents(sandbox.cache('events'))).some(inGuest), 200_000);
@@ -78,6 +78,10 @@ describe.skipIf(NO_SANDBOX !== undefined)(`interrupted${NO_SANDBOX === undefined
     run[send](name);
     expect(await run.ended, run.output).toEqual({ code: 130, signal: null });
     expect(run.output).not.toContain('outside of any test');
+    // Somebody may have ended it because the guest hung, and wants to see why.
+    const [, artifacts = ''] = /^Artifacts: (.*)$/m.exec(run.output) ?? [];
+    const [vm = 'no VM'] = await readdir(sandbox.file(artifacts));
+    expect(await readdir(sandbox.file(path.join(artifacts, vm)))).toContain('serial.log');
     await sandbox.expectClean();
   });
 

@@ -2,6 +2,7 @@
  * What a run ends with, however it was started and however it ended: the record, a table, files, and how to repeat what
  * failed.
  */
+import { existsSync } from 'node:fs';
 import { errorText } from '../error-text.ts';
 import { reportExitCode } from '../../report/judge/outcome.ts';
 import { lostJobText } from '../../report/past/merge-shards.ts';
@@ -73,7 +74,11 @@ export function keepRecord(
   { progress }: Shown,
   run?: JudgedRun,
 ): KeptRun {
-  if (keep && run) progress.print(`Artifacts: ${run.rig.artifacts}`);
+  // Those of a failed test are named with it; a test that was interrupted has no result that could name them.
+  const { artifacts } = run?.rig ?? {};
+  if (artifacts !== undefined && (keep || (report.cutShort && existsSync(artifacts)))) {
+    progress.print(`Artifacts: ${artifacts}`);
+  }
   const worth = isWorthARecord(report);
   const recorded = worth ? recordRun(report, progress.print) : undefined;
   // What could not be recorded stays on disk, for the next who looks.

@@ -36,6 +36,8 @@ export class RigReporter implements Reporter {
   #files: TestFile[] = [];
   /** Tests that are still to be run, by their ids. */
   readonly #tests = new Map<string, Name>();
+  /** Ids of the tests that are shown as steps now. */
+  readonly #steps = new Set<string>();
   /** Suites whose tests are not known yet. */
   readonly #modules = new Map<string, Name>();
 
@@ -72,7 +74,10 @@ export class RigReporter implements Reporter {
 
   /** Tests of whole files are steps where they take long enough to watch; unit tests are not. */
   onTestCaseReady(test: TestCase): void {
-    if (isStep(test)) this.#emit({ type: 'step-start', id: test.id, title: titleOf(test) });
+    // A run that is cancelled begins tests only to end them.
+    if (!isStep(test) || this.#signal.aborted) return;
+    this.#steps.add(test.id);
+    this.#emit({ type: 'step-start', id: test.id, title: titleOf(test) });
   }
 
   onTestCaseAnnotate(test: TestCase, annotation: { message: string; type: string }): void {
@@ -85,7 +90,7 @@ export class RigReporter implements Reporter {
     if (this.#signal.aborted && !this.#tests.has(test.id)) return;
     const result = resultOf(test);
     const judged = !this.#signal.aborted || isJudgedInSpiteOfAbort(result);
-    if (isStep(test)) {
+    if (this.#steps.delete(test.id)) {
       // The last progress ("stressing …") is of no interest once it is over.
       this.#emit({ type: 'step-progress', id: test.id, detail: '' });
       const outcome = judged ? endOf(result) : 'skipped';

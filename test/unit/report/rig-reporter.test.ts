@@ -90,6 +90,22 @@ test('what vitest tells of twice when it is cancelled counts once', () => {
   expect(statuses()).toEqual(['smoke one pass']);
 });
 
+test('a test that is begun and ended again when it is cancelled is one step', () => {
+  const [one, two] = [testCase('one', { state: 'skipped' }), testCase('two', { state: 'skipped' })];
+  collect(one, two);
+  reporter.onTestCaseReady(one);
+  abort.abort();
+  for (const again of [one, one, two]) {
+    reporter.onTestCaseResult(again);
+    reporter.onTestCaseReady(again);
+  }
+  const steps = events.filter(({ type }) => type === 'step-start' || type === 'step-end');
+  expect(steps).toMatchObject([
+    { type: 'step-start', id: 'one' },
+    { type: 'step-end', id: 'one' },
+  ]);
+});
+
 test('of a run that comes to its end nothing is left', () => {
   const one = testCase('one');
   collect(one);
