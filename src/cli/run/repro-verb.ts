@@ -11,6 +11,7 @@ import { testTitle } from '../../report/text/result-text.ts';
 import { fullProduct } from '../../plan/covering.ts';
 import type { PlanPart } from '../../plan/plan-parts.ts';
 import { DEFAULT_SELECTION } from '../../plan/rig-context.ts';
+import { suiteNames } from '../../plan/suite-files.ts';
 import { repositoryCommit } from '../../plan/prepare-run.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { exactly } from './failure-rates.ts';
@@ -25,6 +26,7 @@ import type { Session } from '../session.ts';
 export async function reproVerb(id: string, given: ReproOptions, session: Session): Promise<number> {
   await checkReportFiles(given);
   const { number, report, subjects } = await look(id);
+  refuseBenches(report, subjects, await suiteNames());
   const { progress } = session;
   progress.print(`Run ${String(number)}: ${subjects.map(testTitle).join(', ')}`);
   await warnOfOtherSources(report, progress.print);
@@ -46,6 +48,20 @@ export async function reproVerb(id: string, given: ReproOptions, session: Sessio
     });
   }, session);
   return concludeRun(run, given, session);
+}
+
+/** A bench has the host to itself, and is run by another verb. */
+export function refuseBenches(
+  { seed }: Pick<RunReport, 'seed'>,
+  subjects: readonly Pick<TestResult, 'suite'>[],
+  suites: readonly string[],
+): void {
+  const bench = subjects.find(({ suite }) => !suites.includes(suite))?.suite;
+  if (bench === undefined) return;
+  const words = ['./dgpu-rig bench', bench, ...(seed === undefined ? [] : ['--seed', String(seed)])];
+  throw new RigError('usage', `There is no suite ${bench} to run again.`, {
+    remedy: `If it was a bench, measure again: ${words.join(' ')}`,
+  });
 }
 
 function rigsOf(report: RunReport, group: Alike, given: ReproOptions, session: Session): Rigs {

@@ -1,6 +1,13 @@
 /** What a recorded run says is enough to repeat what failed in it. */
 import { expect, test } from 'vitest';
-import { alike, combinationsOf, optionsOf, parseId, subjectsOf } from '../../../src/cli/run/repro-verb.ts';
+import {
+  alike,
+  combinationsOf,
+  optionsOf,
+  parseId,
+  refuseBenches,
+  subjectsOf,
+} from '../../../src/cli/run/repro-verb.ts';
 import { repetition } from '../../../src/cli/run/run-conclusion.ts';
 import { loadPlans } from '../../../src/config/plan.ts';
 import { OUTSIDE_OF_TESTS, runReport, type RunReport, type TestResult } from '../../../src/report/run-report.ts';
@@ -107,4 +114,12 @@ test('a combination of the matrix is found by its name', async () => {
   const found = combinationsOf([result(`${name} > content is kept, and limits are`, { suite: 'matrix' })], plans);
   expect(found).toEqual([{ machine: 'tiers', dmaBits: 40, backend: 'backup', caching: 'wc', flavour: 'plain' }]);
   expect(combinationsOf([result(`${name} > x`)], plans)).toEqual([]);
+});
+
+test('a bench is measured again by its own verb', () => {
+  const again = (suite: string): void => refuseBenches({ seed: 7 }, [{ suite }], ['smoke', 'swap']);
+  expect(() => again('smoke')).not.toThrow();
+  expect(() => again('device')).toThrow(
+    expect.objectContaining({ remedy: expect.stringContaining('./dgpu-rig bench device --seed 7') as string }) as Error,
+  );
 });
