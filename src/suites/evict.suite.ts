@@ -3,8 +3,8 @@
  * also where there is never room for all of it. An object that has lost a part is the next to lose the rest.
  */
 import { describe, expect } from 'vitest';
-import type { EdgpuFailure } from '../device/edgpu-monitor.ts';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import type { EdgpuFailure } from '../testbed/device/gpu.ts';
 import { test } from '../testbed/fixtures.ts';
 import { stockComplaints, takeStock } from '../testbed/guest/memory-stock.ts';
 import { evictReport } from '../testbed/programs/stress-program.ts';

@@ -10,7 +10,7 @@ import {
   swapComplaints,
   type DmaWitnesses,
 } from '../testbed/witnesses/dma-witnesses.ts';
-import type { EdgpuFailure } from '../device/edgpu-monitor.ts';
+import type { EdgpuFailure } from '../testbed/device/gpu.ts';
 import { test } from '../testbed/fixtures.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 import { stockComplaints, takeStock } from '../testbed/guest/memory-stock.ts';

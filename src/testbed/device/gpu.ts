@@ -8,6 +8,8 @@ import type { Vm } from '../../vm/vm.ts';
 import type { Guest } from '../guest/guest.ts';
 import type { Backend } from '../../config/combination.ts';
 
+export type { EdgpuFailure };
+
 const FIRST_RENDER_MINOR = 128;
 
 /** A register: rig/edgpu/edgpu.md, section 2.1. */

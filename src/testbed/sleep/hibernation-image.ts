@@ -15,7 +15,7 @@ interface HibernationBytes {
   /** Of VRAM, saved and restored. */
   readonly saved: number;
   readonly restored: number;
-  /** That the device has copied from when all was saved until the image is written: by then devices run again (thaw). */
+  /** That the device has copied since all was saved, until the image is written: by then devices run again (thaw). */
   readonly thawed: number;
 }
 
@@ -65,5 +65,5 @@ async function countSaved(guest: Guest): Promise<{ saved: number; restored: numb
 
 async function copiedBytes(gpu: Gpu): Promise<number> {
   const statistics = await gpu.statistics();
-  return (statistics['dma-read-bytes'] ?? NaN) + (statistics['dma-write-bytes'] ?? NaN);
+  return statistics['dma-read-bytes'] + statistics['dma-write-bytes'];
 }
