@@ -34,10 +34,6 @@ static bool edgpu_skip_vram_save;
 module_param_named(skip_vram_save, edgpu_skip_vram_save, bool, 0644);
 MODULE_PARM_DESC(skip_vram_save, "For tests of tests: lose what is in VRAM when the system sleeps (default: no)");
 
-static bool edgpu_evict_in_suspend;
-module_param_named(evict_in_suspend, edgpu_evict_in_suspend, bool, 0644);
-MODULE_PARM_DESC(evict_in_suspend, "For comparison: move objects out of VRAM in .suspend, when nothing can be swapped any more, and don't save it before (default: no)");
-
 static const char * const edgpu_walk_names[TTM_SHRINKER_WALKS] = {
 	[TTM_SHRINKER_WALK_MACRO] = "macro",
 	[TTM_SHRINKER_WALK_CALLBACK] = "callback",
@@ -88,16 +84,6 @@ int edgpu_knobs_policy(struct edgpu_device *edgpu)
 bool edgpu_knobs_save_wanted(struct ttm_buffer_object *bo)
 {
 	return !edgpu_skip_vram_save;
-}
-
-/**
- * edgpu_knobs_evict_in_suspend() - whether to do as drivers without the series do
- *
- * Return: true if VRAM is not to be saved in time, but emptied by .suspend.
- */
-bool edgpu_knobs_evict_in_suspend(void)
-{
-	return READ_ONCE(edgpu_evict_in_suspend);
 }
 
 /**

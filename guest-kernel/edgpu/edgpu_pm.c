@@ -19,7 +19,6 @@
 #include "edgpu_drv.h"
 #include "edgpu_engine.h"
 #include "edgpu_entry.h"
-#include "edgpu_knobs.h"
 #include "edgpu_pm.h"
 #include "edgpu_runtime.h"
 #include "edgpu_save.h"
@@ -67,7 +66,7 @@ static int edgpu_pm_fall_asleep(struct edgpu_device *edgpu, bool hibernation)
 	up_write(&edgpu->reset_sem);
 
 	/* What is in a VRAM that does not answer any more is lost already. */
-	if (!READ_ONCE(edgpu->wedged) && !edgpu_knobs_evict_in_suspend()) {
+	if (!READ_ONCE(edgpu->wedged)) {
 		edgpu_pm_purge(edgpu);
 		ret = edgpu_save(edgpu);
 	}
@@ -118,14 +117,10 @@ static int edgpu_pm_notify(struct notifier_block *nb, unsigned long event, void 
 static int edgpu_pm_suspend(struct device *dev)
 {
 	struct edgpu_device *edgpu = dev_get_drvdata(dev);
-	int ret = 0;
 
 	edgpu_engines_wait_idle(edgpu);
-	if (edgpu_knobs_evict_in_suspend())
-		ret = ttm_resource_manager_evict_all(&edgpu->ttm, &edgpu->vram.base);
-	if (!ret)
-		edgpu_engines_stop(edgpu);
-	return ret;
+	edgpu_engines_stop(edgpu);
+	return 0;
 }
 
 /* A device that does not come back is wedged then; the system comes back anyway. */

@@ -29,7 +29,6 @@ const DEADLINE_MS = 120_000;
 
 const PCI = '/sys/class/drm/renderD128/device';
 const TABLES = '/sys/kernel/debug/page_tables/current_kernel';
-const EVICT = '/sys/kernel/debug/dri/128/evict';
 const DRIVER = '/sys/bus/pci/drivers/edgpu';
 
 const address = `a=$(basename $(readlink -f ${PCI}))`;
@@ -182,9 +181,9 @@ export const SURROUNDINGS: readonly Control[] = [
   },
   {
     program: 'mmap',
-    bug: 'nothing is evicted, so nothing can be swapped',
-    before: `mount --bind /dev/null ${EVICT}`,
-    after: `umount ${EVICT}`,
+    bug: 'nothing can be swapped',
+    before: 'swapoff /dev/vda',
+    after: 'swapon /dev/vda',
     options: { objects: 1, 'object-size': MIB, rounds: 5 },
     says: /0 pages of an object are in swap, of 256/,
   },

@@ -44,7 +44,7 @@ export class OtherDevices {
     this.#atMiB = atMiB;
   }
 
-  /** A MiB of the disk must be nobody else's: `atMiB` says where it begins. */
+  /** The MiB of the disk that begins there must be nobody else's, and the disk no swap, which nobody may write to. */
   static async meet(vm: Vm, guest: Guest, options: { seed: number; atMiB: number }): Promise<OtherDevices> {
     const devices = new OtherDevices(vm, guest, options);
     devices.#pci = await guest.run(PCI_STATE);
@@ -56,20 +56,21 @@ export class OtherDevices {
 
   /** What does not work, or is not as it was; empty is good. Each time with new content. */
   async complaints(): Promise<DeviceComplaint[]> {
-    const before = await this.#stored();
+    const [expected, before] = [this.#onDisk, await this.#stored()];
     const sent = digest(await this.#send());
     const arrived = (await this.#guest.run('sha256sum /run/content')).slice(0, sent.length);
     await this.#store();
+    this.#onDisk = sent;
     const [clock, pci] = [await this.#readClock(), await this.#guest.run(PCI_STATE)];
     const complaints = only<DeviceComplaint>({
-      'disk: content is not what it was': before !== this.#onDisk,
+      'disk: content is not what it was': before !== expected,
       'disk: content is not what was written': (await this.#stored()) !== sent,
       'network: content is not what was sent': arrived !== sent,
       'random numbers: none': !(await this.#givesRandomNumbers()),
       'clock: stands still': !(clock > this.#clock),
       'PCI: not as it was': pci !== this.#pci,
     });
-    [this.#onDisk, this.#clock] = [sent, clock];
+    this.#clock = clock;
     return complaints;
   }
 
@@ -82,7 +83,7 @@ export class OtherDevices {
 
   /** From there to the disk, and back from it, past the page cache. */
   async #store(): Promise<void> {
-    await this.#guest.run(`dd if=/run/content of=${DISK} bs=1M seek=${String(this.#atMiB)} oflag=direct 2> /dev/null`);
+    await this.#guest.run(`dd if=/run/content of=${DISK} bs=1M seek=${String(this.#atMiB)} oflag=direct`);
   }
 
   async #stored(): Promise<string> {
