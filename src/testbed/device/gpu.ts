@@ -6,6 +6,7 @@ import { EdgpuMonitor, type EdgpuFailure, type EdgpuStatistics } from '../../dev
 import { gpuQomPath } from '../../vm/qemu/command-line.ts';
 import type { Vm } from '../../vm/vm.ts';
 import type { Guest } from '../guest/guest.ts';
+import { whileNotSampling } from '../guest/memory-sampler.ts';
 import type { Backend } from '../../config/combination.ts';
 
 export type { EdgpuFailure };
@@ -73,7 +74,7 @@ export class Gpu {
   }
 
   async unload(): Promise<void> {
-    await this.#guest.run('rmmod edgpu');
+    await this.#guest.run(whileNotSampling('rmmod edgpu'));
   }
 
   /** Changes how far the running device reaches; the driver learns of it when it is loaded. */

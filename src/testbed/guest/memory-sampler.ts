@@ -4,10 +4,19 @@ import type { MemorySample } from '../../plan/rig-context.ts';
 
 const PAGE_SIZE = 4096;
 
-/** Two processes a second, and none of them writes anything: what they disturb is not seen. */
+/** A folder that is there while a sample is taken, or while none may be. */
+const LOCK = '/run/memory-sample';
+
+/** Five processes a second, and none of them writes to a disk: what they disturb is not seen. */
 const SAMPLE =
-  "while sleep 1; do echo @; grep -hsE '^(MemAvailable|SwapTotal|SwapFree|Shmem):|^pswp(in|out) |^ *usage:|^pinned_pages:' " +
-  '/proc/meminfo /proc/vmstat /sys/kernel/debug/dri/*/vram /sys/kernel/debug/dri/*/stats; done';
+  `while sleep 1; do echo @; mkdir ${LOCK} 2> /dev/null || continue; ` +
+  "grep -hsE '^(MemAvailable|SwapTotal|SwapFree|Shmem):|^pswp(in|out) |^ *usage:|^pinned_pages:' " +
+  `/proc/meminfo /proc/vmstat /sys/kernel/debug/dri/*/vram /sys/kernel/debug/dri/*/stats; rmdir ${LOCK}; done`;
+
+/** As a shell command that takes a driver away: a file of its debugfs that is open would keep its module loaded. */
+export function whileNotSampling(command: string): string {
+  return `until mkdir ${LOCK} 2> /dev/null; do sleep 0.1; done; ${command}; status=$?; rmdir ${LOCK}; exit $status`;
+}
 
 /** Adds to `samples` until the SSH session ends, which it also does in S4, or the command is killed. */
 export function sampleMemory(vm: Vm, samples: MemorySample[]): void {

@@ -8,6 +8,7 @@ import type { Vm } from '../../vm/vm.ts';
 import { Gpu } from '../device/gpu.ts';
 import { Guest } from '../guest/guest.ts';
 import { examineKernel, taintsLeftBy } from '../guest/kernel-health.ts';
+import { whileNotSampling } from '../guest/memory-sampler.ts';
 import type { JudgedReport, RigContext, TestRecord } from '../../plan/rig-context.ts';
 import { unknownWarnings } from '../../vm/kernel-log/known-warnings.ts';
 import { sourceLines } from '../../vm/kernel-log/source-lines.ts';
@@ -74,7 +75,8 @@ async function hiddenFailure(
   if (vm.state.kind !== 'ready' || expected === undefined) return undefined;
   const guest = new Guest(vm);
   // What a driver holds on to for ever is no leak before the driver is gone.
-  if (selection.flavour === 'kmemleak') await guest.exec('test ! -d /sys/module/edgpu || rmmod edgpu');
+  if (selection.flavour === 'kmemleak')
+    await guest.exec(whileNotSampling('test ! -d /sys/module/edgpu || rmmod edgpu'));
   const complaints = await examineKernel(guest, expected).catch((error: unknown) => vm.explain(error));
   if (complaints instanceof Error) return new RigError('infrastructure', complaints.message, { cause: complaints });
   return complaints.length === 0 ? undefined : new RigError('kernel', complaints.join('\n'));
