@@ -14,6 +14,8 @@
 
 #define PAGE 4096
 #define MAX_TRIES 20
+/* More than any of our machines has of pages that can be swapped before an object's. */
+#define MOST_OTHERS (512 * 1024 * 1024)
 #define CGROUP "/sys/fs/cgroup"
 #define RECLAIM CGROUP "/memory.reclaim"
 
@@ -106,7 +108,7 @@ bool swap_of_all(const struct gpu *gpu, uint64_t *pages)
 
 bool swap_out(struct gpu *gpu, const struct object *object, uint64_t bytes)
 {
-	uint64_t swapped;
+	uint64_t swapped, others = 32 * PAGE;
 
 	for (int tries = 0; ; tries++) {
 		if (!swap_of(gpu, object, &swapped))
@@ -119,10 +121,13 @@ bool swap_out(struct gpu *gpu, const struct object *object, uint64_t bytes)
 		 * Pages that came back from swap soon after they went are on the active
 		 * list, and those that another CPU let go of may still be in a batch of
 		 * its own. Reclaim turns to either only if it does not find enough
-		 * elsewhere, so that asking for what is missing would be in vain.
+		 * elsewhere, so that asking for what is missing would be in vain; and
+		 * who has few pages has many of others before them.
 		 */
-		if (!swap_reclaim(2 * bytes))
+		if (!swap_reclaim(2 * bytes + others))
 			return false;
+		if (others < MOST_OTHERS)
+			others *= 2;
 	}
 	return fail("%" PRIu64 " pages of an object are in swap, of %" PRIu64, swapped, bytes / PAGE);
 }
