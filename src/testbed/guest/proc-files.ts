@@ -31,6 +31,15 @@ export function parseSlabinfo(text: string): ReadonlyMap<string, number> {
   return new Map(Array.from(rows, ([, name = '', active]) => [name, Number(active)]));
 }
 
+/** Bytes in use by the function that asked for them, from /proc/vmallocinfo: of pages, not of what is only mapped. */
+export function parseVmallocinfo(text: string): ReadonlyMap<string, number> {
+  const bytes = new Map<string, number>();
+  for (const [, caller = '', pages] of text.matchAll(/^0x\S+ +\d+ ([^\s+]+)\S* .*\bpages=(\d+) vmalloc\b/gm)) {
+    bytes.set(caller, (bytes.get(caller) ?? 0) + Number(pages) * PAGE_SIZE);
+  }
+  return bytes;
+}
+
 export function parseZoneInfo(text: string): Zone[] {
   return text
     .split(/^(?=Node \d+, zone)/m)

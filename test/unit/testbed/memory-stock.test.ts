@@ -4,7 +4,7 @@ import { stockComplaints, type MemoryStock } from '../../../src/testbed/guest/me
 const BEFORE: MemoryStock = {
   shmem: 2 ** 20,
   unevictable: 0,
-  vmalloc: 2 ** 20,
+  vmalloc: new Map([['alloc_thread_stack_node', 2 ** 20]]),
   oomKills: 0,
   slab: new Map([['kmalloc-1k', 5000]]),
   dmaDebugOff: false,
@@ -17,7 +17,8 @@ function after(changes: Partial<MemoryStock>): string[] {
 describe('what was not given back', () => {
   test('nothing, and less than before, are good', () => {
     expect(after({})).toEqual([]);
-    expect(after({ shmem: 0, vmalloc: 0, slab: new Map() })).toEqual([]);
+    const less = { vmalloc: new Map([['alloc_thread_stack_node', 0]]), slab: new Map([['kmalloc-1k', 0]]) };
+    expect(after({ shmem: 0, ...less })).toEqual([]);
   });
 
   test('pages that reclaim would not find, or a wrong count of them', () => {
@@ -27,7 +28,15 @@ describe('what was not given back', () => {
   test('shmem and vmalloc, beyond what shells come and go with', () => {
     expect(after({ shmem: 2 ** 20 + 2 ** 18 })).toEqual([]);
     expect(after({ shmem: 2 ** 20 + 2 ** 18 + 4096 })).toEqual(['shmem +266240']);
-    expect(after({ vmalloc: 2 ** 21 })).toEqual(['vmalloc +1048576']);
+    const stacks = new Map([['alloc_thread_stack_node', 2 ** 21]]);
+    expect(after({ vmalloc: stacks })).toEqual(['vmalloc by alloc_thread_stack_node +1048576']);
+    expect(after({ vmalloc: new Map([['edgpu_load', 2 ** 19]]) })).toEqual(['vmalloc by edgpu_load +524288']);
+  });
+
+  test('one more chunk of per-CPU memory is kept for later, and two are not', () => {
+    const notes = 531 * 4096;
+    expect(after({ vmalloc: new Map([['pcpu_create_chunk', notes]]) })).toEqual([]);
+    expect(after({ vmalloc: new Map([['pcpu_create_chunk', 2 * notes]]) })).toHaveLength(1);
   });
 
   test('a single process that was killed', () => {
@@ -53,5 +62,7 @@ describe('what was not given back', () => {
 
   test('a counter that the kernel does not have is no clean bill', () => {
     expect(after({ shmem: NaN })).toEqual(['shmem +NaN']);
+    expect(after({ slab: new Map() })).toEqual(['slab +NaN']);
+    expect(after({ vmalloc: new Map() })).toEqual(['vmalloc +NaN']);
   });
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   parseMeminfo,
   parseSlabinfo,
+  parseVmallocinfo,
   parseVmstat,
   parseZoneInfo,
   reachableFreeBytes,
@@ -87,5 +88,20 @@ kmalloc-rnd-01-8k      4      4   8192    4    8 : tunables    0    0    0 : sla
     ['shmem_inode_cache', 812],
     [':a-0000104', 507],
     ['kmalloc-rnd-01-8k', 4],
+  ]);
+});
+
+test('vmallocinfo: bytes of pages by who asked for them, but nothing that is only mapped', () => {
+  const text = [
+    '0x(____ptrval____)-0x(____ptrval____)   20480 dup_task_struct+0x42/0x1a0 pages=4 vmalloc N0=4',
+    '0x(____ptrval____)-0x(____ptrval____)   20480 dup_task_struct+0x42/0x1a0 pages=4 vmalloc N0=3 N1=1',
+    '0x(____ptrval____)-0x(____ptrval____)   12288 edgpu_load+0x10/0x200 [edgpu] pages=2 vmalloc N0=2',
+    '0x(____ptrval____)-0x(____ptrval____)    8192 acpi_os_map_iomem+0x1b/0x1c0 phys=0x00000000bffe0000 ioremap',
+    '0x(____ptrval____)-0x(____ptrval____) 2097152 pcpu_get_vm_areas+0x0/0x1000 vmalloc',
+    '0x(____ptrval____)-0x(____ptrval____)    8192 unpurged vm_area',
+  ].join('\n');
+  expect([...parseVmallocinfo(text)]).toEqual([
+    ['dup_task_struct', 32_768],
+    ['edgpu_load', 8192],
   ]);
 });
