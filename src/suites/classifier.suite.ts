@@ -201,6 +201,7 @@ describe('an allocation that fails', { concurrent: true }, () => {
     // It gives back what it could have, and refuses to stay.
     const { stderr } = await guest.exec('modprobe test_lockup time_secs=1 alloc_pages_nr=1000 alloc_pages_order=10');
     skip(stderr.includes('not found'), 'this kernel has no test_lockup');
+    await vm.hearKernelOut();
     expect(vm.kernelReports).toMatchObject([{ kind: 'page-allocation-failure', severity: 'note' }]);
   });
 });
@@ -212,6 +213,7 @@ describe('an engine that hangs', { concurrent: true }, () => {
     await gpu.load({ backend });
     await gpu.inject({ kind: 'hang' });
     await guest.run('edgpu-stress job --expect eio --seed 1');
+    await vm.hearKernelOut();
     expect(vm.kernelReports).toMatchObject([
       { kind: 'drm-error', severity: 'note', title: expect.stringContaining('hung in slot') as string },
     ]);

@@ -78,6 +78,7 @@ describe('KUnit', { concurrent: true }, () => {
     test('drm/ttm', async ({ vm, guest, unpatched, record }) => {
       const cases = await runModules(TTM, { guest, record });
       if (!unpatched) expect(verdictChanges(await upstreamVerdicts('drm/ttm'), cases)).toEqual([]);
+      await vm.hearKernelOut();
       expect(bugsFound(vm.kernelReports, ttmWarnings)).toEqual(bugsExpected(ttmWarnings));
     });
   });
@@ -88,6 +89,7 @@ describe('KUnit', { concurrent: true }, () => {
     test('drm_gem_shmem_test', async ({ vm, guest, unpatched, record }) => {
       const cases = await runModules(['drm_gem_shmem_test'], { guest, record });
       if (!unpatched) expect(verdictChanges(await upstreamVerdicts('drm_gem_shmem_test'), cases)).toEqual([]);
+      await vm.hearKernelOut();
       expect(bugsFound(vm.kernelReports, gemWarnings)).toEqual(bugsExpected(gemWarnings));
     });
   });
@@ -98,6 +100,7 @@ describe('KUnit', { concurrent: true }, () => {
     test('drm/ttm, with the series', async ({ vm, guest, unpatched, record, skip }) => {
       skip(unpatched, 'this kernel does not have it');
       expect(verdictChanges({}, await runModules(TTM_OF_SERIES, { guest, record }))).toEqual([]);
+      await vm.hearKernelOut();
       const bugs = vm.kernelReports.filter(({ severity }) => severity === 'bug').map(({ title }) => title);
       // Of shmem's and of borrowed pages, for a device whose limit shrinks when they are there: both are refused.
       const refused = expect.stringMatching(/^\[TTM\] Page at \S+ is out of reach, the limit is 0xfff$/) as string;

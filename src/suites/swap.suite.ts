@@ -93,6 +93,7 @@ describe('swap on a disk', { concurrent: true }, () => {
     const before = await takeStock(guest);
     await guest.exec(`edgpu-stress hog --bytes ${String(RAM)} --seed 1`);
     expect(stockComplaints(before, await takeStock(guest), 0)).toEqual(['oom-kill +1']);
+    await vm.hearKernelOut();
     expect(vm.kernelReports.filter(({ severity }) => severity === 'bug').map(({ kind }) => kind)).toEqual(['oom']);
   });
 });

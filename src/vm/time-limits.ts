@@ -25,6 +25,8 @@ const LIMITS_MS = {
   hangLog: 1 * SECOND,
   /** How long the answer to a "magic system request" takes to be printed. */
   sysrqAnswer: SECOND / 4,
+  /** How far the console may lag behind the kernel's log. */
+  consoleLag: 6 * SECOND,
   /** How long a broken SSH session waits for the console to say why. */
   lostSession: 2 * SECOND,
   /** From a kernel bug to the end of the test that met it. */

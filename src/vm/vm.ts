@@ -10,6 +10,7 @@
  * From S4 it comes back in another QEMU process, on the same disk. A dead VM still has to be ended by its owner: that
  * is what frees the process and writes the verdict.
  */
+import { randomUUID } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { z } from 'zod';
 import { slowdownOf } from '../config/flavour.ts';
@@ -185,6 +186,17 @@ export class Vm {
 
   get #firstBug(): KernelReport | undefined {
     return this.kernelReports.find(({ severity }) => severity === 'bug');
+  }
+
+  /**
+   * Returns when the rig has read all that the kernel has logged so far: the console prints it in a thread of its own,
+   * which on a busy host comes long after the command that caused it has ended.
+   */
+  async hearKernelOut(): Promise<void> {
+    const mark = `RIG-HEARD ${randomUUID()}`;
+    const bounds = this.#bounds(this.limits.consoleLag);
+    await this.#session().exec(`echo '<6>${mark}' > /dev/kmsg`, bounds);
+    await this.console.waitFor(new RegExp(mark), bounds);
   }
 
   /**

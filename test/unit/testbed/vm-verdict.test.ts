@@ -24,6 +24,7 @@ interface Ended {
 function deadVm(
   writeJson: () => Promise<void>,
   kernelReports: readonly KernelReport[] = [],
+  changes: object = {},
 ): { vm: Vm; ended: Ended[] } {
   const ended: Ended[] = [];
   const vm = {
@@ -32,8 +33,21 @@ function deadVm(
     state: { kind: 'dead', failure: new Error('QEMU is gone') },
     folder: { path: '/artifacts/test', writeJson },
     end: (how: Ended) => Promise.resolve(ended.push(how)),
+    ...changes,
   };
   return { vm: vm as unknown as Vm, ended };
+}
+
+/** One that is up, and has logged a report that the rig has not read yet. */
+function lateVm(hears: () => Promise<void>): { vm: Vm; reports: KernelReport[] } {
+  const reports: KernelReport[] = [];
+  const { vm } = deadVm(() => Promise.resolve(), reports, {
+    state: { kind: 'ready' },
+    explain: (error: unknown) => error,
+    exec: () => Promise.resolve({ exitCode: 0, stdout: '0', stderr: '' }),
+    hearKernelOut: hears,
+  });
+  return { vm, reports };
 }
 
 function record(): TestRecord {
@@ -73,4 +87,20 @@ test('a report that the test should have provoked and did not fails it, whatever
   const ending = endVm(vm, record(), { failed: false, provokes: ['warning'] }, RIG as unknown as RigContext);
   await expect(ending).rejects.toMatchObject({ failureClass: 'test' });
   expect(ended).toMatchObject([{ keep: true, verdict: { status: 'failed' } }]);
+});
+
+test('a report that is still on its way when the test ends is waited for', async () => {
+  const { vm, reports } = lateVm(() => Promise.resolve(void reports.push(OOPS)));
+  const ending = endVm(vm, record(), { failed: false, provokes: [] }, RIG as unknown as RigContext);
+  await expect(ending).rejects.toMatchObject({ failureClass: 'kernel' });
+});
+
+test('a console that stays behind fails a test that passed, but not one that provokes a lockup which was heard', async () => {
+  const late = new RigError('timeout', 'The console line did not come.');
+  const { vm, reports } = lateVm(() => Promise.reject(late));
+  const judge = (provokes: readonly KernelReportKind[]): Promise<void> =>
+    endVm(vm, record(), { failed: false, provokes }, RIG as unknown as RigContext);
+  await expect(judge([])).rejects.toBe(late);
+  reports.push({ ...OOPS, kind: 'soft-lockup' });
+  await judge(['soft-lockup']);
 });

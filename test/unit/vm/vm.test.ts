@@ -18,6 +18,36 @@ test('a VM boots, runs a command and ends', async () => {
   expect(qemu.commands).toEqual(['qmp_capabilities', 'human-monitor-command', 'quit']);
 });
 
+test('what the kernel logs reaches the rig later than the end of the command, and is waited for', async () => {
+  const qemu = await FakeQemu.create();
+  const say = async (...lines: string[]): Promise<void> => {
+    for (const line of lines) await qemu.say(line);
+  };
+  const guest = await fakeGuest((channel, command) => {
+    succeed(channel);
+    const mark = /'<6>(.*)' > \/dev\/kmsg/.exec(command)?.[1] ?? '';
+    if (mark)
+      setTimeout(
+        () =>
+          void say(
+            '<4>[    9.100000][   T51] WARNING: init/main.c:1375 at do_one_initcall+0x2a7/0x3a0, CPU#1: insmod/51',
+            `<6>${mark}`,
+          ),
+        100,
+      );
+  });
+  const vm = await bootFake(qemu, guest);
+  await vm.exec('provoke');
+  expect(vm.kernelReports).toEqual([]);
+  await vm.hearKernelOut();
+  expect(vm.kernelReports).toMatchObject([{ kind: 'warning' }]);
+});
+
+test('a console that says nothing more is a timeout', async () => {
+  const vm = await bootFake(await FakeQemu.create(), await fakeGuest(), { patience: 0.02 });
+  await expect(vm.hearKernelOut()).rejects.toMatchObject({ failureClass: 'timeout' });
+});
+
 describe('an abort', () => {
   test.for(['at once', 'when QEMU has been started'])('%s ends a boot', async (when) => {
     const qemu = await FakeQemu.create({ greets: false });
