@@ -69,6 +69,8 @@ const CUT_HERE = /^-+\[ cut here \]-+$/;
 const RULE = /^={30,}$/;
 const END_OF_REPORT = /^---\[ end (trace|Kernel panic)/;
 const END_OF_TRACE = ' </TASK>';
+/** An oops repeats its registers behind that line, for those who see the last lines of a screen alone. */
+const REGISTERS = /^(RIP|Code|R[A-Z0-9]{2}|[CDFGE]S|CR[0-4]|DR[0-7]|PKRU): /;
 const MOST_LINES = 200;
 const MOST_PREAMBLE = 10;
 const LONGEST_PAGE_DUMP = 16;
@@ -114,6 +116,8 @@ interface Conversation {
   /** Of the page that a VM_BUG_ON_FOLIO() is about: it comes before "cut here". */
   pageDump: string[];
   cutHere: boolean;
+  /** Its last report has said that it is at its end. */
+  ended: boolean;
   /** Outside of reports. */
   previous: KernelLine | undefined;
   lastTime: number;
@@ -201,11 +205,12 @@ export class KernelReportScanner {
     // Joined to another's report, it may still be the text of a warning of this caller.
     if (!conversation.report) remember(conversation, line);
     if (!report) {
-      if (!isTitle) this.#warn(line);
+      if (!isTitle && !(home.ended && REGISTERS.test(line.text))) this.#warn(line);
       return;
     }
     report.lines.push(line.text);
     home.lastTime = line.time;
+    home.ended = END_OF_REPORT.test(line.text);
     if (isLastLine(report, line.text)) home.report = undefined;
   }
 
@@ -233,6 +238,7 @@ export class KernelReportScanner {
       preamble: [],
       pageDump: [],
       cutHere: false,
+      ended: false,
       previous: undefined,
       lastTime: time,
     };

@@ -52,6 +52,24 @@ describe('a line of level warning or worse', () => {
     expect(warningsIn([...dumped, ...warning].map((text) => `<4>${text}`))).toEqual([]);
   });
 
+  test('that repeats the registers behind the end of an oops is not listed, but what else follows is', () => {
+    const registers = [
+      'RIP: 0010:lkdtm_BUG+0x4/0x10 [lkdtm]',
+      'Code: ef 58 5b 5d e9 <0f> 0b 66',
+      'RSP: 0018:ffa00000001dfdf0 EFLAGS: 00010286',
+      'RAX: ffffffffa0000890 RBX: ff110000040d1000 RCX: 0000000000000000',
+      'FS:  000000001897c440(0000) GS:ff1100009ce2a000(0000) knlGS:0000000000000000',
+      'CS:  0010 DS: 0000 ES: 0000 CR0: 0000000080050033',
+      'CR2: 0000000000000008 CR3: 000000010a5f2000 CR4: 00000000003706f0',
+    ].map((text) => `<4>${text}`);
+    const oops = ['<4>------------[ cut here ]------------', '<2>kernel BUG at drivers/misc/lkdtm/bugs.c:112!'];
+    const end = '<4>---[ end trace 0000000000000000 ]---';
+    expect(warningsIn([...oops, ...registers, end, ...registers, '<4>foo: odd'])).toEqual([
+      { level: 4, text: 'foo: odd' },
+    ]);
+    expect(warningsIn(registers)).toHaveLength(registers.length);
+  });
+
   test('is listed after a report that was said in one line', () => {
     const lines = ['<1>BUG: Bad rss-counter state mm:1 type:MM_FILEPAGES val:1', '<4>foo: odd'];
     expect(warningsIn(lines)).toEqual([{ level: 4, text: 'foo: odd' }]);
