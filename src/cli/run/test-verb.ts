@@ -10,6 +10,7 @@ import type { TestFile } from '../../report/judge/rig-reporter.ts';
 import { summarize, type TestResult } from '../../report/run-report.ts';
 import { cutShortText } from '../../report/text/cut-short-text.ts';
 import { failuresText } from '../../report/text/failures-text.ts';
+import { unknownWarningsText } from '../../report/text/unknown-warnings-text.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
 import { costTable, type CostPart } from '../../report/text/cost-table.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
@@ -65,7 +66,8 @@ export async function testVerb(names: readonly string[], options: TestOptions, q
   // After a run that was cut short the ledger would lack the files that were not run.
   if (options.ledger !== undefined && !report.cutShort) await writeLedger(options.ledger, files);
   const last = summaryLine(pass + Number(checked), fail + error + Number(!checked));
-  process.stdout.write(`\n${failuresText(results)}${cutShortText(report)}${last}\n`);
+  const said = `${unknownWarningsText(results)}${failuresText(results)}`;
+  process.stdout.write(`\n${said}${cutShortText(report)}${last}\n`);
   return reportExitCode(report, checked ? [] : ['test']);
 }
 

@@ -19,6 +19,8 @@ const EMULATED_TIME = 'an emulated machine on a busy host does not keep time as 
 const CONFIGURATION = 'the guests have several memory nodes and no CPU frequencies, as the rig configures them';
 const FIRMWARE = "SeaBIOS does not set up the memory types of all of QEMU's CPUs alike, which the kernel puts right";
 
+const NO_IOAPIC = "QEMU's AMD IOMMU does not list the IOAPIC, without which Linux does not remap interrupts";
+
 export const KNOWN_WARNINGS: readonly KnownWarning[] = [
   {
     text: /^Disabling lock debugging due to kernel taint$/,
@@ -42,6 +44,24 @@ export const KNOWN_WARNINGS: readonly KnownWarning[] = [
     text: /^(hrtimer: interrupt took \d+ ns|clocksource: Watchdog remote CPU \d+ read timed out)$/,
     example: 'hrtimer: interrupt took 5123456 ns',
     reason: EMULATED_TIME,
+    until,
+  },
+  {
+    text: /^(Unstable clock detected, |If you want to keep using the local clock, | {2}"trace_clock=local"$|on the kernel command line$)/,
+    example: 'Unstable clock detected, switching default tracing clock to "global"',
+    reason: EMULATED_TIME,
+    until,
+  },
+  {
+    text: /^ +# \w+: Test should be marked slow \(runtime: /,
+    example: '    # ttm_tt_shmem_fail_swapout: Test should be marked slow (runtime: 8.523097064s)',
+    reason: EMULATED_TIME,
+    until,
+  },
+  {
+    text: /^AMD-Vi: (\[Firmware Bug\]: : No southbridge IOAPIC found|Disabling interrupt remapping)$/,
+    example: 'AMD-Vi: Disabling interrupt remapping',
+    reason: NO_IOAPIC,
     until,
   },
   {
