@@ -112,7 +112,10 @@ function mergeSeries(
   const merged = new Map(theirs);
   for (const subject of dropped) merged.delete(subject);
   for (const { subject, unchanged, name, text } of patches) {
+    const other = theirs.get(subject);
+    // What is unchanged here may have been changed or removed by others, and its number may have moved.
     if (!unchanged) merged.set(subject, { name, text });
+    else if (other) merged.set(subject, { name, text: other.text });
   }
   return [...merged.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

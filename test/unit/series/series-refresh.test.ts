@@ -114,6 +114,31 @@ describe('an editable tree', () => {
       unchanged: ['0001-mm-one.patch'],
     });
   });
+
+  test('numbers anew what is behind a new patch, or has changed places, though it is otherwise unchanged', async () => {
+    await commit('drm/ttm: one', { 'drivers/gpu/drm/ttm/ttm_tt.c': 3 });
+    await commit('drm/ttm: two', { 'drivers/gpu/drm/ttm/ttm_tt.c': 15 });
+    await refreshSeries(tree, patches);
+    const { '0012-drm-ttm-two.patch': two } = await series();
+    const behind = (await git(tree, ['rev-parse', 'HEAD'])).trim();
+    await git(tree, ['reset', '--quiet', '--hard', 'HEAD~1']);
+    await commit('drm: new', { 'drivers/gpu/drm/Makefile': 2 });
+    await git(tree, ['cherry-pick', behind]);
+    expect(await refreshSeries(tree, patches)).toEqual({
+      written: ['0012-drm-new.patch', '0013-drm-ttm-two.patch'],
+      removed: ['0012-drm-ttm-two.patch'],
+      unchanged: ['0011-drm-ttm-one.patch'],
+    });
+    expect((await series())['0013-drm-ttm-two.patch']).toBe(two);
+    await git(tree, ['rebase', '--quiet', '--onto', 'HEAD~2', 'HEAD~1']);
+    await commit('drm: new', { 'drivers/gpu/drm/Makefile': 2 });
+    await refreshSeries(tree, patches);
+    expect(Object.keys(await series())).toEqual([
+      '0011-drm-ttm-one.patch',
+      '0013-drm-ttm-two.patch',
+      '0014-drm-new.patch',
+    ]);
+  });
 });
 
 describe('what others do to the series meanwhile', () => {
