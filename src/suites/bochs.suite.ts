@@ -4,32 +4,17 @@
  * host sees.
  */
 import { describe, expect } from 'vitest';
-import { takePicture, wrongPixels } from '../testbed/device/display.ts';
+import { endShow, showPicture, takePicture, wrongPixels } from '../testbed/device/display.ts';
 import { test } from '../testbed/fixtures.ts';
-import type { Guest } from '../testbed/guest/guest.ts';
-import { programReport, type ProgramReport } from '../testbed/programs/stress-program.ts';
 
 test.override({ machine: 'bochs', stateless: true });
 
+const BOCHS = { module: 'bochs', driver: 'bochs-drm' };
 const DRIVER = '/sys/bus/pci/drivers/bochs-drm';
-
-/** Returns when it has shown its picture; it goes on until it is told to stop. */
-async function showPicture(guest: Guest, seed: number, options = ''): Promise<void> {
-  await guest.run('modprobe bochs');
-  const command = `edgpu-stress kms --driver bochs-drm --seed ${String(seed)} ${options}`;
-  await guest.runInBackground(command, { until: 'shown' });
-}
-
-async function endShow(guest: Guest): Promise<ProgramReport> {
-  const said = await guest.run(
-    'killall -TERM edgpu-stress; while pidof edgpu-stress; do sleep 0.1; done; cat /run/background-1.log',
-  );
-  return programReport.parse(JSON.parse(said.trim().split('\n').at(-1) ?? ''));
-}
 
 describe('bochs', { concurrent: true }, () => {
   test('what is drawn is what the display shows', async ({ vm, guest, seed }) => {
-    await showPicture(guest, seed);
+    await showPicture(guest, BOCHS, seed);
     const picture = await takePicture(vm);
     expect(picture.width).toBeGreaterThanOrEqual(640);
     expect(wrongPixels(picture, seed)).toBe(0);
@@ -38,7 +23,7 @@ describe('bochs', { concurrent: true }, () => {
   });
 
   test('control: a picture that the driver was not told of is not there', async ({ vm, guest, seed }) => {
-    await showPicture(guest, seed, '--flush no --lose yes');
+    await showPicture(guest, BOCHS, seed, '--flush no --lose yes');
     const picture = await takePicture(vm);
     expect(wrongPixels(picture, seed)).toBeGreaterThan((picture.width * picture.height) / 2);
     expect(wrongPixels(picture, seed - 1)).toBe(0);
@@ -47,7 +32,7 @@ describe('bochs', { concurrent: true }, () => {
   });
 
   test('the driver can be taken away while it shows something', async ({ guest, seed }) => {
-    await showPicture(guest, seed);
+    await showPicture(guest, BOCHS, seed);
     const [address = ''] = (await guest.run(`ls ${DRIVER} | grep :`)).split('\n');
     await guest.run(`echo ${address} > ${DRIVER}/unbind`);
     await guest.killAll('edgpu-stress');

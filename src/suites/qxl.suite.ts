@@ -4,9 +4,8 @@
  * is no witness here, as bochs' is: without a client, QEMU keeps that of qxl black.
  */
 import { describe, expect } from 'vitest';
+import { endShow, showPicture } from '../testbed/device/display.ts';
 import { test } from '../testbed/fixtures.ts';
-import type { Guest } from '../testbed/guest/guest.ts';
-import { programReport, type ProgramReport } from '../testbed/programs/stress-program.ts';
 
 test.override({ machine: 'qxl' });
 
@@ -15,35 +14,24 @@ const MIB = 2 ** 20;
 const UNSEEN = 768 * MIB;
 /** Enough to have something in swap over a sleep. */
 const SOME = 64 * MIB;
+const QXL = { module: 'qxl', driver: 'qxl' };
 const DRIVER = '/sys/bus/pci/drivers/qxl';
-
-async function showPicture(guest: Guest, seed: number, options = ''): Promise<void> {
-  await guest.run('modprobe qxl');
-  await guest.runInBackground(`edgpu-stress kms --driver qxl --seed ${String(seed)} ${options}`, { until: 'shown' });
-}
-
-async function endShow(guest: Guest): Promise<ProgramReport> {
-  const said = await guest.run(
-    'killall -TERM edgpu-stress; while pidof edgpu-stress; do sleep 0.1; done; cat $(ls -t /run/background-*.log | head -n 1)',
-  );
-  return programReport.parse(JSON.parse(said.trim().split('\n').at(-1) ?? ''));
-}
 
 describe('qxl', { concurrent: true }, () => {
   // Not while somebody uses it: with objects in VRAM, qxl upstream does not survive that.
   test('the driver can be taken away, and comes back', async ({ guest, seed }) => {
-    await showPicture(guest, seed, `--unseen ${String(SOME)}`);
+    await showPicture(guest, QXL, seed, `--unseen ${String(SOME)}`);
     expect(await endShow(guest)).toMatchObject({ ok: true });
     const [address = ''] = (await guest.run(`ls ${DRIVER} | grep :`)).split('\n');
     await guest.run(`echo ${address} > ${DRIVER}/unbind`);
     // Its interrupt is another device's, too.
     await guest.run('cat /dev/vda > /dev/null & sleep 1; kill $!; rmmod qxl');
-    await showPicture(guest, seed);
+    await showPicture(guest, QXL, seed);
     expect(await endShow(guest)).toMatchObject({ ok: true });
   });
 
   test('buffers worth more than all RAM go to swap and come back', async ({ guest, seed, record }) => {
-    await showPicture(guest, seed, `--unseen ${String(UNSEEN)}`);
+    await showPicture(guest, QXL, seed, `--unseen ${String(UNSEEN)}`);
     const { pswpout = 0 } = Object.fromEntries(await guest.vmstat());
     record.metrics['pswpout'] = pswpout;
     // No buffer was shown, so that a page that is not in RAM is in swap.
@@ -57,7 +45,7 @@ describe('qxl', { concurrent: true }, () => {
     seed,
     suspend,
   }) => {
-    await showPicture(guest, seed, `--unseen ${String(SOME)}`);
+    await showPicture(guest, QXL, seed, `--unseen ${String(SOME)}`);
     for (const state of ['s3', 's4'] as const) {
       expect(await suspend(state)).not.toHaveProperty('refusal');
     }
@@ -65,7 +53,7 @@ describe('qxl', { concurrent: true }, () => {
   });
 
   test('control: bits that change are seen, on the display and elsewhere', async ({ guest, seed }) => {
-    await showPicture(guest, seed, `--lose yes --unseen ${String(SOME)}`);
+    await showPicture(guest, QXL, seed, `--lose yes --unseen ${String(SOME)}`);
     expect(await endShow(guest)).toMatchObject({ ok: false, mismatches: 2 });
   });
 });

@@ -1,8 +1,39 @@
-/** What a machine's display shows, as the host sees it: the witness of a display driver. */
+/**
+ * The program "kms", which draws a picture and shows it until it is told to stop; and what the machine's display shows,
+ * as the host sees it: the witness of a display driver.
+ */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { RigError } from '../../util/rig-error.ts';
 import type { Vm } from '../../vm/vm.ts';
+import type { Guest } from '../guest/guest.ts';
+import { programReport, type ProgramReport } from '../programs/stress-program.ts';
+
+/** A driver by the name of its module, and by the name that it gives to user space. */
+interface DisplayDriver {
+  readonly module: string;
+  readonly driver: string;
+}
+
+/** Returns when the program has shown its picture. It goes on until `endShow()`. */
+export async function showPicture(
+  guest: Pick<Guest, 'run' | 'runInBackground'>,
+  { module, driver }: DisplayDriver,
+  seed: number,
+  options = '',
+): Promise<void> {
+  await guest.run(`modprobe ${module}`);
+  const command = `edgpu-stress kms --driver ${driver} --seed ${String(seed)} ${options}`.trimEnd();
+  await guest.runInBackground(command, { until: 'shown' });
+}
+
+/** Stops the program, which then says whether its buffers hold what it has drawn. */
+export async function endShow(guest: Pick<Guest, 'run'>): Promise<ProgramReport> {
+  const said = await guest.run(
+    'killall -TERM edgpu-stress; while pidof edgpu-stress; do sleep 0.1; done; cat $(ls -t /run/background-*.log | head -n 1)',
+  );
+  return programReport.parse(JSON.parse(said.trim().split('\n').at(-1) ?? ''));
+}
 
 interface Picture {
   readonly width: number;

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { kmsPixel, parsePpm, wrongPixels } from '../../../src/testbed/device/display.ts';
+import { expect, test, vi } from 'vitest';
+import { endShow, kmsPixel, parsePpm, showPicture, wrongPixels } from '../../../src/testbed/device/display.ts';
 
 function drawn(width: number, height: number, seed: number): Buffer {
   const pixels = Buffer.alloc(width * height * 3);
@@ -22,4 +22,24 @@ test('seeds have 31 bits', () => expect(kmsPixel(2 ** 31 - 1, 1279, 799)).toBeLe
 
 test.for(['', 'P6\n2 2\n255\nshort', 'P5\n1 1\n255\nxxx'])('%j is no picture', (text) => {
   expect(() => parsePpm(Buffer.from(text))).toThrow('none');
+});
+
+test('a picture is shown by the driver that is named, from when the program says so', async () => {
+  const said: string[] = [];
+  const guest = {
+    run: vi.fn((command: string) => Promise.resolve(said.push(command).toString())),
+    runInBackground: vi.fn((command: string, { until }: { until: string }) => {
+      said.push(`${command} until ${until}`);
+      return Promise.resolve();
+    }),
+  };
+  await showPicture(guest, { module: 'bochs', driver: 'bochs-drm' }, 7, '--lose yes');
+  expect(said).toEqual(['modprobe bochs', 'edgpu-stress kms --driver bochs-drm --seed 7 --lose yes until shown']);
+});
+
+test('what the program says at its end is its last line', async () => {
+  const guest = { run: vi.fn(() => Promise.resolve('shown\n{"ok":false,"mismatches":2}\n')) };
+  expect(await endShow(guest)).toMatchObject({ ok: false, mismatches: 2 });
+  guest.run.mockResolvedValue('edgpu-stress: there is no driver qxl\n');
+  await expect(endShow(guest)).rejects.toThrow();
 });
