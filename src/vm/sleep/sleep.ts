@@ -38,7 +38,7 @@ export async function sleepThrough(
   state: SleepState,
   options: SleepOptions,
 ): Promise<SleepRecord> {
-  const before = await hearWitnesses(machine);
+  const before = await countSleeps(machine);
   const level = await consoleLevel(machine);
   const watch = new SleepWatch(machine, options);
   try {
@@ -51,7 +51,7 @@ export async function sleepThrough(
     // Not by the guest itself: the level counts when a line is printed, which may be later than when it is said.
     await machine.run(`echo ${level} > ${CONSOLE_LEVEL}`);
     const slept = refusal === undefined && options.pmTest === undefined;
-    expectWitnesses(state, slept, before, await hearWitnesses(machine));
+    expectCounts(state, slept, before, await countSleeps(machine));
     const { pmTest } = options;
     return {
       state,
@@ -111,10 +111,8 @@ async function attend(machine: SleepingMachine, watch: SleepWatch, state: SleepS
     case 's2idle':
       if (!(await watch.before(watch.awake, watch.stage('asleep')))) return;
       await pause(asleepMs);
-      {
-        machine.type('\n');
-        return;
-      }
+      machine.type('\n');
+      return;
     case 's4':
       if (!(await watch.before(watch.awake, machine.poweredOff()))) return;
       await watch.enter('asleep');
@@ -130,14 +128,15 @@ async function consoleLevel(machine: SleepingMachine): Promise<string> {
   return stdout.trim().split(/\s+/)[0] ?? '';
 }
 
-interface Witnesses {
+/** How often the machine has slept and woken up, by each witness's count. */
+interface SleepCounts {
   readonly suspends: number;
   readonly wakeups: number;
   readonly powerOffs: number;
   readonly successes: number;
 }
 
-async function hearWitnesses(machine: SleepingMachine): Promise<Witnesses> {
+async function countSleeps(machine: SleepingMachine): Promise<SleepCounts> {
   const { stdout } = await machine.run('cat /sys/power/suspend_stats/success');
   return {
     suspends: machine.eventCount('SUSPEND'),
@@ -147,7 +146,7 @@ async function hearWitnesses(machine: SleepingMachine): Promise<Witnesses> {
   };
 }
 
-function expectWitnesses(state: SleepState, slept: boolean, before: Witnesses, after: Witnesses): void {
+function expectCounts(state: SleepState, slept: boolean, before: SleepCounts, after: SleepCounts): void {
   const once = slept ? 1 : 0;
   const expected = {
     suspends: before.suspends + (state === 's3' ? once : 0),
@@ -157,8 +156,8 @@ function expectWitnesses(state: SleepState, slept: boolean, before: Witnesses, a
     successes: state === 's2idle' && slept ? before.successes + 1 : after.successes,
   };
   const wrong = Object.entries(expected)
-    .filter(([name, count]) => after[name as keyof Witnesses] !== count)
-    .map(([name, count]) => `${name} is ${String(after[name as keyof Witnesses])} and not ${String(count)}`);
+    .filter(([name, count]) => after[name as keyof SleepCounts] !== count)
+    .map(([name, count]) => `${name} is ${String(after[name as keyof SleepCounts])} and not ${String(count)}`);
   if (wrong.length === 0) return;
   const said = slept ? `says that it slept (${state})` : `did not say that it slept (${state})`;
   throw new RigError('test', `The guest ${said}, but the witnesses don't agree: ${wrong.join(', ')}.`);
