@@ -3,6 +3,7 @@ import type { Emit } from '../util/rig-event.ts';
 import type { CutShort } from '../report/run-report.ts';
 import { createProgress, type Progress } from '../report/live/progress.ts';
 import { EXIT_CODES, INTERRUPTED_EXIT_CODE, RigError } from '../util/rig-error.ts';
+import { ENDING_SIGNALS, endingSignals } from './ending-signals.ts';
 import { errorText } from './error-text.ts';
 
 export interface Session {
@@ -43,13 +44,15 @@ const ORDERLY_END_MS = 60_000;
 export function openSession(output: NodeJS.WriteStream = process.stdout): Session {
   const progress = createProgress(output);
   const end = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => {
-      if (end.signal.aborted) process.exit(INTERRUPTED_EXIT_CODE);
+  const onSignal = endingSignals({
+    inOrder: (name) => {
       progress.print('Stopping in order; press Ctrl-C again to stop at once.');
       end.abort(new Interruption(`${name} told the rig to stop.`));
-    });
-  }
+    },
+    atOnce: () => process.exit(INTERRUPTED_EXIT_CODE),
+    isEnding: () => end.signal.aborted,
+  });
+  for (const name of ENDING_SIGNALS) process.on(name, () => onSignal(name));
   // Nobody reads the output any more, as when a terminal is closed.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') end.abort(new Interruption('Nobody reads what the rig prints any more.'));
