@@ -46,7 +46,7 @@ const TITLES: Readonly<Record<Part, string>> = {
 export async function freshFile(part: Part, request: FreshRequest): Promise<GuestFile> {
   const { folder, emit, signal } = request;
   const log = path.join(cacheDirectory(), `logs/${part}.log`);
-  return runStep(emit, { id: part, title: TITLES[part] }, async (step) => {
+  return runStep(emit, { id: part, title: TITLES[part], signal }, async (step) => {
     const work = { folder, step, signal, log };
     return { outcome: 'done', value: await { driver: freshDriver, stress: freshStress }[part](request, work) };
   });

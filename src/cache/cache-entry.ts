@@ -95,7 +95,7 @@ function entryFolder(stage: string, key: string): string {
 /** The folder of the entry, built first when it is missing or damaged. */
 export async function obtainEntry(spec: EntrySpec, emit: Emit, signal: AbortSignal): Promise<string> {
   const folder = entryFolder(spec.stage, spec.key);
-  return runStep(emit, { id: spec.stage, title: spec.title }, async (step) => {
+  return runStep(emit, { id: spec.stage, title: spec.title, signal }, async (step) => {
     signal.throwIfAborted();
     if ((await entryFault(folder)) === undefined) return { outcome: 'cached', value: await markUsed(folder) };
     const onWait = (): void => step.progress('waiting for another rig that is building it');

@@ -26,7 +26,7 @@ export async function editKernel({ folder, kernelSource, emit, signal }: EditReq
   const source = await openKernelSource(kernelSource, await fetchDebianPackages(emit, signal));
   const title = titleOf(source);
   const log = path.join(cacheDirectory(), 'logs/kernel-edit.log');
-  await runStep(emit, { id: 'kernel-edit', title: `Lay out ${title}` }, async (step) => {
+  await runStep(emit, { id: 'kernel-edit', title: `Lay out ${title}`, signal }, async (step) => {
     const work = { step, signal, log };
     const { unpack } = source.fill(work);
     await createEditableTree({ folder, title, unpack, patchFolder: PATCH_FOLDER, graft: DRIVER_GRAFT }, work);

@@ -85,7 +85,7 @@ export async function checkSeries({
   const verdicts: PatchVerdict[] = [];
   for (const [index, patch] of series.entries()) {
     const id = `series-${patch.name}`;
-    const verdict = await runStep(emit, { id, title: `Check ${patch.name}` }, async (step) => {
+    const verdict = await runStep(emit, { id, title: `Check ${patch.name}`, signal }, async (step) => {
       const onWait = (): void => step.progress('waiting for another rig that is checking a series');
       const value = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) =>
         checkPatch({ patch, count: index + 1, whole: index + 1 === series.length, source, known }, step, lockedSignal),
@@ -103,7 +103,7 @@ export async function checkSeries({
 
 /** With the series it is built for the guest; here it is only read. */
 async function checkDriver(source: KernelSource, emit: Emit, signal: AbortSignal): Promise<PatchVerdict> {
-  return runStep(emit, { id: 'series-driver', title: 'Check the driver' }, async (step) => {
+  return runStep(emit, { id: 'series-driver', title: 'Check the driver', signal }, async (step) => {
     const log = path.join(cacheDirectory(), 'logs/series.log');
     const overlay = { patchFolder: PATCH_FOLDER };
     const onWait = (): void => step.progress('waiting for another rig that is checking a series');
@@ -131,7 +131,7 @@ async function unpatchedWarnings(
   emit: Emit,
   signal: AbortSignal,
 ): Promise<Warning[]> {
-  return runStep(emit, { id: 'series-unpatched', title: 'Build without the series' }, async (step) => {
+  return runStep(emit, { id: 'series-unpatched', title: 'Build without the series', signal }, async (step) => {
     const work = { step, log: path.join(cacheDirectory(), 'logs/series.log') };
     const onWait = (): void => step.progress('waiting for another rig that is checking a series');
     const value = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) => {

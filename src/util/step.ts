@@ -12,13 +12,20 @@ export interface StepResult<T> {
   readonly value: T;
 }
 
+interface StepSpec {
+  readonly id: string;
+  readonly title: string;
+  /** By which the work is told to end, and which it then ends by: it has not failed itself. */
+  readonly signal: AbortSignal;
+}
+
 export async function runStep<T>(
   emit: Emit,
-  { id, title }: { readonly id: string; readonly title: string },
+  { id, title, signal }: StepSpec,
   work: (step: Step) => Promise<StepResult<T>>,
 ): Promise<T> {
   const start = performance.now();
-  const end = (outcome: 'done' | 'cached' | 'failed'): void =>
+  const end = (outcome: 'done' | 'cached' | 'failed' | 'skipped'): void =>
     emit({ type: 'step-end', id, outcome, durationMs: performance.now() - start });
   emit({ type: 'step-start', id, title });
   try {
@@ -26,7 +33,7 @@ export async function runStep<T>(
     end(outcome);
     return value;
   } catch (error) {
-    end('failed');
+    end(signal.aborted ? 'skipped' : 'failed');
     throw error;
   }
 }

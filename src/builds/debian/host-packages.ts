@@ -61,7 +61,7 @@ export function installCommand(packages: readonly string[]): string {
 }
 
 export async function ensureHostPackages(emit: Emit, signal: AbortSignal): Promise<void> {
-  await runStep(emit, { id: 'host-packages', title: 'Host packages' }, async ({ progress }) => {
+  await runStep(emit, { id: 'host-packages', title: 'Host packages', signal }, async ({ progress }) => {
     const missing = await missingHostPackages();
     if (missing.length === 0) return { outcome: 'cached', value: undefined };
     if (process.getuid?.() !== 0) {

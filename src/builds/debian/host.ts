@@ -8,7 +8,7 @@ import { execa } from 'execa';
 import { isOtherFormat } from '../../cache/cache-entry.ts';
 import { hostFindings } from '../../config/host-checks.js';
 import type { Finding } from '../../config/host-checks.js';
-import { KVM_DEVICE } from '../../config/kvm-device.ts';
+import { kvmFinding } from '../../config/kvm-device.ts';
 import { cacheDirectory } from '../../config/paths.ts';
 import { RigError } from '../../util/rig-error.ts';
 import type { Emit } from '../../util/rig-event.ts';
@@ -31,7 +31,7 @@ export async function machineFindings(): Promise<Finding[]> {
     ...(await cacheFindings()),
     ...(fetches ? [await archiveFinding()] : []),
     packagesFinding(missing),
-    await KVM_DEVICE.opens(),
+    await kvmFinding(),
   ];
 }
 
