@@ -117,7 +117,9 @@ export class RigReporter implements Reporter {
   }
 
   onTestRunEnd(_modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
-    for (const error of unhandled) this.#addOutside('outside of any test', error, 'infrastructure', '');
+    // A signal to the whole group of processes may reach a worker before that ignores it.
+    const own = unhandled.filter(({ message }) => !this.#signal.aborted || !message.startsWith('[vitest-pool]'));
+    for (const error of own) this.#addOutside('outside of any test', error, 'infrastructure', '');
   }
 
   /** To be called once the run is over, however it ended: what it has not come to is a result, too. */

@@ -1,6 +1,6 @@
 /** What vitest tells of its tests becomes results: each once, and none that an abort made up. */
 import { beforeEach, expect, test } from 'vitest';
-import type { TestCase, TestModule, TestSpecification } from 'vitest/node';
+import type { SerializedError, TestCase, TestModule, TestSpecification } from 'vitest/node';
 import { RigReporter } from '../../../src/report/judge/rig-reporter.ts';
 import type { TestResult } from '../../../src/report/run-report.ts';
 import type { RigEvent } from '../../../src/util/rig-event.ts';
@@ -71,6 +71,20 @@ test('a test that fails because it is aborted is not run; its step ends', () => 
   reporter.addNotRun({});
   expect(statuses()[0]).toBe('smoke one skip, not run');
   expect(events.at(-1)).toMatchObject({ type: 'step-end', id: 'one', outcome: 'skipped' });
+});
+
+test('a worker that the signal ended before it could ignore it is no error of the run', () => {
+  const lost = { message: '[vitest-pool]: Worker forks emitted error.' } as SerializedError;
+  abort.abort();
+  reporter.onTestRunEnd([], [lost]);
+  expect(reporter.results).toEqual([]);
+  reporter.onTestRunEnd([], [{ message: 'boom' }]);
+  expect(reporter.results).toMatchObject([{ status: 'error', failure: 'infrastructure', message: 'boom' }]);
+});
+
+test('a worker that ends by itself is an error', () => {
+  reporter.onTestRunEnd([], [{ message: '[vitest-pool]: Worker forks emitted error.' }]);
+  expect(reporter.results).toMatchObject([{ status: 'error' }]);
 });
 
 test('a kernel bug is one, whenever it is told', () => {
