@@ -1,9 +1,9 @@
 /** What the VMs of a run ran under, for people: KVM is not to be had for each machine on every host. */
 import type { RunReport } from '../run-report.ts';
 
-/** `kvm`, or `tcg (There is no /dev/kvm.)`. */
+/** `kvm`, or `tcg (There is no /dev/kvm)`. */
 export function accelerationText({ accelerator, reason }: Pick<RunReport['host'], 'accelerator' | 'reason'>): string {
-  return reason === undefined ? accelerator : `${accelerator} (${reason})`;
+  return reason === undefined ? accelerator : `${accelerator} (${reason.replace(/\.$/, '')})`;
 }
 
 /** The same of a whole run: `kvm; tcg for pair and tiers`. */
