@@ -30,7 +30,7 @@ export async function sourceLines(symbols: Symbols, where: string): Promise<stri
   return text
     .split('\n')
     .map((line) => line.replace(/^ ?\(inlined by\) /, '').trim())
-    .filter((line) => line !== '' && !line.includes('??'));
+    .filter((line) => /:\d/.test(line));
 }
 
 interface Place {

@@ -15,10 +15,10 @@ int outer(volatile int *p) { return inner(p); }
 int main(void) { int x = 0; return outer(&x); }
 `;
 
-async function compile(...flags: string[]): Promise<{ image: string; size: number }> {
+async function compile(flags: readonly string[], program = PROGRAM): Promise<{ image: string; size: number }> {
   const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-symbols-'));
   onTestFinished(() => rm(folder, { recursive: true }));
-  await writeFile(path.join(folder, 'program.c'), PROGRAM);
+  await writeFile(path.join(folder, 'program.c'), program);
   const image = path.join(folder, 'image');
   await execa('gcc', ['-O1', '-no-pie', ...flags, '-o', image, path.join(folder, 'program.c')]);
   const { stdout } = await execa('nm', ['-S', image]);
@@ -26,18 +26,24 @@ async function compile(...flags: string[]): Promise<{ image: string; size: numbe
 }
 
 test('a place in a function is told by its source lines, those that were inlined first', async () => {
-  const { image, size } = await compile('-g');
+  const { image, size } = await compile(['-g']);
   const lines = await sourceLines({ vmlinux: image }, `outer+0x0/0x${size.toString(16)}`);
   expect(lines[0]).toMatch(/^(inner at program\.c:3|outer at program\.c:5)/);
   expect(lines.at(-1)).toMatch(/^outer at program\.c:5/);
 });
 
 test('none without debug information, for a module, for an unknown function, for no image at all', async () => {
-  const { image } = await compile();
+  const { image } = await compile([]);
   for (const where of ['outer+0x0/0x10', 'outer+0x0/0x10 [ttm]', 'nosuch+0x0/0x10', 'outer']) {
     expect(await sourceLines({ vmlinux: image }, where), where).toEqual([]);
   }
   expect(await sourceLines({ vmlinux: '/no/such/vmlinux' }, 'outer+0x0/0x10')).toEqual([]);
+});
+
+test('none of a static function, whose file is known without debug information', async () => {
+  const program = PROGRAM.replace('int outer', '__attribute__((noinline)) static int outer');
+  const { image } = await compile([], program);
+  expect(await sourceLines({ vmlinux: image }, 'outer+0x0/0x10')).toEqual([]);
 });
 
 test('of a module in its own file, which is not linked, and in the section where the function is', async () => {
