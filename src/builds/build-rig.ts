@@ -12,8 +12,8 @@ import { buildGuestImage } from './guest/guest-image.ts';
 import { prepareHost } from './debian/host.ts';
 import { buildKernel } from './kernel/kernel-build.ts';
 import type { KernelBuild, KernelRequest } from './kernel/kernel-build.ts';
-import { openKernelSource } from './kernel/kernel-source.ts';
-import { buildQemu } from './machine/qemu-build.ts';
+import { checkKernelTree, openKernelSource } from './kernel/kernel-source.ts';
+import { buildQemu, checkQemuTree } from './machine/qemu-build.ts';
 import type { QemuBuild, QemuVariant } from './machine/qemu-build.ts';
 
 export interface RigBuild {
@@ -48,6 +48,8 @@ export async function buildRig({
   emit,
   signal,
 }: BuildOptions): Promise<RigBuild> {
+  await checkKernelTree(kernelSource);
+  await checkQemuTree(qemuVariant.source);
   await prepareHost(emit, signal);
   const packages = await fetchDebianPackages(emit, signal);
   const source = await openKernelSource(kernelSource, packages);

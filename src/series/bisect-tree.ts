@@ -21,7 +21,17 @@ export async function openBisectTree(
   range: { readonly good: string; readonly bad: string },
   signal: AbortSignal,
 ): Promise<BisectTree> {
-  const origin = await realpath(tree).catch(() => tree);
+  const origin = await realpath(tree).catch((cause: unknown) => {
+    throw new RigError('usage', `There is no kernel tree at ${tree}.`, {
+      cause,
+      remedy: `Name one with --kernel-src, or lay one out: ./dgpu-rig kernel edit ${tree}`,
+    });
+  });
+  if (!(await tryGit(origin, ['rev-parse', '--git-dir'])).ok) {
+    throw new RigError('usage', `${tree} is no git repository, which bisecting needs.`, {
+      remedy: 'Name one with --kernel-src.',
+    });
+  }
   const good = await commitOf(origin, range.good);
   const bad = await commitOf(origin, range.bad);
   if (!(await tryGit(origin, ['merge-base', '--is-ancestor', good, bad])).ok) {
@@ -44,7 +54,7 @@ export async function openBisectTree(
 async function commitOf(tree: string, name: string): Promise<string> {
   const { ok, stdout } = await tryGit(tree, ['rev-parse', '--verify', '--quiet', `${name}^{commit}`]);
   if (ok) return stdout.trim();
-  throw new RigError('usage', `${tree} has no commit named ${name}, or is no git repository.`, {
+  throw new RigError('usage', `${tree} has no commit named ${name}.`, {
     remedy: 'Name a commit of the tree that --kernel-src gives.',
   });
 }

@@ -34,7 +34,13 @@ type Work = Pick<EntryWork, 'signal' | 'step'>;
 export async function createEditableTree(tree: EditableTree, work: Work): Promise<void> {
   const { folder } = tree;
   await requireEmpty(folder);
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new RigError('usage', `${folder} can't be made: ${why}`, {
+      cause,
+      remedy: 'Name a folder in a place that you may write to.',
+    });
+  });
   try {
     await tree.unpack(folder);
     await commitPristine(tree, work);
@@ -50,8 +56,11 @@ export async function createEditableTree(tree: EditableTree, work: Work): Promis
 async function requireEmpty(folder: string): Promise<void> {
   const found = await readdir(folder).catch(() => []);
   if (found.length === 0) return;
+  const editable = (await tryGit(folder, ['rev-parse', '--verify', '--quiet', SERIES_BASE])).ok;
   throw new RigError('usage', `${folder} exists already.`, {
-    remedy: `Work on in it and then run ./dgpu-rig kernel refresh ${folder}, or name another folder, or remove this one.`,
+    remedy: editable
+      ? `Work in it and then run ./dgpu-rig kernel refresh ${folder}, or name another folder, or remove this one.`
+      : 'Name a folder that does not exist yet.',
   });
 }
 

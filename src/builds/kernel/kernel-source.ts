@@ -6,7 +6,7 @@ import path from 'node:path';
 import { runBuildCommand } from '../tree/build-command.ts';
 import { contentKey } from '../../cache/content-key.ts';
 import type { DebianPackage, DebianPackages } from '../debian/debian-packages.ts';
-import { openUserTree } from '../tree/user-tree.ts';
+import { openUserTree, userTreePath } from '../tree/user-tree.ts';
 import type { SourceTree, TreeKind } from '../tree/user-tree.ts';
 
 export interface KernelSource extends SourceTree {
@@ -15,6 +15,11 @@ export interface KernelSource extends SourceTree {
 }
 
 const DRIVER_IN_TREE = 'drivers/gpu/drm/edgpu';
+
+/** Refuses a folder that is no such tree, before anything is fetched or built. */
+export async function checkKernelTree(folder: string | undefined): Promise<void> {
+  if (folder !== undefined) await userTreePath(folder, LINUX);
+}
 
 /** `folder`, or without one what Debian packages. */
 export async function openKernelSource(folder: string | undefined, packages: DebianPackages): Promise<KernelSource> {

@@ -16,7 +16,7 @@ import { extractDeb } from '../debian/debian-packages.ts';
 import type { DebianPackage, DebianPackages } from '../debian/debian-packages.ts';
 import { overlayKey } from '../tree/source-overlay.ts';
 import type { OverlaySpec } from '../tree/source-overlay.ts';
-import { openUserTree } from '../tree/user-tree.ts';
+import { openUserTree, userTreePath } from '../tree/user-tree.ts';
 import type { SourceTree, TreeKind } from '../tree/user-tree.ts';
 import { prepareWorkTree } from '../tree/work-tree.ts';
 import type { WorkTree } from '../tree/work-tree.ts';
@@ -102,6 +102,11 @@ const QEMU: TreeKind = {
   remedy: 'Give --qemu-src a folder with the sources of QEMU 10.0 or later in it.',
   products: ['.git', '*.o', '*.a', 'build', 'pyvenv'],
 };
+
+/** Refuses a folder that is no such tree, before anything is fetched or built. */
+export async function checkQemuTree(folder: string | undefined): Promise<void> {
+  if (folder !== undefined) await userTreePath(folder, QEMU);
+}
 
 async function openQemuSource(folder: string | undefined, packages: DebianPackages): Promise<SourceTree> {
   return folder === undefined ? debianQemuSource(await packages.source('qemu')) : openUserTree(folder, QEMU);

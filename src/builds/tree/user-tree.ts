@@ -37,10 +37,7 @@ export interface TreeKind {
 
 /** Checks that `folder` is a tree of this kind. */
 export async function openUserTree(folder: string, { marker, what, remedy, products }: TreeKind): Promise<SourceTree> {
-  const tree = await realpath(folder).catch(() => folder);
-  if (!(await isFile(path.join(tree, marker)))) {
-    throw new RigError('usage', `${folder} is not the top folder of ${what}.`, { remedy });
-  }
+  const tree = await userTreePath(folder, { marker, what, remedy });
   const commit = await gitCommit(tree);
   const listing = await listTree(tree, commit !== undefined, products);
   return {
@@ -59,6 +56,18 @@ export async function openUserTree(folder: string, { marker, what, remedy, produ
       };
     },
   };
+}
+
+/** The real path of `folder`, which is a tree of this kind. */
+export async function userTreePath(
+  folder: string,
+  { marker, what, remedy }: Omit<TreeKind, 'products'>,
+): Promise<string> {
+  const tree = await realpath(folder).catch((cause: unknown) => {
+    throw new RigError('usage', `There is no folder ${folder}.`, { remedy, cause });
+  });
+  if (await isFile(path.join(tree, marker))) return tree;
+  throw new RigError('usage', `${folder} is not the top folder of ${what}.`, { remedy });
 }
 
 async function isFile(file: string): Promise<boolean> {

@@ -3,6 +3,7 @@
  * and come out after.
  */
 import { access } from 'node:fs/promises';
+import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { prepareRun } from '../../plan/prepare-run.ts';
 import { orAbort } from '../../util/on-abort.ts';
@@ -68,7 +69,11 @@ async function inRunningVm(
   { progress, signal }: Session,
 ): Promise<number> {
   const address = await sshAddressOf(vm);
-  if (!address) throw new RigError('usage', `That VM (${vm.folder}) has no SSH server yet.`);
+  if (!address) {
+    throw new RigError('usage', `The VM ${path.basename(vm.folder)} has no SSH server yet: it is booting.`, {
+      remedy: `Try again in a moment; ./dgpu-rig console --vm ${String(vm.pid)} shows what it does.`,
+    });
+  }
   const ssh = await SshSession.connect(address, { signal, deadlineMs: timeLimits('tcg', 'plain').sshConnect });
   progress.stop();
   try {

@@ -71,6 +71,12 @@ export const KNOWN_WARNINGS: readonly KnownWarning[] = [
     until,
   },
   {
+    text: /^ *# \w+: Test should be marked slow \(runtime: [\d.]+s\)$/,
+    example: '    # ttm_tt_shmem_fail_swapout: Test should be marked slow (runtime: 8.523097064s)',
+    reason: EMULATED_TIME,
+    until,
+  },
+  {
     text: /^pci_bus \S+: Unknown NUMA node; performance will be reduced$/,
     example: 'pci_bus 0000:00: Unknown NUMA node; performance will be reduced',
     reason: CONFIGURATION,

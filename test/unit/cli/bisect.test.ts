@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { bisect, openBisectTree } from '../../../src/series/bisect-tree.ts';
 import { git } from '../../../src/builds/tree/git.ts';
 import {
@@ -209,6 +209,13 @@ describe('a history', () => {
   test('a range that is none is refused', async () => {
     await expect(openBisectTree(origin, { good: 'HEAD', bad: 'HEAD~3' }, NEVER)).rejects.toThrow(/no ancestor/);
     await expect(openBisectTree(origin, { good: 'nowhere', bad: 'HEAD' }, NEVER)).rejects.toThrow(/no commit named/);
+    await expect(openBisectTree(`${origin}/nosuch`, { good: 'a', bad: 'b' }, NEVER)).rejects.toMatchObject({
+      message: `There is no kernel tree at ${origin}/nosuch.`,
+      remedy: expect.stringContaining(`kernel edit ${origin}/nosuch`) as string,
+    });
+    const plain = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-plain-'));
+    onTestFinished(() => rm(plain, { recursive: true }));
+    await expect(openBisectTree(plain, { good: 'a', bad: 'b' }, NEVER)).rejects.toThrow(/is no git repository/);
   });
 });
 

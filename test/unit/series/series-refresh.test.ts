@@ -80,8 +80,16 @@ describe('an editable tree', () => {
   });
 
   test('is never made over what is there', async () => {
-    await expect(edit()).rejects.toThrow(/exists already/);
+    const remedy = expect.stringContaining(`kernel refresh ${tree}`) as string;
+    await expect(edit()).rejects.toMatchObject({ message: `${tree} exists already.`, remedy });
     expect(await git(tree, ['status', '--porcelain'])).toBe('');
+    tree = path.join(root, 'edgpu');
+    await expect(edit()).rejects.toMatchObject({ remedy: 'Name a folder that does not exist yet.' });
+    tree = path.join(root, 'regs.h/linux');
+    await expect(edit()).rejects.toMatchObject({
+      failureClass: 'usage',
+      message: expect.stringContaining(tree) as string,
+    });
   });
 
   test('gives the same series back, byte for byte, and again', async () => {

@@ -84,6 +84,11 @@ describe('unknown warnings', () => {
     ]);
   });
 
+  test('are none that a busy host makes KUnit say', () => {
+    const said = '<4>    # ttm_tt_shmem_fail_swapout: Test should be marked slow (runtime: 8.523097064s)';
+    expect(unknownWarnings(warningsIn([said]), BEFORE)).toEqual([]);
+  });
+
   test.each(KNOWN_WARNINGS)('$example is known until $until', ({ example, reason, until }) => {
     const warnings = [{ level: 4, text: example }];
     expect(reason).not.toBe('');
