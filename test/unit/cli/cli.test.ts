@@ -58,6 +58,8 @@ describe('user mistakes', { concurrent: true }, () => {
     [['run', '--shard', '3/2'], '2/5'],
     [['run', '--shards', '2'], '--shard 1/3'],
     [['run', 'smoke', 'swap', '--cycles', '3'], 'only suspend and hibernate have random cycles'],
+    [['run', '--kernel-src', '/nosuch'], 'no folder /nosuch'],
+    [['run', '--qemu-src', '/'], 'is not the top folder of a QEMU source tree'],
     [['run', '--engine', 'slurm', '--shard', '1/2'], '--shards'],
     [['report', 'a', 'b'], '--merge'],
     [['report', '--merge'], 'shard-*.json'],
@@ -69,8 +71,10 @@ describe('user mistakes', { concurrent: true }, () => {
     [['bisect', '--good', 'a', '--bad', 'b', '--kernel-src', '/nosuch'], '--kernel-src'],
     [[], 'Usage'],
   ] as const)('%o is told what is valid', { timeout: 60_000 }, async ([args, valid]) => {
-    const { exitCode, stderr } = await rig(...args);
+    const { exitCode, stdout, stderr } = await rig(...args);
     expect(stderr).toContain(valid);
+    // It is told before anything is fetched, built or booted.
+    expect(stdout).not.toContain('Host packages');
     expect(stderr).not.toMatch(/^ +at /m);
     expect(exitCode).toBe(2);
   });
