@@ -19,7 +19,8 @@ function schemaOf({ is }: OptionRow): z.ZodType {
   if (typeof is === 'object') {
     if ('oneOf' in is) return z.enum(is.oneOf);
     const value = z.literal(is.someOf);
-    return z.union([value, z.array(value).min(1)]);
+    const error = `Give one or more of ${is.someOf.join(', ')}.`;
+    return z.union([value, z.array(value).min(1)], { error });
   }
   if (is === 'switch') return z.boolean();
   return is === 'count' ? z.int().positive() : z.string();
