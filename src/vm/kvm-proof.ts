@@ -20,13 +20,13 @@ export interface ProofSubject {
   readonly emit: Emit;
   readonly signal: AbortSignal;
   readonly device?: KvmDevice;
-  /** Of every time limit, for tests; 1 by default. */
+  /** Tests multiply each time limit by this; it is 1 by default. */
   readonly patience?: number;
   /** Whatever is remembered. */
   readonly again?: boolean;
 }
 
-/** How a machine is run; if by TCG though KVM was wanted, why, and what can be done about it. */
+/** How a machine is run. Where KVM was wanted and is not had, it says why, and what can be done about it. */
 export interface Acceleration {
   readonly accelerator: Accelerator;
   readonly reason?: string;
@@ -51,7 +51,7 @@ export async function chooseAccelerator(choice: AcceleratorChoice, subject: Proo
   throw notToBeHad(refusal);
 }
 
-/** For who insists on KVM: what can be said before anything is built. */
+/** Refuses a run that insists on KVM before anything is built, where that can be said by then. */
 export async function assertKvmPossible({ profile, device }: Pick<ProofSubject, 'profile' | 'device'>): Promise<void> {
   const refusal = await refusalWithoutTrial({ profile, ...(device ? { device } : {}) });
   if (refusal) throw notToBeHad(refusal);

@@ -44,7 +44,7 @@ export class VmFolder {
     });
   }
 
-  /** As QEMU names its end of the console's port. */
+  /** QEMU has this name for its end of the console's port. */
   get consoleName(): string {
     return this.file(CONSOLE);
   }
@@ -78,7 +78,7 @@ export class VmFolder {
     return file;
   }
 
-  /** For a control: what the guest wrote to its disk is gone. */
+  /** Takes away what the guest wrote to its disk, for a control. */
   async wipeSwapImage(): Promise<void> {
     const file = this.file('swap.img');
     const { size } = await stat(file);

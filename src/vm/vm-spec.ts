@@ -16,7 +16,7 @@ export interface VmSoftware {
 export interface VmSpec {
   readonly profile: MachineProfile;
   readonly accelerator: Accelerator;
-  /** With TCG only: times in the guest are numbers of instructions. */
+  /** Times in the guest are numbers of instructions. Only TCG can do that. */
   readonly countsInstructions?: boolean;
   readonly software: VmSoftware;
   readonly gpu?: GpuHardware;

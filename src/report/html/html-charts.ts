@@ -39,7 +39,7 @@ export function timeChart(title: string, times: readonly number[], series: reado
   </figure>`;
 }
 
-/** Of a test that takes a day there are more samples than a function may have arguments. */
+/** A test that takes a day has more samples than a function may have arguments. */
 function greatest(values: readonly number[]): number {
   return values.reduce((most, value) => Math.max(most, value), 0);
 }
@@ -52,7 +52,7 @@ interface Bar {
   readonly name: string;
   readonly value: number;
   readonly text: string;
-  /** Of what the value is the median: drawn as a line through the bar's end. */
+  /** The value is the median of these, which are drawn as a line through the bar's end. */
   readonly range?: readonly [least: number, most: number];
 }
 

@@ -121,7 +121,8 @@ function tierChart(statistics: Readonly<Record<string, number>>): Html | undefin
 type Sleep = NonNullable<TestResult['sleeps']>[number];
 
 /**
- * Where the time of a sleep goes: the median of each stage over all sleeps of a kind. A stage may come twice in one.
+ * Where the time of a sleep goes: the median of each stage over all sleeps of a kind. A sleep may go through a stage
+ * twice.
  */
 function sleepCharts(sleeps: readonly Sleep[]): Html[] {
   const kindOf = ({ state, pmTest }: Sleep): string => (pmTest === undefined ? state : `${state}, pm_test ${pmTest}`);

@@ -12,7 +12,7 @@ export function html(parts: TemplateStringsArray, ...contents: readonly Content[
   return { [MARKUP]: parts.map((part, index) => part + render(contents[index])).join('') };
 }
 
-/** For style sheets of our own. */
+/** This is for style sheets of our own. */
 export function trusted(markup: string): Html {
   return { [MARKUP]: markup };
 }

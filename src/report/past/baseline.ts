@@ -8,11 +8,11 @@ export interface Change {
   readonly suite: string;
   readonly test: string;
   readonly detail: string;
-  /** Of a failure: the kernel with which it was first seen in a row, and the last one without it. */
+  /** The first kernel of the row in which the test fails now, and the last one with which it did not. */
   readonly since?: { readonly kernel: string; readonly lastGood?: string };
-  /** Of a failure: no earlier run has this test. */
+  /** No earlier run has the test that failed. */
   readonly unseen?: true;
-  /** Of what fails only sometimes with one and the same kernel: how often it did, in all recorded runs with that. */
+  /** How often the test failed in all recorded runs with this kernel, if it fails only sometimes. */
   readonly rate?: FailureRate;
 }
 
@@ -56,7 +56,7 @@ function begunTests({ results }: RunReport): string[] {
   return results.filter(({ notRun }) => !notRun).map(identityOf);
 }
 
-/** Of an earlier run: what it said of the tests that are looked up. */
+/** What an earlier run said of the tests that are looked up. */
 interface PastRun {
   readonly kernel: string;
   /** By identity; a run that goes on for hours has a test several times. */
@@ -177,7 +177,7 @@ function measurementChanges(result: TestResult, old: TestResult): Change[] {
     const [was, is] = [median(then), median(now)];
     const loss = better === 'less' ? is / was : was / is;
     const detail = `${name}: ${quantity} ${was.toPrecision(3)} → ${is.toPrecision(3)} ${unit}`;
-    // Only where the rounds of then and now do not overlap: otherwise it may be chance.
+    // Where the rounds of then and now overlap, the difference may be chance.
     if (loss > WORSE && apart(then, now, better === 'less')) return [{ kind: 'slower', suite, test, detail }];
     if (loss < 1 / WORSE && apart(now, then, better === 'less')) return [{ kind: 'faster', suite, test, detail }];
     return [];

@@ -19,7 +19,7 @@ import type { Template, VmSpec } from '../vm-spec.ts';
 
 const STAGE = 'template';
 const RECORD = 'template.json';
-/** To be counted up when what is saved, or how, changes. */
+/** This number is counted up when what is saved, or how, changes. */
 const FORMAT = '2';
 /** Each holds what its guest had written to its memory, some hundred MB. */
 const MOST_TEMPLATES = 24;

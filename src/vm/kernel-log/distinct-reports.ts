@@ -9,7 +9,7 @@ export interface DistinctReport extends KernelReport {
   readonly count: number;
 }
 
-/** In the order in which they were first told. */
+/** They are in the order in which they were first told. */
 export function distinctReports(reports: readonly KernelReport[]): DistinctReport[] {
   const found = new Map<string, DistinctReport>();
   for (const report of reports) {

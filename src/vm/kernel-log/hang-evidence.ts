@@ -17,7 +17,7 @@ interface HangingGuest {
 /** Keys of the kernel's "magic system requests": tasks that are blocked, and what the CPUs are doing. */
 export const OF_AWAKE_GUEST: readonly string[] = ['w', 'l'];
 
-/** All tasks, too: those that are frozen are not blocked. */
+/** All tasks are printed, too, since those that are frozen are not blocked. */
 export const OF_SLEEPING_GUEST: readonly string[] = [...OF_AWAKE_GUEST, 't'];
 
 const REGISTERS = 'info registers -a';

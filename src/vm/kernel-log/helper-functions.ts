@@ -98,7 +98,7 @@ const HELPERS: Readonly<Record<string, string>> = {
     put_device devres_* release_nodes`,
 };
 
-/** What comes from hardware, from programs and to threads passes through these, at the outer end of a trace. */
+/** These are at the outer end of traces: interrupts, system calls and threads begin in them. */
 const WAYS_IN = `
   asm_* exc_* sysvec_* do_error_trap do_trap* do_user_addr_fault do_kern_addr_fault exc_page_fault page_fault
   general_protection error_entry ret_from_* common_interrupt* handle_irq* handle_fasteoi_irq handle_edge_irq
@@ -114,7 +114,7 @@ const WAYS_IN = `
   pv_native_safe_halt arch_cpu_idle kunit_try_run_case kunit_generic_run_* kunit_run_* x86_indirect_thunk_*
   x86_return_thunk retbleed_* srso_* its_return_thunk ftrace_* fentry`;
 
-/** Only where memory runs out: who asks for it is to blame, and not how a page fault gets it. */
+/** These help only where memory runs out: who asks for it is to blame, and not how a page fault gets it. */
 const FAULT_PATH = `
   do_anonymous_page do_fault* do_read_fault do_cow_fault do_shared_fault do_wp_page wp_page_copy do_swap_page
   do_pte_missing handle_pte_fault handle_mm_fault* alloc_anon_folio folio_prealloc faultin_page* read_swap_cache_async

@@ -23,7 +23,7 @@ export interface KernelReport {
 
 /** A line of level warning or worse that belongs to no report. */
 export interface KernelWarning {
-  /** As syslog counts: 4 is a warning, 3 an error, 0 an emergency. */
+  /** Levels are those of syslog: 4 is a warning, 3 an error, 0 an emergency. */
   readonly level: number;
   readonly text: string;
 }
@@ -57,11 +57,11 @@ const CONTINUES: Partial<Record<KernelReportKind, readonly KernelReportKind[]>> 
   'slab-corruption': ['slab-corruption'],
 };
 
-/** On behalf of CPUs that print their own traces. */
+/** These reports are told by one CPU on behalf of others, which print their own traces. */
 const OTHERS_JOIN: ReadonlySet<KernelReportKind> = new Set([
   ...(['panic', 'rcu-stall', 'soft-lockup', 'hard-lockup', 'workqueue-lockup', 'hung-task'] as const),
 ]);
-/** Their trace is the last they say; after other traces there is more. */
+/** These reports end with their trace; others go on after it. */
 const ENDS_WITH_TRACE: ReadonlySet<KernelReportKind> = new Set(['lockdep', 'atomic-sleep']);
 
 const PANIC = /^Kernel panic - not syncing: /;
@@ -104,7 +104,7 @@ interface KernelLine {
   readonly time: number;
   /** Task or CPU that printed it; empty for kernels that don't say (CONFIG_PRINTK_CALLER). */
   readonly caller: string;
-  /** As syslog counts; undefined where the console does not tell. */
+  /** The level is that of syslog, and undefined where the console does not tell it. */
   readonly level: number | undefined;
   readonly text: string;
 }
@@ -113,7 +113,7 @@ interface KernelLine {
 interface Conversation {
   report: OpenReport | undefined;
   preamble: string[];
-  /** Of the page that a VM_BUG_ON_FOLIO() is about: it comes before "cut here". */
+  /** The description of the page that a VM_BUG_ON_FOLIO() is about comes before "cut here". */
   pageDump: string[];
   cutHere: boolean;
   /** Its last report has said that it is at its end. */

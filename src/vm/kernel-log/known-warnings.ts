@@ -102,7 +102,7 @@ export const KNOWN_WARNINGS: readonly KnownWarning[] = [
   },
 ];
 
-/** In the order in which they were first said. */
+/** They are in the order in which they were first said. */
 export function unknownWarnings(warnings: readonly KernelWarning[], now = new Date()): UnknownWarning[] {
   const known = KNOWN_WARNINGS.filter((excuse) => holds(excuse, now));
   const found = new Map<string, UnknownWarning>();

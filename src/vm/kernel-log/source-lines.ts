@@ -36,7 +36,7 @@ export async function sourceLines(symbols: Symbols, where: string): Promise<stri
 interface Place {
   readonly image: string;
   readonly address: bigint;
-  /** Of a module, which is not linked yet: its addresses count from there. */
+  /** A module is not linked yet: its addresses count from the beginning of this section. */
   readonly section?: string;
 }
 
@@ -65,7 +65,7 @@ async function moduleFile({ debugModules }: Symbols, module: string): Promise<st
   return found === undefined ? undefined : path.join(debugModules, found);
 }
 
-/** Of several functions of one name the one whose size is right, for the report says it. */
+/** Several functions may have one name: the one whose size the report has is meant. */
 async function symbolAddress(image: string, name: string, size: number): Promise<bigint | undefined> {
   const symbols = (await outputOf('nm', ['-n', image])).split('\n').flatMap((line) => {
     const [, address = '', symbol] = /^([0-9a-f]+) [tTwW] (\S+)$/.exec(line) ?? [];
@@ -80,7 +80,7 @@ async function symbolAddress(image: string, name: string, size: number): Promise
   return (candidates.find(({ length }) => length === size) ?? candidates[0])?.address;
 }
 
-/** Nothing, where the tool or the image is missing: a report without source lines is still a report. */
+/** There is no output where the tool or the image is missing: a report without source lines is still a report. */
 async function outputOf(tool: string, args: readonly string[]): Promise<string> {
   const result = await execa(tool, args, { reject: false, maxBuffer: 2 ** 28 });
   return result.failed ? '' : result.stdout;

@@ -3,7 +3,7 @@ import type { Duplex, Readable, Writable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { boundedWait, type WaitBounds } from '../../util/bounded-wait.ts';
 
-/** Of a console that is flooded: what is kept of it in memory (between this and twice as much), and in its log. */
+/** The most that is kept of a console in memory (between this and twice as much), and in its log. */
 const KEPT_LINES = 20_000;
 const KEPT_CHARACTERS = 4 * 2 ** 20;
 const LONGEST_LINE = 64 * 1024;
@@ -49,15 +49,15 @@ export class SerialConsole {
     this.#port.write(text);
   }
 
-  /** To the guest, as fast as it takes it, until the returned function is called. */
+  /** Types to the guest, as fast as it takes it, until the returned function is called. */
   typeFrom(source: Readable): () => void {
     source.pipe(this.#port, { end: false });
     return () => source.unpipe(this.#port);
   }
 
   /**
-   * Every byte from now on, until the returned function is called; of a reader that is too slow, a remark how many it
-   * has missed.
+   * Passes on every byte from now on, until the returned function is called. A reader that is too slow gets a remark
+   * that says how many it has missed.
    */
   copyTo(reader: Writable): () => void {
     let missed = 0;
@@ -77,7 +77,7 @@ export class SerialConsole {
     return () => void this.#copies.delete(copy);
   }
 
-  /** As a terminal takes it: what it would show had it been there. */
+  /** What a terminal would show now that had been there from the beginning. */
   recentText(): string {
     return [...this.tail(SCREEN), this.#partial].join('\r\n');
   }

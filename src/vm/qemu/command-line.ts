@@ -31,12 +31,12 @@ export type Channels =
 export interface VmHardware {
   readonly profile: MachineProfile;
   readonly accelerator: Accelerator;
-  /** With TCG only: times in the guest are numbers of instructions, the same on every host, however busy it is. */
+  /** Times in the guest are numbers of instructions, the same on every busy or idle host. Only TCG can do that. */
   readonly countsInstructions?: boolean;
   readonly gpu: GpuHardware | undefined;
   readonly files: BootFiles;
   readonly channels: Channels;
-  /** For the kernel, after the profile's own. */
+  /** The kernel gets these arguments after the profile's own. */
   readonly kernelArgs: readonly string[];
   /** Memory in files, not of QEMU's own. */
   readonly memory?: MemoryFiles | undefined;

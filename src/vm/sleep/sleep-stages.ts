@@ -11,7 +11,7 @@ interface StageMark {
 }
 
 /**
- * In the kernel's own order, which differs between suspend and hibernation. Some lines need
+ * They are in the kernel's own order, which differs between suspend and hibernation. Some lines need
  * /sys/power/pm_debug_messages.
  */
 const MARKS: readonly StageMark[] = [

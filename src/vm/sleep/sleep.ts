@@ -19,9 +19,9 @@ export interface SleepOptions {
   readonly asleepMs?: number;
   /** An alarm of the guest's clock so many seconds after the request, to abort a suspend that is still under way. */
   readonly alarmS?: number;
-  /** Told of every stage that begins; a sleeping machine is not woken before what it returns has ended. */
+  /** It is told of every stage that begins; a sleeping machine is not woken before what it returns has ended. */
   readonly onStage?: (stage: string) => Promise<void> | void;
-  /** Of a stage that needs no patience; by default what the accelerator and the kernel need. */
+  /** The limit of a stage that is not known to take long; by default it is what the accelerator and the kernel need. */
   readonly stageLimitMs?: number;
 }
 
@@ -48,7 +48,7 @@ export async function sleepThrough(
     const refusal = await watch.awake;
     const { stages, totalMs } = watch.clock;
     await machine.ready();
-    // Not by the guest itself: the level counts when a line is printed, which may be later than when it is said.
+    // The guest does not do this itself: the level counts when a line is printed, which may be later than it is said.
     await machine.run(`echo ${level} > ${CONSOLE_LEVEL}`);
     const slept = refusal === undefined && options.pmTest === undefined;
     expectCounts(state, slept, before, await countSleeps(machine));
@@ -68,7 +68,7 @@ export async function sleepThrough(
 /** Detached, because the SSH session that starts it may not live to see its end. */
 function requestScript(state: SleepState, { pmTest, powerOff = 'platform', alarmS }: SleepOptions): string {
   const commands = [
-    // All that the kernel says, while it says it, and no waiting between its stages.
+    // The kernel prints all that it says while it says it, and does not wait between its stages.
     'echo N > /sys/module/printk/parameters/console_suspend',
     'echo 1 > /sys/power/pm_debug_messages',
     'echo 0 > /sys/module/suspend/parameters/pm_test_delay',
