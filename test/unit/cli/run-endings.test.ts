@@ -121,6 +121,11 @@ test('a kernel bug that an earlier run had is told with the number of that run, 
   printed = '';
   await reportVerb([], {});
   expect(printed).toContain('kasan, in f+0x1/0x2, seen in run 1\n');
+  // A report says of which run it is.
+  expect(printed).toMatch(/^Run 2 of 2026-11-21/);
+  printed = '';
+  await reportVerb(['1'], {});
+  expect(printed).toMatch(/^Run 1 of 2026-11-21/);
 });
 
 describe('a kernel of the plan that does not build', () => {
