@@ -37,7 +37,7 @@ export async function shellVerb(command: readonly string[], options: ShellOption
   const running = vm === undefined ? undefined : await findVm(vm);
   if (command.length === 0 && !process.stdin.isTTY && put.length + get.length === 0) {
     throw new RigError('usage', '"shell" needs a terminal, or a command to run.', {
-      remedy: 'For example: ./dgpu-rig shell -- edgpu-stress info',
+      remedy: "For example: ./dgpu-rig shell -- 'modprobe edgpu && edgpu-stress info'",
     });
   }
   await checkTransfers(options);

@@ -44,7 +44,7 @@ describe('user mistakes', { concurrent: true }, () => {
     [['bench', 'nosuch'], 'The benches are: '],
     [['bench', '--rounds', '0'], 'positive'],
     [['nosuch'], './dgpu-rig --help'],
-    [['shell'], 'a command to run'],
+    [['shell'], 'modprobe edgpu && edgpu-stress info'],
     [['shell', '--put', 'file'], 'FROM:TO'],
     [['shell', '--put', '/nosuch/file:/tmp', '--', 'true'], 'no such file'],
     [['console'], 'terminal'],
