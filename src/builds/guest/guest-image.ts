@@ -129,7 +129,9 @@ export async function compileStress(output: string, kernelHeaders: string, work:
   step.progress('compiling edgpu-stress');
   const variables = [`OUT=${output}`, `KERNEL=${kernelHeaders}`, `DRIVER=${DRIVER}`];
   const argv = ['make', '-C', STRESS, ...variables] as const;
-  await runBuildCommand({ what: 'Building edgpu-stress', argv, cwd: path.dirname(output), log, signal });
+  const files = await readdir(STRESS, { recursive: true });
+  const edited = new Map(files.map((file) => [file, path.join(STRESS, file)]));
+  await runBuildCommand({ what: 'Building edgpu-stress', argv, cwd: path.dirname(output), log, signal, edited });
 }
 
 async function fileEntry(target: string, source: string): Promise<CpioEntry> {

@@ -296,6 +296,7 @@ async function make(
     argv: ['make', `-j${availableParallelism()}`, ...args],
     cwd: tree.source,
     env: MAKE_ENVIRONMENT,
+    edited: await graftedFiles(DRIVER_GRAFT),
     ...(tree.dirtyMarker === undefined ? {} : { dirtyMarker: tree.dirtyMarker }),
     log,
     signal,

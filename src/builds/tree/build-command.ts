@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import type { Result } from 'execa';
 
+import { repositoryPath } from '../../config/paths.ts';
 import { onAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { signalProcess } from '../../util/signal-process.ts';
@@ -30,6 +31,8 @@ interface BuildCommand {
    * to.
    */
   readonly dirtyMarker?: string;
+  /** The files that people edit, by the names under which they are compiled: an error in one is theirs to correct. */
+  readonly edited?: ReadonlyMap<string, string>;
   /** Between SIGTERM and SIGKILL, and from there to giving up. */
   readonly graceMs?: number;
 }
@@ -153,20 +156,29 @@ const TAIL_LINES = 12;
 /** The first line that names an error says more than the last, which is mostly make's own farewell. */
 const ERROR_LINE = /(?:\berror:|\*\*\*|^E: |FAILED:|No space left)/i;
 
-async function commandError({ what, log }: BuildCommand, reason: string): Promise<RigError> {
+/** What make says once a command has failed. */
+const MAKE_LINE = /^make(?:\[\d+\])?: /;
+
+/** What a compiler says of a place in a file. */
+const PLACE = /^([^\s:]+)(?=:\d+:)/;
+
+async function commandError({ what, log, edited }: BuildCommand, reason: string): Promise<RigError> {
   const lines = (await readFile(log, 'utf8').catch(() => '')).trimEnd().split('\n');
   const start = lines.findLastIndex((line) => line.startsWith('$ '));
   const own = lines.slice(start + 1);
   const firstError = own.findIndex((line) => ERROR_LINE.test(line));
-  const excerpt = firstError >= 0 ? own.slice(firstError, firstError + TAIL_LINES) : own.slice(-TAIL_LINES);
+  const error = own[firstError] ?? '';
+  const rest = MAKE_LINE.test(error) ? own : own.filter((line, index) => index < firstError || !MAKE_LINE.test(line));
+  const excerpt = firstError >= 0 ? rest.slice(firstError, firstError + TAIL_LINES) : own.slice(-TAIL_LINES);
+  const shown = excerpt.map((line) => `  ${line.replace(PLACE, (file) => editedName(edited?.get(file)) ?? file)}`);
   const full = own.some((line) => line.includes('No space left on device'));
-  return new RigError(
-    'infrastructure',
-    `${what} failed (${reason}):\n${excerpt.map((line) => `  ${line}`).join('\n')}`,
-    {
-      remedy: full
-        ? 'Free some disk space, or point DGPU_RIG_CACHE at a larger disk.'
-        : `The whole output is in ${log}`,
-    },
-  );
+  const mistaken = edited?.has(PLACE.exec(error)?.[0] ?? '') === true;
+  return new RigError(mistaken ? 'usage' : 'infrastructure', `${what} failed (${reason}):\n${shown.join('\n')}`, {
+    remedy: full ? 'Free some disk space, or point DGPU_RIG_CACHE at a larger disk.' : `The whole output is in ${log}`,
+  });
+}
+
+/** As an editor finds it. */
+function editedName(file: string | undefined): string | undefined {
+  return file === undefined ? undefined : path.relative(repositoryPath(), file);
 }

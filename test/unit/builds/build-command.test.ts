@@ -3,6 +3,8 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect } from 'vitest';
 
+import { repositoryPath } from '../../../src/config/paths.ts';
+import { shellQuote } from '../../../src/util/shell-quote.ts';
 import { runBuildCommand } from '../../../src/builds/tree/build-command.ts';
 import { test } from '../cache/temporary-cache.ts';
 
@@ -58,9 +60,33 @@ describe('a command', () => {
     );
     await expect(running).rejects.toMatchObject({
       failureClass: 'infrastructure',
-      message: 'the test failed (exit code 3):\n  a.c:1: error: broken\n  make: *** [a.o]',
+      message: 'the test failed (exit code 3):\n  a.c:1: error: broken',
       remedy: expect.stringContaining('logs/test.log') as string,
     });
+  });
+
+  test('that fails since make can not go on: what make says', async ({ cache }) => {
+    const running = runBuildCommand(shell(cache, 'echo "make: *** No rule to make target"; exit 2'));
+    await expect(running).rejects.toThrow(/\n {2}make: \*\*\* No rule/);
+  });
+
+  test('that finds an error in a file of the rig names the file that is edited, whose mistake it is', async ({
+    cache,
+  }) => {
+    const edited = new Map([['drivers/gpu/drm/edgpu/a.c', repositoryPath('guest-kernel/edgpu/a.c')]]);
+    const said = [
+      'In file included from drivers/gpu/drm/edgpu/a.c:3:',
+      "drivers/gpu/drm/edgpu/a.c:9:1: error: expected ';'",
+      'drivers/gpu/drm/drm_b.c:2:1: error: a consequence',
+      'make[3]: *** [a.o] Error 1',
+    ];
+    const command = shell(cache, `printf '%s\\n' ${said.map(shellQuote).join(' ')}; exit 2`);
+    await expect(runBuildCommand({ ...command, edited })).rejects.toMatchObject({
+      failureClass: 'usage',
+      message:
+        "the test failed (exit code 2):\n  guest-kernel/edgpu/a.c:9:1: error: expected ';'\n  drivers/gpu/drm/drm_b.c:2:1: error: a consequence",
+    });
+    await expect(runBuildCommand(command)).rejects.toMatchObject({ failureClass: 'infrastructure' });
   });
 
   test('that fills the disk: the remedy is another one than the log', async ({ cache }) => {
