@@ -55,7 +55,9 @@ export async function checkReportFiles(files: ReportFiles): Promise<void> {
     if (file === undefined) continue;
     const folder = path.dirname(path.resolve(file));
     await access(folder, constants.W_OK).catch((cause: unknown) => {
-      throw new RigError('usage', `--${format} ${file}: there is no folder ${folder} to write to.`, { cause });
+      throw new RigError('usage', `--${format} ${file}: there is no folder ${folder} that may be written to.`, {
+        cause,
+      });
     });
     const found = await stat(file).catch(() => undefined);
     if (file === '' || found?.isDirectory() === true) {
