@@ -258,6 +258,21 @@ describe('fence', () => {
   });
 });
 
+test('addresses and values that an opcode does not use are ignored', async ({ machine }) => {
+  const unused = (1n << 64n) - 1n;
+  await machine.qtest.writeBytes(SOURCE, pattern(64));
+  await machine.run(0, [
+    { opcode: OP.nop, src: unused, dst: unused, value: unused },
+    { opcode: OP.copy, src: SOURCE, dst: TARGET, len: 64n, value: unused },
+    { opcode: OP.fill, src: unused, dst: TARGET, len: 8n, value: 5n },
+    { opcode: OP.fence, src: unused, dst: unused, value: 3n },
+  ]);
+  await expectNoFault(machine);
+  expect(await machine.readEngine(0, 'FENCE', 8)).toBe(3n);
+  expect(await machine.qtest.read(TARGET, 8)).toBe(5n);
+  expectBytes(await machine.qtest.readBytes(TARGET + 8n, 56), pattern(64).subarray(8));
+});
+
 describe('rings', () => {
   test('go round many times', async ({ machine }) => {
     await machine.setUpRing(0, 4);

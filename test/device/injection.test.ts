@@ -4,6 +4,7 @@ import { edgpu } from '../../src/device/edgpu-constants.ts';
 import { FAULT, FLAG, OP, pattern } from '../../src/device/edgpu-command.ts';
 import type { EdgpuFailure } from '../../src/device/edgpu-monitor.ts';
 import { DATA, test, VRAM_SIZE, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
+import { watchMigration } from './streams.ts';
 
 const MSIX = 0x11;
 const PCIE = 0x10;
@@ -294,6 +295,27 @@ describe('unplug', () => {
       expect((await slotStatus(machine)) & PRESENT).toBe(PRESENT);
     },
   );
+
+  test('while the machine migrates only kills it: it stays in its slot, dead, until it is cleared', async ({
+    startMachine,
+    folder,
+  }) => {
+    const machine = await startWithRings(startMachine, { hotPluggable: true });
+    await watchMigration(machine);
+    // So slow that it does not end.
+    await machine.execute('migrate-set-parameters', { 'max-bandwidth': 1000 });
+    await machine.execute('migrate', { uri: `file:${folder}/state` });
+    await machine.waitForEvent('MIGRATION', ({ status }) => status === 'active');
+    await machine.monitor.inject({ kind: 'unplug' });
+    await machine.execute('migrate_cancel');
+    await machine.waitForEvent('MIGRATION', ({ status }) => status === 'cancelled');
+    expect(machine.qmp.seen('DEVICE_DELETED')).toEqual([]);
+    expect((await slotStatus(machine)) & PRESENT).toBe(PRESENT);
+    expect(await machine.pci.read(0, 4)).toBe(0xffff_ffff);
+    await machine.monitor.clearFailures();
+    await machine.placeBars();
+    expect(await machine.readRegister('ID')).toBe(BigInt(edgpu('ID')));
+  });
 
   test('is refused where nothing can be unplugged', async ({ startMachine }) => {
     const machine = await startMachine();
