@@ -9,8 +9,11 @@ type AccessSize = 1 | 2 | 4 | 8;
 
 const LETTER = { 1: 'b', 2: 'w', 4: 'l', 8: 'q' } as const;
 
-/** The most that fits one line to QEMU without its buffer growing out of proportion. */
-const BLOCK = 1 << 20;
+/**
+ * In one line to QEMU, which takes 1 KiB of it at a time, and looks each time through all that it has for the end: what
+ * a line costs grows with the square of its length.
+ */
+const BLOCK = 1 << 14;
 
 interface Pending {
   readonly command: string;
