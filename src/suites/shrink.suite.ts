@@ -77,18 +77,19 @@ describe('nodes', { concurrent: true }, () => {
   test.override({ machine: 'iommu-virtio', dmaBits });
 
   /**
-   * Objects worth such a share of what is free, all filled once; which share of their pages was swapped out by then.
-   * Pages that were only let go of are still there, and it costs next to nothing to get hold of them again.
+   * Objects worth such a share of what is free, all filled once; which share of their own pages is in swap then. Pages
+   * that were only let go of are still there, and it costs next to nothing to get hold of them again.
    */
   async function shareSwapped(share: number, fixtures: StressFixtures & { backend: Backend }): Promise<number> {
     const { guest, gpu, backend, record } = fixtures;
     await gpu.load({ backend });
     const bytes = Math.floor((reachableFreeBytes(await guest.zones(), 64) * share) / OBJECT_SIZE) * OBJECT_SIZE;
     const options = { bytes, 'object-size': OBJECT_SIZE, reclaim: 0 };
-    const { report, witnesses } = await runWithWitnesses(fixtures, 'reclaim', options, reclaimReport);
+    const { report } = await runWithWitnesses(fixtures, 'reclaim', options, reclaimReport);
     expect(report.ok, report.firstError).toBe(true);
-    record.metrics['shareSwapped'] = witnesses.pswpout / (bytes / PAGE);
-    record.metrics['sharePopulated'] = (report.devices['0']?.['before_pages'] ?? 0) / (bytes / PAGE);
+    const shareOf = (counter: string): number => (report.devices['0']?.[counter] ?? NaN) / (bytes / PAGE);
+    record.metrics['sharePopulated'] = shareOf('before_pages');
+    record.metrics['shareSwapped'] = shareOf('before_swapped');
     return record.metrics['shareSwapped'];
   }
 

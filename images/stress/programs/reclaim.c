@@ -50,6 +50,7 @@ struct reclaim {
 	uint64_t verified;
 	struct gpu gpu[MAX_DEVICES];
 	struct object *items[MAX_DEVICES];
+	uint64_t swapped[MAX_DEVICES];	/* of their pages, once all are filled */
 };
 
 /* ---- Counters ---- */
@@ -305,6 +306,9 @@ static bool run(struct reclaim *reclaim, struct counts *before, struct counts *a
 	for (uint64_t i = 0; i < reclaim->devices; i++)
 		if (!fill_device(reclaim, i))
 			return false;
+	for (uint64_t i = 0; i < reclaim->devices; i++)
+		if (!swap_of_all(&reclaim->gpu[i], &reclaim->swapped[i]))
+			return false;
 	if (!fill_cache(reclaim->cache) || !count(reclaim, before))
 		return false;
 	if (reclaim->bystander && pthread_create(&bystander.thread, NULL, stand_by, &bystander))
@@ -342,6 +346,7 @@ static void report_counts(const struct reclaim *reclaim, const struct counts *be
 		snprintf(name, sizeof(name), "%" PRIu64, i);
 		report_open_group(name);
 		report_number("before_pages", before->device[i][1]);
+		report_number("before_swapped", reclaim->swapped[i]);
 		for (size_t j = 0; j < DEVICE_STATS; j++)
 			report_number(device_names[j], after->device[i][j] > before->device[i][j] ?
 				      after->device[i][j] - before->device[i][j] : 0);

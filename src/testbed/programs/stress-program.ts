@@ -37,7 +37,7 @@ export const reclaimReport = programReport.extend({
   cpuNs: z.number(),
   cacheBytes: z.number(),
   vmstat: z.record(z.string(), z.number()),
-  /** By number; each has `before_pages` and what its counters have grown by. */
+  /** By number; each has `before_pages`, `before_swapped` (of its own), and what its counters have grown by. */
   devices: z.record(z.string(), z.record(z.string(), z.number())),
   /** `slow` are the faults that took more than 100 µs. */
   bystander: z.object({
