@@ -12,11 +12,16 @@
 
 #include <linux/debugfs.h>
 #include <linux/delay.h>
+#include <linux/gfp.h>
+#include <linux/list.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
 
 #include <drm/ttm/ttm_device.h>
+#include <drm/ttm/ttm_resource.h>
 
 #include "edgpu_drv.h"
 #include "edgpu_knobs.h"
@@ -33,6 +38,13 @@ MODULE_PARM_DESC(policy, "What the shrinker does in a call: the pages asked for 
 static bool edgpu_skip_vram_save;
 module_param_named(skip_vram_save, edgpu_skip_vram_save, bool, 0644);
 MODULE_PARM_DESC(skip_vram_save, "For tests of tests: lose what is in VRAM when the system sleeps (default: no)");
+
+static bool edgpu_evict_in_suspend;
+module_param_named(evict_in_suspend, edgpu_evict_in_suspend, bool, 0644);
+MODULE_PARM_DESC(evict_in_suspend, "For comparison: move objects out of VRAM in .suspend, when nothing can be swapped any more, and don't save it before (default: no)");
+
+/* What .suspend leaves to others, for theirs and for .resume. */
+#define EDGPU_KNOBS_SPARE	SZ_32M
 
 static const char * const edgpu_walk_names[TTM_SHRINKER_WALKS] = {
 	[TTM_SHRINKER_WALK_MACRO] = "macro",
@@ -84,6 +96,53 @@ int edgpu_knobs_policy(struct edgpu_device *edgpu)
 bool edgpu_knobs_save_wanted(struct ttm_buffer_object *bo)
 {
 	return !edgpu_skip_vram_save;
+}
+
+/**
+ * edgpu_knobs_evict_in_suspend() - whether to do as drivers without the series do
+ *
+ * Return: true if VRAM is not to be saved in time, but emptied by .suspend.
+ */
+bool edgpu_knobs_evict_in_suspend(void)
+{
+	return READ_ONCE(edgpu_evict_in_suspend);
+}
+
+static bool edgpu_knobs_find_pages(u64 count)
+{
+	struct page *page, *next;
+	LIST_HEAD(pages);
+	u64 found;
+
+	for (found = 0; found < count; found++) {
+		page = alloc_page(GFP_NOIO | __GFP_HIGHMEM | __GFP_NORETRY | __GFP_NOWARN);
+		if (!page)
+			break;
+		list_add(&page->lru, &pages);
+	}
+	list_for_each_entry_safe(page, next, &pages, lru)
+		__free_page(page);
+	return found == count;
+}
+
+/**
+ * edgpu_knobs_evict() - empty VRAM, if there is room for what is in it
+ * @edgpu: the device, with its engines idle and nobody to give them work
+ *
+ * Other drivers begin, and then the allocation of a page fails, or waits for
+ * ever, or another device's .resume does. A test needs one end of these, so
+ * this looks first whether there is as much memory as it takes.
+ *
+ * Return: 0 or a negative error code.
+ */
+int edgpu_knobs_evict(struct edgpu_device *edgpu)
+{
+	struct ttm_resource_manager *vram = &edgpu->vram.base;
+	u64 size = ttm_resource_manager_usage(vram);
+
+	if (!edgpu_knobs_find_pages((size + EDGPU_KNOBS_SPARE) >> PAGE_SHIFT))
+		return -ENOMEM;
+	return ttm_resource_manager_evict_all(&edgpu->ttm, vram);
 }
 
 /**

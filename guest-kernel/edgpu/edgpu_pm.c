@@ -19,6 +19,7 @@
 #include "edgpu_drv.h"
 #include "edgpu_engine.h"
 #include "edgpu_entry.h"
+#include "edgpu_knobs.h"
 #include "edgpu_pm.h"
 #include "edgpu_runtime.h"
 #include "edgpu_save.h"
@@ -66,7 +67,7 @@ static int edgpu_pm_fall_asleep(struct edgpu_device *edgpu, bool hibernation)
 	up_write(&edgpu->reset_sem);
 
 	/* What is in a VRAM that does not answer any more is lost already. */
-	if (!READ_ONCE(edgpu->wedged)) {
+	if (!READ_ONCE(edgpu->wedged) && !edgpu_knobs_evict_in_suspend()) {
 		edgpu_pm_purge(edgpu);
 		ret = edgpu_save(edgpu);
 	}
@@ -117,10 +118,14 @@ static int edgpu_pm_notify(struct notifier_block *nb, unsigned long event, void 
 static int edgpu_pm_suspend(struct device *dev)
 {
 	struct edgpu_device *edgpu = dev_get_drvdata(dev);
+	int ret = 0;
 
 	edgpu_engines_wait_idle(edgpu);
-	edgpu_engines_stop(edgpu);
-	return 0;
+	if (edgpu_knobs_evict_in_suspend())
+		ret = edgpu_knobs_evict(edgpu);
+	if (!ret)
+		edgpu_engines_stop(edgpu);
+	return ret;
 }
 
 /* A device that does not come back is wedged then; the system comes back anyway. */

@@ -25,7 +25,9 @@ import { OtherDevices } from '../testbed/witnesses/other-devices.ts';
 const MIB = 2 ** 20;
 const PAGE = 4096;
 const DEADLINE_MS = 300_000;
-const SUSPEND_FILE = '/sys/class/drm/renderD128/device/suspend_file';
+const DEVICE = '/sys/class/drm/renderD128/device';
+const SUSPEND_FILE = `${DEVICE}/suspend_file`;
+const EVICT_IN_SUSPEND = '/sys/module/edgpu/parameters/evict_in_suspend';
 const FRAMES = '/sys/kernel/debug/dri/128/frames';
 /** Of the 2 GiB that the disk of the machine tight has, from here on nobody uses any here. */
 const UNUSED_DISK_MIB = 1536;
@@ -197,7 +199,7 @@ contract('suspend with two devices', { concurrent: true }, () => {
 contract('suspend with swap', { concurrent: true }, () => {
   test.override({ machine: 'tight', dmaBits: 40 });
 
-  test('more in VRAM than there is free memory: it goes to swap', async ({
+  test('more in VRAM than there is free memory: it goes to swap; control: in .suspend, where other drivers move it, it finds no place', async ({
     gpu,
     guest,
     backend,
@@ -207,10 +209,24 @@ contract('suspend with swap', { concurrent: true }, () => {
     await gpu.load({ backend });
     await fillAllBut(guest, 150 * MIB);
     const sleeper = await startSleeper({ vram: 100, system: 0, objectSize: OBJECT_SIZE });
+
+    await guest.run(`echo Y > ${EVICT_IN_SUSPEND}`);
+    const { refusal, stages } = await suspend('s3');
+    expect(refusal).toMatch(/memory/i);
+    expect(stages.map(({ name }) => name)).toContain('suspend-devices');
+    expect(await blamedDevice(guest)).toBe((await guest.run(`basename $(readlink -f ${DEVICE})`)).trim());
+    expect((await guest.meminfo()).get('SwapFree')).toBeGreaterThan(100 * OBJECT_SIZE);
+    expect(await sleeper.verify()).toBeUndefined();
+
+    await guest.run(`echo N > ${EVICT_IN_SUSPEND}`);
     expect(await suspend('s3')).not.toHaveProperty('refusal');
     expect(await driverStat(guest, 'saved_swapped_pages')).toBeGreaterThan(0);
     expect(await sleeper.verify()).toBeUndefined();
-    expect(await sleeper.end()).toMatchObject({ ok: true });
+
+    // Of the control: it was for want of memory that it refused, and what it moves stays there.
+    await guest.run(`umount /run/filled && echo Y > ${EVICT_IN_SUSPEND}`);
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    expect(await sleeper.verify()).toMatch(/^\d+: object \d+ is in system memory$/);
   });
 
   test('no swap, and more in VRAM than memory is left: refused at once, and no device is the worse for it; with a partition or a file to save it to, it sleeps', async ({
