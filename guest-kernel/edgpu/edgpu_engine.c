@@ -83,6 +83,7 @@ static void edgpu_engine_recover_fault(struct edgpu_ring *ring)
 	count = list_count_nodes(&lost);
 	spin_unlock_irq(&ring->lock);
 
+	/* Ten in 5 s are told. Tests ask those who count all of them: the ring, and the device. */
 	drm_err_ratelimited(&edgpu->drm,
 			    "engine %u fault: %s (kind %u), address 0x%llx, slot %u, %u jobs lost\n",
 			    ring->engine,
