@@ -2,8 +2,8 @@
 /*
  * What the driver uses of the series, and what there is instead in a kernel without it.
  *
- * Such a kernel is for comparison. Only backend=legacy works there, without a shrinker, as in
- * most of its drivers, and a sleep moves what is in VRAM out. No other file of the driver asks
+ * Such a kernel is for comparison. Only backend=legacy and backend=gem work there, without a
+ * shrinker, as in most of its drivers, and a sleep moves what is in VRAM out. No other file of the driver asks
  * which kernel it is built for. A kernel has the whole series, or nothing of it.
  */
 #ifndef _EDGPU_COMPAT_H_
@@ -91,6 +91,12 @@ static inline void edgpu_set_budget(struct ttm_resource_manager *man, bool budge
 #else
 
 struct file;
+
+/* No file has a limit, so there is none to lift. */
+static inline int shmem_set_phys_limit(struct file *file, phys_addr_t limit)
+{
+	return 0;
+}
 
 #define EDGPU_HAS_SERIES		false
 #define EDGPU_TTM_FUNCS_OF_SERIES

@@ -45,6 +45,12 @@ extern "C" {
 #define EDGPU_PARAM_BACKEND_LEGACY	0
 #define EDGPU_PARAM_BACKEND_SHMEM	1
 #define EDGPU_PARAM_BACKEND_BACKUP	2
+/*
+ * Objects are in system memory only and cached, and jobs are done, or have failed, when
+ * they are submitted. There are no ioctls but GET_PARAM, GEM_CREATE, GEM_MMAP_OFFSET,
+ * GEM_INFO, SUBMIT without syncobjs, and WAIT.
+ */
+#define EDGPU_PARAM_BACKEND_GEM		3
 
 struct drm_edgpu_get_param {
 	__u32 param;		/* EDGPU_PARAM_* */

@@ -21,6 +21,7 @@
 #include "edgpu_evict.h"
 #include "edgpu_file.h"
 #include "edgpu_gem.h"
+#include "edgpu_gemshmem.h"
 #include "edgpu_prime.h"
 #include "edgpu_purge.h"
 #include "edgpu_shrinker.h"
@@ -33,7 +34,7 @@
 
 static char *edgpu_backend = "shmem";
 module_param_named(backend, edgpu_backend, charp, 0444);
-MODULE_PARM_DESC(backend, "Where system memory of objects comes from: shmem (default), backup or legacy");
+MODULE_PARM_DESC(backend, "Where system memory of objects comes from: shmem (default), backup, legacy or gem");
 
 static uint edgpu_dma_bits;
 module_param_named(dma_bits, edgpu_dma_bits, uint, 0444);
@@ -43,6 +44,7 @@ static const u32 edgpu_backend_params[EDGPU_BACKENDS] = {
 	[EDGPU_BACKEND_LEGACY] = EDGPU_PARAM_BACKEND_LEGACY,
 	[EDGPU_BACKEND_SHMEM] = EDGPU_PARAM_BACKEND_SHMEM,
 	[EDGPU_BACKEND_BACKUP] = EDGPU_PARAM_BACKEND_BACKUP,
+	[EDGPU_BACKEND_GEM] = EDGPU_PARAM_BACKEND_GEM,
 };
 
 static int edgpu_get_param_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
@@ -118,20 +120,42 @@ static const struct drm_driver edgpu_drm_driver = {
 	.minor = 0,
 };
 
-static int edgpu_init_backend(struct edgpu_device *edgpu)
+static const struct drm_ioctl_desc edgpu_gemshmem_ioctls[] = {
+	DRM_IOCTL_DEF_DRV(EDGPU_GET_PARAM, edgpu_get_param_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(EDGPU_GEM_CREATE, edgpu_gemshmem_create_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(EDGPU_GEM_MMAP_OFFSET, edgpu_gem_mmap_offset_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(EDGPU_GEM_INFO, edgpu_gemshmem_info_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(EDGPU_SUBMIT, edgpu_gemshmem_submit_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(EDGPU_WAIT, edgpu_gemshmem_wait_ioctl, DRM_RENDER_ALLOW),
+};
+
+/* With backend=gem: TTM has no objects then. */
+static const struct drm_driver edgpu_gemshmem_drm_driver = {
+	.driver_features = DRIVER_GEM | DRIVER_RENDER,
+	.fops = &edgpu_fops,
+	.ioctls = edgpu_gemshmem_ioctls,
+	.num_ioctls = ARRAY_SIZE(edgpu_gemshmem_ioctls),
+#ifdef CONFIG_DEBUG_FS
+	.debugfs_init = edgpu_debugfs_init,
+#endif
+	.name = "edgpu",
+	.desc = "Emulated discrete GPU",
+	.major = 1,
+	.minor = 0,
+};
+
+static int edgpu_choose_backend(struct device *dev)
 {
-	struct device *dev = edgpu->drm.dev;
 	int backend = match_string(edgpu_backend_names, EDGPU_BACKENDS, edgpu_backend);
 
 	if (backend < 0)
 		return dev_err_probe(dev, -EINVAL,
-				     "backend=%s is none of shmem, backup, legacy\n",
+				     "backend=%s is none of shmem, backup, legacy, gem\n",
 				     edgpu_backend);
-	edgpu->backend = backend;
-	if (edgpu->backend != EDGPU_BACKEND_LEGACY && !EDGPU_HAS_SERIES)
+	if (backend != EDGPU_BACKEND_LEGACY && backend != EDGPU_BACKEND_GEM && !EDGPU_HAS_SERIES)
 		return dev_err_probe(dev, -EINVAL,
-				     "this kernel has neither TTM's shmem backend nor its shrinker: use backend=legacy\n");
-	return 0;
+				     "this kernel has neither TTM's shmem backend nor its shrinker: use backend=legacy or gem\n");
+	return backend;
 }
 
 static int edgpu_init_regs(struct edgpu_device *edgpu)
@@ -216,21 +240,23 @@ static int edgpu_init_dma(struct edgpu_device *edgpu)
 
 static int edgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
+	int ret, backend = edgpu_choose_backend(&pdev->dev);
 	struct edgpu_device *edgpu;
-	int ret;
 
-	edgpu = devm_drm_dev_alloc(&pdev->dev, &edgpu_drm_driver,
+	if (backend < 0)
+		return backend;
+	edgpu = devm_drm_dev_alloc(&pdev->dev,
+				   backend == EDGPU_BACKEND_GEM ? &edgpu_gemshmem_drm_driver :
+								  &edgpu_drm_driver,
 				   struct edgpu_device, drm);
 	if (IS_ERR(edgpu))
 		return PTR_ERR(edgpu);
 	edgpu->pdev = pdev;
+	edgpu->backend = backend;
 	init_rwsem(&edgpu->reset_sem);
 	init_waitqueue_head(&edgpu->awake);
 	pci_set_drvdata(pdev, edgpu);
 
-	ret = edgpu_init_backend(edgpu);
-	if (ret)
-		return ret;
 	ret = pcim_enable_device(pdev);
 	if (ret)
 		return ret;

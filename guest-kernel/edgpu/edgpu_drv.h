@@ -8,7 +8,7 @@
  *	memory:			file, vram, bo, carveout, tt, knobs, shrinker
  *	objects:		job, move, access, purge, ttm
  *	sleep:			save, runtime, pm, reset
- *	ioctls:			prime, gem, evict, submit
+ *	ioctls:			prime, gem, evict, submit, gemshmem
  *	debugfs:		frames, debugfs
  *	the module:		drv
  */

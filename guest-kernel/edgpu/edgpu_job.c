@@ -3,12 +3,15 @@
  * What jobs are made of: operations on stretches of objects, as commands.
  */
 
+#include <linux/dma-fence.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
+#include <linux/slab.h>
 
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_resource.h>
 
+#include "edgpu_fence.h"
 #include "edgpu_job.h"
 #include "edgpu_ring.h"
 #include "edgpu_tt.h"
@@ -229,5 +232,52 @@ int edgpu_job_checksum(struct edgpu_ring *ring, struct edgpu_span src, u64 len,
 		ret = edgpu_job_set_dst(ring, &cmd, dst, sizeof(u64));
 	if (!ret)
 		ret = edgpu_ring_push(ring, &cmd);
+	return ret;
+}
+
+/**
+ * edgpu_job_begin() - begin a job that is going to be waited for
+ * @ring: the ring
+ * @fence: out: for edgpu_job_end()
+ *
+ * Return: 0, -ENOMEM, or an error of edgpu_ring_begin().
+ */
+int edgpu_job_begin(struct edgpu_ring *ring, struct edgpu_fence **fence)
+{
+	int ret;
+
+	*fence = edgpu_fence_alloc();
+	if (!*fence)
+		return -ENOMEM;
+
+	ret = edgpu_ring_begin(ring);
+	if (ret)
+		kfree(*fence);
+	return ret;
+}
+
+/**
+ * edgpu_job_end() - run the job and wait for it, unless making it has failed
+ * @ring: the ring
+ * @fence: from edgpu_job_begin()
+ * @ret: what became of making it
+ *
+ * Return: @ret, an error of edgpu_ring_commit(), or the job's.
+ */
+int edgpu_job_end(struct edgpu_ring *ring, struct edgpu_fence *fence, int ret)
+{
+	if (ret)
+		edgpu_ring_cancel(ring);
+	else
+		ret = edgpu_ring_commit(ring, fence);
+	if (ret) {
+		kfree(fence);
+		return ret;
+	}
+
+	/* Not interruptible: the engine is at work on these pages. */
+	dma_fence_wait(&fence->base, false);
+	ret = min(dma_fence_get_status(&fence->base), 0);
+	dma_fence_put(&fence->base);
 	return ret;
 }

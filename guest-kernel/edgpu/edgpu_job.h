@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 
+struct edgpu_fence;
 struct edgpu_ring;
 struct ttm_resource;
 struct ttm_tt;
@@ -29,5 +30,8 @@ int edgpu_job_fill(struct edgpu_ring *ring, struct edgpu_span dst, u64 len,
 		   u64 value);
 int edgpu_job_checksum(struct edgpu_ring *ring, struct edgpu_span src, u64 len,
 		       u64 seed, struct edgpu_span dst);
+
+int edgpu_job_begin(struct edgpu_ring *ring, struct edgpu_fence **fence);
+int edgpu_job_end(struct edgpu_ring *ring, struct edgpu_fence *fence, int ret);
 
 #endif

@@ -17,6 +17,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
+#include <linux/shmem_fs.h>
 #include <linux/sizes.h>
 #include <linux/string.h>
 
@@ -45,6 +46,10 @@ MODULE_PARM_DESC(evict_in_suspend, "For comparison: move objects out of VRAM in 
 
 /* What .suspend leaves to others, for theirs and for .resume. */
 #define EDGPU_KNOBS_SPARE	SZ_32M
+
+static bool edgpu_gem_limit = true;
+module_param_named(gem_limit, edgpu_gem_limit, bool, 0644);
+MODULE_PARM_DESC(gem_limit, "For tests of tests: keep objects of backend=gem within the device's reach (default: yes)");
 
 static const char * const edgpu_walk_names[TTM_SHRINKER_WALKS] = {
 	[TTM_SHRINKER_WALK_MACRO] = "macro",
@@ -143,6 +148,17 @@ int edgpu_knobs_evict(struct edgpu_device *edgpu)
 	if (!edgpu_knobs_find_pages((size + EDGPU_KNOBS_SPARE) >> PAGE_SHIFT))
 		return -ENOMEM;
 	return ttm_resource_manager_evict_all(&edgpu->ttm, vram);
+}
+
+/**
+ * edgpu_knobs_gem_limit() - lift the limit of an object of backend=gem, if a test wants that
+ * @file: its shmem file, new
+ *
+ * Return: 0 or a negative error code.
+ */
+int edgpu_knobs_gem_limit(struct file *file)
+{
+	return edgpu_gem_limit ? 0 : shmem_set_phys_limit(file, PHYS_ADDR_MAX);
 }
 
 /**

@@ -6,12 +6,14 @@
 
 struct dentry;
 struct edgpu_device;
+struct file;
 struct seq_file;
 struct ttm_buffer_object;
 
 bool edgpu_knobs_save_wanted(struct ttm_buffer_object *bo);
 bool edgpu_knobs_evict_in_suspend(void);
 int edgpu_knobs_evict(struct edgpu_device *edgpu);
+int edgpu_knobs_gem_limit(struct file *file);
 int edgpu_knobs_walk(struct edgpu_device *edgpu);
 int edgpu_knobs_policy(struct edgpu_device *edgpu);
 void edgpu_knobs_note_peak(struct edgpu_device *edgpu);

@@ -7,16 +7,12 @@
  * reclaim: system pages are unpinned without the engines.
  */
 
-#include <linux/dma-fence.h>
-#include <linux/slab.h>
-
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_tt.h>
 
 #include "edgpu_drv.h"
 #include "edgpu_entry.h"
-#include "edgpu_fence.h"
 #include "edgpu_job.h"
 #include "edgpu_knobs.h"
 #include "edgpu_move.h"
@@ -25,39 +21,6 @@
 /* The engine that moves objects. */
 #define EDGPU_MOVE_ENGINE	0
 
-static int edgpu_move_begin(struct edgpu_ring *ring, struct edgpu_fence **fence)
-{
-	int ret;
-
-	*fence = edgpu_fence_alloc();
-	if (!*fence)
-		return -ENOMEM;
-
-	ret = edgpu_ring_begin(ring);
-	if (ret)
-		kfree(*fence);
-	return ret;
-}
-
-/* Runs the job and waits for it, unless making it has failed with @ret. */
-static int edgpu_move_end(struct edgpu_ring *ring, struct edgpu_fence *fence, int ret)
-{
-	if (ret)
-		edgpu_ring_cancel(ring);
-	else
-		ret = edgpu_ring_commit(ring, fence);
-	if (ret) {
-		kfree(fence);
-		return ret;
-	}
-
-	/* Not interruptible: the engine is at work on these pages. */
-	dma_fence_wait(&fence->base, false);
-	ret = min(dma_fence_get_status(&fence->base), 0);
-	dma_fence_put(&fence->base);
-	return ret;
-}
-
 /* One copy from @src, or a fill with zeroes without one, and wait for it. */
 static int edgpu_move_run(struct edgpu_ring *ring, const struct edgpu_span *src,
 			  const struct edgpu_span *dst, u64 size)
@@ -65,7 +28,7 @@ static int edgpu_move_run(struct edgpu_ring *ring, const struct edgpu_span *src,
 	struct edgpu_fence *fence;
 	int ret;
 
-	ret = edgpu_move_begin(ring, &fence);
+	ret = edgpu_job_begin(ring, &fence);
 	if (ret)
 		return ret;
 
@@ -73,7 +36,7 @@ static int edgpu_move_run(struct edgpu_ring *ring, const struct edgpu_span *src,
 		ret = edgpu_job_copy(ring, *src, *dst, size);
 	else
 		ret = edgpu_job_fill(ring, *dst, size, 0);
-	ret = edgpu_move_end(ring, fence, ret);
+	ret = edgpu_job_end(ring, fence, ret);
 	edgpu_knobs_note_peak(ring->edgpu);
 	return ret;
 }
@@ -112,11 +75,11 @@ int edgpu_move_fill_pages(struct ttm_buffer_object *bo, pgoff_t first, pgoff_t n
 	struct edgpu_fence *fence;
 	int ret;
 
-	ret = edgpu_move_begin(ring, &fence);
+	ret = edgpu_job_begin(ring, &fence);
 	if (ret)
 		return ret;
 	ret = edgpu_move_fill_runs(ring, bo, first, nr, bitmap, value);
-	return edgpu_move_end(ring, fence, ret);
+	return edgpu_job_end(ring, fence, ret);
 }
 
 /**

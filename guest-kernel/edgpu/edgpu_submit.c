@@ -60,12 +60,24 @@ static bool edgpu_range_fits(const struct drm_gem_object *gem, u64 offset, u64 l
 	return !check_add_overflow(offset, len, &end) && end <= gem->size;
 }
 
-static bool edgpu_uses_src(const struct drm_edgpu_cmd *cmd)
+/**
+ * edgpu_uses_src() - whether a command has a source
+ * @cmd: from user space
+ *
+ * Return: if not, its handle is 0.
+ */
+bool edgpu_uses_src(const struct drm_edgpu_cmd *cmd)
 {
 	return cmd->op != EDGPU_CMD_FILL;
 }
 
-static bool edgpu_cmd_is_valid(const struct drm_edgpu_cmd *cmd)
+/**
+ * edgpu_cmd_is_valid() - whether a command makes sense, whatever its objects are
+ * @cmd: from user space
+ *
+ * Return: if not, it is -EINVAL.
+ */
+bool edgpu_cmd_is_valid(const struct drm_edgpu_cmd *cmd)
 {
 	if (cmd->pad || !cmd->len)
 		return false;
@@ -84,18 +96,26 @@ static bool edgpu_cmd_is_valid(const struct drm_edgpu_cmd *cmd)
 	}
 }
 
-static bool edgpu_cmd_fits(const struct drm_edgpu_cmd *cmd,
-			   const struct edgpu_submit_cmd *objects)
+/**
+ * edgpu_cmd_fits() - whether a command stays within its objects
+ * @cmd: a valid one
+ * @src: the source, or NULL
+ * @dst: the destination
+ *
+ * Return: if not, it is -EINVAL.
+ */
+bool edgpu_cmd_fits(const struct drm_edgpu_cmd *cmd, const struct drm_gem_object *src,
+		    const struct drm_gem_object *dst)
 {
 	u64 dst_len = cmd->op == EDGPU_CMD_CHECKSUM ? EDGPU_CHECKSUM_SIZE : cmd->len;
 
-	if (objects->src && !edgpu_range_fits(objects->src, cmd->src_offset, cmd->len))
+	if (src && !edgpu_range_fits(src, cmd->src_offset, cmd->len))
 		return false;
-	if (!edgpu_range_fits(objects->dst, cmd->dst_offset, dst_len))
+	if (!edgpu_range_fits(dst, cmd->dst_offset, dst_len))
 		return false;
 
 	/* Copies are done in pieces, so not as memmove(). */
-	return cmd->op != EDGPU_CMD_COPY || objects->src != objects->dst ||
+	return cmd->op != EDGPU_CMD_COPY || src != dst ||
 	       cmd->src_offset + cmd->len <= cmd->dst_offset ||
 	       cmd->dst_offset + cmd->len <= cmd->src_offset;
 }
@@ -120,7 +140,7 @@ static int edgpu_submit_lookup(struct edgpu_submit *submit)
 			if (!objects->src)
 				return -ENOENT;
 		}
-		if (!edgpu_cmd_fits(cmd, objects))
+		if (!edgpu_cmd_fits(cmd, objects->src, objects->dst))
 			return -EINVAL;
 	}
 	return 0;
@@ -302,19 +322,34 @@ static struct edgpu_span edgpu_gem_span(struct drm_gem_object *gem, u64 offset)
 	return edgpu_span(bo->resource, bo->ttm, offset);
 }
 
+/**
+ * edgpu_cmd_write() - write a command to its ring
+ * @ring: the ring, between begin and commit
+ * @cmd: a command that fits
+ * @src: where its source is, from the offset on, if it has one
+ * @dst: where its destination is, from the offset on
+ *
+ * Return: 0, or an error of edgpu_ring_push().
+ */
+int edgpu_cmd_write(struct edgpu_ring *ring, const struct drm_edgpu_cmd *cmd,
+		    struct edgpu_span src, struct edgpu_span dst)
+{
+	if (cmd->op == EDGPU_CMD_FILL)
+		return edgpu_job_fill(ring, dst, cmd->len, cmd->value);
+	if (cmd->op == EDGPU_CMD_COPY)
+		return edgpu_job_copy(ring, src, dst, cmd->len);
+	return edgpu_job_checksum(ring, src, cmd->len, cmd->value, dst);
+}
+
 static int edgpu_submit_write_cmd(struct edgpu_ring *ring, const struct drm_edgpu_cmd *cmd,
 				  const struct edgpu_submit_cmd *objects)
 {
 	struct edgpu_span dst = edgpu_gem_span(objects->dst, cmd->dst_offset);
-	struct edgpu_span src;
+	struct edgpu_span src = { };
 
-	if (cmd->op == EDGPU_CMD_FILL)
-		return edgpu_job_fill(ring, dst, cmd->len, cmd->value);
-
-	src = edgpu_gem_span(objects->src, cmd->src_offset);
-	if (cmd->op == EDGPU_CMD_COPY)
-		return edgpu_job_copy(ring, src, dst, cmd->len);
-	return edgpu_job_checksum(ring, src, cmd->len, cmd->value, dst);
+	if (objects->src)
+		src = edgpu_gem_span(objects->src, cmd->src_offset);
+	return edgpu_cmd_write(ring, cmd, src, dst);
 }
 
 /* Nothing is allocated, and no lock but the ring's taken, from here on. */
@@ -389,8 +424,14 @@ static int edgpu_submit_run(struct edgpu_submit *submit)
 	return ret;
 }
 
-static int edgpu_submit_check_args(struct edgpu_device *edgpu,
-				   const struct drm_edgpu_submit *args)
+/**
+ * edgpu_submit_check_args() - check what a submission says besides its commands
+ * @edgpu: the device
+ * @args: from user space
+ *
+ * Return: 0 or -EINVAL.
+ */
+int edgpu_submit_check_args(struct edgpu_device *edgpu, const struct drm_edgpu_submit *args)
 {
 	if (args->flags || args->pad)
 		return -EINVAL;

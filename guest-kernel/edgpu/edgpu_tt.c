@@ -29,6 +29,7 @@ const char * const edgpu_backend_names[EDGPU_BACKENDS] = {
 	[EDGPU_BACKEND_LEGACY] = "legacy",
 	[EDGPU_BACKEND_SHMEM] = "shmem",
 	[EDGPU_BACKEND_BACKUP] = "backup",
+	[EDGPU_BACKEND_GEM] = "gem",
 };
 
 /**

@@ -20,6 +20,8 @@ enum edgpu_backend {
 	EDGPU_BACKEND_SHMEM,
 	/* ttm_pool pages, copied to shmem folio by folio: what xe has. */
 	EDGPU_BACKEND_BACKUP,
+	/* No TTM: objects of DRM's GEM shmem helper, see edgpu_gemshmem.c. */
+	EDGPU_BACKEND_GEM,
 	EDGPU_BACKENDS,
 };
 
