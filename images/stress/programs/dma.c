@@ -1,6 +1,7 @@
 /*
  * dma: objects that are all in memory at the same time, written by CPU and read
  * by CPU and device. How much of the memory the device reaches can be had so?
+ * Or, with --unmap yes, objects that nobody holds between the two.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,6 +30,7 @@ struct dma {
 		uint64_t caching;
 		uint64_t seed;
 		uint64_t neighbour;
+		uint64_t unmap;
 	} options;
 	struct gpu gpu;
 	struct checksum checksum;
@@ -45,6 +47,22 @@ struct dma {
 	uint64_t checksums_verified;
 };
 
+static bool map_item(struct dma *dma, struct item *item)
+{
+	return item->data || gpu_map(&dma->gpu, &item->object, &item->data);
+}
+
+/* Where a driver holds what is mapped, it lets go of it. */
+static bool done_with_item(const struct dma *dma, struct item *item)
+{
+	void *data = item->data;
+
+	if (!dma->options.unmap)
+		return true;
+	item->data = NULL;
+	return gpu_unmap(&item->object, data);
+}
+
 static uint64_t key_of(const struct dma *dma, uint64_t index)
 {
 	return pattern_key(dma->options.seed, index, 0);
@@ -59,7 +77,7 @@ static bool write_item(struct dma *dma, uint64_t index)
 
 	if (!gpu_create(&dma->gpu, &item->object, dma->options.object_size, EDGPU_PLACEMENT_SYSTEM,
 			(uint32_t)dma->options.caching) ||
-	    !gpu_map(&dma->gpu, &item->object, &item->data))
+	    !map_item(dma, item))
 		return false;
 	if (bus_error())
 		return fail("write to object %" PRIu64 " of %" PRIu64 ": SIGBUS", index,
@@ -68,7 +86,7 @@ static bool write_item(struct dma *dma, uint64_t index)
 	item->checksum = pattern_write(item->data, hashed, key, dma->options.seed);
 	pattern_write((char *)item->data + hashed, item->object.size - hashed,
 		      pattern_word(key, hashed), 0);
-	return true;
+	return done_with_item(dma, item);
 }
 
 static bool count_resident(struct dma *dma, uint64_t index)
@@ -100,18 +118,20 @@ static bool verify_by_device(struct dma *dma, uint64_t index)
 static bool verify_by_cpu(struct dma *dma, uint64_t index)
 {
 	BUS_ERROR_GUARD;
-	const struct item *item = &dma->items[index];
+	struct item *item = &dma->items[index];
 	uint64_t key = key_of(dma, index);
 	size_t size = item->object.size;
 	size_t wrong;
 
+	if (!map_item(dma, item))
+		return false;
 	if (bus_error())
 		return fail("read of object %" PRIu64 ": SIGBUS", index);
 	if (pattern_matches(item->data, size, key, &wrong))
 		dma->bytes_verified += size;
 	else
 		report_mismatch("object %" PRIu64 ": wrong content at offset %zu", index, wrong);
-	return true;
+	return done_with_item(dma, item);
 }
 
 static bool for_each(struct dma *dma, bool (*step)(struct dma *dma, uint64_t index))
@@ -175,6 +195,7 @@ static enum exit_code tell(const struct dma *dma)
 
 int dma_main(int argc, char **argv)
 {
+	static const char *const unmap_words[] = { "no", "yes", NULL };
 	struct dma dma = { 0 };
 	const struct option_spec specs[] = {
 		{ .name = "bytes", .value = &dma.options.bytes },
@@ -183,6 +204,8 @@ int dma_main(int argc, char **argv)
 		{ .name = "caching", .value = &dma.options.caching, .words = caching_words,
 		  .optional = true },
 		{ .name = "neighbour", .value = &dma.options.neighbour, .optional = true },
+		{ .name = "unmap", .value = &dma.options.unmap, .words = unmap_words,
+		  .optional = true },
 	};
 
 	if (!options_parse("dma", specs, sizeof(specs) / sizeof(*specs), argc, argv))

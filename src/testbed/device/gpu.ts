@@ -28,7 +28,10 @@ const faultEvent = z.object({
 type FaultEvent = z.infer<typeof faultEvent>;
 
 export interface DriverOptions {
-  readonly backend: Backend;
+  /** `gem` is not for all suites: its objects are those of DRM's GEM shmem helper, without VRAM. */
+  readonly backend: Backend | 'gem';
+  /** Whether objects of backend `gem` are kept within the reach of the device; by default they are. */
+  readonly gemLimit?: boolean;
   /** The limit the driver tells the DMA API and the backend; by default what the device says it has. */
   readonly dmaBits?: number;
   /** How the shrinker comes by objects, and how much it does in a call; by default what the driver prefers. */
@@ -65,10 +68,12 @@ export class Gpu {
   }
 
   /** Loads the driver, for all devices of the machine; returns when user space can open this one. */
-  async load({ backend, dmaBits, walk, policy, suspendBudget }: DriverOptions): Promise<void> {
+  async load({ backend, gemLimit, dmaBits, walk, policy, suspendBudget }: DriverOptions): Promise<void> {
     const suspend_budget = suspendBudget === undefined ? undefined : Number(suspendBudget);
-    const parameters = Object.entries({ backend, dma_bits: dmaBits, walk, policy, suspend_budget }).flatMap(
-      ([name, value]) => (value === undefined ? [] : [`${name}=${String(value)}`]),
+    const gem_limit = gemLimit === undefined ? undefined : Number(gemLimit);
+    const all = { backend, gem_limit, dma_bits: dmaBits, walk, policy, suspend_budget };
+    const parameters = Object.entries(all).flatMap(([name, value]) =>
+      value === undefined ? [] : [`${name}=${String(value)}`],
     );
     await this.#guest.run(`modprobe edgpu ${parameters.join(' ')} && test -c ${this.renderNode}`);
   }

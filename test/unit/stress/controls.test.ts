@@ -30,6 +30,12 @@ const ELSEWHERE = [
     suite: 'mmap',
     test: 'control: bits that change in VRAM while objects come and go are seen',
   },
+  {
+    program: 'dma',
+    bug: 'objects of GEM have no limit',
+    suite: 'gem',
+    test: 'control: without the limit, as upstream, objects bounce',
+  },
   { program: 'carveout', bug: 'a bit changes', suite: 'cma', test: 'control: a bit that changes is found' },
   { program: 'sleeper', bug: 'VRAM is not saved', suite: 'suspend', test: 'control: VRAM that is not saved is missed' },
   {

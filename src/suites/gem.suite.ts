@@ -1,0 +1,72 @@
+/**
+ * GEM without TTM: objects of DRM's GEM shmem helper, which drivers for GPUs without VRAM have, keep within the
+ * device's reach as well, in memory, on the way to swap and back, without bouncing.
+ */
+import { describe, expect } from 'vitest';
+import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import { test } from '../testbed/fixtures.ts';
+import { fillable } from '../testbed/life/flavour-scale.ts';
+import { reachableFreeBytes } from '../testbed/guest/proc-files.ts';
+import { dmaReport, memoryAbove, reachComplaints } from '../testbed/witnesses/reach.ts';
+
+const MIB = 2 ** 20;
+const OBJECT = 4 * MIB;
+/** How much more than what is free, so that it has to be swapped. */
+const SURPLUS = 64 * MIB;
+/** Of what is free within reach, as in suite `dma`: the rest is what objects need beside their pages. */
+const share = fillable(0.95);
+
+const wholeObjects = (bytes: number): number => Math.floor(bytes / OBJECT) * OBJECT;
+
+test.override({ stateless: true, machine: 'tiers' });
+
+describe('tiers, dma-bits 40', { concurrent: true }, () => {
+  test.override({ dmaBits: 40 });
+
+  test('objects that are mapped have all that is within reach, and nothing else', async ({ guest, gpu, run }) => {
+    await gpu.load({ backend: 'gem' });
+    const zones = await guest.zones();
+    const bytes = wholeObjects(reachableFreeBytes(zones, 40) * share);
+    const reach = await run('dma', { bytes, 'object-size': OBJECT }, dmaReport);
+    expect(reachComplaints(reach, zones, 40), JSON.stringify(reach)).toEqual([]);
+    expect(dmaComplaints(reach.witnesses, 40)).toEqual([]);
+  });
+});
+
+describe('tiers, dma-bits 32', { concurrent: true }, () => {
+  test.override({ dmaBits: 32 });
+
+  test('objects that nobody holds go to swap, and come back within reach', async ({ guest, gpu, run }) => {
+    await gpu.load({ backend: 'gem' });
+    const zones = await guest.zones();
+    const bytes = wholeObjects(reachableFreeBytes(zones, 32) + SURPLUS);
+    const { report, witnesses } = await run('dma', { bytes, 'object-size': OBJECT, unmap: 'yes' }, dmaReport);
+    expect(contentComplaints(report, bytes), report.firstError).toEqual([]);
+    expect(dmaComplaints(witnesses, 32), JSON.stringify(witnesses)).toEqual([]);
+    expect(memoryAbove(report, zones, 32)).toBeLessThanOrEqual(report.othersShmem);
+    expect(report.resident).toBeLessThan(report.objects);
+  });
+});
+
+describe('controls', { concurrent: true }, () => {
+  test.override({ dmaBits: 32 });
+
+  test('control: without the limit, as upstream, objects bounce', async ({ guest, gpu, run }) => {
+    await gpu.load({ backend: 'gem', gemLimit: false });
+    const zones = await guest.zones();
+    const bytes = wholeObjects(reachableFreeBytes(zones, 32) + SURPLUS);
+    // Small ones, for which there is room to bounce in: a large one would fail instead.
+    const { report, witnesses } = await run('dma', { bytes, 'object-size': MIB, unmap: 'yes' }, dmaReport);
+    expect(contentComplaints(report, bytes), report.firstError).toEqual([]);
+    expect(dmaComplaints(witnesses, 32), JSON.stringify(witnesses)).toEqual(['bounced']);
+    expect(memoryAbove(report, zones, 32)).toBeGreaterThan(report.othersShmem);
+  });
+
+  test('control: with another mask than the device has, the device faults', async ({ guest, gpu, run }) => {
+    await gpu.load({ backend: 'gem', dmaBits: 64 });
+    const bytes = wholeObjects(reachableFreeBytes(await guest.zones(), 32) + SURPLUS);
+    const { report, witnesses } = await run('dma', { bytes, 'object-size': OBJECT, unmap: 'yes' }, dmaReport);
+    expect(dmaComplaints(witnesses, 32).sort()).toEqual(['address-above-limit', 'device-fault']);
+    expect(contentComplaints(report, bytes)).toEqual(['wrong-content']);
+  });
+});
