@@ -7,7 +7,7 @@ import { describe, expect } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { test } from '../testbed/fixtures.ts';
 import { fillable } from '../testbed/life/flavour-scale.ts';
-import { hasUnreachableRam, reachableFreeBytes } from '../testbed/guest/proc-files.ts';
+import { hasUnreachableRam, PAGE_SIZE, reachableFreeBytes } from '../testbed/guest/proc-files.ts';
 import { dmaReport, memoryAbove, reachComplaints } from '../testbed/witnesses/reach.ts';
 
 const MIB = 2 ** 20;
@@ -50,6 +50,26 @@ describe('straddle, dma-bits 40', { concurrent: true }, () => {
     const reach = await run('dma', { bytes, 'object-size': OBJECT, caching: 'wc' }, dmaReport);
     expect(reachComplaints(reach, zones, 40), JSON.stringify(reach)).toEqual([]);
     expect(dmaComplaints(reach.witnesses, 40)).toEqual([]);
+  });
+});
+
+describe('straddle, dma-bits 40', { concurrent: true }, () => {
+  test.override({ machine: 'straddle', dmaBits: 40 });
+
+  test('where page cache fills that node, it goes before lower zones are used', async ({ guest, gpu, run, record }) => {
+    await gpu.load({ backend: 'shmem' });
+    // More than there is memory.
+    await guest.run('dd if=/dev/vda of=/dev/null bs=1M count=1700 2> /dev/null');
+    const before = await guest.vmstat();
+    const bytes = 256 * MIB;
+    const { report, witnesses } = await run('dma', { bytes, 'object-size': OBJECT }, dmaReport);
+    const after = await guest.vmstat();
+    const fallback = (after.get('shmem_limit_fallback') ?? NaN) - (before.get('shmem_limit_fallback') ?? NaN);
+    record.metrics['fallback'] = fallback;
+    expect(contentComplaints(report, bytes), report.firstError).toEqual([]);
+    expect(dmaComplaints(witnesses, 40)).toEqual([]);
+    expect(fallback).toBeLessThanOrEqual(bytes / PAGE_SIZE / 100);
+    expect(witnesses.pswpout).toBe(0);
   });
 });
 
