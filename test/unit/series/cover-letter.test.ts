@@ -9,7 +9,8 @@ import { readSeries } from '../../../src/builds/tree/patch-series.ts';
 import { repositoryPath } from '../../../src/config/paths.ts';
 
 const letter = await readFile(repositoryPath('guest-kernel/cover-letter.txt'), 'utf8');
-const subjects = (await readSeries(PATCH_FOLDER)).map(({ text }) => /^Subject: \[PATCH\] (.*)/m.exec(text)?.[1] ?? '');
+const series = await readSeries(PATCH_FOLDER);
+const subjects = series.map(({ text }) => /^Subject: \[PATCH\] (.*)/m.exec(text)?.[1] ?? '');
 
 /** As in `drm/ttm, sleep (26 to 30):`. */
 const parts = [...letter.matchAll(/^([a-z\d]+\/[a-z]+)[^\n(]*\((\d+)(?: to (\d+))?\):/gm)].map(
@@ -27,6 +28,11 @@ test('its parts are all of the series, one after the other', () => {
 
 test.for(parts)('patches $first to $last are about $area', ({ area, first, last }) => {
   expect(subjects.slice(first - 1, last).filter((subject) => !subject.startsWith(area))).toEqual([]);
+});
+
+test('all patches are from the same sender', () => {
+  const senders = series.map(({ text }) => /^From: (.*(?:\n .*)*)/m.exec(text)?.[1]);
+  expect([...new Set(senders)]).toEqual([expect.stringMatching(/^dgpu-rig maintainers </)]);
 });
 
 /** A number in the text, and a word that the subject of that patch has. */
