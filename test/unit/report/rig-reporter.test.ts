@@ -95,6 +95,19 @@ test('a kernel bug is one, whenever it is told', () => {
   expect(reporter.results[0]).toMatchObject({ status: 'fail', failure: 'kernel' });
 });
 
+test('what else the kernel noted of a test that failed is told with it, unless the test provoked it', () => {
+  const note = (title: string, expected = false): object => {
+    return { kind: 'drm-error', severity: 'note', title, expected, lines: [], count: 1 };
+  };
+  const kernelReports = [note('engine 0 fault'), note('hung in slot 3', true)];
+  const one = testCase('one', { state: 'failed', errors: [{ message: 'wrong content' }], rig: { kernelReports } });
+  collect(one);
+  reporter.onTestCaseResult(one);
+  const texts = events.flatMap((event) => (event.type === 'notice' ? [event.text] : []));
+  expect(texts).toEqual([expect.stringContaining('kernel: engine 0 fault')]);
+  expect(texts.join()).not.toContain('hung in slot');
+});
+
 test('what vitest tells of twice when it is cancelled counts once', () => {
   const one = testCase('one');
   collect(one);
