@@ -3,8 +3,8 @@
  * What the driver uses of the series, and what there is instead in a kernel without it.
  *
  * Such a kernel is for comparison. Only backend=legacy and backend=gem work there, without a
- * shrinker, as in most of its drivers, and a sleep moves what is in VRAM out. No other file of the driver asks
- * which kernel it is built for. A kernel has the whole series, or nothing of it.
+ * shrinker, as in most of its drivers, and a sleep moves what is in VRAM out. No other file of
+ * the driver asks which kernel it is built for. A kernel has the whole series, or nothing of it.
  */
 #ifndef _EDGPU_COMPAT_H_
 #define _EDGPU_COMPAT_H_

@@ -53,12 +53,6 @@ export const KNOWN_WARNINGS: readonly KnownWarning[] = [
     until,
   },
   {
-    text: /^ +# \w+: Test should be marked slow \(runtime: /,
-    example: '    # ttm_tt_shmem_fail_swapout: Test should be marked slow (runtime: 8.523097064s)',
-    reason: EMULATED_TIME,
-    until,
-  },
-  {
     text: /^AMD-Vi: (\[Firmware Bug\]: : No southbridge IOAPIC found|Disabling interrupt remapping)$/,
     example: 'AMD-Vi: Disabling interrupt remapping',
     reason: NO_IOAPIC,
