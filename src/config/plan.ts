@@ -39,6 +39,7 @@ const duration = z.string().transform((text, context) => {
 const plan = z.strictObject({
   description: z.string().min(1),
   suites: z.union([z.literal('all'), oneOrMore(z.string())]),
+  except: z.array(z.string()).default([]),
   flavours: flavours.default(['plain']),
   matrix: z.strictObject({ cover: z.enum(COVERS), only: someFactors.default({}) }).optional(),
   for: duration.optional(),
@@ -54,6 +55,8 @@ export interface Plan {
   readonly name: string;
   readonly description: string;
   readonly suites: 'all' | readonly string[];
+  /** Those of all suites that are left out. */
+  readonly except: readonly string[];
   readonly flavours: Factors['flavour'];
   /** What the suite "matrix" tests; without it that suite is left out. */
   readonly matrix: { readonly cover: Cover; readonly factors: Factors } | undefined;

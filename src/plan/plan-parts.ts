@@ -17,7 +17,7 @@ export interface PlanPart {
 export const MATRIX = 'matrix';
 
 export function planParts(plan: Plan, { impossible }: Plans, allSuites: readonly string[]): PlanPart[] {
-  const suites = plan.suites === 'all' ? allSuites : plan.suites;
+  const suites = (plan.suites === 'all' ? allSuites : plan.suites).filter((name) => !plan.except.includes(name));
   const cover = plan.matrix && { pairs: allPairs, full: fullProduct }[plan.matrix.cover];
   const all = plan.matrix && suites.includes(MATRIX) ? (cover?.(plan.matrix.factors, impossible) ?? []) : [];
   const flavours = [...new Set([...plan.flavours, ...all.map(({ flavour }) => flavour)])];
@@ -39,6 +39,7 @@ export function planOf(
     name: 'as given',
     description: 'what was asked for',
     suites: names.length === 0 ? 'all' : names,
+    except: [],
     flavours: [flavour],
     matrix: { cover, factors: { ...narrowed(factors, {}), flavour: [flavour] } },
     forMs: undefined,

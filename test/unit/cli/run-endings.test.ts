@@ -62,7 +62,14 @@ const OPTIONS: RunOptions = {
 };
 
 const PLAN: Plan = {
-  ...{ name: 'three kernels', description: '', suites: ['smoke', 'swap'], forMs: undefined, matrix: undefined },
+  ...{
+    name: 'three kernels',
+    description: '',
+    suites: ['smoke', 'swap'],
+    except: [],
+    forMs: undefined,
+    matrix: undefined,
+  },
   flavours: ['plain', 'kasan', 'failslab'],
 };
 vi.mock('../../../src/config/plan.ts', async (original) => ({
