@@ -40,6 +40,7 @@ const plan = z.strictObject({
   description: z.string().min(1),
   suites: z.union([z.literal('all'), oneOrMore(z.string())]),
   except: z.array(z.string()).default([]),
+  brief: z.boolean().default(false),
   flavours: flavours.default(['plain']),
   matrix: z.strictObject({ cover: z.enum(COVERS), only: someFactors.default({}) }).optional(),
   for: duration.optional(),
@@ -57,6 +58,8 @@ export interface Plan {
   readonly suites: 'all' | readonly string[];
   /** Those of all suites that are left out. */
   readonly except: readonly string[];
+  /** Leave out cases that differ from others of their suite in one choice. */
+  readonly brief: boolean;
   readonly flavours: Factors['flavour'];
   /** What the suite "matrix" tests; without it that suite is left out. */
   readonly matrix: { readonly cover: Cover; readonly factors: Factors } | undefined;

@@ -40,6 +40,7 @@ export function planOf(
     description: 'what was asked for',
     suites: names.length === 0 ? 'all' : names,
     except: [],
+    brief: false,
     flavours: [flavour],
     matrix: { cover, factors: { ...narrowed(factors, {}), flavour: [flavour] } },
     forMs: undefined,

@@ -24,6 +24,8 @@ export interface Selection {
   readonly flavour: Flavour;
   /** What the suite "matrix" tests; the choices above are not for it. */
   readonly combinations: readonly Combination[];
+  /** Leave out cases that differ from others of their suite in one choice, and are kept for longer runs. */
+  readonly brief?: boolean;
   /** All that is random in a test derives from it. */
   readonly seed: number;
   /** How often a bench measures each thing it compares. */

@@ -26,6 +26,8 @@ const limited = [
   `echo 0 > ${CGROUP}/memory.swap.max`,
 ].join(' && ');
 
+test.override({ stateless: true });
+
 describe('a cgroup with less memory than its objects have', { concurrent: true }, () => {
   test.override({ machine: 'tight', dmaBits });
 

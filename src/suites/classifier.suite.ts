@@ -83,7 +83,7 @@ async function becomes(expected: readonly string[], look: () => readonly string[
   await vi.waitFor(() => expect(look()).toEqual(expected), { timeout: 60_000 });
 }
 
-test.override({ machine: 'noswap' });
+test.override({ machine: 'noswap', stateless: true });
 
 describe('lkdtm', { concurrent: true }, () => {
   test.override({ provokes: [...new Set(SURVIVED.map(([, kind]) => kind))] });

@@ -21,6 +21,8 @@ const dmaBits = 32;
 
 const object = { bytes: BYTES, chunk: CHUNK };
 
+test.override({ stateless: true });
+
 describe('an object of four times the RAM', { concurrent: true }, () => {
   test.override({ machine: 'giant', dmaBits, vramMiB: 4096, backend: 'shmem' });
 

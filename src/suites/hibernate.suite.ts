@@ -3,6 +3,7 @@
  * the device finds everything as it was. On machines of its own; `--machine` plays no part.
  */
 import { expect, inject } from 'vitest';
+import { testedCases } from '../plan/tested-cases.ts';
 import { test } from '../testbed/fixtures.ts';
 import { watchImage } from '../testbed/sleep/hibernation-image.ts';
 import { hibernateCycles } from '../testbed/sleep/sleep-schedule.ts';
@@ -87,7 +88,7 @@ contract('hibernate', { concurrent: true }, () => {
     expect(await sleeper.end()).toMatchObject({ ok: true });
   });
 
-  test.for(['backup', 'legacy'] as const)(
+  test.for(testedCases(['backup', 'legacy'] as const, (other) => other === 'backup'))(
     'backend %s',
     { concurrent: true },
     async (other, { gpu, startSleeper, suspend }) => {

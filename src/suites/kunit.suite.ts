@@ -71,6 +71,8 @@ async function runModules(modules: readonly string[], { guest, record }: Run): P
   return record.cases;
 }
 
+test.override({ stateless: true });
+
 describe('KUnit', { concurrent: true }, () => {
   describe('provoking warnings', { concurrent: true }, () => {
     test.override({ provokes: kindsOf(ttmWarnings) });

@@ -7,7 +7,7 @@ import { describe, expect } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { test } from '../testbed/fixtures.ts';
 import { smokeReport } from '../testbed/programs/stress-program.ts';
-import { testedCombinations } from '../plan/tested-combinations.ts';
+import { testedCombinations } from '../plan/tested-cases.ts';
 
 const MIB = 2 ** 20;
 /** Little, but more than one object for each of the engines, and large enough to be moved in parts. */

@@ -18,6 +18,8 @@ const COUNT = scaled(50_000);
 const ROUNDS = 3;
 const many = { count: COUNT, 'object-size': 4096 };
 
+test.override({ stateless: true });
+
 describe('50,000 objects', { concurrent: true }, () => {
   test.override({ machine: 'tiers', dmaBits });
 

@@ -16,6 +16,8 @@ const MIB = 2 ** 20;
 const OF_OTHERS = 32;
 const objects = { 'object-size': 16 * MIB };
 
+test.override({ stateless: true });
+
 describe('purgeable objects', { concurrent: true }, () => {
   test.override({ machine: 'tight', dmaBits: 32, backend: 'shmem' });
 

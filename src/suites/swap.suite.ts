@@ -35,6 +35,8 @@ function complaints(report: SmokeReport, witnesses: DmaWitnesses, bytes: number)
   return [...contentComplaints(report, bytes), ...dmaComplaints(witnesses, dmaBits), ...swapComplaints(report)];
 }
 
+test.override({ stateless: true });
+
 describe('swap on a disk', { concurrent: true }, () => {
   test.override({ machine: 'tight', dmaBits });
 

@@ -38,6 +38,11 @@ function selectionOf(options: ChosenOptions): Selection {
   };
 }
 
+/** The same request, with or without the cases that are kept for longer runs. */
+export function briefly(brief: boolean, request: RunRequest): RunRequest {
+  return { ...request, selection: { ...request.selection, brief } };
+}
+
 /** Which kernel to build, beside its flavour. */
 export function kernelVariant({ unpatched = false, debugInfo = false }: BuildOptions): KernelVariant {
   return { unpatched, debugInfo };

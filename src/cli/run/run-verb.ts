@@ -15,7 +15,7 @@ import { JudgedRun } from './judged-run.ts';
 import { Rigs, runParts } from './plan-run.ts';
 import { concludeReport, concludeRun, requireResults } from './run-conclusion.ts';
 import type { RunOptions } from '../options/option-table.ts';
-import { checkCycles, checkReportFiles, runRequest } from '../options/run-request.ts';
+import { briefly, checkCycles, checkReportFiles, runRequest } from '../options/run-request.ts';
 import { loggedSession, type Session } from '../session.ts';
 import { runOnSlurm } from '../slurm/slurm-run.ts';
 
@@ -46,23 +46,24 @@ export async function runVerb(
     return logEnd(log, report, await concludeReport(report, options, session));
   }
   const parts = options.shard ? shardOf(whole, options.shard) : whole;
-  return runHere({ parts, plans, forMs }, options, session, log);
+  return runHere({ parts, plans, forMs, brief: plan.brief }, options, session, log);
 }
 
 interface LocalRun {
   readonly parts: readonly PlanPart[];
   readonly plans: Plans;
   readonly forMs: number | undefined;
+  readonly brief: boolean;
 }
 
 async function runHere(
-  { parts, plans, forMs }: LocalRun,
+  { parts, plans, forMs, brief }: LocalRun,
   options: RunOptions,
   session: Session,
   log: LogEvent,
 ): Promise<number> {
   const { progress } = session;
-  const request = runRequest(options, session);
+  const request = briefly(brief, runRequest(options, session));
   const rigs = new Rigs(request);
   const rig = await rigs.of(parts[0]?.flavour ?? options.flavour);
   log({ type: 'run-start', ...runFacts(rig) });

@@ -21,7 +21,7 @@ import { whichThereAre } from '../../util/nearest-names.ts';
 import { RigError } from '../../util/rig-error.ts';
 import type { RigEvent } from '../../util/rig-event.ts';
 import type { TestOptions } from '../options/option-table.ts';
-import { checkCycles, runRequest } from '../options/run-request.ts';
+import { briefly, checkCycles, runRequest } from '../options/run-request.ts';
 import { loggedSession, type Session } from '../session.ts';
 import { runVitest } from './vitest-run.ts';
 import { JudgedRun } from './judged-run.ts';
@@ -38,7 +38,7 @@ export async function testVerb(names: readonly string[], options: TestOptions, q
   const { filter, maxVms, flavour, matrix } = options;
   const plans = await loadPlans();
   const { combinations, suites } = await ciPart(plans, flavour, matrix);
-  const rigs = new Rigs(runRequest(options, session));
+  const rigs = new Rigs(briefly(planNamed(plans, 'ci').brief, runRequest(options, session)));
   const [plain, checked] = await Promise.all([rigs.of(flavour), runCheck(session)]);
   const setUp = steps();
   const rig = { ...plain, selection: { ...plain.selection, combinations } };

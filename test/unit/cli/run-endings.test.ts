@@ -67,6 +67,7 @@ const PLAN: Plan = {
     description: '',
     suites: ['smoke', 'swap'],
     except: [],
+    brief: true,
     forMs: undefined,
     matrix: undefined,
   },
@@ -113,6 +114,12 @@ async function run(options: Partial<RunOptions> = {}): Promise<Ended> {
   const [latest] = History.open(path.join(folder, 'history')).runs();
   return { exitCode, json: runReport.parse(JSON.parse(await readFile(json, 'utf8'))), recorded: latest?.report };
 }
+
+test('a plan that is brief says so to each suite', async () => {
+  vitestThat([result('pass')]);
+  await run();
+  expect(fakes.runVitest.mock.calls.map(([{ rig }]) => rig.selection.brief)).toContain(true);
+});
 
 test('a kernel bug that an earlier run had is told with the number of that run, wherever it is told', async () => {
   const title = 'BUG: KASAN: slab-use-after-free in f+0x1/0x2';

@@ -26,6 +26,7 @@ describe("the repository's plans", async () => {
     expect(more).toEqual([]);
     expect([...(part?.suites ?? []), 'selftests'].sort()).toEqual(suites);
     expect(planParts(planNamed(plans, 'nightly'), plans, suites)[0]?.suites).toContain('selftests');
+    expect(plans.plans.filter(({ brief }) => brief).map(({ name }) => name)).toEqual(['ci']);
     expect(part?.flavour).toBe('plain');
     const values = part?.combinations.map(({ machine, dmaBits }) => `${machine} ${String(dmaBits)}`);
     expect(new Set(values).size).toBe(plans.factors.machine.length * plans.factors.dmaBits.length);
