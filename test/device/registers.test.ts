@@ -1,5 +1,7 @@
 /** Every register: identity, reset value, access, misuse. */
+import { readFile } from 'node:fs/promises';
 import { describe, expect } from 'vitest';
+import { FAULT } from '../../src/device/edgpu-command.ts';
 import { edgpu, EDGPU_DEFINES, parseDefines } from '../../src/device/edgpu-constants.ts';
 import { APERTURE_SIZE, test, VRAM_SIZE } from '../../src/device/edgpu-machine.ts';
 
@@ -148,6 +150,22 @@ describe('registers', () => {
       await machine.writeEngine(0, 'RING_SIZE', BigInt(slots));
       expect(await machine.readEngine(0, 'RING_SIZE'), String(slots)).toBe(0n);
     }
+  });
+
+  test('RING_SIZE 0 turns the ring off, and only another value that is no size is a guest error', async ({
+    startMachine,
+    folder,
+  }) => {
+    const log = `${folder}/guest-errors`;
+    const machine = await startMachine({ extra: ['-d', 'guest_errors', '-D', log] });
+    for (const slots of [64n, 0n]) await machine.writeEngine(0, 'RING_SIZE', slots);
+    expect(await machine.readEngine(0, 'RING_SIZE')).toBe(0n);
+    // There is no slot that a TAIL could be at.
+    await machine.writeEngine(0, 'TAIL', 0n);
+    expect(await machine.fault(0)).toEqual({ kind: FAULT.ringOverrun, slot: 0, address: 0n });
+    await machine.writeEngine(1, 'RING_SIZE', 3n);
+    await machine.end();
+    expect((await readFile(log, 'utf8')).match(/a ring can't have \d+ slots/g)).toEqual(["a ring can't have 3 slots"]);
   });
 
   test('the ring cannot be moved while the engine is busy or faulted', async ({ machine }) => {
