@@ -97,6 +97,7 @@ describe('an access', () => {
     ['that is made', BOTH, BOTH + 100n],
     ['that is refused', ABSENT, BOTH],
     ['whose second page is refused', READABLE, BOTH],
+    ['whose result is refused', BOTH, ABSENT],
   ] as const)('%s asks the vIOMMU once for each page', async ([, src, dst], { startMachine, folder }) => {
     const log = `${folder}/trace`;
     const extra = ['-trace', 'virtio_iommu_translate', '-D', log];
