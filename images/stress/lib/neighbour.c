@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -21,6 +22,13 @@ static bool stay_on_first_cpu(void)
 	return !sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
+/* Its report is the parent's; what it lacks is said here. */
+static int complain(const char *what)
+{
+	fprintf(stderr, "neighbour: %s: %s\n", what, strerror(errno));
+	return 2;
+}
+
 static int live(uint64_t bytes, uint64_t seed, int ready, int leave)
 {
 	uint64_t key = pattern_key(seed, UINT64_MAX, 0);
@@ -28,11 +36,13 @@ static int live(uint64_t bytes, uint64_t seed, int ready, int leave)
 	char byte = 0;
 	void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (data == MAP_FAILED || !stay_on_first_cpu())
-		return 2;
+	if (data == MAP_FAILED)
+		return complain("mmap");
+	if (!stay_on_first_cpu())
+		return complain("sched_setaffinity");
 	pattern_write(data, bytes, key, 0);
 	if (write(ready, &byte, 1) != 1)
-		return 2;
+		return complain("write to the pipe");
 	while (read(leave, &byte, 1) > 0)
 		;
 	return pattern_matches(data, bytes, key, &wrong) ? 0 : 1;
@@ -68,5 +78,7 @@ bool neighbour_end(struct neighbour *neighbour)
 	close(neighbour->leave);
 	if (waitpid(neighbour->pid, &status, 0) != neighbour->pid)
 		return fail("waitpid: %s", strerror(errno));
+	if (WIFSIGNALED(status))
+		return fail("the neighbour was killed by signal %d", WTERMSIG(status));
 	return WIFEXITED(status) && !WEXITSTATUS(status);
 }

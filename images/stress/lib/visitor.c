@@ -13,6 +13,7 @@
 #include "lib/bus_error.h"
 #include "lib/failure.h"
 #include "lib/report.h"
+#include "lib/thread.h"
 
 #define PAGE 4096
 #define PAGES 64
@@ -145,8 +146,7 @@ bool visitor_start(struct visitor *visitor)
 	    !gpu_move(visitor->gpu, &visitor->object, EDGPU_PLACEMENT_VRAM) ||
 	    !gpu_map(visitor->gpu, &visitor->object, (void **)&visitor->words))
 		return false;
-	return !pthread_create(&visitor->thread, NULL, visit, visitor) ||
-	       fail("pthread_create: %s", strerror(errno));
+	return thread_start(&visitor->thread, visit, visitor);
 }
 
 void visitor_join(struct visitor *visitor)

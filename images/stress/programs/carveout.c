@@ -24,6 +24,7 @@
 #include "lib/pattern.h"
 #include "lib/report.h"
 #include "lib/swap.h"
+#include "lib/thread.h"
 #include "programs/programs.h"
 
 #define PAGE 4096
@@ -295,8 +296,8 @@ static bool evict_watched(struct carveout *carveout, const struct item *item)
 	if (!read_free(&before))
 		return false;
 	watch.lowest = before;
-	if (pthread_create(&watch.thread, NULL, watch_free, &watch))
-		return fail("pthread_create failed");
+	if (!thread_start(&watch.thread, watch_free, &watch))
+		return false;
 	ok = evict(carveout, item, carveout->size, &took);
 	watch.end = true;
 	pthread_join(watch.thread, NULL);

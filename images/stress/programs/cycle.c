@@ -24,6 +24,7 @@
 #include "lib/pattern.h"
 #include "lib/report.h"
 #include "lib/swap.h"
+#include "lib/thread.h"
 #include "lib/xxh64.h"
 #include "programs/programs.h"
 
@@ -155,8 +156,7 @@ static bool start_watch(struct watch *watch, struct phase_cost *cost)
 	cost->lowest_available = UINT64_MAX;
 	watch->cost = cost;
 	watch->end = false;
-	return !pthread_create(&watch->thread, NULL, watch_memory, watch) ||
-	       fail("pthread_create failed");
+	return thread_start(&watch->thread, watch_memory, watch);
 }
 
 static void end_watch(struct watch *watch)

@@ -525,7 +525,9 @@ static bool run_children(const struct gpu *shared, uint64_t seed, uint64_t proce
 		}
 	}
 	for (uint64_t i = 0; i < started; i++)
-		if (waitpid(children[i], &status, 0) < 0 || status)
+		if (waitpid(children[i], &status, 0) < 0)
+			ok = fail("waitpid: %s", strerror(errno));
+		else if (status)
 			ok = fail("process %u ended with status %#x", (unsigned int)i, status);
 	return ok;
 }

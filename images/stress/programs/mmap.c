@@ -21,6 +21,7 @@
 #include "lib/random.h"
 #include "lib/report.h"
 #include "lib/swap.h"
+#include "lib/thread.h"
 #include "programs/programs.h"
 
 #define PAGE 4096
@@ -156,8 +157,8 @@ static bool start_writers(struct mmap_test *test)
 			.random = random_seeded(test->options.seed, 1 + i),
 			.to_lose = i ? 0 : test->options.lose,
 		};
-		if (pthread_create(&writer->thread, NULL, write_until_stopped, writer))
-			return fail("pthread_create fails");
+		if (!thread_start(&writer->thread, write_until_stopped, writer))
+			return false;
 		test->started++;
 	}
 	return true;

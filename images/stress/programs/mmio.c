@@ -58,7 +58,8 @@ static volatile uint32_t *map_registers(void)
 		fd = open(path, O_WRONLY);
 		if (fd < 0 || write(fd, "1", 1) != 1)
 			fail("%s: %s", path, strerror(errno));
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		snprintf(path, sizeof(path), "%s/resource0", found.gl_pathv[i]);
 		fd = open(path, O_RDWR | O_SYNC);
 		map = fd < 0 ? MAP_FAILED : mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0);
@@ -66,7 +67,8 @@ static volatile uint32_t *map_registers(void)
 			fail("%s: %s", path, strerror(errno));
 		else
 			registers = map;
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 	}
 	if (!registers)
 		fail("no registers of an edgpu in sysfs");

@@ -25,6 +25,7 @@
 #include "lib/pattern.h"
 #include "lib/report.h"
 #include "lib/swap.h"
+#include "lib/thread.h"
 #include "programs/programs.h"
 
 #define PAGE 4096
@@ -237,9 +238,9 @@ static bool take_all(const struct reclaim *reclaim, uint64_t *cpu_ns)
 			.start = &start,
 			.bytes = reclaim->reclaim / reclaim->threads,
 		};
-		if (pthread_create(&takers[i].thread, NULL, take, &takers[i])) {
-			/* The others wait for it. */
-			fprintf(stderr, "pthread_create failed\n");
+		if (!thread_start(&takers[i].thread, take, &takers[i])) {
+			/* The others wait for it, on this function's stack. */
+			fprintf(stderr, "%s\n", failure());
 			exit(EXIT_SYSTEM);
 		}
 	}
@@ -265,8 +266,10 @@ static void fault_in(struct bystander *bystander)
 	char *memory = mmap(NULL, BYSTANDER_BYTES, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (memory == MAP_FAILED)
+	if (memory == MAP_FAILED) {
+		fail("mmap: %s", strerror(errno));
 		return;
+	}
 	for (size_t at = 0; at < BYSTANDER_BYTES && bystander->faults < MAX_FAULTS; at += PAGE) {
 		uint64_t before = clock_ns(CLOCK_MONOTONIC), took;
 
@@ -311,8 +314,8 @@ static bool run(struct reclaim *reclaim, struct counts *before, struct counts *a
 			return false;
 	if (!fill_cache(reclaim->cache) || !count(reclaim, before))
 		return false;
-	if (reclaim->bystander && pthread_create(&bystander.thread, NULL, stand_by, &bystander))
-		return fail("pthread_create failed");
+	if (reclaim->bystander && !thread_start(&bystander.thread, stand_by, &bystander))
+		return false;
 	if (reclaim->reclaim && !take_all(reclaim, cpu_ns))
 		return false;
 	if (reclaim->bystander) {

@@ -25,6 +25,7 @@
 #include "lib/options.h"
 #include "lib/pattern.h"
 #include "lib/report.h"
+#include "lib/thread.h"
 #include "lib/visitor.h"
 #include "programs/programs.h"
 
@@ -402,8 +403,7 @@ static bool start_writer(struct sleeper *sleeper, unsigned int index)
 	    !gpu_move(&sleeper->gpu, &writer->object, EDGPU_PLACEMENT_VRAM) ||
 	    !gpu_map(&sleeper->gpu, &writer->object, (void **)&writer->words))
 		return false;
-	return !pthread_create(&writer->thread, NULL, write_words, writer) ||
-	       fail("pthread_create: %s", strerror(errno));
+	return thread_start(&writer->thread, write_words, writer);
 }
 
 static void *send_pages(void *argument)
@@ -456,9 +456,9 @@ static bool start_courier(struct sleeper *sleeper)
 		return false;
 	if (pipe2(courier->ends, O_CLOEXEC))
 		return fail("pipe: %s", strerror(errno));
-	return (!pthread_create(&courier->receiver, NULL, receive_pages, courier) &&
-		!pthread_create(&courier->sender, NULL, send_pages, courier)) ||
-	       fail("pthread_create: %s", strerror(errno));
+	/* The receiver has nobody to wait for if there is no sender. */
+	return thread_start(&courier->sender, send_pages, courier) &&
+	       thread_start(&courier->receiver, receive_pages, courier);
 }
 
 static bool start_visitors(struct sleeper *sleeper)

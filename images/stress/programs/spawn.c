@@ -74,6 +74,7 @@ static bool start(const struct spawn *spawn, uint64_t number)
 	if (!pid) {
 		execl(SELF, "edgpu-stress", "spawn", "--bytes", bytes, "--seed", seed, "--child", which,
 		      "--spoil", spoil, (char *)NULL);
+		fprintf(stderr, "execl %s: %s\n", SELF, strerror(errno));
 		_exit(EXIT_SYSTEM);
 	}
 	while (waitpid(pid, &status, 0) < 0)
