@@ -80,5 +80,8 @@ bool neighbour_end(struct neighbour *neighbour)
 		return fail("waitpid: %s", strerror(errno));
 	if (WIFSIGNALED(status))
 		return fail("the neighbour was killed by signal %d", WTERMSIG(status));
-	return WIFEXITED(status) && !WEXITSTATUS(status);
+	/* It had no memory that could have changed. */
+	if (WEXITSTATUS(status) == 2)
+		return fail("the neighbour can't have its memory") || true;
+	return !WEXITSTATUS(status);
 }
