@@ -48,7 +48,7 @@ export const test = base
   /** Kinds of kernel reports that the test provokes: it fails if one does not come, and not because they do. */
   .extend('provokes', (): readonly KernelReportKind[] => [])
   /** The kernel has neither the series nor the driver. */
-  .extend('unpatched', () => inject('rig').build.kernel.patches.length === 0)
+  .extend('unpatched', () => inject('rig').build.kernel.unpatched)
   .extend('flavour', () => inject('rig').selection.flavour)
   /**
    * Says that it is all the same to the test whether its guest was booted or is a clone of one: then it is there in

@@ -67,6 +67,9 @@ export interface KernelBuild {
   /** Which sources these are. */
   readonly version: string;
   readonly flavour: Flavour;
+  /** It has neither the series nor the driver. */
+  readonly unpatched: boolean;
+  /** What was applied to the sources; nothing where the series is in them already. */
   readonly patches: readonly string[];
   /** The modules with their debug information; only of a kernel that was built with it. */
   readonly debugModules?: string;
@@ -118,6 +121,7 @@ export async function buildKernel(
     release: (await readFile(path.join(folder, 'release'), 'utf8')).trim(),
     version: source.version,
     flavour,
+    unpatched,
     patches: unpatched || source.complete ? [] : (await readSeries(PATCH_FOLDER)).map(({ name }) => name),
     ...(debugInfo
       ? { debugModules: path.join(folder, DEBUG_MODULES), gdbScript: path.join(folder, 'vmlinux-gdb.py') }

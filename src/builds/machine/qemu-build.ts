@@ -14,7 +14,7 @@ import type { EntryWork } from '../../cache/cache-entry.ts';
 import { contentKey } from '../../cache/content-key.ts';
 import { extractDeb } from '../debian/debian-packages.ts';
 import type { DebianPackage, DebianPackages } from '../debian/debian-packages.ts';
-import { overlayKey } from '../tree/source-overlay.ts';
+import { graftedFiles, overlayKey } from '../tree/source-overlay.ts';
 import type { OverlaySpec } from '../tree/source-overlay.ts';
 import { openUserTree, userTreePath } from '../tree/user-tree.ts';
 import type { SourceTree, TreeKind } from '../tree/user-tree.ts';
@@ -49,10 +49,8 @@ const PROGRAM = 'qemu-system-x86_64';
 /** Of the sources, and beside the programs in the cache. */
 const VERSION = 'VERSION';
 
-const DEVICE: OverlaySpec = {
-  patchFolder: repositoryPath('rig/qemu'),
-  graft: { folder: repositoryPath('rig/edgpu'), to: 'hw/edgpu' },
-};
+const DEVICE_GRAFT = { folder: repositoryPath('rig/edgpu'), to: 'hw/edgpu' };
+const DEVICE: OverlaySpec = { patchFolder: repositoryPath('rig/qemu'), graft: DEVICE_GRAFT };
 
 /** What of it is undefined behaviour or an access out of bounds ends it, with a report. */
 const SANITIZERS: readonly string[] = ['--enable-asan', '--enable-ubsan'];
@@ -189,7 +187,13 @@ async function inTree(tree: WorkTree, { log, signal }: EntryWork, command: TreeC
     PYTHONPATH: path.join(python, 'lib/python3/dist-packages'),
     PYTHONDONTWRITEBYTECODE: '1',
   };
-  await runBuildCommand({ ...command, cwd: tree.output, env, dirtyMarker: tree.dirtyMarker, log, signal });
+  // Meson names the sources as they are found from where it builds.
+  const above = path.relative(tree.output, tree.source);
+  const edited = new Map(
+    Array.from(await graftedFiles(DEVICE_GRAFT), ([to, from]) => [path.join(above, to), from] as const),
+  );
+  const { dirtyMarker } = tree;
+  await runBuildCommand({ ...command, cwd: tree.output, env, edited, dirtyMarker, log, signal });
 }
 
 function ninjaProgress({ step }: EntryWork): (line: string) => void {

@@ -153,6 +153,9 @@ async function sessionMembers(session: number): Promise<number[]> {
 
 const TAIL_LINES = 12;
 
+/** What a compiler says of an error: ninja prints the whole command before it. */
+const COMPILER_ERROR = /^[^\s:]+(?::\d+)+: (?:fatal )?error:/i;
+
 /** The first line that names an error says more than the last, which is mostly make's own farewell. */
 const ERROR_LINE = /(?:\berror:|\*\*\*|^E: |FAILED:|No space left)/i;
 
@@ -166,7 +169,8 @@ async function commandError({ what, log, edited }: BuildCommand, reason: string)
   const lines = (await readFile(log, 'utf8').catch(() => '')).trimEnd().split('\n');
   const start = lines.findLastIndex((line) => line.startsWith('$ '));
   const own = lines.slice(start + 1);
-  const firstError = own.findIndex((line) => ERROR_LINE.test(line));
+  const compilerError = own.findIndex((line) => COMPILER_ERROR.test(line));
+  const firstError = compilerError >= 0 ? compilerError : own.findIndex((line) => ERROR_LINE.test(line));
   const error = own[firstError] ?? '';
   const rest = MAKE_LINE.test(error) ? own : own.filter((line, index) => index < firstError || !MAKE_LINE.test(line));
   const excerpt = firstError >= 0 ? rest.slice(firstError, firstError + TAIL_LINES) : own.slice(-TAIL_LINES);

@@ -27,7 +27,7 @@ export async function gdbVerb(more: readonly string[], given: GdbOptions, sessio
   // Without debug information gdb could show nothing.
   const options = { ...given, debugInfo: true };
   const rig = await prepareRun(runRequest(options, session));
-  const loadsDriver = options.driver && rig.build.kernel.patches.length > 0;
+  const loadsDriver = options.driver && !rig.build.kernel.unpatched;
   return withDeskVm(rig, { name: 'gdb', keep: options.keep }, session, async (vm) => {
     if (loadsDriver) await vm.exec('modprobe edgpu');
     const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-gdb-'));

@@ -89,6 +89,24 @@ describe('a command', () => {
     await expect(runBuildCommand(command)).rejects.toMatchObject({ failureClass: 'infrastructure' });
   });
 
+  test("that ninja runs: the compiler's error, not the command that ninja prints before it", async ({ cache }) => {
+    const edited = new Map([['../src/hw/edgpu/a.c', repositoryPath('rig/edgpu/a.c')]]);
+    const said = [
+      'FAILED: libsystem.a.p/hw_edgpu_a.c.o ',
+      'cc -Ilibsystem.a.p -o libsystem.a.p/hw_edgpu_a.c.o -c ../src/hw/edgpu/a.c',
+      "../src/hw/edgpu/a.c: In function 'a':",
+      "../src/hw/edgpu/a.c:9:1: error: expected ';'",
+      'ninja: build stopped: subcommand failed.',
+    ];
+    const command = shell(cache, `printf '%s\\n' ${said.map(shellQuote).join(' ')}; exit 1`);
+    await expect(runBuildCommand({ ...command, edited })).rejects.toMatchObject({
+      failureClass: 'usage',
+      message: expect.stringContaining(
+        "the test failed (exit code 1):\n  rig/edgpu/a.c:9:1: error: expected ';'\n",
+      ) as string,
+    });
+  });
+
   test('that fills the disk: the remedy is another one than the log', async ({ cache }) => {
     const running = runBuildCommand(shell(cache, 'echo "write: No space left on device"; exit 1'));
     await expect(running).rejects.toMatchObject({ remedy: expect.stringContaining('DGPU_RIG_CACHE') as string });

@@ -8,7 +8,7 @@ import type { GdbOptions } from '../../../src/cli/desk/gdb-verb.ts';
 import { gdbVerb } from '../../../src/cli/desk/gdb-verb.ts';
 import { Interruption } from '../../../src/cli/session.ts';
 import { repositoryPath } from '../../../src/config/paths.ts';
-import { fakeGuest, forwardTo } from '../vm/fakes/fake-guest.ts';
+import { fakeGuest, forwardTo, succeed } from '../vm/fakes/fake-guest.ts';
 import { FakeQemu } from '../vm/fakes/fake-qemu.ts';
 
 const fakes = vi.hoisted(() => ({ prepareRun: vi.fn() }));
@@ -50,13 +50,17 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test('gdb is ended, and its VM and its files are gone', { timeout: 30_000 }, async () => {
+test('gdb of a tree with the driver in it: the driver is loaded; at the end gdb, VM and files are gone', { timeout: 30_000 }, async () => {
   const qemu = await FakeQemu.create();
-  const guest = await fakeGuest();
+  const commands: string[] = [];
+  const guest = await fakeGuest((channel, command) => {
+    commands.push(command);
+    succeed(channel);
+  });
   forwardTo(qemu, guest);
   const { software, folder: vmFolder } = await qemu.spec({ folder: path.join(qemu.folder, 'artifacts/gdb') });
   void qemu.started().then(() => qemu.say(`RIG-READY ${guest.hostKey}`, vmFolder));
-  const kernel = { ...software.kernel, folder, vmlinux: '/dev/null', patches: [] };
+  const kernel = { ...software.kernel, folder, vmlinux: '/dev/null', unpatched: false, patches: [] };
   fakes.prepareRun.mockResolvedValue({
     build: { ...software, kernel },
     acceleration: { accelerator: 'kvm' },
@@ -72,6 +76,8 @@ test('gdb is ended, and its VM and its files are gone', { timeout: 30_000 }, asy
   const gdb = await gdbStarted();
   const [pid = 0] = await qemu.pids();
   expect([isAlive(gdb), isAlive(pid)]).toEqual([true, true]);
+  // No patches were applied: the tree has the series, and so the driver, in it.
+  expect(commands).toContainEqual(expect.stringContaining('modprobe edgpu'));
 
   const why = new Interruption('SIGTERM told the rig to stop.');
   end.abort(why);
