@@ -66,13 +66,15 @@ async function search(suites: readonly string[], options: BisectOptions, session
     const file = path.join(scratch, 'step.json');
     await writeFile(file, JSON.stringify(step));
     progress.print(`Bisecting in ${tree.folder}.\n${confidenceText(rate, options.rate ? 'given' : 'recorded')}`);
-    const found = await bisect(tree, [repositoryPath('dgpu-rig'), 'bisect-step', file], {
-      signal,
-      onLine: progress.print,
+    const command = [repositoryPath('dgpu-rig'), 'bisect-step', file] as const;
+    const found = await bisect(tree, command, { signal, onLine: progress.print }).catch(async (error: unknown) => {
+      progress.stop();
+      const steps = await readSteps(log);
+      process.stdout.write(`${stepTable(steps)}To go on from here: ${remainingRange(steps, options)}\n`);
+      throw error;
     });
     progress.stop();
-    const steps = await readSteps(log);
-    process.stdout.write(`\n${steps.map(stepLine).join('\n')}\n\n`);
+    process.stdout.write(stepTable(await readSteps(log)));
     if ('commit' in found) {
       process.stdout.write(`First bad commit: ${found.commit.slice(0, 12)} ${found.subject}\n`);
       return 0;
@@ -145,6 +147,17 @@ async function runOnce(step: z.infer<typeof stepFile>, signal: AbortSignal): Pro
 async function readSteps(log: string): Promise<LoggedStep[]> {
   const lines = (await readFile(log, 'utf8')).split('\n').filter((line) => line !== '');
   return lines.map((line) => loggedStep.parse(JSON.parse(line)));
+}
+
+function stepTable(steps: readonly LoggedStep[]): string {
+  return steps.length === 0 ? '' : `\n${steps.map(stepLine).join('\n')}\n\n`;
+}
+
+/** Each commit that is judged lies between those that were judged before it: the latest are the closest. */
+function remainingRange(steps: readonly LoggedStep[], { good, bad }: Pick<BisectOptions, 'good' | 'bad'>): string {
+  const latest = (judgement: CommitVerdict): string | undefined =>
+    steps.findLast((step) => step.judgement === judgement)?.commit.slice(0, 12);
+  return `--good ${latest('good') ?? good} --bad ${latest('bad') ?? bad}`;
 }
 
 const WORDS: Readonly<Record<CommitVerdict, string>> = { good: 'good', bad: 'BAD ', skip: 'skip', stop: 'stop' };
