@@ -28,7 +28,7 @@ import {
   type TestOptions,
   type WatchOptions,
 } from './options/option-table.ts';
-import { Interruption, openSession, type Session } from './session.ts';
+import { Interruption, openSession, progressOutput, type Session } from './session.ts';
 import type { DoctorOptions } from './verbs/doctor-verb.ts';
 import type { ReportOptions } from './verbs/report-verb.ts';
 
@@ -188,8 +188,7 @@ function exitCodeOf(error: unknown): number {
   return error instanceof RigError ? EXIT_CODES[error.failureClass] : EXIT_CODES.infrastructure;
 }
 
-// What a command in a guest prints has standard output to itself.
-const session = openSession(process.argv[2] === 'shell' ? process.stderr : process.stdout);
+const session = openSession(progressOutput(process.argv[2]));
 const { signal } = session;
 let exitCode = 0;
 try {

@@ -35,6 +35,11 @@ export function loggedSession(session: Session, log: Emit): Session {
   return { ...session, progress: { ...progress, emit } };
 }
 
+/** What a command in a guest prints, or gdb, has standard output to itself. */
+export function progressOutput(verb: string | undefined): NodeJS.WriteStream {
+  return verb === 'shell' || verb === 'gdb' ? process.stderr : process.stdout;
+}
+
 /** How long it may take to end in order after an error that may have left anything behind. */
 const ORDERLY_END_MS = 60_000;
 
