@@ -50,42 +50,46 @@ function isAlive(pid: number): boolean {
   }
 }
 
-test('gdb of a tree with the driver in it: the driver is loaded; at the end gdb, VM and files are gone', { timeout: 30_000 }, async () => {
-  const qemu = await FakeQemu.create();
-  const commands: string[] = [];
-  const guest = await fakeGuest((channel, command) => {
-    commands.push(command);
-    succeed(channel);
-  });
-  forwardTo(qemu, guest);
-  const { software, folder: vmFolder } = await qemu.spec({ folder: path.join(qemu.folder, 'artifacts/gdb') });
-  void qemu.started().then(() => qemu.say(`RIG-READY ${guest.hostKey}`, vmFolder));
-  const kernel = { ...software.kernel, folder, vmlinux: '/dev/null', unpatched: false, patches: [] };
-  fakes.prepareRun.mockResolvedValue({
-    build: { ...software, kernel },
-    acceleration: { accelerator: 'kvm' },
-    selection: { machine: 'noswap', dmaBits: [32] },
-    artifacts: path.dirname(vmFolder),
-  });
-  vi.stubEnv('TMPDIR', folder);
-  const end = new AbortController();
-  const progress = { emit: () => undefined, print: () => undefined, stop: () => undefined };
-  const listeners = process.listeners('SIGINT');
-  const options = { driver: true, keep: false, accel: 'kvm' } as GdbOptions;
-  const ended = gdbVerb([], options, { progress, signal: end.signal }).catch((error: unknown) => error);
-  const gdb = await gdbStarted();
-  const [pid = 0] = await qemu.pids();
-  expect([isAlive(gdb), isAlive(pid)]).toEqual([true, true]);
-  // No patches were applied: the tree has the series, and so the driver, in it.
-  expect(commands).toContainEqual(expect.stringContaining('modprobe edgpu'));
+test(
+  'gdb of a tree with the driver in it: the driver is loaded; at the end gdb, VM and files are gone',
+  { timeout: 30_000 },
+  async () => {
+    const qemu = await FakeQemu.create();
+    const commands: string[] = [];
+    const guest = await fakeGuest((channel, command) => {
+      commands.push(command);
+      succeed(channel);
+    });
+    forwardTo(qemu, guest);
+    const { software, folder: vmFolder } = await qemu.spec({ folder: path.join(qemu.folder, 'artifacts/gdb') });
+    void qemu.started().then(() => qemu.say(`RIG-READY ${guest.hostKey}`, vmFolder));
+    const kernel = { ...software.kernel, folder, vmlinux: '/dev/null', unpatched: false, patches: [] };
+    fakes.prepareRun.mockResolvedValue({
+      build: { ...software, kernel },
+      acceleration: { accelerator: 'kvm' },
+      selection: { machine: 'noswap', dmaBits: [32] },
+      artifacts: path.dirname(vmFolder),
+    });
+    vi.stubEnv('TMPDIR', folder);
+    const end = new AbortController();
+    const progress = { emit: () => undefined, print: () => undefined, stop: () => undefined };
+    const listeners = process.listeners('SIGINT');
+    const options = { driver: true, keep: false, accel: 'kvm' } as GdbOptions;
+    const ended = gdbVerb([], options, { progress, signal: end.signal }).catch((error: unknown) => error);
+    const gdb = await gdbStarted();
+    const [pid = 0] = await qemu.pids();
+    expect([isAlive(gdb), isAlive(pid)]).toEqual([true, true]);
+    // No patches were applied: the tree has the series, and so the driver, in it.
+    expect(commands).toContainEqual(expect.stringContaining('modprobe edgpu'));
 
-  const why = new Interruption('SIGTERM told the rig to stop.');
-  end.abort(why);
-  expect(await ended).toBe(why);
-  expect([isAlive(gdb), isAlive(pid)]).toEqual([false, false]);
-  expect((await readdir(folder)).filter((name) => name.startsWith('dgpu-rig-gdb-'))).toEqual([]);
-  expect(process.listeners('SIGINT')).toEqual(listeners);
-});
+    const why = new Interruption('SIGTERM told the rig to stop.');
+    end.abort(why);
+    expect(await ended).toBe(why);
+    expect([isAlive(gdb), isAlive(pid)]).toEqual([false, false]);
+    expect((await readdir(folder)).filter((name) => name.startsWith('dgpu-rig-gdb-'))).toEqual([]);
+    expect(process.listeners('SIGINT')).toEqual(listeners);
+  },
+);
 
 test('the terminal is as it was', { timeout: 60_000 }, async () => {
   const program = repositoryPath('test/unit/cli/gdb-in-terminal.ts');
