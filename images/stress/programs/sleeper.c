@@ -456,9 +456,13 @@ static bool start_courier(struct sleeper *sleeper)
 		return false;
 	if (pipe2(courier->ends, O_CLOEXEC))
 		return fail("pipe: %s", strerror(errno));
-	/* The receiver has nobody to wait for if there is no sender. */
-	return thread_start(&courier->sender, send_pages, courier) &&
-	       thread_start(&courier->receiver, receive_pages, courier);
+	if (!thread_start(&courier->receiver, receive_pages, courier))
+		return false;
+	if (thread_start(&courier->sender, send_pages, courier))
+		return true;
+	/* Where nobody can write, the receiver comes to the end of the pipe. */
+	close(courier->ends[1]);
+	return false;
 }
 
 static bool start_visitors(struct sleeper *sleeper)
@@ -546,10 +550,10 @@ static uint64_t end_writers(struct sleeper *sleeper, uint64_t *visits)
 		pthread_join(sleeper->writers[i].thread, NULL);
 		rounds += sleeper->writers[i].rounds;
 	}
-	if (sleeper->courier.sender) {
+	if (sleeper->courier.sender)
 		pthread_join(sleeper->courier.sender, NULL);
+	if (sleeper->courier.receiver)
 		pthread_join(sleeper->courier.receiver, NULL);
-	}
 	for (unsigned int kind = 0; kind < VISITOR_KINDS; kind++) {
 		visitor_join(&sleeper->visitors[kind]);
 		*visits += sleeper->visitors[kind].rounds;
