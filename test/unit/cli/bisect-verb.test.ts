@@ -14,12 +14,14 @@ const STEPS = [
   { commit: 'a'.repeat(40), subject: 'fine', judgement: 'good', exitCodes: [0], durationMs: 61_000 },
   { commit: 'c'.repeat(40), subject: 'broken', judgement: 'bad', exitCodes: [3], durationMs: 62_000 },
   { commit: 'b'.repeat(40), subject: 'no kernel', judgement: 'skip', exitCodes: [4], durationMs: 63_000 },
+  { commit: 'd'.repeat(40), subject: 'broken before', judgement: 'bad', exitCodes: [3], durationMs: 64_000 },
 ];
 
 test.for([
   ['nothing', 0, '--good v1 --bad v2'],
   ['a good commit', 1, `--good ${'a'.repeat(12)} --bad v2`],
   ['good and bad ones, and one that says nothing', 3, `--good ${'a'.repeat(12)} --bad ${'c'.repeat(12)}`],
+  ['two bad ones', 4, `--good ${'a'.repeat(12)} --bad ${'d'.repeat(12)}`],
 ] as const)('knowing %s', async ([, count, range]) => {
   const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
   vi.stubEnv('DGPU_RIG_CACHE', folder);
