@@ -27,8 +27,6 @@ const mmapReport = programReport.extend({
   moves: z.record(z.string(), z.number()),
 });
 
-test.override({ stateless: true });
-
 describe.for([['cached'], ['wc'], ['uc']])('%s', { concurrent: true }, ([caching = '']) => {
   test.override({ dmaBits: 40 });
 
