@@ -27,6 +27,8 @@ const mmapReport = programReport.extend({
   moves: z.record(z.string(), z.number()),
 });
 
+test.override({ stateless: true });
+
 describe.for([['cached'], ['wc'], ['uc']])('%s', { concurrent: true }, ([caching = '']) => {
   test.override({ dmaBits: 40 });
 
@@ -69,11 +71,14 @@ const MIB = 2 ** 20;
 /** Of one order to the device. */
 const FLIPS = 32;
 
-/** A bit in every MiB of VRAM, so that any object that is there has one of them; again and again. */
+/**
+ * A bit in every MiB of VRAM, so that any object that is there has one of them; again and again. Each time it is the
+ * next byte's: a bit that is flipped twice is as it was.
+ */
 async function flipUntil(gpu: Gpu, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
+  for (let turn = 0; !signal.aborted; turn++) {
     for (let first = 0; first < GPU_MEMORY.vramMiB; first += FLIPS) {
-      const offsets = Array.from({ length: FLIPS }, (_, index) => (first + index) * MIB + MIB / 2);
+      const offsets = Array.from({ length: FLIPS }, (_, index) => (first + index) * MIB + MIB / 2 + turn);
       await gpu.inject(...offsets.map((offset) => ({ kind: 'flip', offset }) as const));
     }
     await setTimeout(500);

@@ -54,3 +54,16 @@ test('an abort while the guest starts the command ends the transfer', async () =
     await expect(transfer(session, await bigFile(), '/tmp/x/', abort.signal)).rejects.toThrow('Ctrl-C');
   }
 });
+
+test('of what a guest complains without end, the last part is told', async () => {
+  const session = await sessionWith((channel) => {
+    channel.stderr.write(`${'x'.repeat(MIB)} the end\n`);
+    channel.exit(1);
+    channel.end();
+    channel.close();
+  });
+  const failed = putFiles(session, await bigFile(), '/big', NEVER).catch((error: unknown) => String(error));
+  const said = await failed;
+  expect(said).toContain('x the end');
+  expect(String(said).length).toBeLessThan(64 * 1024);
+});
