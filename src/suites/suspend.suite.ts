@@ -138,9 +138,8 @@ contract('suspend', { concurrent: true }, () => {
     }) => {
       await gpu.load({ backend });
       const sleeper = await startSleeper({ ...FULL_DESKTOP, caching, exported: true });
-      await guest.runInBackground(`edgpu-stress hog --bytes ${String(1024 * MIB)} --seed 1 --use once & echo started`, {
-        until: 'started',
-      });
+      const hog = `edgpu-stress hog --bytes ${String(1024 * MIB)} --seed 1 --use once`;
+      await guest.runInBackground(`sh -c 'echo started; exec ${hog}'`, { until: 'started' });
       expect(await suspend('s3')).not.toHaveProperty('refusal');
       expect(await sleeper.verify()).toBeUndefined();
       expect(await sleeper.end()).toMatchObject({ ok: true });

@@ -29,8 +29,10 @@ export class Guest {
   /** Starts a program that goes on; returns as soon as it has said a certain word. */
   async runInBackground(command: string, { until }: { until: string }): Promise<void> {
     const said = `/run/background-${String(++this.#started)}.log`;
+    // Asked in this order, a program that ends right after its word has said it by the time of the look at its log.
+    const begun = `kill -0 $! 2> /dev/null; ended=$?; grep -qs ${until} ${said}`;
     await this.run(
-      `${command} > ${said} 2>&1 & until grep -q ${until} ${said}; do kill -0 $! 2> /dev/null || { cat ${said}; exit 1; }; sleep 0.2; done`,
+      `${command} > ${said} 2>&1 & until ${begun}; do [ $ended = 0 ] || { cat ${said}; exit 1; }; sleep 0.2; done`,
       { deadlineMs: BACKGROUND_DEADLINE_MS },
     );
   }
