@@ -1,0 +1,34 @@
+/**
+ * Draws the plots of these pages from the runs that are kept here: `npm run plots`. `npm run plots -- NAME…` measures
+ * these first, which takes some minutes each and replaces what is kept.
+ */
+import { execa } from 'execa';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { benchPlot } from './bench-plot.ts';
+import { keptFile, keptOf, readKept } from './kept-run.ts';
+import { BENCHES } from './benches.ts';
+
+const ROOT = path.resolve(import.meta.dirname, '../../..');
+
+async function measure(name: string, options: readonly string[]): Promise<void> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'plots-'));
+  const json = path.join(folder, 'run.json');
+  try {
+    await execa('./dgpu-rig', ['bench', name, ...options, '--json', json], { cwd: ROOT, stdio: 'inherit' });
+    const quoted = options.map((option) => (/^[\w-]+$/.test(option) ? option : `'${option}'`));
+    const kept = await keptOf(['./dgpu-rig bench', name, ...quoted].join(' '), json);
+    await writeFile(keptFile(name, 'json'), `${JSON.stringify(kept, undefined, 1)}\n`);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+const asked = process.argv.slice(2);
+for (const name of asked)
+  if (!(name in BENCHES)) throw new Error(`Nothing is kept of "${name}", only of ${Object.keys(BENCHES).join(', ')}.`);
+for (const [name, { options, plot }] of Object.entries(BENCHES)) {
+  if (asked.includes(name)) await measure(name, options);
+  if (plot) await writeFile(keptFile(name, 'svg'), benchPlot(plot, await readKept(name)));
+}

@@ -1,0 +1,202 @@
+/**
+ * What docs/positions claims is there: each test, KUnit case, bench and patch that a page names, and each number of a
+ * line that begins with "Figure", in the kept run or in the source that the line links to.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import ts from 'typescript';
+import { describe, expect, test } from 'vitest';
+import { BENCHES } from '../../../docs/positions/plots/benches.ts';
+import { benchPlot } from '../../../docs/positions/plots/bench-plot.ts';
+import { find, keptFile, readKept } from '../../../docs/positions/plots/kept-run.ts';
+import { repositoryPath } from '../../../src/config/paths.ts';
+import { benchFiles, suiteFiles, suiteNameOf } from '../../../src/plan/suite-files.ts';
+
+const FOLDER = repositoryPath('docs/positions');
+const pages = (await readdir(FOLDER)).filter((name) => name.endsWith('.md'));
+const threads = pages.filter((name) => /^\d{4}-/.test(name));
+const patches = await readdir(repositoryPath('guest-kernel/patches'));
+
+const read = (name: string): Promise<string> => readFile(path.join(FOLDER, name), 'utf8');
+const unbroken = (text: string): string => text.replaceAll(/\s+/g, ' ');
+
+/** A group or a test of a suite, with the groups that it is in; what is filled in later is "%s". */
+type Titles = readonly string[];
+
+function titlesOf(source: string): Titles[] {
+  const found: Titles[] = [];
+  const visit = (node: ts.Node, groups: Titles): void => {
+    const kind = ts.isCallExpression(node) ? /^(describe|contract|test)\b/.exec(node.expression.getText(file)) : null;
+    const title = kind ? literal((node as ts.CallExpression).arguments[0]) : undefined;
+    const titles = title === undefined ? groups : [...groups, title];
+    if (title !== undefined && kind?.[0] === 'test') found.push(titles);
+    ts.forEachChild(node, (child) => visit(child, titles));
+  };
+  const file = ts.createSourceFile('suite.ts', source, ts.ScriptTarget.Latest);
+  visit(file, []);
+  return found;
+}
+
+function literal(node: ts.Node | undefined): string | undefined {
+  if (!node) return undefined;
+  if (ts.isStringLiteralLike(node)) return node.text;
+  if (!ts.isTemplateExpression(node)) return undefined;
+  return node.head.text + node.templateSpans.map((span) => `%s${span.literal.text}`).join('');
+}
+
+/** Whether it is one of the suite's tests; each word that fills a gap of its title has to be in the suite, too. */
+function isTestOf(source: string, titles: readonly Titles[], name: Titles): boolean {
+  const fits = (part: string, title: string): boolean => {
+    const pieces = title.split(/%[sdi]|\$\w+/).map((piece) => piece.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&'));
+    const gaps = new RegExp(`^${pieces.join('(.+)')}$`).exec(part)?.slice(1);
+    return gaps?.every((gap) => (gap.match(/\w+/g) ?? []).every((word) => source.includes(word))) ?? false;
+  };
+  return titles.some((one) => one.length === name.length && one.every((title, at) => fits(name[at] ?? '', title)));
+}
+
+const files = await suiteFiles([]);
+const suites = new Map(
+  await Promise.all(files.map(async (file) => [suiteNameOf(file), await readFile(file, 'utf8')] as const)),
+);
+const benches = new Set((await benchFiles([])).map(suiteNameOf));
+const kernelCases = await Promise.all(
+  patches.map(async (patch) => {
+    const text = await readFile(repositoryPath('guest-kernel/patches', patch), 'utf8');
+    return [...text.matchAll(/^\+\s*KUNIT_CASE(?:_\w+)?\((\w+)/gm)].map(([, name]) => name);
+  }),
+);
+
+function isTest(name: string): boolean {
+  const [suite = '', ...titles] = name.split(' › ');
+  const source = suites.get(suite);
+  return source !== undefined && isTestOf(source, titlesOf(source), titles);
+}
+
+/** A link, and after it what there is in the file that it leads to. */
+const SOURCE = /\[[^\]]*\]\(([^)]+)\)((?:,? `[^`]+`)+)/g;
+
+/** What a text names that is not there: `suite › test`, suite `…`, bench `…`, KUnit `…`, `…`, patch …. */
+function unknownNames(text: string): string[] {
+  const all = (pattern: RegExp): string[] => [...text.matchAll(pattern)].map(([, name = '']) => name);
+  const cases = all(/KUnit (`\w+`(?:(?:,| and) `\w+`)*)/g).flatMap((list) => list.match(/\w{4,}/g) ?? []);
+  const tests = [...text.replaceAll(SOURCE, '').matchAll(/`([^`]+ › [^`]+)`/g)].map(([, name = '']) => name);
+  return [
+    ...tests.filter((name) => !isTest(name)),
+    ...all(/suites? `([\w-]+)`/g).filter((name) => !suites.has(name)),
+    ...all(/bench(?:es)? `([\w-]+)`/g).filter((name) => !benches.has(name)),
+    ...cases.filter((name) => !kernelCases.flat().includes(name)),
+    ...all(/patch (\d{4})/g).filter((number) => !patches.some((patch) => patch.startsWith(number))),
+  ];
+}
+
+const NUMBER = /\d[\d,]*(?:\.\d+)?/g;
+
+/** Numbers and quotations of a figure that nothing bears out. */
+async function unfounded(figure: string): Promise<string[]> {
+  const wrong: string[] = [];
+  const known = new Set<string>();
+  let claim = figure.replace(SOURCE, '');
+  for (const [, target = '', spans = ''] of figure.matchAll(SOURCE)) {
+    const quoted = [...spans.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span);
+    for (const number of spans.match(NUMBER) ?? []) known.add(number);
+    if (target.endsWith('.json')) {
+      for (const span of quoted) {
+        const pairs = await wrongMedians(path.basename(target, '.json'), span, claim);
+        wrong.push(...pairs.wrong);
+        claim = pairs.rest;
+      }
+    } else {
+      const file = unbroken(await readFile(path.join(FOLDER, target), 'utf8'));
+      wrong.push(...quoted.filter((span) => !file.includes(unbroken(span))));
+    }
+  }
+  return [...wrong, ...(claim.match(NUMBER) ?? []).filter((number) => !known.has(number))];
+}
+
+/** Holds each "`variant` 1.2" against the kept run, and gives back what is left of the text. */
+async function wrongMedians(run: string, span: string, claim: string): Promise<{ wrong: string[]; rest: string }> {
+  const parts = span.split(' › ');
+  const { medians } = find(await readKept(run), parts.slice(0, -1).join(' › '), parts.at(-1) ?? '');
+  const wrong: string[] = [];
+  let compared = 0;
+  const rest = claim.replaceAll(
+    /`([^`]+)` ([\d,]+(?:\.(\d+))?)/g,
+    (pair, variant: string, said: string, digits = '') => {
+      const median = medians[variant];
+      if (median === undefined) return pair;
+      compared += 1;
+      if (median.toFixed(String(digits).length) !== said.replaceAll(',', '')) wrong.push(`${pair}: it is ${median}`);
+      return '';
+    },
+  );
+  return { wrong: compared > 1 ? wrong : [...wrong, `nothing is compared by ${span}`], rest };
+}
+
+function linesOf(text: string, begin: string): string[] {
+  return unwrapped(text).filter((line) => line.startsWith(`- **${begin}**`));
+}
+
+/** One line for each entry of a list. */
+function unwrapped(text: string): string[] {
+  return text.replaceAll(/\n {2}(?=\S)/g, ' ').split('\n');
+}
+
+test.for(pages)('%s: what it names is there', async (name) =>
+  expect(unknownNames(unbroken(await read(name)))).toEqual([]),
+);
+
+test.for(threads)('%s: each number of a figure is what its source says', async (name) => {
+  const figures = linesOf(await read(name), 'Figure');
+  expect((await Promise.all(figures.map(unfounded))).flat()).toEqual([]);
+});
+
+test.for(threads)('%s: each position has a verdict, and one that is answered has what shows it', async (name) => {
+  const [, ...sections] = (await read(name)).split(/^## /m);
+  expect(sections.length).toBeGreaterThan(3);
+  const incomplete = sections.filter((section) => {
+    const [position, verdict, shown] = ['Position', 'Verdict', 'Shown by'].map((begin) => linesOf(section, begin));
+    const open = /^- \*\*Verdict\*\*: (Unanswered|Not measured|By design)\b/.test(verdict?.[0] ?? '');
+    return position?.length !== 1 || verdict?.length !== 1 || (shown?.length === 1) === open;
+  });
+  expect(incomplete.map((section) => section.split('\n')[0])).toEqual([]);
+});
+
+test('the index has every page', async () => {
+  const links = [...(await read('README.md')).matchAll(/\]\(([\w-]+\.md)\)/g)].map(([, page]) => page);
+  expect([...links, 'README.md'].sort()).toEqual(pages.sort());
+});
+
+test.for(Object.keys(BENCHES))('%s: the plot is what the kept run gives', async (name) => {
+  const [run, plot] = [await readKept(name), BENCHES[name]?.plot];
+  if (plot) expect(await readFile(keptFile(name, 'svg'), 'utf8')).toBe(benchPlot(plot, run));
+});
+
+describe('control', () => {
+  test('names that are not there are told', () => {
+    const right =
+      '`evict › chunks › stopping after each of them, wc`, KUnit `ttm_sleep_budget`, bench `dma`, patch 0010';
+    expect(unknownNames(right)).toEqual([]);
+    const wrong = ['evict › chunks › stopping after each of them, gold', 'evict › chunks', 'evict › stopping › wc'];
+    expect(unknownNames(wrong.map((name) => `\`${name}\``).join(', '))).toEqual(wrong);
+    expect(unknownNames('KUnit `ttm_sleep_budget`, `ttm_no`; bench `dme`, suite `evil`, patch 0999').sort()).toEqual(
+      ['0999', 'dme', 'evil', 'ttm_no'].sort(),
+    );
+  });
+
+  test('a number that its source does not have is told', async () => {
+    const source = '([suite](../../src/suites/purge.suite.ts) `OF_OTHERS = 32`)';
+    expect(await unfounded(`At most 32 ${source}`)).toEqual([]);
+    expect(await unfounded(`At most 33 ${source}`)).toEqual(['33']);
+    expect(await unfounded(`At most 33 ${source.replace('32', '33')}`)).toEqual(['OF_OTHERS = 33']);
+  });
+
+  test('so is a median that the kept run does not have', async () => {
+    const { medians } = find(await readKept('evict'), 'out and back › huge objects (64 MiB), cached', 'out');
+    const [shmem = NaN, backup = NaN] = [medians['shmem'], medians['backup']];
+    const source = '([evict](plots/evict.json) `out and back › huge objects (64 MiB), cached › out`)';
+    const said = (ours: number): string => `\`shmem\` ${ours.toFixed(2)}, \`backup\` ${backup.toFixed(1)} ${source}`;
+    expect(await unfounded(said(shmem))).toEqual([]);
+    expect(await unfounded(said(shmem + 0.01))).toEqual([`\`shmem\` ${(shmem + 0.01).toFixed(2)}: it is ${shmem}`]);
+    expect(await unfounded(`less ${source}`)).not.toEqual([]);
+  });
+});
