@@ -42,9 +42,14 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
       ],
     },
   },
-  swap: { options: ['--rounds', '2', '--filter', 'cached'] },
+  swap: { options: ['--rounds', '2'] },
   shrink: {
-    options: ['--rounds', '2', '--filter', 'backends, by \\w+, pages|front ends|the hard limit|1 reclaimer, by macro'],
+    options: [
+      '--rounds',
+      '2',
+      '--filter',
+      'backends, by \\w+, pages|front ends|the hard limit|reclaimers › 1 reclaimer, by macro',
+    ],
     plot: { title: 'What it costs to reclaim a page, by front end', unit: PER_PAGE, groups: frontEnds },
   },
 };

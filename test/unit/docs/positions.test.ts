@@ -44,8 +44,13 @@ function literal(node: ts.Node | undefined): string | undefined {
   return node.head.text + node.templateSpans.map((span) => `%s${span.literal.text}`).join('');
 }
 
+interface Suite {
+  readonly source: string;
+  readonly titles: readonly Titles[];
+}
+
 /** Whether it is one of the suite's tests; each word that fills a gap of its title has to be in the suite, too. */
-function isTestOf(source: string, titles: readonly Titles[], name: Titles): boolean {
+function isTestOf({ source, titles }: Suite, name: Titles): boolean {
   const fits = (part: string, title: string): boolean => {
     const pieces = title.split(/%[sdi]|\$\w+/).map((piece) => piece.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&'));
     const gaps = new RegExp(`^${pieces.join('(.+)')}$`).exec(part)?.slice(1);
@@ -56,7 +61,12 @@ function isTestOf(source: string, titles: readonly Titles[], name: Titles): bool
 
 const files = await suiteFiles([]);
 const suites = new Map(
-  await Promise.all(files.map(async (file) => [suiteNameOf(file), await readFile(file, 'utf8')] as const)),
+  await Promise.all(
+    files.map(async (file) => {
+      const source = await readFile(file, 'utf8');
+      return [suiteNameOf(file), { source, titles: titlesOf(source) }] as const;
+    }),
+  ),
 );
 const benches = new Set((await benchFiles([])).map(suiteNameOf));
 const kernelCases = await Promise.all(
@@ -68,8 +78,8 @@ const kernelCases = await Promise.all(
 
 function isTest(name: string): boolean {
   const [suite = '', ...titles] = name.split(' › ');
-  const source = suites.get(suite);
-  return source !== undefined && isTestOf(source, titlesOf(source), titles);
+  const found = suites.get(suite);
+  return found !== undefined && isTestOf(found, titles);
 }
 
 /** A link, and after it what there is in the file that it leads to. */
@@ -85,7 +95,7 @@ function unknownNames(text: string): string[] {
     ...all(/suites? `([\w-]+)`/g).filter((name) => !suites.has(name)),
     ...all(/bench(?:es)? `([\w-]+)`/g).filter((name) => !benches.has(name)),
     ...cases.filter((name) => !kernelCases.flat().includes(name)),
-    ...all(/patch (\d{4})/g).filter((number) => !patches.some((patch) => patch.startsWith(number))),
+    ...all(/[Pp]atch (\d{4})/g).filter((number) => !patches.some((patch) => patch.startsWith(number))),
   ];
 }
 
