@@ -99,7 +99,7 @@ function unknownNames(text: string): string[] {
   ];
 }
 
-const NUMBER = /\d[\d,]*(?:\.\d+)?/g;
+const NUMBER = /\d+(?:,\d{3})*(?:\.\d+)?/g;
 
 /** Numbers and quotations of a figure that nothing bears out. */
 async function unfounded(figure: string): Promise<string[]> {
@@ -130,7 +130,7 @@ async function wrongMedians(run: string, span: string, claim: string): Promise<{
   const wrong: string[] = [];
   let compared = 0;
   const rest = claim.replaceAll(
-    /`([^`]+)` ([\d,]+(?:\.(\d+))?)/g,
+    /`([^`]+)` (\d+(?:,\d{3})*(?:\.(\d+))?)/g,
     (pair, variant: string, said: string, digits = '') => {
       const median = medians[variant];
       if (median === undefined) return pair;
