@@ -7,6 +7,7 @@ import type { RigBuild } from '../builds/build-rig.ts';
 import type { GuestFile } from '../builds/fresh-files.ts';
 import type { AcceleratorChoice, Backend, Combination } from '../config/combination.ts';
 import type { Flavour } from '../config/flavour.ts';
+import type { Transfer } from '../config/transfer.ts';
 import type { Excuse } from '../util/expiry.ts';
 import type { DistinctReport } from '../vm/kernel-log/distinct-reports.ts';
 import type { UnknownWarning } from '../vm/kernel-log/known-warnings.ts';
@@ -35,6 +36,17 @@ export interface Selection {
   /** Of the stress mode of the suites that have one: so many cycles, or as many as fit into this time. */
   readonly cycles?: number;
   readonly durationMs?: number;
+  readonly programs?: Programs;
+}
+
+/** A person's own programs, each of which is a test. */
+export interface Programs {
+  /** For a shell of the guest. */
+  readonly commands: readonly string[];
+  /** Files and folders, by absolute paths, that are put into each guest before. */
+  readonly put: readonly Transfer[];
+  /** The longest time of one of them with KVM and the plain kernel; undefined is the usual one. */
+  readonly timeoutMs?: number;
 }
 
 export const DEFAULT_SELECTION: Omit<Selection, 'seed'> = {
@@ -115,6 +127,13 @@ export interface MemorySample {
 /** A failure that is known, and why; after its last day it is not excused any longer. */
 export type ExpectedFailure = Excuse;
 
+/** What a program said of one of its own cases. */
+export interface Subtest {
+  readonly name: string;
+  readonly status: 'pass' | 'fail' | 'skip' | 'xfail';
+  readonly message?: string;
+}
+
 /** What a test leaves for the report, beside its verdict. */
 export interface TestRecord {
   params: Record<string, string | number>;
@@ -126,6 +145,8 @@ export interface TestRecord {
   warnings?: UnknownWarning[];
   /** What the kernel's own tests said, case by case. */
   cases?: CaseVerdicts;
+  /** Of a person's own program: each is a result of its own. */
+  subtests?: readonly Subtest[];
   /** Once a second, over the life of the VM. */
   memory?: MemorySample[];
   /** What the device counted, by the end. */

@@ -16,12 +16,18 @@ interface FileKind {
 const SUITES: FileKind = { folder: 'src/suites', suffix: '.suite.ts', one: 'suite', many: 'suites' };
 const BENCHES: FileKind = { folder: 'src/benches', suffix: '.bench.ts', one: 'bench', many: 'benches' };
 
+/** The suite of a person's own programs, which is no part of "all": it has a test for each `--exec`. */
+export const EXEC_SUITE = 'exec';
+const EXEC_FILE = 'src/testbed/programs/exec.suite.ts';
+
 /** The suites with random cycles, for --cycles and --duration. */
 export const CYCLING_SUITES = ['suspend', 'hibernate'] as const;
 
 /** Paths of the suites of these names; of all of them when none is named. */
 export async function suiteFiles(names: readonly string[]): Promise<string[]> {
-  return filesOf(SUITES, names);
+  const own = names.filter((name) => name !== EXEC_SUITE);
+  if (own.length === names.length) return filesOf(SUITES, names);
+  return [...(own.length === 0 ? [] : await filesOf(SUITES, own)), repositoryPath(EXEC_FILE)];
 }
 
 export async function benchFiles(names: readonly string[]): Promise<string[]> {

@@ -29,11 +29,13 @@ export function runFacts(rig: RigContext): RunFacts {
 }
 
 function askedOf({ selection, sources }: RigContext): Asked {
-  const { machine, dmaBits, backend, cycles, durationMs } = selection;
+  const { machine, dmaBits, backend, cycles, durationMs, programs } = selection;
   return {
     ...{ machine, dmaBits: [...dmaBits], backend, ...sources },
     ...(cycles === undefined ? {} : { cycles }),
     ...(durationMs === undefined ? {} : { durationMs }),
+    ...(programs === undefined ? {} : { exec: [...programs.commands], put: [...programs.put] }),
+    ...(programs?.timeoutMs === undefined ? {} : { timeoutMs: programs.timeoutMs }),
   };
 }
 

@@ -73,6 +73,7 @@ const accelerator = z.enum(['kvm', 'tcg']);
 export const testResult = z.object({
   suite: z.string().describe('smoke, for src/suites/smoke.suite.ts'),
   test: z.string().describe('full name, with its groups'),
+  caseOf: z.string().optional().describe('of a case that a program of --exec reported: the test that this program is'),
   params: z.record(z.string(), z.union([z.string(), z.number()])).describe('machine, dmaBits, backend, flavour, seed'),
   accelerator: accelerator.optional().describe('what its VM ran under'),
   smallest: z.string().optional().describe('of a combination that failed, what of it is enough to fail'),
@@ -122,6 +123,12 @@ const asked = z.object({
   backend: z.string(),
   cycles: z.number().optional(),
   durationMs: z.number().optional(),
+  exec: z.array(z.string()).optional().describe('the programs that were tests'),
+  put: z
+    .array(z.object({ from: z.string(), to: z.string() }))
+    .optional()
+    .describe('what was put into their guests'),
+  timeoutMs: z.number().optional(),
   kernelSource: z.string().optional().describe('folder'),
   unpatched: z.boolean().optional(),
   qemuSource: z.string().optional().describe('folder'),

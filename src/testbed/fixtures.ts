@@ -55,6 +55,8 @@ export const test = base
    * half a second.
    */
   .extend('stateless', false)
+  /** Keeps the artifacts though nothing failed. */
+  .extend('keep', false)
   .extend('seed', () => inject('rig').selection.seed)
   .extend('record', ({ task, machine, dmaBits, backend, flavour, seed }): TestRecord => {
     const record: TestRecord = { params: { machine, dmaBits, backend, flavour, seed }, metrics: {}, kernelReports: [] };
@@ -101,6 +103,7 @@ export const test = base
         stateless,
         room,
         provokes,
+        keep,
         record,
       },
       { onCleanup },
@@ -133,7 +136,7 @@ export const test = base
         // A test that is interrupted has no result, but whoever interrupted it may want to see what its guest did.
         const failed = task.result?.state === 'fail' || signal.aborted;
         // It goes on until the VM has been asked for the last time.
-        await endVm(vm, record, { failed, provokes }).finally(() => limit.end());
+        await endVm(vm, record, { failed, provokes, keep }).finally(() => limit.end());
       });
       for (const { path: name, file, mode } of rig.fresh) await vm.putFile(name, await readFile(file), mode);
       // A bench has its guest to itself.

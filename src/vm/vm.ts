@@ -34,6 +34,7 @@ import {
   generateSshKey,
   SshSession,
   type CommandResult,
+  type OnOutput,
   type SshAddress,
   type SshKeyPair,
 } from './link/ssh-session.ts';
@@ -50,6 +51,12 @@ type VmState =
   | { readonly kind: 'suspended'; readonly ssh: SshSession; readonly bootMs: number; readonly state: SleepState }
   | { readonly kind: 'gone' }
   | { readonly kind: 'dead'; readonly failure: Error };
+
+interface ExecOptions {
+  readonly deadlineMs?: number;
+  readonly stdin?: string | Buffer;
+  readonly onOutput?: OnOutput;
+}
 
 const FORWARDED_PORT = /TCP\[HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)\s+\S+\s+22\b/;
 const END_OF_PANIC = /---\[ end Kernel panic/;
@@ -202,11 +209,11 @@ export class Vm {
   /**
    * Runs a shell command in the guest to its end, whatever its exit code; its time is what the plain kernel may take.
    */
-  async exec(command: string, options: { deadlineMs?: number; stdin?: string | Buffer } = {}): Promise<CommandResult> {
-    const { deadlineMs } = options;
+  async exec(command: string, options: ExecOptions = {}): Promise<CommandResult> {
+    const { deadlineMs, stdin, onOutput } = options;
     const bounds = this.#bounds(deadlineMs === undefined ? this.limits.command : deadlineMs * this.#slowdown);
     try {
-      const result = await this.#session().exec(command, bounds, options.stdin);
+      const result = await this.#session().exec(command, bounds, stdin, onOutput);
       this.folder.logCommand(command, result);
       return result;
     } catch (error) {

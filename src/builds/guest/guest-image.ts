@@ -32,15 +32,21 @@ const USERLAND: readonly BinaryName[] = [
 
 const LIBRARIES = '/usr/lib/x86_64-linux-gnu';
 
+/** The libraries of dropbear, which are all that the guest has. */
+export const GUEST_LIBRARIES: readonly string[] = [
+  ...['libc.so.6', 'libcrypt.so.1', 'libgmp.so.10', 'libtomcrypt.so.1', 'libtommath.so.1', 'libz.so.1'],
+  'ld-linux-x86-64.so.2',
+];
+
+/** What starts a dynamic program in the guest. */
+export const GUEST_LOADER = '/lib64/ld-linux-x86-64.so.2';
+
 /** What of the userland packages goes into the image, by its path in both. */
 const USERLAND_FILES: readonly string[] = [
   '/usr/bin/busybox',
   '/usr/bin/dropbearkey',
   '/usr/sbin/dropbear',
-  ...['libc.so.6', 'libcrypt.so.1', 'libgmp.so.10', 'libtomcrypt.so.1', 'libtommath.so.1', 'libz.so.1'].map(
-    (library) => `${LIBRARIES}/${library}`,
-  ),
-  `${LIBRARIES}/ld-linux-x86-64.so.2`,
+  ...GUEST_LIBRARIES.map((library) => `${LIBRARIES}/${library}`),
 ];
 
 const FOLDERS: readonly string[] = [

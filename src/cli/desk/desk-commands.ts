@@ -1,20 +1,18 @@
 /** The verbs for a person at a desk: what gets them into a VM. */
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import type { ConsoleOptions } from './console-verb.ts';
 import type { GdbOptions } from './gdb-verb.ts';
 import { addOptions } from '../options/command-options.ts';
-import { MACHINE_OPTIONS, REPRO_OPTIONS, type ReproOptions } from '../options/option-table.ts';
+import { MACHINE_OPTIONS, REPRO_OPTIONS, SHELL_OPTIONS, type ReproOptions } from '../options/option-table.ts';
 import type { Session } from '../session.ts';
-import type { ShellOptions, Transfer } from './shell-verb.ts';
+import type { ShellOptions } from './shell-verb.ts';
 
 export function addDeskCommands(root: Command, session: Session, exit: (code: number) => void): void {
   addOptions(
     root.command('shell').description('open a shell, or run one command, in a new VM or in a running one'),
-    MACHINE_OPTIONS,
+    SHELL_OPTIONS,
   )
     .argument('[command...]', 'the command to run instead of a shell; write it after --')
-    .addOption(transferOption('--put <local:guest>', 'copy a file or folder into the guest before'))
-    .addOption(transferOption('--get <guest:local>', 'copy one out of the guest afterwards'))
     .addOption(vmOption())
     .action(async (command: string[], options: ShellOptions) =>
       exit(await (await import('./shell-verb.ts')).shellVerb(command, options, session)),
@@ -51,17 +49,4 @@ function vmOption(): Option {
     '--vm [name]',
     'use a running VM: its process id or a part of its name; without either the only one that runs',
   );
-}
-
-function transferOption(flags: string, description: string): Option {
-  return new Option(flags, `${description}; may be repeated`)
-    .default([], 'none')
-    .argParser((text, before: readonly Transfer[]) => [...before, parseTransfer(text)]);
-}
-
-export function parseTransfer(text: string): Transfer {
-  const [, from, to] = /^([^:]+):([^:]+)$/.exec(text) ?? [];
-  if (from === undefined || to === undefined)
-    throw new InvalidArgumentError('Give it as FROM:TO, as in fio.job:/tmp/.');
-  return { from, to };
 }

@@ -16,7 +16,10 @@ interface DeskVmOptions {
   readonly kernelArgs?: readonly string[];
 }
 
-/** Boots one for as long as `use` needs it, and says at the end what its kernel had to complain about. */
+/**
+ * Boots one for as long as `use` needs it, and says at the end what its kernel had to complain about; then its logs are
+ * kept.
+ */
 export async function withDeskVm<T>(
   rig: RigContext,
   { name, keep, kernelArgs = [] }: DeskVmOptions,
@@ -40,13 +43,15 @@ export async function withDeskVm<T>(
     failure = String(error);
     throw error;
   } finally {
-    for (const { title, severity } of vm.kernelReports) {
+    const bugs = vm.kernelReports.filter(({ severity }) => severity === 'bug');
+    for (const { title } of bugs) {
       // The report that ended the VM is told as an error anyway.
-      if (severity !== 'bug' || failure.includes(title)) continue;
+      if (failure.includes(title)) continue;
       process.stderr.write(`dgpu-rig: The guest's kernel reported: ${title}\n`);
     }
-    await vm.end({ keep, verdict: { status: 'passed' } });
-    if (keep) progress.print(`Artifacts: ${rig.artifacts}`);
+    const kept = keep || bugs.length > 0;
+    await vm.end({ keep: kept, verdict: { status: bugs.length > 0 ? 'failed' : 'passed' } });
+    if (kept) progress.print(`Artifacts: ${rig.artifacts}`);
     else await rmdir(rig.artifacts).catch(() => undefined);
   }
 }

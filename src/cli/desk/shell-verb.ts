@@ -7,33 +7,25 @@ import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { prepareRun } from '../../plan/prepare-run.ts';
 import { orAbort } from '../../util/on-abort.ts';
-import { RigError } from '../../util/rig-error.ts';
+import { EXIT_CODES, RigError } from '../../util/rig-error.ts';
 import { sshAddressOf, type RunningVm } from '../../vm/link/door.ts';
 import { getFiles, putFiles } from '../../vm/link/file-transfer.ts';
 import { SshSession } from '../../vm/link/ssh-session.ts';
 import { timeLimits } from '../../vm/time-limits.ts';
 import { findVm, withDeskVm } from './desk-vm.ts';
-import type { MachineOptions } from '../options/option-table.ts';
+import type { Options, SHELL_OPTIONS } from '../options/option-table.ts';
 import { runRequest } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 import { joinTerminal } from './terminal.ts';
 
-/** A copy from the host to the guest, or from the guest to the host. */
-export interface Transfer {
-  readonly from: string;
-  readonly to: string;
-}
-
-export interface ShellOptions extends MachineOptions {
-  readonly put: readonly Transfer[];
-  readonly get: readonly Transfer[];
+export interface ShellOptions extends Options<(typeof SHELL_OPTIONS)[number]> {
   /** A running VM; `true` is the only one there is. */
   readonly vm?: string | true;
 }
 
-/** The exit code is that of the command. */
+/** The exit code is that of the command; of a new VM whose kernel reported a bug, it is that of a kernel bug. */
 export async function shellVerb(command: readonly string[], options: ShellOptions, session: Session): Promise<number> {
-  const { put, get, vm } = options;
+  const { put = [], get = [], vm } = options;
   const running = vm === undefined ? undefined : await findVm(vm);
   if (command.length === 0 && !process.stdin.isTTY && put.length + get.length === 0) {
     throw new RigError('usage', '"shell" needs a terminal, or a command to run.', {
@@ -47,14 +39,21 @@ export async function shellVerb(command: readonly string[], options: ShellOption
   return withDeskVm(rig, { name: 'shell', keep: options.keep }, session, async (fresh) => {
     if (command.length === 0) progress.print('"modprobe edgpu" loads the driver; leaving the shell ends the VM.');
     progress.stop();
-    return work(fresh.session(), command, { put, get }, fresh.signal).catch((error: unknown) => {
+    try {
+      const exitCode = await work(fresh.session(), command, { put, get }, fresh.signal);
+      // The console may be behind the command; a person may have switched the guest off.
+      await fresh.hearKernelOut().catch((error: unknown) => {
+        if (command.length > 0) throw error;
+      });
+      return fresh.kernelReports.some(({ severity }) => severity === 'bug') ? EXIT_CODES.kernel : exitCode;
+    } catch (error) {
       throw error instanceof RigError && error.failureClass === 'usage' ? error : fresh.explain(error);
-    });
+    }
   });
 }
 
 /** Refuses missing files before a VM is booted. */
-async function checkTransfers({ put }: ShellOptions): Promise<void> {
+async function checkTransfers({ put = [] }: ShellOptions): Promise<void> {
   for (const { from } of put) {
     await access(from).catch((cause: unknown) => {
       throw new RigError('usage', `${from} can't be put into the guest: there is no such file.`, { cause });
@@ -65,7 +64,7 @@ async function checkTransfers({ put }: ShellOptions): Promise<void> {
 async function inRunningVm(
   vm: RunningVm,
   command: readonly string[],
-  { put, get }: ShellOptions,
+  { put = [], get = [] }: ShellOptions,
   { progress, signal }: Session,
 ): Promise<number> {
   const address = await sshAddressOf(vm);
@@ -86,7 +85,7 @@ async function inRunningVm(
 async function work(
   ssh: SshSession,
   command: readonly string[],
-  { put, get }: Pick<ShellOptions, 'put' | 'get'>,
+  { put = [], get = [] }: Pick<ShellOptions, 'put' | 'get'>,
   signal: AbortSignal,
 ): Promise<number> {
   for (const { from, to } of put) await putFiles(ssh, from, to, signal);

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { parseDuration } from '../../config/duration.ts';
 import { parseShard, type Shard } from '../../config/shard.ts';
+import { parseTransfer, type Transfer } from '../../config/transfer.ts';
 import { longName, OPTIONS, type OptionName, type OptionRow, type Options } from './option-table.ts';
 
 /** What the verb `completion` is for. */
@@ -26,7 +27,7 @@ function commandOption(name: OptionName): Option {
 interface Syntax {
   /** What stands for the value in the help; a switch has none. */
   readonly flag: string;
-  readonly parse?: (word: string) => unknown;
+  readonly parse?: (word: string, before: unknown) => unknown;
 }
 
 function syntaxOf(is: OptionRow['is']): Syntax {
@@ -51,7 +52,16 @@ function syntaxOf(is: OptionRow['is']): Syntax {
       return { flag: 'regex', parse: parsePattern };
     case 'shard':
       return { flag: 'i/n', parse: parseShardOption };
+    case 'commands':
+      return { flag: 'command', parse: repeated((word) => word) };
+    case 'transfers':
+      return { flag: 'from:to', parse: repeated(parseTransferOption) };
   }
+}
+
+/** What each of the words of an option that is repeated stands for. */
+function repeated<T>(parse: (word: string) => T): (word: string, before: unknown) => T[] {
+  return (word, before) => [...((before as T[] | undefined) ?? []), parse(word)];
 }
 
 /** The same options for another rig, whatever the defaults are where that one is started. */
@@ -78,6 +88,12 @@ function parseShardOption(text: string): Shard {
   const shard = parseShard(text);
   if (shard) return shard;
   throw new InvalidArgumentError('Give it as i/n, i from 1 to n: 2/5.');
+}
+
+function parseTransferOption(text: string): Transfer {
+  const transfer = parseTransfer(text);
+  if (transfer) return transfer;
+  throw new InvalidArgumentError('Give it as FROM:TO, as in fio.job:/tmp/.');
 }
 
 function parseTime(text: string): number {

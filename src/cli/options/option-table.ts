@@ -5,6 +5,7 @@
 import { ACCELERATOR_CHOICES, BACKENDS, COVERS, DMA_MASKS } from '../../config/combination.ts';
 import { FLAVOURS } from '../../config/flavour.ts';
 import type { Shard } from '../../config/shard.ts';
+import type { Transfer } from '../../config/transfer.ts';
 import { DEFAULT_SELECTION, defaultMaxVms } from '../../plan/rig-context.ts';
 import { CYCLING_SUITES } from '../../plan/suite-files.ts';
 import type { ReportFormat } from '../../report/formats/report-files.ts';
@@ -21,6 +22,9 @@ interface Values {
   readonly time: number;
   readonly pattern: RegExp;
   readonly shard: Shard;
+  /** May be repeated, as those that follow. */
+  readonly commands: readonly string[];
+  readonly transfers: readonly Transfer[];
 }
 
 export interface OptionRow {
@@ -69,6 +73,16 @@ const TABLE = {
   ktap: { is: 'file', help: "write the results as KTAP, as the kernel's own tools do" },
   html: { is: 'file', help: 'write the results as one HTML file, which needs no network' },
   jsonl: { is: 'file', help: 'write each event as it happens, one JSON object a line' },
+  exec: {
+    is: 'commands',
+    help: 'run this command in the guest as a test, in a VM of its own; may be repeated',
+  },
+  put: { is: 'transfers', help: 'copy a file or folder into the guest before; may be repeated' },
+  get: { is: 'transfers', help: 'copy one out of the guest afterwards; may be repeated' },
+  timeout: {
+    is: 'time',
+    help: 'the longest time of a program of --exec with KVM (5 min by default); with TCG and slow kernels it is longer',
+  },
   matrix: { is: { oneOf: COVERS }, help: 'what the suite matrix tests: every pair of values, or every combination' },
   cycles: { is: 'count', help: `number of random suspend cycles (suites ${CYCLING_SUITES.join(' and ')})` },
   duration: { is: 'time', help: 'the longest time for these cycles: 30 min, 2 h' },
@@ -121,13 +135,17 @@ export type Options<Name extends OptionName> = {
 export const BUILD_OPTIONS = ['flavour', 'kernelSrc', 'unpatched', 'debugInfo', 'qemuSrc', 'sanitize'] as const;
 /** For every verb that boots a machine. */
 export const MACHINE_OPTIONS = ['machine', 'dmaBits', 'accel', ...BUILD_OPTIONS, 'keep'] as const;
+export const SHELL_OPTIONS = [...MACHINE_OPTIONS, 'put', 'get'] as const;
 const SELECTION_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'seed'] as const;
 export const REPORT_OPTIONS = ['json', 'junit', 'ktap', 'html'] as const satisfies readonly ReportFormat[];
 /** There are no files: the verdicts of `watch` are for the person who looks on. */
 export const WATCH_OPTIONS = [...SELECTION_OPTIONS, 'backend', 'matrix', 'cycles', 'duration', 'maxVms'] as const;
+/** A person's own programs as tests. */
+const PROGRAM_OPTIONS = ['exec', 'put', 'timeout'] as const;
 export const RUN_OPTIONS = [
   ...WATCH_OPTIONS,
   ...REPORT_OPTIONS,
+  ...PROGRAM_OPTIONS,
   ...(['jsonl', 'repeat', 'plan', 'for', 'shard', 'engine', 'shards'] as const),
 ] as const;
 /** There is neither a plan nor a repetition: `test` runs what has to hold. */

@@ -4,7 +4,8 @@ import path from 'node:path';
 import type { QemuVariant } from '../../builds/machine/qemu-build.ts';
 import type { KernelVariant } from '../../config/flavour.ts';
 import type { RunRequest } from '../../plan/prepare-run.ts';
-import { DEFAULT_SELECTION, type Selection } from '../../plan/rig-context.ts';
+import { DEFAULT_SELECTION, type Programs, type Selection } from '../../plan/rig-context.ts';
+import { checkedPrograms } from '../../plan/programs.ts';
 import { CYCLING_SUITES } from '../../plan/suite-files.ts';
 import type { ReportFiles } from '../../report/formats/report-files.ts';
 import { randomSeed } from '../../util/random.ts';
@@ -36,6 +37,27 @@ function selectionOf(options: ChosenOptions): Selection {
     ...(cycles === undefined ? {} : { cycles }),
     ...(duration === undefined ? {} : { durationMs: duration }),
   };
+}
+
+/** The programs of `--exec`, undefined where there is none; what is wrong with them is told before anything is built. */
+export async function programsOf({
+  exec,
+  put,
+  timeout,
+}: Pick<RunOptions, 'exec' | 'put' | 'timeout'>): Promise<Programs | undefined> {
+  if (exec === undefined) {
+    const given = put === undefined ? timeout !== undefined && '--timeout' : '--put';
+    if (given === false) return undefined;
+    throw new RigError('usage', `${given} is for the programs of --exec, and there is none.`, {
+      remedy: "For example: ./dgpu-rig run --put my-test:/tmp/ --exec '/tmp/my-test --all'",
+    });
+  }
+  return checkedPrograms({ commands: exec, put: put ?? [], ...(timeout === undefined ? {} : { timeoutMs: timeout }) });
+}
+
+/** The same request, for runs of these programs, too. */
+export function withPrograms(request: RunRequest, programs: Programs | undefined): RunRequest {
+  return programs ? { ...request, selection: { ...request.selection, programs } } : request;
 }
 
 /** The same request, with or without the cases that are kept for longer runs. */

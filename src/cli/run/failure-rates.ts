@@ -35,8 +35,9 @@ function nameOf({ suite, test }: TestResult): string {
   return `${suite} ${test}`;
 }
 
-/** A filter for these tests alone. */
+/** A filter for these tests alone; a case of a program takes that program. */
 export function exactly(results: readonly TestResult[]): RegExp {
-  const names = results.map((result) => testTitle(result).replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  const tests = results.map(({ suite, test, caseOf = test }) => testTitle({ suite, test: caseOf }));
+  const names = [...new Set(tests)].map((title) => title.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^(${names.join('|')})$`);
 }

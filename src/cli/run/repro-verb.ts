@@ -6,12 +6,12 @@ import { BACKENDS, type Combination, combinationName } from '../../config/combin
 import { FLAVOURS, type Flavour } from '../../config/flavour.ts';
 import { loadPlans, type Plans } from '../../config/plan.ts';
 import type { RecordedRun } from '../../report/past/history.ts';
-import type { RunReport, TestResult } from '../../report/run-report.ts';
+import type { Asked, RunReport, TestResult } from '../../report/run-report.ts';
 import { testTitle } from '../../report/text/result-text.ts';
 import { fullProduct } from '../../plan/covering.ts';
 import type { PlanPart } from '../../plan/plan-parts.ts';
 import { DEFAULT_SELECTION } from '../../plan/rig-context.ts';
-import { suiteNames } from '../../plan/suite-files.ts';
+import { EXEC_SUITE, suiteNames } from '../../plan/suite-files.ts';
 import { repositoryCommit } from '../../plan/prepare-run.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { exactly } from './failure-rates.ts';
@@ -20,18 +20,24 @@ import { Rigs, runParts } from './plan-run.ts';
 import { findRun, isRepeatable, openHistory } from './recorded-runs.ts';
 import { concludeRun } from './run-conclusion.ts';
 import type { ReproOptions, RunOptions } from '../options/option-table.ts';
-import { checkReportFiles, runRequest } from '../options/run-request.ts';
+import { checkReportFiles, programsOf, runRequest, withPrograms } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 
 export async function reproVerb(id: string, given: ReproOptions, session: Session): Promise<number> {
   await checkReportFiles(given);
   const { number, report, subjects } = await look(id);
-  refuseBenches(report, subjects, await suiteNames());
+  refuseBenches(report, subjects, [...(await suiteNames()), EXEC_SUITE]);
   const { progress } = session;
   progress.print(`Run ${String(number)}: ${subjects.map(testTitle).join(', ')}`);
   await warnOfOtherSources(report, progress.print);
   const plans = await loadPlans();
-  const groups = alike(subjects).map((group) => ({ ...group, rigs: rigsOf(report, group, given, session) }));
+  const programs = subjects.some(({ suite }) => suite === EXEC_SUITE)
+    ? await programsOf(programsAsked(report))
+    : undefined;
+  const groups = alike(subjects).map((group) => ({
+    ...group,
+    rigs: new Rigs(withPrograms(runRequest(optionsOf(report, group, given), session), programs)),
+  }));
   const [first] = groups;
   if (!first) throw new Error('Nothing is to be repeated');
   const run = new JudgedRun(await first.rigs.of(first.flavour), session);
@@ -64,8 +70,10 @@ export function refuseBenches(
   });
 }
 
-function rigsOf(report: RunReport, group: Alike, given: ReproOptions, session: Session): Rigs {
-  return new Rigs(runRequest(optionsOf(report, group, given), session));
+/** Their files are what they are now. */
+function programsAsked({ asked }: RunReport): Pick<RunOptions, 'exec' | 'put' | 'timeout'> {
+  const { exec, put, timeoutMs }: Partial<Asked> = asked ?? {};
+  return { ...(exec && { exec }), ...(put && { put }), ...(timeoutMs !== undefined && { timeout: timeoutMs }) };
 }
 
 interface Found {

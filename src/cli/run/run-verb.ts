@@ -7,15 +7,23 @@ import type { RunReport } from '../../report/run-report.ts';
 import { loadPlans, planNamed, type Plan, type Plans } from '../../config/plan.ts';
 import { planOf, planParts, type PlanPart } from '../../plan/plan-parts.ts';
 import { shardOf } from '../../plan/plan-shards.ts';
+import type { Programs } from '../../plan/rig-context.ts';
 import { randomSeed } from '../../util/random.ts';
-import { suiteFiles, suiteNames } from '../../plan/suite-files.ts';
+import { EXEC_SUITE, suiteFiles, suiteNames } from '../../plan/suite-files.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { jobArguments } from '../slurm/job-arguments.ts';
 import { JudgedRun } from './judged-run.ts';
 import { Rigs, runParts } from './plan-run.ts';
 import { concludeReport, concludeRun, requireResults } from './run-conclusion.ts';
 import type { RunOptions } from '../options/option-table.ts';
-import { briefly, checkCycles, checkReportFiles, runRequest } from '../options/run-request.ts';
+import {
+  briefly,
+  checkCycles,
+  checkReportFiles,
+  programsOf,
+  runRequest,
+  withPrograms,
+} from '../options/run-request.ts';
 import { loggedSession, type Session } from '../session.ts';
 import { runOnSlurm } from '../slurm/slurm-run.ts';
 
@@ -28,6 +36,7 @@ export async function runVerb(
   await suiteFiles(names);
   await checkReportFiles(options);
   checkEngine(options);
+  const programs = await programsOf(options);
   const plans = await loadPlans();
   const plan = choosePlan(names, options, plans);
   const whole = planParts(plan, plans, await suiteNames());
@@ -46,7 +55,7 @@ export async function runVerb(
     return logEnd(log, report, await concludeReport(report, options, session));
   }
   const parts = options.shard ? shardOf(whole, options.shard) : whole;
-  return runHere({ parts, plans, forMs, brief: plan.brief }, options, session, log);
+  return runHere({ parts, plans, forMs, brief: plan.brief, programs }, options, session, log);
 }
 
 interface LocalRun {
@@ -54,16 +63,17 @@ interface LocalRun {
   readonly plans: Plans;
   readonly forMs: number | undefined;
   readonly brief: boolean;
+  readonly programs: Programs | undefined;
 }
 
 async function runHere(
-  { parts, plans, forMs, brief }: LocalRun,
+  { parts, plans, forMs, brief, programs }: LocalRun,
   options: RunOptions,
   session: Session,
   log: LogEvent,
 ): Promise<number> {
   const { progress } = session;
-  const request = briefly(brief, runRequest(options, session));
+  const request = withPrograms(briefly(brief, runRequest(options, session)), programs);
   const rigs = new Rigs(request);
   const rig = await rigs.of(parts[0]?.flavour ?? options.flavour);
   log({ type: 'run-start', ...runFacts(rig) });
@@ -87,7 +97,9 @@ async function runHere(
     // A shard may well have none of the tests that are asked for.
     if (!shard) requireResults(run.results, filter, run.leftOut);
   }, session);
-  return logEnd(log, run.report, await concludeRun(run, options, session));
+  // Who runs a program wants to read what it printed, whatever came of it.
+  const keep = options.keep || programs !== undefined;
+  return logEnd(log, run.report, await concludeRun(run, { ...options, keep }, session));
 }
 
 function logEnd(log: LogEvent, { summary, cutShort }: RunReport, exitCode: number): number {
@@ -112,10 +124,16 @@ function checkEngine({ engine, shard, shards }: RunOptions): void {
 const MAIN_JOB = 'smoke';
 
 export function choosePlan(names: readonly string[], options: RunOptions, plans: Plans): Plan {
-  const { plan: name, matrix: cover, flavour } = options;
+  const { plan: name, matrix: cover, flavour, exec } = options;
   if (name === undefined) {
     const { suites } = planNamed(plans, MAIN_JOB);
-    return planOf(names.length === 0 && suites !== 'all' ? suites : names, { flavour, cover }, plans);
+    const named = exec === undefined ? names : [...names, EXEC_SUITE];
+    return planOf(named.length === 0 && suites !== 'all' ? suites : named, { flavour, cover }, plans);
+  }
+  if (exec !== undefined) {
+    throw new RigError('usage', `The plan ${name} says what to run; --exec can't be run with it.`, {
+      remedy: 'Run the program by itself, or with suites that you name.',
+    });
   }
   if (names.length > 0) {
     throw new RigError(

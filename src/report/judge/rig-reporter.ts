@@ -5,7 +5,7 @@ import type { Emit, RigEvent } from '../../util/rig-event.ts';
 import { OUTSIDE_OF_TESTS, placeholderResult, type TestResult } from '../run-report.ts';
 import { suiteNameOf } from '../../plan/suite-files.ts';
 import { failureMessage } from './failure-message.ts';
-import { declaredClass, resultOf } from './test-outcome.ts';
+import { declaredClass, resultOf, resultsOf } from './test-outcome.ts';
 
 export interface TestFile {
   /** The path in the repository. */
@@ -88,7 +88,7 @@ export class RigReporter implements Reporter {
   onTestCaseResult(test: TestCase): void {
     // A run that is cancelled tells of tests again that were over.
     if (this.#signal.aborted && !this.#tests.has(test.id)) return;
-    const result = resultOf(test);
+    const [result, ...cases] = resultsOf(test);
     const judged = !this.#signal.aborted || isJudgedInSpiteOfAbort(result);
     if (this.#steps.delete(test.id)) {
       // The last progress ("stressing …") is of no interest once it is over.
@@ -98,7 +98,7 @@ export class RigReporter implements Reporter {
     }
     if (!judged) return;
     this.#tests.delete(test.id);
-    this.#add(result, isToRun(test));
+    for (const each of [result, ...cases]) this.#add(each, isToRun(test));
     const { status } = result;
     if (status === 'fail' || status === 'error') this.#emit({ type: 'notice', text: failureText(test, result) });
   }

@@ -3,14 +3,31 @@ import type { SerializedError, TestCase } from 'vitest/node';
 import type { FailureClass } from '../../util/rig-error.ts';
 import { EXIT_CODES } from '../../util/rig-error.ts';
 import { withMedians } from './measurement.ts';
-import type { JudgedReport, TestRecord } from '../../plan/rig-context.ts';
+import type { JudgedReport, Subtest, TestRecord } from '../../plan/rig-context.ts';
 import { suiteNameOf } from '../../plan/suite-files.ts';
 import { failureMessage } from './failure-message.ts';
 import { judgeExpectation, type Judgement } from './expected-failure.ts';
 import { statusOf } from './outcome.ts';
-import type { TestResult } from '../run-report.ts';
+import { placeholderResult, type TestResult } from '../run-report.ts';
 
 type Status = TestResult['status'];
+
+/** The result of a test, and behind it those of the cases that its program reported. */
+export function resultsOf(test: TestCase): [TestResult, ...TestResult[]] {
+  const result = resultOf(test);
+  const { subtests = [] } = test.meta().rig ?? {};
+  return [result, ...subtests.map((subtest) => caseResult(result, subtest))];
+}
+
+/** What it ran on is what its program did; that has the kernel's reports, the time and the logs. */
+function caseResult(program: TestResult, { name, status, message }: Subtest): TestResult {
+  const { suite, test, params, accelerator } = program;
+  return placeholderResult({
+    ...{ suite, test: `${test} > ${name}`, caseOf: test, params, status, message },
+    ...(accelerator === undefined ? {} : { accelerator }),
+    ...(status === 'fail' ? { failure: 'test' as const } : {}),
+  });
+}
 
 export function resultOf(test: TestCase): TestResult {
   const verdict = test.result();
@@ -39,9 +56,12 @@ function rawStatus(state: 'passed' | 'failed' | 'skipped' | 'pending', failed: F
 
 type RecordPart = Omit<TestResult, 'suite' | 'test' | 'status' | 'durationMs'>;
 
+const NOTHING_LEFT: TestRecord = { params: {}, metrics: {}, kernelReports: [] };
+
 /** What the test's own process left, in the form that the report has; what it did not leave is missing. */
 function recordOf(record: TestRecord | undefined): RecordPart {
-  const { kernelReports = [], measurements, memory, sleeps, ...rest } = record ?? { params: {}, metrics: {} };
+  const { kernelReports = [], measurements, memory, sleeps, ...more } = record ?? NOTHING_LEFT;
+  const { subtests: _ownResults, ...rest } = more;
   return {
     ...rest,
     kernelReports: kernelReports.map(reportedBug),

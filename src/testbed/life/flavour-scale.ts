@@ -16,7 +16,7 @@ export function fillable(share: number): number {
 }
 
 /** What an emulated processor costs where CPU and disk share the work: as in src/vm/time-limits.ts. */
-const EMULATION = 5;
+export const EMULATION = 5;
 
 /** A time after which a person at the device would say that it stands still. */
 export function patienceMs(ms: number): number {

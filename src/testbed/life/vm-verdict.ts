@@ -15,6 +15,8 @@ import { sourceLines } from '../../vm/kernel-log/source-lines.ts';
 
 interface Expectations {
   readonly failed: boolean;
+  /** Keep the artifacts though nothing failed. */
+  readonly keep?: boolean;
   /** Kinds of kernel reports that the test provokes. */
   readonly provokes: readonly KernelReportKind[];
 }
@@ -23,7 +25,7 @@ interface Expectations {
 export async function endVm(
   vm: Vm,
   record: TestRecord,
-  { failed, provokes }: Expectations,
+  { failed, provokes, keep: wanted = false }: Expectations,
   rig: RigContext = inject('rig'),
 ): Promise<void> {
   let [keep, status] = [true, 'failed'];
@@ -41,7 +43,7 @@ export async function endVm(
     if (warnings.length > 0) record.warnings = warnings;
     record.deviceStatistics = await lastStatistics(vm);
     const bad = failed || failure !== undefined;
-    [keep, status] = [bad || rig.selection.keep, bad ? 'failed' : 'passed'];
+    [keep, status] = [bad || wanted || rig.selection.keep, bad ? 'failed' : 'passed'];
     if (failure) throw failure;
   });
 }

@@ -32,6 +32,8 @@ export interface CommandResult {
   readonly durationMs: number;
 }
 
+export type OnOutput = (chunk: Buffer, from: 'stdout' | 'stderr') => void;
+
 interface OpenCommand {
   readonly channel: ClientChannel;
   /** Its exit code, once all is said; null when a signal, or the session, ended it. */
@@ -97,15 +99,20 @@ export class SshSession {
     return new SshSession(client);
   }
 
-  /** Runs a shell command to its end, whatever its exit code. */
-  async exec(command: string, bounds: WaitBounds, stdin: string | Buffer = ''): Promise<CommandResult> {
+  /** Runs a shell command to its end, whatever its exit code; `onOutput` has what it prints as it comes. */
+  async exec(
+    command: string,
+    bounds: WaitBounds,
+    stdin: string | Buffer = '',
+    onOutput: OnOutput = () => undefined,
+  ): Promise<CommandResult> {
     const start = performance.now();
     let channel: ClientChannel | undefined;
     const output = this.#open(
       (onOpen) => this.#client.exec(command, onOpen),
       (opened) => {
         channel = opened;
-        const collected = collectOutput(opened);
+        const collected = collectOutput(opened, onOutput);
         opened.end(stdin);
         return collected;
       },
@@ -192,18 +199,19 @@ function watchEnd(channel: ClientChannel): OpenCommand {
 /** Far more than any program of ours says; without a bound a loop in the guest would take the host's memory. */
 const MOST_OUTPUT = 16 * 2 ** 20;
 
-function collectOutput(channel: ClientChannel): Promise<Omit<CommandResult, 'durationMs'>> {
+function collectOutput(channel: ClientChannel, onOutput: OnOutput): Promise<Omit<CommandResult, 'durationMs'>> {
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   let size = 0;
   return new Promise((resolve, reject) => {
-    const keep = (part: Buffer[]) => (chunk: Buffer) => {
+    const keep = (part: Buffer[], from: 'stdout' | 'stderr') => (chunk: Buffer) => {
+      onOutput(chunk, from);
       size += chunk.length;
       if (size <= MOST_OUTPUT) part.push(chunk);
       else reject(new RigError('infrastructure', 'The guest command did not stop to print: its output is too long.'));
     };
-    channel.on('data', keep(stdout));
-    channel.stderr.on('data', keep(stderr));
+    channel.on('data', keep(stdout, 'stdout'));
+    channel.stderr.on('data', keep(stderr, 'stderr'));
     let exit: { exitCode: number | null; signal: string | undefined } | undefined;
     channel.once('exit', (exitCode: number | null, signal?: string) => (exit = { exitCode, signal }));
     channel.once('error', reject);
