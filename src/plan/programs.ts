@@ -54,7 +54,7 @@ async function checkCommand(command: string, put: readonly Transfer[]): Promise<
   for (const [index, word] of words.entries()) {
     for (const file of put.flatMap((transfer) => sourcesOf(word, transfer))) {
       const found = await stat(file).catch(() => undefined);
-      if (found?.isFile()) await checkProgram(file, await readFile(file), put);
+      if (found?.isFile()) checkProgram(file, await readFile(file), put);
       if (index === 0 && found?.isDirectory()) {
         throw new RigError('usage', `"${command}" can't be run: ${word} is a folder, ${file}.`, {
           remedy: `Name a program in it, as in --exec ${path.posix.join(word, 'my-test')}`,
@@ -84,7 +84,7 @@ function sourcesOf(word: string, { from, to }: Transfer): string[] {
 /** The guest's only shell is that of busybox. */
 const NOT_IN_GUEST = /^(?:bash|dash|ksh|zsh|fish|python[\d.]*|perl|ruby|node|lua[\d.]*)$/;
 
-async function checkProgram(file: string, content: Buffer, put: readonly Transfer[]): Promise<void> {
+function checkProgram(file: string, content: Buffer, put: readonly Transfer[]): void {
   const [, first = '', argument = ''] = /^#! *(\S+) *(\S*)/.exec(content.toString('latin1', 0, 256)) ?? [];
   const interpreter = path.basename(path.basename(first) === 'env' ? argument : first);
   if (NOT_IN_GUEST.test(interpreter) && !put.some(({ from }) => path.basename(from) === interpreter)) {

@@ -25,9 +25,14 @@ export const CYCLING_SUITES = ['suspend', 'hibernate'] as const;
 
 /** Paths of the suites of these names; of all of them when none is named. */
 export async function suiteFiles(names: readonly string[]): Promise<string[]> {
-  const own = names.filter((name) => name !== EXEC_SUITE);
-  if (own.length === names.length) return filesOf(SUITES, names);
-  return [...(own.length === 0 ? [] : await filesOf(SUITES, own)), repositoryPath(EXEC_FILE)];
+  return filesOf(SUITES, names);
+}
+
+/** The same for a part of a run, to which the suite of programs may belong. */
+export async function filesToRun(names: readonly string[]): Promise<string[]> {
+  const others = names.filter((name) => name !== EXEC_SUITE);
+  if (others.length === names.length) return suiteFiles(names);
+  return [...(others.length === 0 ? [] : await suiteFiles(others)), repositoryPath(EXEC_FILE)];
 }
 
 export async function benchFiles(names: readonly string[]): Promise<string[]> {

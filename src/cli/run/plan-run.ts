@@ -9,7 +9,7 @@ import type { PlanPart } from '../../plan/plan-parts.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
 import { prepareRun, type RunRequest } from '../../plan/prepare-run.ts';
 import type { Space } from '../../plan/smallest-failing.ts';
-import { suiteFiles } from '../../plan/suite-files.ts';
+import { filesToRun } from '../../plan/suite-files.ts';
 import { vitestProject } from '../../plan/vitest-projects.ts';
 import { measureRates } from './failure-rates.ts';
 import type { JudgedRun } from './judged-run.ts';
@@ -113,7 +113,7 @@ async function vitestRequest(
   rig: RigContext,
   { maxVms, filter, onResult }: Pick<PlanRequest, 'maxVms' | 'filter'> & Pick<VitestRequest, 'onResult'>,
 ): Promise<VitestRequest> {
-  const include = await suiteFiles(suites);
+  const include = await filesToRun(suites);
   const { flavour } = rig.selection;
   return { projects: [vitestProject('suites', { include, maxVms, flavour })], rig, filter, onResult };
 }

@@ -71,7 +71,7 @@ export function refuseBenches(
 }
 
 /** Their files are what they are now. */
-function programsAsked({ asked }: RunReport): Pick<RunOptions, 'exec' | 'put' | 'timeout'> {
+export function programsAsked({ asked }: RunReport): Pick<RunOptions, 'exec' | 'put' | 'timeout'> {
   const { exec, put, timeoutMs }: Partial<Asked> = asked ?? {};
   return { ...(exec && { exec }), ...(put && { put }), ...(timeoutMs !== undefined && { timeout: timeoutMs }) };
 }

@@ -47,6 +47,15 @@ describe('user mistakes', { concurrent: true }, () => {
     [['shell'], 'modprobe edgpu && edgpu-stress info'],
     [['shell', '--put', 'file'], 'FROM:TO'],
     [['shell', '--put', '/nosuch/file:/tmp', '--', 'true'], 'no such file'],
+    [['run', '--exec', ''], '--exec is empty'],
+    [['run', '--exec', 'true', '--put', '/nosuch/file:/tmp'], 'no such file'],
+    [['run', '--exec', 'true', '--put', 'package.json:tmp'], '--put package.json:/tmp/'],
+    [['run', '--exec', 'true', '--put', 'package.json'], 'FROM:TO'],
+    [['run', '--exec', 'true', '--exec', 'true'], 'given twice'],
+    [['run', '--exec', 'true', '--timeout', 'soon'], '30 min'],
+    [['run', '--exec', 'true', '--plan', 'ci'], 'The plan ci says what to run'],
+    [['run', '--put', 'package.json:/tmp/'], '--exec'],
+    [['run', 'exec'], 'There is no suite named exec.'],
     [['console'], 'terminal'],
     [['shell', '--vm', 'nosuch'], 'called nosuch'],
     [['console', '--vm', 'nosuch'], 'called nosuch'],
@@ -119,17 +128,20 @@ describe('completion', { concurrent: true }, () => {
     [['list', 'fl'], 'flavours'],
     [['repro', ''], '12'],
     [['repro', '--rep'], '--repeat'],
+    [['run', '--exe'], '--exec'],
   ] as const)('of %o', { timeout: 60_000 }, async ([words, wanted]) => {
     const { stdout } = await rig('complete', '--', ...words);
     expect(stdout.split('\n').map((line) => line.split('\t')[0])).toContain(wanted);
   });
 
   test('of the value of an option that is a file is left to the shell', { timeout: 60_000 }, async () => {
-    const [files, suites] = await Promise.all([
+    const asked = await Promise.all([
       rig('complete', '--', 'run', '--json', '/tm'),
+      rig('complete', '--', 'run', '--put', '/tm'),
+      rig('complete', '--', 'shell', '--get', '/tm'),
       rig('complete', '--', 'run', 'smo'),
     ]);
-    expect([files.stdout, suites.stdout.split('\n').at(-1)]).toEqual([':0', ':4']);
+    expect(asked.map(({ stdout }) => stdout.split('\n').at(-1))).toEqual([':0', ':0', ':0', ':4']);
   });
 
   test('bash may read it twice, and completes files where it is to', { timeout: 60_000 }, async () => {

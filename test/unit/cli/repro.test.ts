@@ -5,9 +5,11 @@ import {
   combinationsOf,
   optionsOf,
   parseId,
+  programsAsked,
   refuseBenches,
   subjectsOf,
 } from '../../../src/cli/run/repro-verb.ts';
+import { exactly } from '../../../src/cli/run/failure-rates.ts';
 import { repetition } from '../../../src/cli/run/run-conclusion.ts';
 import { loadPlans } from '../../../src/config/plan.ts';
 import { OUTSIDE_OF_TESTS, runReport, type RunReport, type TestResult } from '../../../src/report/run-report.ts';
@@ -101,6 +103,23 @@ test('what was asked for is asked for again', () => {
     ...{ machine: 'tight', dmaBits: [40], backend: 'backup', kernelSrc: '/src/linux', cycles: 3, sanitize: true },
     ...{ flavour: 'lockdep', seed: 9 },
   });
+});
+
+test('a program is run again with the files and the limit that it had; other runs have none', () => {
+  const asked = { machine: 'tight', dmaBits: [40], backend: 'shmem' };
+  const program = { exec: ['/tmp/t'], put: [{ from: '/home/t', to: '/tmp/' }] };
+  expect(programsAsked(recorded([], { asked: { ...asked, ...program, timeoutMs: 9 } }))).toEqual({
+    ...program,
+    timeout: 9,
+  });
+  expect(programsAsked(recorded([], { asked }))).toEqual({});
+  expect(programsAsked(recorded([]))).toEqual({});
+});
+
+test('a case of a program is run again by its program', () => {
+  const [program, ofProgram] = [result('/tmp/t -x'), result('/tmp/t -x > a', { caseOf: '/tmp/t -x' })];
+  expect(exactly([ofProgram])).toEqual(exactly([program]));
+  expect(exactly([program, ofProgram])).toEqual(exactly([program]));
 });
 
 test('of a run that was recorded before that was, the usual is taken', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { countCases, ktapCases, parseKtap } from '../../../src/plan/ktap.ts';
+import { countCases, ktapCases, parseKtap, speaksKtap } from '../../../src/plan/ktap.ts';
 
 const KUNIT = `KTAP version 1
 1..1
@@ -76,4 +76,52 @@ describe('KTAP', () => {
     const { results, faults } = parseKtap(KUNIT + KUNIT.replaceAll('ttm_pool', 'other'));
     expect({ faults, names: results.map(({ name }) => name) }).toEqual({ faults: [], names: ['ttm_pool', 'other'] });
   });
+
+  test.for([
+    ['two blanks a level, as the specification has it', '  '],
+    ['four, as KUnit and TAP 14 have it', '    '],
+    ['comments, as the runner of the self-tests makes them', '# '],
+  ] as const)('nested by %s', ([, indent]) => {
+    const inner = ['TAP version 13', '1..2', 'ok 1 - inner', 'not ok 2 - other'].map((line) => `${indent}${line}`);
+    const { results, faults } = parseKtap(['TAP version 13', '1..1', ...inner, 'not ok 1 outer', ''].join('\n'));
+    expect(faults).toEqual([]);
+    expect(ktapCases(results).map(({ status, path }) => `${status} ${path}`)).toEqual([
+      'pass outer › inner',
+      'fail outer › other',
+    ]);
+  });
+
+  test('of TAP 13: without numbers, the plan at the end, with reasons before and after', () => {
+    const text = 'TAP version 13\nok - a\n# why\nnot ok b \\# 2\n  ---\n  got: 3\n  ...\nok # skip no GPU\n1..3\n';
+    const { results, faults } = parseKtap(text);
+    expect(faults).toEqual([]);
+    expect(results).toMatchObject([
+      { name: 'a', status: 'pass', said: [] },
+      { name: 'b # 2', status: 'fail', said: ['why', 'got: 3'] },
+      { name: 'result', status: 'skip', remark: 'no GPU' },
+    ]);
+  });
+
+  test('from the log of the kernel', () => {
+    const log = KUNIT.replaceAll(/^(?=.)/gm, '[   12.345678] ');
+    expect(ktapCases(parseKtap(log).results)).toEqual(ktapCases(parseKtap(KUNIT).results));
+  });
+
+  test('that plans nothing says why; that bails out is at fault', () => {
+    expect(parseKtap('TAP version 13\n1..0 # SKIP no device\n')).toEqual({
+      ...{ results: [], faults: [], skipped: 'no device' },
+    });
+    expect(parseKtap('1..2\nok 1\nBail out! lost the device\n').faults).toEqual([
+      'it bailed out: lost the device',
+      'top level: 2 results planned, 1 found',
+    ]);
+  });
+
+  test.for([
+    ['a version line', 'KTAP version 1\n', true],
+    ['a plan and a result', '1..1\nok 1\n', true],
+    ['a result without a plan', 'ok 1 done\n', false],
+    ['a range of numbers', 'testing 1..3\n1..3\n', false],
+    ['a word', 'ok, that was all\nnot ok.\n1..2\n', false],
+  ] as const)('is what is meant by %s: %s', ([, text, meant]) => expect(speaksKtap(text)).toBe(meant));
 });

@@ -108,6 +108,27 @@ test('what else the kernel noted of a test that failed is told with it, unless t
   expect(texts.join()).not.toContain('hung in slot');
 });
 
+test('each case that a program reported is a result behind that of the program', () => {
+  const subtests = [
+    { name: 'a', status: 'pass' },
+    { name: 'b', status: 'fail', message: 'expected 3' },
+  ];
+  const params = { machine: 'tiers' };
+  const rig = { params, metrics: { bootMs: 1 }, kernelReports: [], subtests };
+  const one = testCase('/tmp/t', { state: 'failed', errors: [{ message: '1 of 2', failureClass: 'test' }], rig });
+  collect(one);
+  reporter.onTestCaseResult(one);
+  const [program, ...cases] = reporter.results;
+  expect(program).toMatchObject({ test: '/tmp/t', status: 'fail', params, metrics: { bootMs: 1 } });
+  expect(program).not.toHaveProperty('subtests');
+  const common = { suite: 'smoke', caseOf: '/tmp/t', params, kernelReports: [], metrics: {} };
+  expect(cases).toMatchObject([
+    { ...common, test: '/tmp/t > a', status: 'pass' },
+    { ...common, test: '/tmp/t > b', status: 'fail', failure: 'test', message: 'expected 3' },
+  ]);
+  expect(told).toEqual(reporter.results);
+});
+
 test('what vitest tells of twice when it is cancelled counts once', () => {
   const one = testCase('one');
   collect(one);

@@ -61,10 +61,14 @@ test('a full disk is the failure, and the VM is ended and kept', async () => {
   expect(ended).toMatchObject([{ keep: true, verdict: { status: 'failed' } }]);
 });
 
-test('a test that passed leaves nothing', async () => {
+test('a test that passed leaves nothing, unless it is to be kept', async () => {
   const { vm, ended } = deadVm(() => Promise.resolve());
   await endVm(vm, record(), { failed: false, provokes: [] }, RIG as unknown as RigContext);
-  expect(ended).toMatchObject([{ keep: false, verdict: { status: 'passed' } }]);
+  await endVm(vm, record(), { failed: false, provokes: [], keep: true }, RIG as unknown as RigContext);
+  expect(ended).toMatchObject([
+    { keep: false, verdict: { status: 'passed' } },
+    { keep: true, verdict: { status: 'passed' } },
+  ]);
 });
 
 test('a kernel bug that came after the last command fails a test that passed, unless it provokes that kind', async () => {

@@ -1,0 +1,94 @@
+/** A person's own programs, from the command line to the verdict: as tests, again by `repro`, and by `shell`. */
+import { existsSync } from 'node:fs';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { execa } from 'execa';
+import { expect, onTestFinished, test } from 'vitest';
+import { repositoryPath } from '../../src/config/paths.ts';
+import { runReport, type RunReport } from '../../src/report/run-report.ts';
+import { temporaryFolder } from './test-vm.ts';
+
+const LIMIT_MS = 300_000;
+const MACHINE = ['--machine', 'noswap', '--max-vms', '2'] as const;
+const WARN = 'modprobe lkdtm && echo WARNING > /sys/kernel/debug/provoke-crash/DIRECT';
+
+/** It reports by KTAP, on standard output alone. */
+const SCRIPT = `#!/bin/sh
+echo "KTAP version 1
+1..3
+ok 1 one
+# expected $1
+not ok 2 two
+ok 3 three # SKIP no device"
+echo "not ok 4 of standard error" >&2
+exit 1
+`;
+
+interface Ended {
+  readonly exitCode: number | undefined;
+  readonly said: string;
+}
+
+async function rig(history: string, ...args: string[]): Promise<Ended> {
+  const env = { DGPU_RIG_HISTORY: history };
+  const options = { env, all: true, reject: false, timeout: LIMIT_MS } as const;
+  const { exitCode, all } = await execa(repositoryPath('dgpu-rig'), args, options);
+  // It leaves logs where a person looks for them.
+  const [, artifacts] = /^Artifacts: (\/.*)$/m.exec(all) ?? [];
+  if (artifacts !== undefined) onTestFinished(() => rm(artifacts, { recursive: true, force: true }));
+  return { exitCode, said: all };
+}
+
+async function reportOf(file: string): Promise<RunReport> {
+  return runReport.parse(JSON.parse(await readFile(file, 'utf8')));
+}
+
+function verdicts({ results }: RunReport): string[] {
+  return results.map(({ test: name, status, failure = '' }) => `${status} ${failure} ${name}`.replace('  ', ' '));
+}
+
+test('each is a test, each of its cases too; what the kernel reports fails one that ends well', async () => {
+  const folder = await temporaryFolder();
+  const [history, json, script] = ['history', 'r.json', 'my-test'].map((name) => path.join(folder, name));
+  if (history === undefined || json === undefined || script === undefined) throw new Error('There is no such name');
+  await writeFile(script, SCRIPT, { mode: 0o755 });
+  const programs = ['/tmp/my-test 7', 'echo hello', WARN, 'nosuch'].flatMap((command) => ['--exec', command]);
+  const files = ['--put', `${script}:/tmp`];
+  const { exitCode, said } = await rig(history, 'run', ...MACHINE, ...programs, ...files, '--json', json);
+
+  const report = await reportOf(json);
+  expect(verdicts(report), said).toEqual(
+    expect.arrayContaining([
+      'fail test /tmp/my-test 7',
+      'pass /tmp/my-test 7 > one',
+      'fail test /tmp/my-test 7 > two',
+      'skip /tmp/my-test 7 > three',
+      'pass echo hello',
+      `fail kernel ${WARN}`,
+      'error usage nosuch',
+    ]),
+  );
+  expect(report.results).toHaveLength(7);
+  expect(exitCode).toBe(3);
+  const hello = report.results.find(({ test: name }) => name === 'echo hello');
+  expect(await readFile(path.join(hello?.artifacts ?? '', 'output.txt'), 'utf8')).toBe('hello\n');
+
+  const number = report.results.findIndex(({ test: name }) => name.endsWith('> two')) + 1;
+  const again = await rig(history, 'repro', `last.${String(number)}`, '--keep', '--json', json);
+  expect(verdicts(await reportOf(json)), again.said).toEqual([
+    'fail test /tmp/my-test 7',
+    'pass /tmp/my-test 7 > one',
+    'fail test /tmp/my-test 7 > two',
+    'skip /tmp/my-test 7 > three',
+  ]);
+  expect(again.said).toContain('expected 7');
+  expect(again.exitCode).toBe(1);
+});
+
+test('a command of "shell" that ends well does not hide what the kernel reported, and its log is kept', async () => {
+  const { exitCode, said } = await rig('/nonexistent/history', 'shell', '--machine', 'noswap', '--', WARN);
+  expect(said).toContain("dgpu-rig: The guest's kernel reported: WARNING");
+  const [, artifacts = ''] = /^Artifacts: (\/.*)$/m.exec(said) ?? [];
+  expect(existsSync(path.join(artifacts, 'shell/serial.log')), said).toBe(true);
+  expect(exitCode).toBe(3);
+});
