@@ -1,6 +1,6 @@
 /** The command line: verbs, options, and what becomes of every error. */
 import { Argument, Command, CommanderError } from 'commander';
-import { suiteNameOf } from '../plan/suite-files.ts';
+import { suiteNameOf, suiteOf } from '../plan/suite-files.ts';
 import { EDITABLE_FOLDER } from '../config/paths.ts';
 import { EXIT_CODES, INTERRUPTED_EXIT_CODE, RigError } from '../util/rig-error.ts';
 import { addBisectOptions, type BisectOptions } from './bisect/bisect-options.ts';
@@ -47,10 +47,10 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
   addOptions(root.command('run').description('build what is missing, boot VMs, run suites, judge'), RUN_OPTIONS)
     .argument(
       '[suite...]',
-      'suites to run; without any the plan "smoke": 1 min on 2 cores once all is set up ("--plan ci", all suites: 20 min)',
+      'suites to run, by name or, for one of your own, by its file; without any the plan "smoke": 1 min on 2 cores once all is set up ("--plan ci", all suites: 20 min)',
     )
     .action(async (suites: string[], options: RunOptions, command: Command) =>
-      exit(await (await import('./run/run-verb.ts')).runVerb(suites.map(suiteNameOf), options, session, command)),
+      exit(await (await import('./run/run-verb.ts')).runVerb(suites.map(suiteOf), options, session, command)),
     );
   addOptions(root.command('build').description('build everything that run needs'), BUILD_OPTIONS).action(
     async (options: BuildOptions) => exit(await (await import('./verbs/build-verb.ts')).buildVerb(options, session)),
@@ -67,7 +67,7 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
   )
     .argument('[suite...]', 'suites to run; all of them by default')
     .action(async (suites: string[], options: WatchOptions) =>
-      exit(await (await import('./watch/watch-verb.ts')).watchVerb(suites.map(suiteNameOf), options, session)),
+      exit(await (await import('./watch/watch-verb.ts')).watchVerb(suites.map(suiteOf), options, session)),
     );
   addOptions(
     root.command('list').description('print the names that other commands take, and what they stand for'),
@@ -76,7 +76,7 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
     .addArgument(new Argument('[kind]', 'what to list; all but tests by default').choices(LISTS))
     .argument('[suite...]', 'list only the tests of these suites')
     .action(async (kind: List | undefined, suites: string[], options: ListOptions) =>
-      exit(await (await import('./verbs/list-verb.ts')).listVerb(kind, suites.map(suiteNameOf), options, session)),
+      exit(await (await import('./verbs/list-verb.ts')).listVerb(kind, suites.map(suiteOf), options, session)),
     );
   addBisectCommands(root, session, exit);
   addKernelVerbs(root.command('kernel').description('work with the patch series'), session, exit);
@@ -158,7 +158,7 @@ function addBisectCommands(root: Command, session: Session, exit: SetExitCode): 
   )
     .argument('[suite...]', 'suites to run; all of them by default')
     .action(async (suites: string[], options: BisectOptions) =>
-      exit(await (await import('./bisect/bisect-verb.ts')).bisectVerb(suites.map(suiteNameOf), options, session)),
+      exit(await (await import('./bisect/bisect-verb.ts')).bisectVerb(suites.map(suiteOf), options, session)),
     );
   root
     .command('bisect-step', { hidden: true })

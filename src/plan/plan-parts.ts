@@ -8,7 +8,7 @@ import { allPairs, fullProduct } from './covering.ts';
 
 export interface PlanPart {
   readonly flavour: Flavour;
-  /** Names. */
+  /** Names; paths of those that are not the rig's own. */
   readonly suites: readonly string[];
   readonly combinations: readonly Combination[];
 }

@@ -37,6 +37,8 @@ export interface Selection {
   readonly cycles?: number;
   readonly durationMs?: number;
   readonly programs?: Programs;
+  /** Paths of the suites that are not the rig's own. */
+  readonly outside?: readonly string[];
 }
 
 /** A person's own programs, each of which is a test. */

@@ -1,4 +1,8 @@
-/** The suites and the benches there are: one file each in src/suites and src/benches. */
+/**
+ * The suites and the benches there are: one file each in src/suites and src/benches; and suites that a person has
+ * elsewhere.
+ */
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { repositoryPath } from '../config/paths.ts';
@@ -23,9 +27,42 @@ const EXEC_FILE = 'src/testbed/programs/exec.suite.ts';
 /** The suites with random cycles, for --cycles and --duration. */
 export const CYCLING_SUITES = ['suspend', 'hibernate'] as const;
 
-/** Paths of the suites of these names; of all of them when none is named. */
-export async function suiteFiles(names: readonly string[]): Promise<string[]> {
-  return filesOf(SUITES, names);
+/**
+ * What the rig calls the suite that a person means: one of its own by its name, whichever way its file was named;
+ * another one by its absolute path.
+ */
+export function suiteOf(word: string): string {
+  if (!word.includes('/') && !word.endsWith(SUITES.suffix)) return word;
+  const own = repositoryPath(SUITES.folder);
+  const places = [path.resolve(word), repositoryPath(word)];
+  return places.some((file) => path.dirname(file) === own && existsSync(file)) ? suiteNameOf(word) : path.resolve(word);
+}
+
+/** Is this the path of a suite that is not the rig's own? */
+export function isOutside(suite: string): boolean {
+  return path.isAbsolute(suite);
+}
+
+/** Paths of these suites; of all of the rig's own when none is named. */
+export async function suiteFiles(suites: readonly string[]): Promise<string[]> {
+  const outside = suites.filter(isOutside);
+  const names = suites.filter((suite) => !isOutside(suite));
+  const known = [...(await suiteNames()), EXEC_SUITE];
+  for (const file of outside)
+    checkOutside(file, [...known, ...outside.filter((other) => other !== file).map(suiteNameOf)]);
+  return [...(names.length === 0 && outside.length > 0 ? [] : await filesOf(SUITES, names)), ...outside];
+}
+
+function checkOutside(file: string, taken: readonly string[]): void {
+  const name = suiteNameOf(file);
+  if (!existsSync(file)) throw new RigError('usage', `There is no suite ${file}.`);
+  if (!file.endsWith(SUITES.suffix)) {
+    throw new RigError('usage', `${file} is no suite: the name of its file has to end with ${SUITES.suffix}.`);
+  }
+  if (!taken.includes(name)) return;
+  throw new RigError('usage', `There are two suites named ${name}: the results of ${file} could not be told apart.`, {
+    remedy: 'Give its file another name.',
+  });
 }
 
 /** The same for a part of a run, to which the suite of programs may belong. */

@@ -3,6 +3,7 @@
  * suites.
  */
 import { availableParallelism } from 'node:os';
+import path from 'node:path';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import { slowdownOf, type Flavour } from '../config/flavour.ts';
 import { repositoryPath } from '../config/paths.ts';
@@ -41,6 +42,16 @@ const LAST_RESORT_MS = 15 * 60_000;
 /** Characters of a value in an assertion's message. */
 const LONGEST_VALUE = 4000;
 
+/**
+ * What a suite elsewhere imports, from wherever it lies: the face of the testbed as package.json has it in "exports",
+ * and this vitest, since another one would not know the test that is running.
+ */
+const FOR_FOREIGN_SUITES = [
+  { find: /^dgpu-rig$/, replacement: repositoryPath('src/testbed/for-suites.ts') },
+  { find: /^dgpu-rig\/testbed\//, replacement: repositoryPath('src/testbed/') },
+  { find: /^vitest$/, replacement: repositoryPath('node_modules/vitest/dist/index.js') },
+];
+
 interface ProjectOptions {
   readonly include?: readonly string[];
   readonly maxVms?: number;
@@ -52,9 +63,11 @@ export function vitestProject(
   { include, maxVms = defaultMaxVms(), flavour = 'plain' }: ProjectOptions = {},
 ): TestProjectInlineConfiguration {
   const bootsVms = name !== 'unit';
+  const isForeign = include?.some((file) => path.isAbsolute(file) && !file.startsWith(repositoryPath('/'))) ?? false;
   const lastResort = LAST_RESORT_MS * slowdownOf(flavour);
   return {
     root: repositoryPath(),
+    ...(isForeign ? { resolve: { alias: FOR_FOREIGN_SUITES } } : {}),
     // Its warnings are about packages' source maps.
     logLevel: 'error',
     test: {

@@ -29,11 +29,12 @@ export function runFacts(rig: RigContext): RunFacts {
 }
 
 function askedOf({ selection, sources }: RigContext): Asked {
-  const { machine, dmaBits, backend, cycles, durationMs, programs } = selection;
+  const { machine, dmaBits, backend, cycles, durationMs, programs, outside = [] } = selection;
   return {
     ...{ machine, dmaBits: [...dmaBits], backend, ...sources },
     ...(cycles === undefined ? {} : { cycles }),
     ...(durationMs === undefined ? {} : { durationMs }),
+    ...(outside.length === 0 ? {} : { outside: [...outside] }),
     ...(programs === undefined ? {} : { exec: [...programs.commands], put: [...programs.put] }),
     ...(programs?.timeoutMs === undefined ? {} : { timeoutMs: programs.timeoutMs }),
   };

@@ -129,6 +129,7 @@ const asked = z.object({
     .optional()
     .describe('what was put into their guests'),
   timeoutMs: z.number().optional(),
+  outside: z.array(z.string()).optional().describe("paths of suites that were not the rig's own"),
   kernelSource: z.string().optional().describe('folder'),
   unpatched: z.boolean().optional(),
   qemuSource: z.string().optional().describe('folder'),

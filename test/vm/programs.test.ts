@@ -24,6 +24,13 @@ echo "not ok 4 of standard error" >&2
 exit 1
 `;
 
+/** A suite that lies elsewhere, with the testbed's public face. */
+const SUITE = `import { dmaComplaints, expect, test } from 'dgpu-rig';
+import { taints } from 'dgpu-rig/testbed/guest/kernel-health.ts';
+
+test('is run', ({ machine }) => expect([typeof dmaComplaints, taints(0), machine]).toEqual(['function', [], 'tiers']));
+`;
+
 interface Ended {
   readonly exitCode: number | undefined;
   readonly said: string;
@@ -47,14 +54,16 @@ function verdicts({ results }: RunReport): string[] {
   return results.map(({ test: name, status, failure = '' }) => `${status} ${failure} ${name}`.replace('  ', ' '));
 }
 
-test('each is a test, each of its cases too; what the kernel reports fails one that ends well', async () => {
+test('each is a test, each of its cases too; a suite from elsewhere is run with them', async () => {
   const folder = await temporaryFolder();
-  const [history, json, script] = ['history', 'r.json', 'my-test'].map((name) => path.join(folder, name));
-  if (history === undefined || json === undefined || script === undefined) throw new Error('There is no such name');
+  const [history, json, script, suite] = ['history', 'r.json', 'my-test', 'mine.suite.ts'].map((name) =>
+    path.join(folder, name),
+  ) as [string, string, string, string];
   await writeFile(script, SCRIPT, { mode: 0o755 });
+  await writeFile(suite, SUITE);
   const programs = ['/tmp/my-test 7', 'echo hello', WARN, 'nosuch'].flatMap((command) => ['--exec', command]);
   const files = ['--put', `${script}:/tmp`];
-  const { exitCode, said } = await rig(history, 'run', ...MACHINE, ...programs, ...files, '--json', json);
+  const { exitCode, said } = await rig(history, 'run', suite, ...MACHINE, ...programs, ...files, '--json', json);
 
   const report = await reportOf(json);
   expect(verdicts(report), said).toEqual(
@@ -66,15 +75,20 @@ test('each is a test, each of its cases too; what the kernel reports fails one t
       'pass echo hello',
       `fail kernel ${WARN}`,
       'error usage nosuch',
+      'fail test is run',
     ]),
   );
-  expect(report.results).toHaveLength(7);
+  expect(report.results).toHaveLength(8);
   expect(exitCode).toBe(3);
   const hello = report.results.find(({ test: name }) => name === 'echo hello');
   expect(await readFile(path.join(hello?.artifacts ?? '', 'output.txt'), 'utf8')).toBe('hello\n');
 
-  const number = report.results.findIndex(({ test: name }) => name.endsWith('> two')) + 1;
-  const again = await rig(history, 'repro', `last.${String(number)}`, '--keep', '--json', json);
+  const numberOf = (text: string): string =>
+    `1.${String(report.results.findIndex(({ test: name }) => name.includes(text)) + 1)}`;
+  const elsewhere = await rig(history, 'repro', numberOf('is run'), '--json', json);
+  expect(verdicts(await reportOf(json)), elsewhere.said).toEqual(['fail test is run']);
+
+  const again = await rig(history, 'repro', numberOf('> two'), '--keep', '--json', json);
   expect(verdicts(await reportOf(json)), again.said).toEqual([
     'fail test /tmp/my-test 7',
     'pass /tmp/my-test 7 > one',

@@ -55,9 +55,15 @@ export async function programsOf({
   return checkedPrograms({ commands: exec, put: put ?? [], ...(timeout === undefined ? {} : { timeoutMs: timeout }) });
 }
 
-/** The same request, for runs of these programs, too. */
-export function withPrograms(request: RunRequest, programs: Programs | undefined): RunRequest {
-  return programs ? { ...request, selection: { ...request.selection, programs } } : request;
+/** What a person brings along: programs, and paths of suites. */
+export interface Brought {
+  readonly programs: Programs | undefined;
+  readonly outside: readonly string[];
+}
+
+/** The same request, for runs of these, too. */
+export function withBrought(request: RunRequest, { programs, outside }: Brought): RunRequest {
+  return { ...request, selection: { ...request.selection, outside, ...(programs ? { programs } : {}) } };
 }
 
 /** The same request, with or without the cases that are kept for longer runs. */

@@ -8,6 +8,7 @@ import type { CutShort, RunReport, TestResult } from '../../report/run-report.ts
 import { testTitle } from '../../report/text/result-text.ts';
 import type { Shard } from '../../config/shard.ts';
 import type { PlanPart } from '../../plan/plan-parts.ts';
+import { suiteNameOf } from '../../plan/suite-files.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { cutShortBy, type Session } from '../session.ts';
@@ -72,7 +73,7 @@ export class JudgedRun {
 
   addNotBegun(parts: readonly PlanPart[], signal: AbortSignal): void {
     for (const { suites, flavour } of parts) {
-      for (const suite of suites) this.add(notRun(notBegun(suite), { flavour }, signal));
+      for (const suite of suites) this.add(notRun(notBegun(suiteNameOf(suite)), { flavour }, signal));
     }
   }
 

@@ -11,7 +11,7 @@ import { testTitle } from '../../report/text/result-text.ts';
 import { fullProduct } from '../../plan/covering.ts';
 import type { PlanPart } from '../../plan/plan-parts.ts';
 import { DEFAULT_SELECTION } from '../../plan/rig-context.ts';
-import { EXEC_SUITE, suiteNames } from '../../plan/suite-files.ts';
+import { EXEC_SUITE, suiteFiles, suiteNameOf, suiteNames } from '../../plan/suite-files.ts';
 import { repositoryCommit } from '../../plan/prepare-run.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { exactly } from './failure-rates.ts';
@@ -20,13 +20,15 @@ import { Rigs, runParts } from './plan-run.ts';
 import { findRun, isRepeatable, openHistory } from './recorded-runs.ts';
 import { concludeRun } from './run-conclusion.ts';
 import type { ReproOptions, RunOptions } from '../options/option-table.ts';
-import { checkReportFiles, programsOf, runRequest, withPrograms } from '../options/run-request.ts';
+import { checkReportFiles, programsOf, runRequest, withBrought } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 
 export async function reproVerb(id: string, given: ReproOptions, session: Session): Promise<number> {
   await checkReportFiles(given);
   const { number, report, subjects } = await look(id);
-  refuseBenches(report, subjects, [...(await suiteNames()), EXEC_SUITE]);
+  const outside = outsideOf(report, subjects);
+  refuseBenches(report, subjects, [...(await suiteNames()), EXEC_SUITE, ...outside.map(suiteNameOf)]);
+  await suiteFiles(outside);
   const { progress } = session;
   progress.print(`Run ${String(number)}: ${subjects.map(testTitle).join(', ')}`);
   await warnOfOtherSources(report, progress.print);
@@ -36,7 +38,7 @@ export async function reproVerb(id: string, given: ReproOptions, session: Sessio
     : undefined;
   const groups = alike(subjects).map((group) => ({
     ...group,
-    rigs: new Rigs(withPrograms(runRequest(optionsOf(report, group, given), session), programs)),
+    rigs: new Rigs(withBrought(runRequest(optionsOf(report, group, given), session), { programs, outside })),
   }));
   const [first] = groups;
   if (!first) throw new Error('Nothing is to be repeated');
@@ -45,7 +47,7 @@ export async function reproVerb(id: string, given: ReproOptions, session: Sessio
     for (const group of groups) {
       const filter = exactly(group.results);
       const request = { space: plans, filter, maxVms: given.maxVms, repeat: given.repeat ?? 0 };
-      await runParts([partOf(group, plans)], group.rigs, request, session, run);
+      await runParts([partOf(group, plans, outside)], group.rigs, request, session, run);
     }
     if (run.results.length > 0) return;
     const { rig: commit = 'unknown' } = report;
@@ -68,6 +70,11 @@ export function refuseBenches(
   throw new RigError('usage', `There is no suite ${bench} to run again.`, {
     remedy: `If it was a bench, measure again: ${words.join(' ')}`,
   });
+}
+
+/** The paths of the suites of these tests that are not the rig's own. */
+function outsideOf({ asked }: RunReport, subjects: readonly TestResult[]): string[] {
+  return (asked?.outside ?? []).filter((file) => subjects.some(({ suite }) => suite === suiteNameOf(file)));
 }
 
 /** Their files are what they are now. */
@@ -132,8 +139,9 @@ export function alike(results: readonly TestResult[]): Alike[] {
   return [...groups.values()];
 }
 
-function partOf({ flavour, results }: Alike, plans: Plans): PlanPart {
-  const suites = [...new Set(results.map(({ suite }) => suite))];
+function partOf({ flavour, results }: Alike, plans: Plans, outside: readonly string[]): PlanPart {
+  const names = [...new Set(results.map(({ suite }) => suite))];
+  const suites = names.map((name) => outside.find((file) => suiteNameOf(file) === name) ?? name);
   return { flavour, suites, combinations: combinationsOf(results, plans) };
 }
 

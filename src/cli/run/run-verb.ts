@@ -7,9 +7,9 @@ import type { RunReport } from '../../report/run-report.ts';
 import { loadPlans, planNamed, type Plan, type Plans } from '../../config/plan.ts';
 import { planOf, planParts, type PlanPart } from '../../plan/plan-parts.ts';
 import { shardOf } from '../../plan/plan-shards.ts';
-import type { Programs } from '../../plan/rig-context.ts';
 import { randomSeed } from '../../util/random.ts';
-import { EXEC_SUITE, suiteFiles, suiteNames } from '../../plan/suite-files.ts';
+import { EXEC_SUITE, isOutside, suiteFiles, suiteNames } from '../../plan/suite-files.ts';
+import { checkSuites } from '../../plan/suite-syntax.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { jobArguments } from '../slurm/job-arguments.ts';
 import { JudgedRun } from './judged-run.ts';
@@ -22,7 +22,8 @@ import {
   checkReportFiles,
   programsOf,
   runRequest,
-  withPrograms,
+  withBrought,
+  type Brought,
 } from '../options/run-request.ts';
 import { loggedSession, type Session } from '../session.ts';
 import { runOnSlurm } from '../slurm/slurm-run.ts';
@@ -33,10 +34,10 @@ export async function runVerb(
   quiet: Session,
   command: Command,
 ): Promise<number> {
-  await suiteFiles(names);
+  await checkSuites(await suiteFiles(names));
   await checkReportFiles(options);
   checkEngine(options);
-  const programs = await programsOf(options);
+  const brought = { programs: await programsOf(options), outside: names.filter(isOutside) };
   const plans = await loadPlans();
   const plan = choosePlan(names, options, plans);
   const whole = planParts(plan, plans, await suiteNames());
@@ -55,7 +56,7 @@ export async function runVerb(
     return logEnd(log, report, await concludeReport(report, options, session));
   }
   const parts = options.shard ? shardOf(whole, options.shard) : whole;
-  return runHere({ parts, plans, forMs, brief: plan.brief, programs }, options, session, log);
+  return runHere({ parts, plans, forMs, brief: plan.brief, brought }, options, session, log);
 }
 
 interface LocalRun {
@@ -63,17 +64,17 @@ interface LocalRun {
   readonly plans: Plans;
   readonly forMs: number | undefined;
   readonly brief: boolean;
-  readonly programs: Programs | undefined;
+  readonly brought: Brought;
 }
 
 async function runHere(
-  { parts, plans, forMs, brief, programs }: LocalRun,
+  { parts, plans, forMs, brief, brought }: LocalRun,
   options: RunOptions,
   session: Session,
   log: LogEvent,
 ): Promise<number> {
   const { progress } = session;
-  const request = withPrograms(briefly(brief, runRequest(options, session)), programs);
+  const request = withBrought(briefly(brief, runRequest(options, session)), brought);
   const rigs = new Rigs(request);
   const rig = await rigs.of(parts[0]?.flavour ?? options.flavour);
   log({ type: 'run-start', ...runFacts(rig) });
@@ -98,7 +99,7 @@ async function runHere(
     if (!shard) requireResults(run.results, filter, run.leftOut);
   }, session);
   // Who runs a program wants to read what it printed, whatever came of it.
-  const keep = options.keep || programs !== undefined;
+  const keep = options.keep || brought.programs !== undefined;
   return logEnd(log, run.report, await concludeRun(run, { ...options, keep }, session));
 }
 

@@ -13,7 +13,7 @@ import { verdictTable } from '../../report/text/verdict-table.ts';
 import { planOf, planParts, type PlanPart } from '../../plan/plan-parts.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
 import { prepareRun, type RunRequest } from '../../plan/prepare-run.ts';
-import { suiteFiles, suiteNames } from '../../plan/suite-files.ts';
+import { isOutside, suiteFiles, suiteNames } from '../../plan/suite-files.ts';
 import { vitestProject } from '../../plan/vitest-projects.ts';
 import { orAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
@@ -34,7 +34,7 @@ export async function watchVerb(names: readonly string[], options: WatchOptions,
   const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-watch-'));
   try {
     const live = new LiveRig({ ...request, selection: { ...request.selection, combinations } }, folder);
-    return await watchSuites(live, tests, session);
+    return await watchSuites(live, tests, suites.filter(isOutside), session);
   } finally {
     // It throws the reason if it was interrupted.
     await tests.close().finally(() => rm(folder, { recursive: true, force: true }));
@@ -48,8 +48,13 @@ async function chosenPart(names: readonly string[], { flavour, matrix: cover }: 
   return part ?? { flavour, suites: names, combinations: [] };
 }
 
-async function watchSuites(live: LiveRig, tests: LiveTests, { progress, signal }: Session): Promise<never> {
-  const edits = await editQueue(signal);
+async function watchSuites(
+  live: LiveRig,
+  tests: LiveTests,
+  outside: readonly string[],
+  { progress, signal }: Session,
+): Promise<never> {
+  const edits = await editQueue(outside, signal);
   let failed = await tests.judge(await live.broughtUp(new Set(['build'])));
   let builds = true;
   for (;;) {
@@ -154,7 +159,7 @@ class LiveTests {
 }
 
 /** Files that are saved while tests run are not lost; all of them together are one edit. */
-async function editQueue(signal: AbortSignal): Promise<{ next: () => Promise<Edit> }> {
+async function editQueue(outside: readonly string[], signal: AbortSignal): Promise<{ next: () => Promise<Edit> }> {
   const waiting: Edit[] = [];
   let broken: RigError | undefined;
   let wake: () => void = () => undefined;
@@ -166,7 +171,7 @@ async function editQueue(signal: AbortSignal): Promise<{ next: () => Promise<Edi
     broken = error;
     wake();
   };
-  await watchFiles(signal, { onEdit, onError });
+  await watchFiles(signal, { onEdit, onError, outside });
   return {
     next: async () => {
       if (waiting.length === 0 && !broken) await orAbort(new Promise<void>((resolve) => (wake = resolve)), signal);

@@ -18,6 +18,8 @@ const WATCHED = ['guest-kernel', 'images', 'rig', 'src/suites', 'src/testbed'] a
 
 /** Returns nothing where the tests only have to be run again, and undefined for a file that is not source. */
 export function needsOf(file: string): readonly Need[] | undefined {
+  // A suite that lies elsewhere; nothing else that does is watched.
+  if (file.startsWith('../')) return file.endsWith('.suite.ts') ? ['suites'] : undefined;
   // What editors write beside a file, and what is only read by people.
   if (/(^|\/)(\.|#|\d+$)|~$|\.sw.$|\.(md|rst|o|ko|tmp)$/.test(file)) return undefined;
   // The stress program is compiled with this header of the driver's, too.
@@ -43,17 +45,19 @@ interface Listener {
   readonly onEdit: (edit: Edit) => void;
   /** Called when the host does not let the rig watch, or not any longer. */
   readonly onError: (error: RigError) => void;
+  /** Paths of suites that are not the rig's own. */
+  readonly outside?: readonly string[];
 }
 
 /** Calls `onEdit` for every change from now on, until the signal aborts. */
 export async function watchFiles(
   signal: AbortSignal,
-  { onEdit, onError }: Listener,
+  { onEdit, onError, outside = [] }: Listener,
   root = repositoryPath(),
 ): Promise<void> {
   signal.throwIfAborted();
   const settled = new SettledEdits(root, onEdit);
-  const watcher = chokidar.watch([...WATCHED], {
+  const watcher = chokidar.watch([...WATCHED, ...outside], {
     cwd: root,
     ignored: (file, stats) => stats?.isFile() === true && needsOf(path.relative(root, file)) === undefined,
     // What comes and goes is seen to below; a wait of chokidar's own would only make it late.

@@ -56,6 +56,8 @@ describe('user mistakes', { concurrent: true }, () => {
     [['run', '--exec', 'true', '--plan', 'ci'], 'The plan ci says what to run'],
     [['run', '--put', 'package.json:/tmp/'], '--exec'],
     [['run', 'exec'], 'There is no suite named exec.'],
+    [['run', './nosuch.suite.ts'], 'nosuch.suite.ts'],
+    [['run', './package.json'], '.suite.ts'],
     [['console'], 'terminal'],
     [['shell', '--vm', 'nosuch'], 'called nosuch'],
     [['console', '--vm', 'nosuch'], 'called nosuch'],
