@@ -13,7 +13,7 @@ import { git, tryGit } from '../../builds/tree/git.ts';
 import { EDITABLE_FOLDER, repositoryPath } from '../../config/paths.ts';
 import { elapsed } from '../../report/text/elapsed.ts';
 import type { FailureRate } from '../../report/judge/failure-rate.ts';
-import { suiteFiles } from '../../plan/suite-files.ts';
+import { EXEC_SUITE, suiteFiles, suiteNameOf } from '../../plan/suite-files.ts';
 import {
   confidenceText,
   GIT_ANSWERS,
@@ -23,6 +23,7 @@ import {
   type CommitVerdict,
 } from './bisect-judgement.ts';
 import { stepArguments, type BisectOptions } from './bisect-options.ts';
+import { programsOf } from '../options/run-request.ts';
 import { openHistory } from '../run/recorded-runs.ts';
 import type { Session } from '../session.ts';
 
@@ -47,6 +48,7 @@ type LoggedStep = z.infer<typeof loggedStep>;
 
 export async function bisectVerb(suites: readonly string[], options: BisectOptions, session: Session): Promise<number> {
   await suiteFiles(suites);
+  await programsOf(options);
   const { progress, signal } = session;
   const onWait = (): void => progress.print('Waiting for another bisection to end.');
   return withBuildLock({ name: 'bisect', signal, onWait }, () => search(suites, options, session));
@@ -93,11 +95,12 @@ async function search(suites: readonly string[], options: BisectOptions, session
 async function knownRate(
   kernelSrc: string,
   suites: readonly string[],
-  { bad, filter }: Pick<BisectOptions, 'bad' | 'filter'>,
+  { bad, filter, exec }: Pick<BisectOptions, 'bad' | 'filter' | 'exec'>,
 ): Promise<FailureRate | undefined> {
   const { ok, stdout } = await tryGit(kernelSrc, ['rev-parse', '--verify', '--quiet', `${bad}^{commit}`]);
   if (!ok) return undefined;
-  return recordedRate(openHistory().runs(), { commit: stdout.trim(), suites, filter });
+  const names = [...suites.map(suiteNameOf), ...(exec ? [EXEC_SUITE] : [])];
+  return recordedRate(openHistory().runs(), { commit: stdout.trim(), suites: names, filter });
 }
 
 /**

@@ -69,13 +69,22 @@ export function asArguments(options: Partial<Options<OptionName>>, names: readon
   return names.flatMap((name) => {
     const value = options[name];
     if (value === undefined || value === false) return [];
-    return value === true ? [`--${longName(name)}`] : [`--${longName(name)}`, wordOf(value, OPTIONS[name].is)];
+    const { is } = OPTIONS[name];
+    if (value === true) return [`--${longName(name)}`];
+    const values: readonly unknown[] = is === 'commands' || is === 'transfers' ? [value].flat() : [value];
+    return values.flatMap((each) => [`--${longName(name)}`, wordOf(each, is)]);
   });
 }
 
 function wordOf(value: unknown, is: OptionRow['is']): string {
   if (value instanceof RegExp) return value.source;
+  if (is === 'transfers') return transferWord(value as Transfer);
+  if (is === 'time') return `${String(value)} ms`;
   return is === 'folder' ? path.resolve(String(value)) : String(value);
+}
+
+function transferWord({ from, to }: Transfer): string {
+  return `${path.resolve(from)}:${to}`;
 }
 
 function parseList(text: string, known: readonly number[]): number[] {

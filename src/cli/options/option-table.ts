@@ -154,7 +154,7 @@ export const BENCH_OPTIONS = [...SELECTION_OPTIONS, ...REPORT_OPTIONS, 'rounds']
 /** Everything else is as it was when the run was recorded. */
 export const REPRO_OPTIONS = [...REPORT_OPTIONS, 'accel', 'debugInfo', 'keep', 'repeat', 'maxVms'] as const;
 export const UPSTREAM_OPTIONS = [...MACHINE_OPTIONS, 'maxVms'] as const;
-export const BISECT_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'backend', 'maxVms'] as const;
+export const BISECT_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'backend', 'maxVms', ...PROGRAM_OPTIONS] as const;
 
 /** What `list` lists. */
 export const LISTS = ['suites', 'tests', 'benches', 'plans', 'machines', 'flavours', 'programs'] as const;

@@ -10,6 +10,7 @@ import type { OnOutput } from '../../vm/link/ssh-session.ts';
 import type { Vm } from '../../vm/vm.ts';
 import { test } from '../fixtures.ts';
 import { EMULATION } from '../life/flavour-scale.ts';
+import { addToReplay } from './replayed-program.ts';
 import { programFailure, skipReason, spokenBy } from './program-verdict.ts';
 
 const { selection, acceleration } = inject('rig');
@@ -26,6 +27,7 @@ for (const command of commands) {
   const timeout = (deadlineMs + ROOM_MS) * slowdownOf(selection.flavour);
   test(programTitle(command), { timeout, concurrent: true }, async ({ vm, record, annotate, skip }) => {
     await putAll(vm);
+    await addToReplay(vm.folder, command, put);
     await annotate('running the program', 'step');
     const said = new Said(vm.folder.file('output.txt'));
     const result = await vm.exec(command, { deadlineMs, onOutput: said.add }).finally(async () => {

@@ -6,6 +6,7 @@ import { mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import type { ClientChannel } from 'ssh2';
+import type { Transfer } from '../../config/transfer.ts';
 import { orAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { shellQuote } from '../../util/shell-quote.ts';
@@ -18,19 +19,11 @@ export async function putFiles(session: SshSession, from: string, to: string, si
   await stat(from).catch((cause: unknown) => {
     throw new RigError('usage', `${from} can't be put into the guest: there is no such file.`, { cause });
   });
-  const source = path.resolve(from);
-  const name = shellQuote(path.posix.basename(source));
-  // Unpacked beside where it goes, and then moved: there is no half of it.
-  const folder = to.endsWith('/') ? to : path.posix.dirname(to);
-  const unpack = [
-    ...['set -e', `mkdir -p ${shellQuote(folder)}`, `new=$(mktemp -d ${shellQuote(`${folder}/.put-XXXXXX`)})`],
-    ...[`tar -x -C "$new"`, `mv "$new"/${name} ${shellQuote(to)}`, `rmdir "$new"`],
-  ].join('\n');
-  const { channel, exit } = await start(session, unpack, signal);
+  const { channel, exit } = await start(session, unpackScript({ from, to }), signal);
   // What nobody reads would keep it open.
   channel.resume();
   const packing = new AbortController();
-  const pack = execa('tar', ['-c', '-C', path.dirname(source), '--', path.basename(source)], {
+  const pack = execa('tar', packArguments(from), {
     encoding: 'buffer',
     buffer: { stdout: false },
     reject: false,
@@ -49,6 +42,23 @@ export async function putFiles(session: SshSession, from: string, to: string, si
     packing.abort();
     channel.destroy();
   }
+}
+
+/** Of a tar that has the file or folder on its standard output. */
+export function packArguments(from: string): string[] {
+  const source = path.resolve(from);
+  return ['-c', '-C', path.dirname(source), '--', path.basename(source)];
+}
+
+/** For a shell of the guest that has this tar on its standard input. */
+export function unpackScript({ from, to }: Transfer): string {
+  const name = shellQuote(path.basename(path.resolve(from)));
+  // Unpacked beside where it goes, and then moved: there is no half of it.
+  const folder = to.endsWith('/') ? to : path.posix.dirname(to);
+  return [
+    ...['set -e', `mkdir -p ${shellQuote(folder)}`, `new=$(mktemp -d ${shellQuote(`${folder}/.put-XXXXXX`)})`],
+    ...[`tar -x -C "$new"`, `mv "$new"/${name} ${shellQuote(to)}`, `rmdir "$new"`],
+  ].join('\n');
 }
 
 export async function getFiles(session: SshSession, from: string, to: string, signal: AbortSignal): Promise<void> {

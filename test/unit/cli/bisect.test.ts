@@ -234,4 +234,11 @@ describe('each run of a step', () => {
     );
     expect(added).toEqual(['--unpatched', '--debug-info', '--qemu-src', path.resolve('q'), '--filter', 'a b|c']);
   });
+
+  test('of programs: each again, and where its files are', () => {
+    const put = [{ from: 'a', to: '/tmp/' }];
+    expect(stepArguments([], { ...options, exec: ['/tmp/a -x', 'b'], put, timeout: 1500 }).join('|')).toContain(
+      `|--exec|/tmp/a -x|--exec|b|--put|${path.resolve('a')}:/tmp/|--timeout|1500 ms`,
+    );
+  });
 });

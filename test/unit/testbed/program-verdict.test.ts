@@ -1,6 +1,7 @@
 /** What a person's own program comes to. */
 import { describe, expect, test } from 'vitest';
 import { programFailure, skipReason, spokenBy } from '../../../src/testbed/programs/program-verdict.ts';
+import { withSegment } from '../../../src/testbed/programs/replayed-program.ts';
 
 const ENDED = { exitCode: 0, signal: undefined, stderr: '', output: '' };
 
@@ -91,4 +92,15 @@ describe('skipped', () => {
   ] as const)('exit code %i and %o: %o', ([exitCode, stdout, wanted]) => {
     expect(reason(exitCode, stdout)).toBe(wanted);
   });
+});
+
+test('replay.sh of its VM boots with an archive behind the initrd that it had, wherever that is', () => {
+  for (const initrd of ['/c/initrd', "'/c/it'\\''s here/initrd'"]) {
+    const script = `#!/bin/sh\n# Boots.\nexec /c/qemu -initrd ${initrd} -append 'console=ttyS0 rig.console'\n`;
+    expect(withSegment(script).split('\n').slice(2)).toEqual([
+      `cat ${initrd} "$(dirname "$0")"/program.cpio > "$(dirname "$0")"/replay-initrd`,
+      `exec /c/qemu -initrd "$(dirname "$0")"/replay-initrd -append 'console=ttyS0 rig.console'`,
+      '',
+    ]);
+  }
 });
