@@ -6,7 +6,7 @@ import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { whichThereAre } from '../util/nearest-names.ts';
 import { RigError } from '../util/rig-error.ts';
-import { BACKENDS, CACHINGS, COVERS, DMA_MASKS, type Cover, type Factors, type Impossible } from './combination.ts';
+import { BACKENDS, CACHINGS, COVERS, DMA_BITS, type Cover, type Factors, type Impossible } from './combination.ts';
 import { parseDuration } from './duration.ts';
 import { FLAVOURS } from './flavour.ts';
 import { repositoryPath } from './paths.ts';
@@ -18,7 +18,7 @@ const flavours = oneOrMore(z.enum(FLAVOURS));
 
 const factors = z.strictObject({
   machine: oneOrMore(z.string()),
-  dmaBits: oneOrMore(z.literal(DMA_MASKS)),
+  dmaBits: oneOrMore(z.int().min(DMA_BITS.from).max(DMA_BITS.to)),
   backend: oneOrMore(z.enum(BACKENDS)),
   caching: oneOrMore(z.enum(CACHINGS)),
   flavour: flavours,

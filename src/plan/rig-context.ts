@@ -5,7 +5,7 @@
 import { availableParallelism } from 'node:os';
 import type { RigBuild } from '../builds/build-rig.ts';
 import type { GuestFile } from '../builds/fresh-files.ts';
-import type { AcceleratorChoice, Backend, Combination } from '../config/combination.ts';
+import { USUAL_DMA_BITS, type AcceleratorChoice, type Backend, type Combination } from '../config/combination.ts';
 import type { Flavour } from '../config/flavour.ts';
 import type { Transfer } from '../config/transfer.ts';
 import type { Excuse } from '../util/expiry.ts';
@@ -53,7 +53,7 @@ export interface Programs {
 
 export const DEFAULT_SELECTION: Omit<Selection, 'seed'> = {
   machine: 'tiers',
-  dmaBits: [32, 40, 48],
+  dmaBits: USUAL_DMA_BITS,
   backend: 'shmem',
   flavour: 'plain',
   combinations: [],

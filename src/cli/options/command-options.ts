@@ -4,7 +4,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { parseDuration } from '../../config/duration.ts';
 import { parseShard, type Shard } from '../../config/shard.ts';
 import { parseTransfer, type Transfer } from '../../config/transfer.ts';
-import { longName, OPTIONS, type OptionName, type OptionRow, type Options } from './option-table.ts';
+import { longName, OPTIONS, type NumberRange, type OptionName, type OptionRow, type Options } from './option-table.ts';
 
 /** What the verb `completion` is for. */
 export const COMPLETION = 'print the shell code that completes these commands: source <(./dgpu-rig completion bash)';
@@ -87,10 +87,12 @@ function transferWord({ from, to }: Transfer): string {
   return `${path.resolve(from)}:${to}`;
 }
 
-function parseList(text: string, known: readonly number[]): number[] {
-  const values = text.split(',').map(Number);
-  if (values.every((value) => known.includes(value))) return [...new Set(values)];
-  throw new InvalidArgumentError(`Give one or more of ${known.join(', ')}, separated by commas.`);
+function parseList(text: string, { from, to }: NumberRange): number[] {
+  const words = text.split(',').map((word) => word.trim());
+  if (words.every((word) => /^\d+$/.test(word) && Number(word) >= from && Number(word) <= to)) {
+    return [...new Set(words.map(Number))];
+  }
+  throw new InvalidArgumentError(`Give whole numbers from ${from} to ${to}, separated by commas.`);
 }
 
 function parseShardOption(text: string): Shard {

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { PROJECT_NAMES } from '../../plan/vitest-projects.ts';
 import { historyFolder, repositoryPath } from '../../config/paths.ts';
 import { COMPLETION } from './command-options.ts';
-import { longName, OPTION_NAMES, OPTIONS } from './option-table.ts';
+import { longName, OPTION_NAMES, OPTIONS, type NumberRange } from './option-table.ts';
 
 /** Words to offer for values: for arguments by their names, for options by the kind of their value. */
 const WORDS: Readonly<Record<string, () => readonly string[]>> = {
@@ -31,7 +31,7 @@ export async function addCompletion(root: Command): Promise<void> {
       for (const [name, value] of place) {
         const kind = OPTION_NAMES.find((option) => longName(option) === name);
         const is = kind ? OPTIONS[kind].is : name;
-        const known = typeof is === 'string' ? words[is] : 'someOf' in is ? () => is.someOf.map(String) : undefined;
+        const known = typeof is === 'string' ? words[is] : 'someOf' in is ? () => numbersIn(is.someOf) : undefined;
         if (known) value.handler = (complete) => known().forEach((word) => complete(word, ''));
         else if (typeof is === 'string' && FILES.includes(is)) value.handler = () => leaveToShell(all);
       }
@@ -75,6 +75,11 @@ function namesIn(folder: string, suffix: string): string[] {
   if (!existsSync(folder)) return [];
   const files = readdirSync(folder).filter((file) => file.endsWith(suffix));
   return files.map((file) => file.slice(0, -suffix.length)).sort();
+}
+
+/** In words. */
+function numbersIn({ from, to }: NumberRange): string[] {
+  return Array.from({ length: to - from + 1 }, (_, index) => String(from + index));
 }
 
 /** Reading the file takes longer than all the rest. */

@@ -2,7 +2,7 @@
  * The options, as one table. The command line, dgpu-rig.yaml with its schema, completion and the arguments of other
  * rigs are made of it.
  */
-import { ACCELERATOR_CHOICES, BACKENDS, COVERS, DMA_MASKS } from '../../config/combination.ts';
+import { ACCELERATOR_CHOICES, BACKENDS, COVERS, DMA_BITS } from '../../config/combination.ts';
 import { FLAVOURS } from '../../config/flavour.ts';
 import type { Shard } from '../../config/shard.ts';
 import type { Transfer } from '../../config/transfer.ts';
@@ -27,21 +27,31 @@ interface Values {
   readonly transfers: readonly Transfer[];
 }
 
+/** Whole numbers, both ends among them. */
+export interface NumberRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface OptionRow {
-  readonly is: keyof Values | { readonly oneOf: readonly string[] } | { readonly someOf: readonly number[] };
+  readonly is: keyof Values | { readonly oneOf: readonly string[] } | { readonly someOf: NumberRange };
   readonly help: string;
   readonly default?: string | number | boolean | readonly number[];
   /** May it stand in dgpu-rig.yaml? */
   readonly inFile?: true;
 }
 
-const MASKS: readonly number[] = DMA_MASKS;
 const { machine, dmaBits, backend, flavour, keep, rounds } = DEFAULT_SELECTION;
 
 /** The keys are the names that verbs know options by; on a command line `dmaBits` is `--dma-bits`. */
 const TABLE = {
   machine: { is: 'machine', help: 'machine profile (./dgpu-rig list machines)', default: machine, inFile: true },
-  dmaBits: { is: { someOf: MASKS }, help: 'address widths of the device, in bits', default: dmaBits, inFile: true },
+  dmaBits: {
+    is: { someOf: DMA_BITS },
+    help: 'address widths of the device, in bits, each from 32 to 52',
+    default: dmaBits,
+    inFile: true,
+  },
   backend: {
     is: { oneOf: BACKENDS },
     help: 'where the driver keeps objects: in shmem as the series does, or as TTM does upstream (backup, legacy)',
@@ -114,8 +124,8 @@ export const OPTION_NAMES = Object.keys(TABLE) as OptionName[];
 
 type ValueOf<Row extends OptionRow> = Row['is'] extends { readonly oneOf: readonly (infer Choice)[] }
   ? Choice
-  : Row['is'] extends { readonly someOf: readonly (infer Choice)[] }
-    ? readonly Choice[]
+  : Row['is'] extends { readonly someOf: NumberRange }
+    ? readonly number[]
     : Row['is'] extends keyof Values
       ? Values[Row['is']]
       : never;

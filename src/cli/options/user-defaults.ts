@@ -18,8 +18,9 @@ const userDefaults = z.strictObject(
 function schemaOf({ is }: OptionRow): z.ZodType {
   if (typeof is === 'object') {
     if ('oneOf' in is) return z.enum(is.oneOf);
-    const value = z.literal(is.someOf);
-    const error = `Give one or more of ${is.someOf.join(', ')}.`;
+    const { from, to } = is.someOf;
+    const error = `Give one or more whole numbers from ${from} to ${to}.`;
+    const value = z.int({ error }).min(from, { error }).max(to, { error });
     return z.union([value, z.array(value).min(1)], { error });
   }
   if (is === 'switch') return z.boolean();

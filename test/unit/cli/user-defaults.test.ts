@@ -38,14 +38,16 @@ test('is read, with paths relative to it', async () => {
 
 test('one mask needs no list', async () => {
   expect(await loadUserDefaults(await folderWith('dmaBits: 40'))).toEqual({ dmaBits: [40] });
+  expect(await loadUserDefaults(await folderWith('dmaBits: [36, 52]'))).toEqual({ dmaBits: [36, 52] });
 });
 
 test.for([
   ['machin: tight', 'There is no option "machin". Did you mean machine?'],
   ['dma-bits: 40', 'Did you mean dmaBits?'],
   ['machine: tigt', /dgpu-rig.yaml says "machine: tigt".* Did you mean tight/s],
-  ['dmaBits: [33]', 'Give one or more of 32, 40, 48.'],
-  ['dmaBits: 41', 'Give one or more of 32, 40, 48.'],
+  ['dmaBits: [31]', 'Give one or more whole numbers from 32 to 52.'],
+  ['dmaBits: 53', 'Give one or more whole numbers from 32 to 52.'],
+  ['dmaBits: 40.5', 'Give one or more whole numbers from 32 to 52.'],
   ['maxVms: 0', 'maxVms'],
   ['flavour: spicy', '"kasan"'],
   ['- a list', 'expected object'],

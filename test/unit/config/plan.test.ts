@@ -57,10 +57,11 @@ describe("the repository's plans", async () => {
 
 test('a mistake in the file is told with its place', () => {
   const broken = `
-factors: { machine: [tiers], dmaBits: [33], backend: [shmem], caching: [wc], flavour: [plain] }
+factors: { machine: [tiers], dmaBits: [31], backend: [shmem], caching: [wc], flavour: [plain] }
 impossible: []
 plans: { x: { description: d, suites: all, for: soon } }`;
-  expect(() => parsePlans(broken)).toThrow(/dmaBits\[0\][^]*"soon" is not a duration|"soon" is not a duration/);
+  expect(() => parsePlans(broken)).toThrow(/dmaBits\[0\]/);
+  expect(() => parsePlans(broken.replace('[31]', '[32]'))).toThrow(/"soon" is not a duration/);
 });
 
 test('durations', () => {

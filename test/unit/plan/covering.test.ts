@@ -4,8 +4,8 @@ import {
   BACKENDS,
   CACHINGS,
   combinationName,
-  DMA_MASKS,
   isPossible,
+  USUAL_DMA_BITS,
   type Combination,
   type Factors,
   type Impossible,
@@ -22,7 +22,7 @@ function someOf<T>(values: readonly T[]): fc.Arbitrary<[T, ...T[]]> {
 
 const factors: fc.Arbitrary<Factors> = fc.record({
   machine: someOf<string>(MACHINES),
-  dmaBits: someOf(DMA_MASKS),
+  dmaBits: someOf<number>(USUAL_DMA_BITS),
   backend: someOf(BACKENDS),
   caching: someOf(CACHINGS),
   flavour: someOf(FLAVOURS),
@@ -31,7 +31,7 @@ const factors: fc.Arbitrary<Factors> = fc.record({
 const impossible: fc.Arbitrary<Impossible[]> = fc.array(
   fc
     .record(
-      { machine: someOf<string>(MACHINES), dmaBits: someOf(DMA_MASKS), caching: someOf(CACHINGS) },
+      { machine: someOf<string>(MACHINES), dmaBits: someOf<number>(USUAL_DMA_BITS), caching: someOf(CACHINGS) },
       { requiredKeys: [] },
     )
     .map((values) => ({ values, because: 'of the test' })),
@@ -83,7 +83,7 @@ describe('every pair', () => {
 describe('a failing combination', () => {
   const all: Factors = {
     machine: [...MACHINES],
-    dmaBits: [...DMA_MASKS],
+    dmaBits: [...USUAL_DMA_BITS],
     backend: [...BACKENDS],
     caching: [...CACHINGS],
     flavour: [...FLAVOURS],
@@ -93,7 +93,7 @@ describe('a failing combination', () => {
     const cause = fc.record(
       {
         machine: fc.constantFrom(...MACHINES.slice(1)),
-        dmaBits: fc.constantFrom(...DMA_MASKS.slice(1)),
+        dmaBits: fc.constantFrom(...USUAL_DMA_BITS.slice(1)),
         backend: fc.constantFrom(...BACKENDS.slice(1)),
         caching: fc.constantFrom(...CACHINGS.slice(1)),
       },
