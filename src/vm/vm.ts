@@ -378,7 +378,14 @@ export class Vm {
     this.#qmp.subscribe((event) => {
       // QEMU stops the guest when the host has no room for what it swaps out: it would never answer again.
       if (event.event === 'BLOCK_IO_ERROR') this.#die(hostDiskFailure(event));
+      if (event.event === 'STOP') void this.#judgeStop();
     });
+  }
+
+  /** The rig itself stops guests, too; one that KVM can't run any further would never answer again. */
+  async #judgeStop(): Promise<void> {
+    const found = await this.qmp('query-status', {}, z.object({ status: z.string() })).catch(() => undefined);
+    if (found?.status === 'internal-error') this.#die(brokenKvm());
   }
 
   /** The guest is there, and listens. */
@@ -556,6 +563,12 @@ function exitFailure({ code, signal, stderr }: QemuExit): RigError {
     `QEMU ${how} while its VM was in use.${said}`,
     signal === 'SIGKILL' ? killed : {},
   );
+}
+
+function brokenKvm(): RigError {
+  return new RigError('infrastructure', "The host's KVM could not run the guest any further, and QEMU has stopped it.", {
+    remedy: "The host's kernel log may say why. --accel tcg does without KVM.",
+  });
 }
 
 function hostDiskFailure({ data }: QmpEvent): RigError {

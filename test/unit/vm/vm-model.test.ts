@@ -253,6 +253,11 @@ const deaths: Readonly<Record<string, fc.Arbitrary<Command>>> = {
     real.qemu.event('BLOCK_IO_ERROR', { nospace: true });
     await die(model, real, 'infrastructure');
   }),
+  'broken KVM': command('KVM can not run its processors any further', alive, async (model, real) => {
+    real.qemu.on('query-status', () => ({ status: 'internal-error', running: false }));
+    real.qemu.event('STOP');
+    await die(model, real, 'infrastructure');
+  }),
   abort: command('the run is aborted', alive, async (model, real) => {
     real.abort();
     await die(model, real, 'Error: Ctrl-C');
