@@ -91,6 +91,11 @@ export function addressBits({ memory: { maxBytes, dimms } }: Pick<MachineProfile
   return (end - 1n).toString(2).length;
 }
 
+/** The widest mask beyond which such a machine has RAM; 0 where all of it is within the narrowest. */
+export function widestLimit({ memory: { dimms } }: Pick<MachineProfile, 'memory'>): number {
+  return Math.max(0, ...dimms.map(({ address }) => address.toString(2).length - 1));
+}
+
 function mib(count: number): bigint {
   return BigInt(count) << 20n;
 }

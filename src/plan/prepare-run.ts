@@ -10,9 +10,12 @@ import type { Emit } from '../util/rig-event.ts';
 import type { AcceleratorChoice } from '../config/combination.ts';
 import { assertKvmPossible, chooseAccelerator } from '../vm/kvm-proof.ts';
 import type { RigContext, Selection, Sources } from './rig-context.ts';
+import { onUsualMachine, usualMachine } from './usual-machine.ts';
 
 export interface RunRequest {
   readonly selection: Selection;
+  /** Nobody chose a machine: where KVM can't have the one that is selected, take the most of it that KVM can have. */
+  readonly anyMachine?: boolean;
   readonly accelerator: AcceleratorChoice;
   readonly kernelSource: string | undefined;
   readonly variant?: KernelVariant;
@@ -22,7 +25,8 @@ export interface RunRequest {
 }
 
 export async function prepareRun({
-  selection,
+  selection: asked,
+  anyMachine = false,
   accelerator,
   kernelSource,
   variant = {},
@@ -31,8 +35,9 @@ export async function prepareRun({
   signal,
 }: RunRequest): Promise<RigContext> {
   const startedAt = new Date();
-  const profile = await loadMachineProfile(selection.machine);
-  const { flavour } = selection;
+  const usual = anyMachine ? await usualMachine(accelerator) : { machine: asked.machine };
+  const profile = await loadMachineProfile(usual.machine);
+  const { flavour } = asked;
   if (accelerator === 'kvm') await assertKvmPossible({ profile });
   const commit = await repositoryCommit();
   const build = await buildRig({
@@ -43,13 +48,13 @@ export async function prepareRun({
     emit,
     signal,
   });
+  const acceleration = await chooseAccelerator(accelerator, { software: build, profile, emit, signal });
   return {
     build,
     sources: sourcesOf(kernelSource, variant, qemu),
     fresh: [],
     accelerator,
-    acceleration: await chooseAccelerator(accelerator, { software: build, profile, emit, signal }),
-    selection,
+    ...onUsualMachine(usual, asked, acceleration),
     startedAt: startedAt.toISOString(),
     ...(commit === undefined ? {} : { commit }),
     artifacts: path.join(repositoryPath('artifacts'), runName(startedAt)),

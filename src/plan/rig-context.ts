@@ -19,6 +19,8 @@ import type { Accelerator } from '../vm/time-limits.ts';
 /** What a person may choose for a run; a suite that takes no notice of one of these says so. */
 export interface Selection {
   readonly machine: string;
+  /** Tests of wider masks have another machine: the one that is selected has no memory beyond them. */
+  readonly wider?: { readonly than: number; readonly machine: string };
   readonly dmaBits: readonly number[];
   readonly backend: Backend;
   /** Of the guest's kernel. */
@@ -81,7 +83,7 @@ export interface RigContext {
   readonly fresh: readonly GuestFile[];
   /** What was asked for; each machine then has what it can have. */
   readonly accelerator: AcceleratorChoice;
-  /** Of the machine that is selected. */
+  /** Of the machine that is selected; where nobody chose that, it may have a reason under KVM, too. */
   readonly acceleration: Acceleration;
   /** Of every time limit of a VM; 1 by default. */
   readonly patience?: number;

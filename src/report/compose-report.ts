@@ -29,9 +29,10 @@ export function runFacts(rig: RigContext): RunFacts {
 }
 
 function askedOf({ selection, sources }: RigContext): Asked {
-  const { machine, dmaBits, backend, cycles, durationMs, programs, outside = [] } = selection;
+  const { machine, wider, dmaBits, backend, cycles, durationMs, programs, outside = [] } = selection;
   return {
     ...{ machine, dmaBits: [...dmaBits], backend, ...sources },
+    ...(wider === undefined ? {} : { wider }),
     ...(cycles === undefined ? {} : { cycles }),
     ...(durationMs === undefined ? {} : { durationMs }),
     ...(outside.length === 0 ? {} : { outside: [...outside] }),

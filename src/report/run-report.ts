@@ -119,6 +119,10 @@ const cutShort = z.object({
 
 const asked = z.object({
   machine: z.string(),
+  wider: z
+    .object({ than: z.number(), machine: z.string() })
+    .optional()
+    .describe('the machine of tests with a mask of more bits, where nobody chose a machine'),
   dmaBits: z.array(z.number()),
   backend: z.string(),
   cycles: z.number().optional(),
@@ -142,7 +146,10 @@ export const runReport = z.object({
     cpus: z.number(),
     memoryBytes: z.number(),
     accelerator: accelerator.describe('of the machine that was selected'),
-    reason: z.string().optional().describe('why it is not KVM, where nobody asked for TCG'),
+    reason: z
+      .string()
+      .optional()
+      .describe('why it is not KVM, where nobody asked for TCG; or why it is not the machine tiers'),
     remedy: z.string().optional(),
   }),
   kernel: z.object({ version: z.string(), patches: z.array(z.string()) }),

@@ -23,6 +23,7 @@ import type { ProgramReport } from './programs/stress-program.ts';
 import { BugLimit } from './life/bug-limit.ts';
 import { endVm } from './life/vm-verdict.ts';
 import { Sleeper, type SleeperOptions } from './programs/sleeper.ts';
+import { machineFor } from '../plan/usual-machine.ts';
 import { takeRoom } from '../plan/vm-admission.ts';
 import { acceleratorOf } from './life/vm-accelerator.ts';
 import { startVm } from './life/vm-start.ts';
@@ -38,8 +39,8 @@ import {
 const MOST_SLEEPS = 50;
 
 export const test = base
-  .extend('machine', () => inject('rig').selection.machine)
   .extend('dmaBits', () => inject('rig').selection.dmaBits[0] ?? 32)
+  .extend('machine', ({ dmaBits }) => machineFor(inject('rig').selection, dmaBits))
   .extend('backend', () => inject('rig').selection.backend)
   /** The size of the device's memory. */
   .extend('vramMiB', (): number => GPU_MEMORY.vramMiB)

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { loadMachineProfile } from '../../config/machine-profile.ts';
 import { GPU_MEMORY } from '../../config/gpu-memory.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
+import { machineFor } from '../../plan/usual-machine.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { runningVms, type RunningVm } from '../../vm/link/door.ts';
 import { Vm } from '../../vm/vm.ts';
@@ -26,12 +27,14 @@ export async function withDeskVm<T>(
   { progress, signal }: Session,
   use: (vm: Vm) => Promise<T>,
 ): Promise<T> {
-  const { machine, dmaBits } = rig.selection;
+  const [dmaBits = 32] = rig.selection.dmaBits;
+  const machine = machineFor(rig.selection, dmaBits);
   const vm = await Vm.boot({
     profile: await loadMachineProfile(machine),
-    accelerator: rig.acceleration.accelerator,
+    // The other one is what KVM can't have.
+    accelerator: machine === rig.selection.machine ? rig.acceleration.accelerator : 'tcg',
     software: rig.build,
-    gpu: { dmaBits: dmaBits[0] ?? 32, ...GPU_MEMORY },
+    gpu: { dmaBits, ...GPU_MEMORY },
     kernelArgs,
     folder: path.join(rig.artifacts, name),
     signal,

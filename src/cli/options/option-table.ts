@@ -41,11 +41,15 @@ export interface OptionRow {
   readonly inFile?: true;
 }
 
-const { machine, dmaBits, backend, flavour, keep, rounds } = DEFAULT_SELECTION;
+const { dmaBits, backend, flavour, keep, rounds } = DEFAULT_SELECTION;
 
 /** The keys are the names that verbs know options by; on a command line `dmaBits` is `--dma-bits`. */
 const TABLE = {
-  machine: { is: 'machine', help: 'machine profile (./dgpu-rig list machines)', default: machine, inFile: true },
+  machine: {
+    is: 'machine',
+    help: 'machine profile (./dgpu-rig list machines); by default tiers, or what KVM can have of it',
+    inFile: true,
+  },
   dmaBits: {
     is: { someOf: DMA_BITS },
     help: 'address widths of the device, in bits, each from 32 to 52',

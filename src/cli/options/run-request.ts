@@ -23,13 +23,20 @@ type ChosenOptions = MachineOptions & Partial<RunOptions> & Partial<BenchOptions
 
 /** What to build and boot, by these options. */
 export function runRequest(options: ChosenOptions, { progress, signal }: Session): RunRequest {
-  const { accel, kernelSrc } = options;
+  const { accel, kernelSrc, machine } = options;
   const sources = { kernelSource: kernelSrc, variant: kernelVariant(options), qemu: qemuVariant(options) };
-  return { selection: selectionOf(options), accelerator: accel, ...sources, emit: progress.emit, signal };
+  return {
+    selection: selectionOf(options),
+    anyMachine: machine === undefined,
+    accelerator: accel,
+    ...sources,
+    emit: progress.emit,
+    signal,
+  };
 }
 
 function selectionOf(options: ChosenOptions): Selection {
-  const { machine, dmaBits, flavour, keep, seed = randomSeed() } = options;
+  const { machine = DEFAULT_SELECTION.machine, dmaBits, flavour, keep, seed = randomSeed() } = options;
   const { backend = DEFAULT_SELECTION.backend, rounds = DEFAULT_SELECTION.rounds } = options;
   const { cycles, duration } = options;
   return {

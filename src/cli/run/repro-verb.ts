@@ -12,7 +12,7 @@ import { fullProduct } from '../../plan/covering.ts';
 import type { PlanPart } from '../../plan/plan-parts.ts';
 import { DEFAULT_SELECTION } from '../../plan/rig-context.ts';
 import { EXEC_SUITE, suiteFiles, suiteNameOf, suiteNames } from '../../plan/suite-files.ts';
-import { repositoryCommit } from '../../plan/prepare-run.ts';
+import { repositoryCommit, type RunRequest } from '../../plan/prepare-run.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { exactly } from './failure-rates.ts';
 import { JudgedRun } from './judged-run.ts';
@@ -38,7 +38,7 @@ export async function reproVerb(id: string, given: ReproOptions, session: Sessio
     : undefined;
   const groups = alike(subjects).map((group) => ({
     ...group,
-    rigs: new Rigs(withBrought(runRequest(optionsOf(report, group, given), session), { programs, outside })),
+    rigs: rigsOf(report, withBrought(runRequest(optionsOf(report, group, given), session), { programs, outside })),
   }));
   const [first] = groups;
   if (!first) throw new Error('Nothing is to be repeated');
@@ -81,6 +81,11 @@ function outsideOf({ asked }: RunReport, subjects: readonly TestResult[]): strin
 export function programsAsked({ asked }: RunReport): Pick<RunOptions, 'exec' | 'put' | 'timeout'> {
   const { exec, put, timeoutMs }: Partial<Asked> = asked ?? {};
   return { ...(exec && { exec }), ...(put && { put }), ...(timeoutMs !== undefined && { timeout: timeoutMs }) };
+}
+
+function rigsOf({ asked }: RunReport, request: RunRequest): Rigs {
+  const { wider } = asked ?? {};
+  return new Rigs(wider ? { ...request, selection: { ...request.selection, wider } } : request);
 }
 
 interface Found {

@@ -20,8 +20,10 @@ async function documented(row: string): Promise<string[]> {
 }
 
 test('each row has the machines that need no more bits, or those that need more', async () => {
-  expect(await documented('42 to 49')).toEqual(await machinesBy((bits) => bits > 49));
-  expect(await documented('36 to 41')).toEqual(await machinesBy((bits) => bits < 42));
+  expect(await documented('48, 49')).toEqual(await machinesBy((bits) => bits > 49));
+  expect(await documented('42 to 47')).toEqual(await machinesBy((bits) => bits > 47));
+  expect(await documented('38 to 41')).toEqual(await machinesBy((bits) => bits < 42));
+  expect(await documented('36, 37')).toEqual(await machinesBy((bits) => bits < 38));
   expect(await machinesBy((bits) => bits > 50)).toEqual([]);
   expect(await machinesBy((bits) => bits < 36)).toEqual([]);
 });
