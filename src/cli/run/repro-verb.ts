@@ -38,7 +38,7 @@ export async function reproVerb(id: string, given: ReproOptions, session: Sessio
     : undefined;
   const groups = alike(subjects).map((group) => ({
     ...group,
-    rigs: rigsOf(report, withBrought(runRequest(optionsOf(report, group, given), session), { programs, outside })),
+    rigs: new Rigs(withBrought(requestOf(report, group, given, session), { programs, outside })),
   }));
   const [first] = groups;
   if (!first) throw new Error('Nothing is to be repeated');
@@ -83,9 +83,16 @@ export function programsAsked({ asked }: RunReport): Pick<RunOptions, 'exec' | '
   return { ...(exec && { exec }), ...(put && { put }), ...(timeoutMs !== undefined && { timeout: timeoutMs }) };
 }
 
-function rigsOf({ asked }: RunReport, request: RunRequest): Rigs {
-  const { wider } = asked ?? {};
-  return new Rigs(wider ? { ...request, selection: { ...request.selection, wider } } : request);
+/** Where nobody had chosen a machine, it is still the one that was taken, whatever this host's KVM can have. */
+export function requestOf(
+  report: RunReport,
+  group: Omit<Alike, 'results'>,
+  given: ReproOptions,
+  session: Session,
+): RunRequest {
+  const request = runRequest(optionsOf(report, group, given), session);
+  const wider = report.asked?.wider;
+  return wider ? { ...request, selection: { ...request.selection, wider } } : request;
 }
 
 interface Found {

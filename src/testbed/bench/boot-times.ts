@@ -14,7 +14,8 @@ import { Vm, type VmSpec } from '../../vm/vm.ts';
 import type { Accelerator } from '../../vm/time-limits.ts';
 import { acceleratorOf } from '../life/vm-accelerator.ts';
 
-const MACHINE = 'noswap';
+/** What is started. */
+export const MACHINE = 'noswap';
 const DONE = 'rig-command-done';
 /** Of virtme-ng, on a host with other work to do. */
 const DEADLINE_MS = 300_000;

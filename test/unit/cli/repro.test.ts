@@ -7,9 +7,11 @@ import {
   parseId,
   programsAsked,
   refuseBenches,
+  requestOf,
   subjectsOf,
 } from '../../../src/cli/run/repro-verb.ts';
 import { exactly } from '../../../src/cli/run/failure-rates.ts';
+import type { Session } from '../../../src/cli/session.ts';
 import { repetition } from '../../../src/cli/run/run-conclusion.ts';
 import { loadPlans } from '../../../src/config/plan.ts';
 import { OUTSIDE_OF_TESTS, runReport, type RunReport, type TestResult } from '../../../src/report/run-report.ts';
@@ -120,6 +122,15 @@ test('a case of a program is run again by its program', () => {
   const [program, ofProgram] = [result('/tmp/t -x'), result('/tmp/t -x > a', { caseOf: '/tmp/t -x' })];
   expect(exactly([ofProgram])).toEqual(exactly([program]));
   expect(exactly([program, ofProgram])).toEqual(exactly([program]));
+});
+
+test('where nobody had chosen a machine, the tests of wide masks have the one that they had', () => {
+  const wider = { than: 40, machine: 'tiers' };
+  const asked = { machine: 'tiers-46', wider, dmaBits: [32, 48], backend: 'shmem' };
+  const signal = new AbortController().signal;
+  const session = { progress: { emit: () => undefined }, signal } as unknown as Session;
+  const request = requestOf(recorded([], { asked }), { flavour: 'plain', seed: 9 }, GIVEN, session);
+  expect(request).toMatchObject({ anyMachine: false, selection: { machine: 'tiers-46', wider } });
 });
 
 test('of a run that was recorded before that was, the usual is taken', () => {
