@@ -64,9 +64,9 @@ async function run(): Promise<number> {
   qemu.pipe(monitor);
   monitor.pipe(qemu, { end: false });
   qemu.stderr.pipe(process.stderr);
-  const [code, signal] = (await once(qemu, 'exit')) as [number | null, string?];
+  const [code, signal] = (await once(qemu, 'exit')) as [number | null, NodeJS.Signals?];
   await new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS));
-  if (signal !== undefined) process.kill(process.pid, `SIG${signal}`);
+  if (signal !== undefined) process.removeAllListeners(signal).kill(process.pid, signal);
   return code ?? 1;
 }
 
