@@ -190,7 +190,7 @@ const TITLES: readonly Pattern[] = [
   ],
 ];
 
-/** What stands between "cut here" and the title says more than the title does. */
+/** What stands between "cut here" and the title, or just before it, says more than the title does. */
 const PREAMBLES: readonly Pattern[] = [
   ['refcount', /^refcount_t: /],
   ['list-corruption', /^(list_(add|del)|prev->next|next->prev|hlist\S*)\b.* corruption\b/],
@@ -201,6 +201,8 @@ const PREAMBLES: readonly Pattern[] = [
     /^(usercopy: Kernel memory |memcpy: detected |\w+: detected (buffer overflow|field-spanning write)|CFI failure )/,
   ],
   ['lockdep', /^(DEBUG_(LOCKS|RWSEMS)_WARN_ON\(|Voluntary context switch within RCU)/],
+  ['slab-corruption', /^\[.* overwritten\] 0x[0-9a-f]+-0x[0-9a-f]+ /],
+  ['oops', /^(kernel tried to execute NX-protected page|unable to execute userspace code) /],
   ['slab-corruption', /^(kmem_cache_destroy \S+: Slab cache still has objects|cache_from_obj: Wrong slab cache)/],
   // No more particular a kind than their title's, but without "cut here" before them.
   ['bug', /\bGEM_BUG_ON\(.*\)$/],

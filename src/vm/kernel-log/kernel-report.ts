@@ -69,8 +69,14 @@ const CUT_HERE = /^-+\[ cut here \]-+$/;
 const RULE = /^={30,}$/;
 const END_OF_REPORT = /^---\[ end (trace|Kernel panic)/;
 const END_OF_TRACE = ' </TASK>';
-/** An oops repeats its registers behind that line, for those who see the last lines of a screen alone. */
-const REGISTERS = /^(RIP|Code|R[A-Z0-9]{2}|[CDFGE]S|CR[0-4]|DR[0-7]|PKRU): /;
+/**
+ * What belongs to a report behind its end: an oops repeats its registers, for those who see the last lines of a screen
+ * alone; the slab allocator says how it has mended an object, whose dump may be longer than what is kept of it.
+ */
+const AFTER_END: readonly RegExp[] = [
+  /^(RIP|Code|R[A-Z0-9]{2}|[CDFGE]S|CR[0-4]|DR[0-7]|PKRU): /,
+  /^(FIX \S+: |SLUB: .* counted but counter=|(Redzone|Object|Padding|Bytes b4) +[0-9a-f]+: )/,
+];
 const MOST_LINES = 200;
 const MOST_PREAMBLE = 10;
 const LONGEST_PAGE_DUMP = 16;
@@ -83,8 +89,8 @@ const LONGEST_PAUSE_S = 5;
 /** Beyond that a kernel repeats itself, and a list without end helps nobody. */
 const MOST_REPORTS = 500;
 const LEVEL_WARNING = 4;
-/** What the rig has the guest say through the kernel's log. */
-const OF_THE_RIG = /^RIG-[A-Z]+ /;
+/** What the rig has the guest say through the kernel's log, and the rule above a report. */
+const SAYS_NOTHING = /^(RIG-[A-Z]+ |={30,}$)/;
 
 /**
  * Kernel lines carry a time stamp (CONFIG_PRINTK_TIME), perhaps a caller, and with console_msg_format=syslog their
@@ -116,7 +122,7 @@ interface Conversation {
   /** The description of the page that a VM_BUG_ON_FOLIO() is about comes before "cut here". */
   pageDump: string[];
   cutHere: boolean;
-  /** Its last report has said that it is at its end. */
+  /** Its last report is at its end. */
   ended: boolean;
   /** Outside of reports. */
   previous: KernelLine | undefined;
@@ -205,17 +211,17 @@ export class KernelReportScanner {
     // Joined to another's report, it may still be the text of a warning of this caller.
     if (!conversation.report) remember(conversation, line);
     if (!report) {
-      if (!isTitle && !(home.ended && REGISTERS.test(line.text))) this.#warn(line);
+      if (!isTitle && !(home.ended && AFTER_END.some((part) => part.test(line.text)))) this.#warn(line);
       return;
     }
     report.lines.push(line.text);
     home.lastTime = line.time;
-    home.ended = END_OF_REPORT.test(line.text);
-    if (isLastLine(report, line.text)) home.report = undefined;
+    home.ended = isLastLine(report, line.text);
+    if (home.ended) home.report = undefined;
   }
 
   #warn(line: KernelLine): void {
-    if (line.level === undefined || line.level > LEVEL_WARNING || OF_THE_RIG.test(line.text)) return;
+    if (line.level === undefined || line.level > LEVEL_WARNING || SAYS_NOTHING.test(line.text)) return;
     if (this.#warnings.length < MOST_REPORTS) this.#warnings.push(line);
   }
 

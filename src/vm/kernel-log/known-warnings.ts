@@ -19,18 +19,57 @@ const EMULATED_TIME = 'an emulated machine on a busy host does not keep time as 
 const CONFIGURATION = 'the guests have several memory nodes and no CPU frequencies, as the rig configures them';
 const FIRMWARE = "SeaBIOS does not set up the memory types of all of QEMU's CPUs alike, which the kernel puts right";
 
+const PART = 'it belongs to a report, before or after which it is said';
+const SWITCHED_OFF = 'a machine that switches itself off says so at level emergency';
+
 const NO_IOAPIC = "QEMU's AMD IOMMU does not list the IOAPIC, without which Linux does not remap interrupts";
 
 export const KNOWN_WARNINGS: readonly KnownWarning[] = [
   {
-    text: /^Disabling lock debugging due to kernel taint$/,
-    example: 'Disabling lock debugging due to kernel taint',
-    reason: 'a consequence of a report',
+    text: /^(Disabling lock debugging due to kernel taint|warn_alloc: \d+ callbacks suppressed)$/,
+    example: 'warn_alloc: 58639 callbacks suppressed',
+    reason: PART,
+    until,
+  },
+  {
+    text: /^DMAR: DRHD: handling fault status reg [0-9a-f]+$/,
+    example: 'DMAR: DRHD: handling fault status reg 2',
+    reason: PART,
+    until,
+  },
+  {
+    text: /^ (vmalloc memory|\d+-page vmalloc region starting at 0x[0-9a-f]+ allocated at .*)$/,
+    example: ' 4-page vmalloc region starting at 0xffa00000001e4000 allocated at kernel_clone+0xcb/0x420',
+    reason: PART,
+    until,
+  },
+  {
+    text: /^\*\*(?!.*trace_printk).*\*\*$/,
+    example: '** This system shows unhashed kernel memory addresses   **',
+    reason: 'debugging of slabs shows addresses, and the kernel warns of that in a frame of stars',
+    until,
+  },
+  {
+    text: /^reboot: Power down$/,
+    example: 'reboot: Power down',
+    reason: SWITCHED_OFF,
     until,
   },
   {
     text: /^tsc: (Unable to calibrate against PIT|Fast TSC calibration failed)$/,
     example: 'tsc: Unable to calibrate against PIT',
+    reason: EMULATED_TIME,
+    until,
+  },
+  {
+    text: /^(clocksource: Marking clocksource tsc unstable due to |TSC found unstable after boot, )/,
+    example: 'clocksource: Marking clocksource tsc unstable due to frequency skew',
+    reason: EMULATED_TIME,
+    until,
+  },
+  {
+    text: /^clocksource: (Watchdog|Clocksource) +\w+ interval: +\d+ns$/,
+    example: 'clocksource: Watchdog                 acpi_pm interval:         10032560ns',
     reason: EMULATED_TIME,
     until,
   },

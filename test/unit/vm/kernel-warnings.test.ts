@@ -1,4 +1,5 @@
 /** Lines that nobody knows are listed, whoever says them; what belongs to a report, or is known for a while, is not. */
+import { readFile } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { KernelReportScanner, type KernelWarning } from '../../../src/vm/kernel-log/kernel-report.ts';
 import { KNOWN_WARNINGS, unknownWarnings } from '../../../src/vm/kernel-log/known-warnings.ts';
@@ -70,6 +71,29 @@ describe('a line of level warning or worse', () => {
     expect(warningsIn(registers)).toHaveLength(registers.length);
   });
 
+  test.for([
+    ['slab-corruption-left-redzone', 'what is wrong before the title, and how it was mended behind the end'],
+    ['slab-corruption-poison', 'the same of memory that was freed'],
+    ['oops-exec-of-data', 'what the kernel tried'],
+    ['oops-exec-of-user-memory', 'the same of code that is not its own'],
+  ])('that is a part of %s is not listed: %s', async ([name]) => {
+    const text = await readFile(new URL(`kernel-reports/${name}.txt`, import.meta.url), 'utf8');
+    const scanner = new KernelReportScanner();
+    for (const line of text.split('\n').filter((said) => said.startsWith('['))) scanner.push(`<3>${line}`);
+    const parts = /overwritten\]|^=+$|^FIX |execute/;
+    expect(text).toMatch(/overwritten\]|execute/);
+    expect(scanner.warnings.filter(({ text: said }) => parts.test(said))).toEqual([]);
+  });
+
+  test('of a dump that is longer than what is kept of it is not listed', () => {
+    const title = '<3>BUG kmalloc-1k (Not tainted): Object corrupt';
+    const dump = (name: string, lines: number): string[] =>
+      Array<string>(lines).fill(`<3>${name}  ff11000002a93400: cc cc cc cc cc cc cc cc  ........`);
+    expect(warningsIn([title, ...dump('Redzone', 150), ...dump('Padding', 100), '<4>foo: odd'])).toEqual([
+      { level: 4, text: 'foo: odd' },
+    ]);
+  });
+
   test('is listed after a report that was said in one line', () => {
     const lines = ['<1>BUG: Bad rss-counter state mm:1 type:MM_FILEPAGES val:1', '<4>foo: odd'];
     expect(warningsIn(lines)).toEqual([{ level: 4, text: 'foo: odd' }]);
@@ -87,6 +111,13 @@ describe('unknown warnings', () => {
   test('are none that a busy host makes KUnit say', () => {
     const said = '<4>    # ttm_tt_shmem_fail_swapout: Test should be marked slow (runtime: 8.523097064s)';
     expect(unknownWarnings(warningsIn([said]), BEFORE)).toEqual([]);
+  });
+
+  test('are a call of trace_printk() that somebody has forgotten, though the frame around it is known', () => {
+    const said = ['**   NOTICE   **', '**         **', '** trace_printk() being used. Allocating extra memory.  **'];
+    expect(unknownWarnings(warningsIn(said.map((text) => `<4>${text}`)), BEFORE)).toEqual([
+      { level: 4, text: said.at(-1), count: 1 },
+    ]);
   });
 
   test.each(KNOWN_WARNINGS)('$example is known until $until', ({ example, reason, until }) => {
