@@ -4,13 +4,12 @@
  * down, and the VM is given up.
  */
 import { RigError } from '../../util/rig-error.ts';
-import type { KernelReportKind } from '../../vm/kernel-log/kernel-report-kinds.ts';
 import type { KernelReport } from '../../vm/kernel-log/kernel-report.ts';
 import type { Vm } from '../../vm/vm.ts';
+import { provokedKinds, type Provoked } from './provoked.ts';
 
 interface BugLimitOptions {
-  /** Kinds of kernel reports that the test provokes. */
-  readonly provokes: readonly KernelReportKind[];
+  readonly provokes: readonly Provoked[];
   readonly limitMs: number;
   /** Says what is going on. */
   readonly tell: (detail: string) => unknown;
@@ -41,7 +40,7 @@ export class BugLimit {
   /** To be called with each report of the VM's kernel, from its boot on. */
   heard({ severity, kind, title }: Pick<KernelReport, 'severity' | 'kind' | 'title'>): void {
     const { provokes, limitMs, tell } = this.#options;
-    if (severity !== 'bug' || provokes.includes(kind) || this.#timer) return;
+    if (severity !== 'bug' || provokedKinds(provokes).includes(kind) || this.#timer) return;
     tell(`its kernel reported a bug: it has ${String(Math.round(limitMs / 1000))} s to end`);
     this.#timer = setTimeout(() => void this.#giveUp(title), limitMs).unref();
   }

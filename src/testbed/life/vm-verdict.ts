@@ -3,7 +3,6 @@ import { inject } from 'vitest';
 import { inScope } from '../../util/closing-scope.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { distinctReports } from '../../vm/kernel-log/distinct-reports.ts';
-import type { KernelReportKind } from '../../vm/kernel-log/kernel-report-kinds.ts';
 import type { Vm } from '../../vm/vm.ts';
 import { Gpu } from '../device/gpu.ts';
 import { Guest } from '../guest/guest.ts';
@@ -12,13 +11,13 @@ import { whileNotSampling } from '../guest/memory-sampler.ts';
 import type { JudgedReport, RigContext, TestRecord } from '../../plan/rig-context.ts';
 import { unknownWarnings } from '../../vm/kernel-log/known-warnings.ts';
 import { sourceLines } from '../../vm/kernel-log/source-lines.ts';
+import { notSaid, provokedKinds, unprovoked, type Provoked } from './provoked.ts';
 
 interface Expectations {
   readonly failed: boolean;
   /** Keep the artifacts though nothing failed. */
   readonly keep?: boolean;
-  /** Kinds of kernel reports that the test provokes. */
-  readonly provokes: readonly KernelReportKind[];
+  readonly provokes: readonly Provoked[];
 }
 
 /** Ends the VM, whatever is found, and whatever fails while it is looked for. */
@@ -39,7 +38,7 @@ export async function endVm(
     const unheard = await hearOut(vm, provokes);
     record.kernelReports.push(...(await judgeReports(vm, provokes, rig)));
     const failure = (await hiddenFailure(vm, record, provokes, rig)) ?? unheard;
-    const warnings = unknownWarnings(vm.kernelWarnings);
+    const warnings = unknownWarnings(unprovoked(vm.kernelWarnings, provokes));
     if (warnings.length > 0) record.warnings = warnings;
     record.deviceStatistics = await lastStatistics(vm);
     const bad = failed || failure !== undefined;
@@ -49,24 +48,31 @@ export async function endVm(
 }
 
 /** A kernel that locks up, as the test wants it to, may never print again; of that all is heard that was awaited. */
-async function hearOut(vm: Vm, provokes: readonly KernelReportKind[]): Promise<Error | undefined> {
+async function hearOut(vm: Vm, provokes: readonly Provoked[]): Promise<Error | undefined> {
   if (vm.state.kind !== 'ready') return undefined;
-  const heard = provokes.every((kind) => vm.kernelReports.some((report) => report.kind === kind));
-  if (heard && taintsLeftBy(provokes) === undefined) return undefined;
+  const heard = missingIn(vm, provokes).length === 0;
+  if (heard && taintsLeftBy(provokedKinds(provokes)) === undefined) return undefined;
   return vm.hearKernelOut().then(
     () => undefined,
     (error: unknown) => vm.explain(error),
   );
 }
 
+function missingIn(
+  { kernelReports: reports, kernelWarnings: warnings }: Vm,
+  provokes: readonly Provoked[],
+): Provoked[] {
+  return notSaid(provokes, { reports, warnings });
+}
+
 async function judgeReports(
   vm: Vm,
-  provokes: readonly KernelReportKind[],
+  provokes: readonly Provoked[],
   { build: { kernel } }: RigContext,
 ): Promise<JudgedReport[]> {
   const judged = distinctReports(vm.kernelReports).map(async (report) => {
     const source = report.where === undefined ? [] : await sourceLines(kernel, report.where);
-    const expected = provokes.includes(report.kind);
+    const expected = provokedKinds(provokes).includes(report.kind);
     return { ...report, expected, ...(source.length > 0 ? { source } : {}) };
   });
   return Promise.all(judged);
@@ -76,16 +82,16 @@ async function judgeReports(
 async function hiddenFailure(
   vm: Vm,
   { kernelReports }: TestRecord,
-  provokes: readonly KernelReportKind[],
+  provokes: readonly Provoked[],
   { selection }: RigContext,
 ): Promise<RigError | undefined> {
   const report = kernelReports.find(({ severity, expected }) => severity === 'bug' && !expected);
   if (report) return new RigError('kernel', `The guest's kernel reported: ${report.title}`);
-  const missing = provokes.filter((kind) => !kernelReports.some((candidate) => candidate.kind === kind));
+  const missing = missingIn(vm, provokes);
   if (missing.length > 0) {
-    return new RigError('test', `The kernel should have reported, and did not: ${missing.join(', ')}`);
+    return new RigError('test', `The kernel should have said, and did not: ${missing.join(', ')}`);
   }
-  const expected = taintsLeftBy(provokes);
+  const expected = taintsLeftBy(provokedKinds(provokes));
   if (vm.state.kind !== 'ready' || expected === undefined) return undefined;
   const guest = new Guest(vm);
   // What a driver holds on to for ever is no leak before the driver is gone.

@@ -1,10 +1,10 @@
 /** A VM is ended, whatever fails while its test is judged. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { endVm } from '../../../src/testbed/life/vm-verdict.ts';
+import type { Provoked } from '../../../src/testbed/life/provoked.ts';
 import type { RigContext, TestRecord } from '../../../src/plan/rig-context.ts';
 import { RigError } from '../../../src/util/rig-error.ts';
-import type { KernelReportKind } from '../../../src/vm/kernel-log/kernel-report-kinds.ts';
-import type { KernelReport } from '../../../src/vm/kernel-log/kernel-report.ts';
+import type { KernelReport, KernelWarning } from '../../../src/vm/kernel-log/kernel-report.ts';
 import type { Vm } from '../../../src/vm/vm.ts';
 
 const RIG = { build: { kernel: { vmlinux: '/no/vmlinux' } }, selection: { keep: false, flavour: 'plain' } };
@@ -73,7 +73,7 @@ test('a test that passed leaves nothing, unless it is to be kept', async () => {
 
 test('a kernel bug that came after the last command fails a test that passed, unless it provokes that kind', async () => {
   const { vm, ended } = deadVm(() => Promise.resolve(), [OOPS]);
-  const judge = (provokes: readonly KernelReportKind[]): Promise<void> =>
+  const judge = (provokes: readonly Provoked[]): Promise<void> =>
     endVm(vm, record(), { failed: false, provokes }, RIG as unknown as RigContext);
   await expect(judge([])).rejects.toMatchObject({
     failureClass: 'kernel',
@@ -93,6 +93,33 @@ test('a report that the test should have provoked and did not fails it, whatever
   expect(ended).toMatchObject([{ keep: true, verdict: { status: 'failed' } }]);
 });
 
+describe('a line that belongs to no report', () => {
+  const LINES: readonly KernelWarning[] = [
+    { level: 3, text: 'edgpu 0000:00:04.0: device inaccessible' },
+    { level: 4, text: 'foo: odd' },
+  ];
+
+  async function judged(provokes: readonly Provoked[]): Promise<TestRecord> {
+    const { vm } = deadVm(() => Promise.resolve(), [OOPS], { kernelWarnings: LINES });
+    const judgedRecord = record();
+    await endVm(vm, judgedRecord, { failed: false, provokes: ['oops', ...provokes] }, RIG as unknown as RigContext);
+    return judgedRecord;
+  }
+
+  test('is listed, unless the test provokes it', async () => {
+    expect((await judged([])).warnings).toMatchObject(LINES);
+    expect((await judged([/: device inaccessible$/])).warnings).toMatchObject(LINES.slice(1));
+    expect(await judged([/: device inaccessible$/, /^foo: odd$/])).not.toHaveProperty('warnings');
+  });
+
+  test('that the test should have provoked fails it where it does not come', async () => {
+    await expect(judged([/^foo: odd$/, /^bar: /])).rejects.toMatchObject({
+      failureClass: 'test',
+      message: 'The kernel should have said, and did not: /^bar: /',
+    });
+  });
+});
+
 test('a report that is still on its way when the test ends is waited for', async () => {
   const { vm, reports } = lateVm(() => Promise.resolve(void reports.push(OOPS)));
   const ending = endVm(vm, record(), { failed: false, provokes: [] }, RIG as unknown as RigContext);
@@ -102,7 +129,7 @@ test('a report that is still on its way when the test ends is waited for', async
 test('a console that stays behind fails a test that passed, but not one that provokes a lockup which was heard', async () => {
   const late = new RigError('timeout', 'The console line did not come.');
   const { vm, reports } = lateVm(() => Promise.reject(late));
-  const judge = (provokes: readonly KernelReportKind[]): Promise<void> =>
+  const judge = (provokes: readonly Provoked[]): Promise<void> =>
     endVm(vm, record(), { failed: false, provokes }, RIG as unknown as RigContext);
   await expect(judge([])).rejects.toBe(late);
   reports.push({ ...OOPS, kind: 'soft-lockup' });
