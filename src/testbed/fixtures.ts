@@ -4,11 +4,9 @@
  * describe().
  */
 import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { inject, test as base } from 'vitest';
 import type { z } from 'zod';
 import { loadMachineProfile } from '../config/machine-profile.ts';
-import type { KernelReportKind } from '../vm/kernel-log/kernel-report-kinds.ts';
 import { timeLimits, type Accelerator } from '../vm/time-limits.ts';
 import type { SleepOptions } from '../vm/sleep/sleep.ts';
 import type { SleepRecord, SleepState } from '../vm/sleep/sleep-stages.ts';
@@ -21,13 +19,13 @@ import { sampleMemory } from './guest/memory-sampler.ts';
 import type { Measurement, TestRecord } from '../plan/rig-context.ts';
 import type { ProgramReport } from './programs/stress-program.ts';
 import { BugLimit } from './life/bug-limit.ts';
+import type { Provoked } from './life/provoked.ts';
 import { endVm } from './life/vm-verdict.ts';
 import { Sleeper, type SleeperOptions } from './programs/sleeper.ts';
 import { machineFor } from '../plan/usual-machine.ts';
 import { takeRoom } from '../plan/vm-admission.ts';
 import { acceleratorOf } from './life/vm-accelerator.ts';
-import { startVm } from './life/vm-start.ts';
-import { slug } from '../util/slug.ts';
+import { startVm, vmFolder } from './life/vm-start.ts';
 import {
   runWithWitnesses,
   stressWithWitnesses,
@@ -46,8 +44,11 @@ export const test = base
   .extend('vramMiB', (): number => GPU_MEMORY.vramMiB)
   /** More of the kernel's command line than the machine's own. */
   .extend('kernelArgs', (): readonly string[] => [])
-  /** Kinds of kernel reports that the test provokes: it fails if one does not come, and not because they do. */
-  .extend('provokes', (): readonly KernelReportKind[] => [])
+  /**
+   * What the test makes the kernel say: kinds of reports, and patterns for lines that belong to none. The test fails if
+   * one of them does not come; reports that come do not fail it, and lines that come are not listed.
+   */
+  .extend('provokes', (): readonly Provoked[] => [])
   /** The kernel has neither the series nor the driver. */
   .extend('unpatched', () => inject('rig').build.kernel.unpatched)
   .extend('flavour', () => inject('rig').selection.flavour)
@@ -125,7 +126,7 @@ export const test = base
         software: rig.build,
         gpu: { dmaBits, vramMiB, apertureMiB: Math.min(vramMiB, GPU_MEMORY.apertureMiB) },
         kernelArgs,
-        folder: path.join(rig.artifacts, `${slug(task.fullTestName)}-${task.id}`),
+        folder: vmFolder(rig.artifacts, task),
         onReport: (report) => limit.heard(report),
         signal: AbortSignal.any([signal, limit.signal]),
       };

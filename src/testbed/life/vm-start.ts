@@ -2,7 +2,9 @@
  * How a test gets its VM: cloned where the suite says that it is stateless and the machine can be, booted otherwise.
  */
 import { rename, rm } from 'node:fs/promises';
+import path from 'node:path';
 import { RigError } from '../../util/rig-error.ts';
+import { slug } from '../../util/slug.ts';
 import { discardTemplate, isCloneable, obtainTemplate } from '../../vm/clone/template.ts';
 import { Vm, type VmSpec } from '../../vm/vm.ts';
 
@@ -12,9 +14,23 @@ interface StartOptions {
   readonly onFallback: (why: string) => unknown;
 }
 
+/** A test as vitest knows it. */
+interface TestCase {
+  readonly fullTestName: string;
+  readonly id: string;
+}
+
 interface StartedVm {
   readonly vm: Vm;
   readonly cloned: boolean;
+}
+
+/**
+ * The folder of a test's VM below that of the run's artifacts, whatever the test is called: two tests may have names
+ * that differ only in what no folder's name has.
+ */
+export function vmFolder(artifacts: string, { fullTestName, id }: TestCase): string {
+  return path.join(artifacts, `${slug(fullTestName)}-${id}`);
 }
 
 /** Machines that this process has found to be no good as clones, by name: one attempt is enough. */

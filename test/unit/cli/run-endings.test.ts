@@ -1,7 +1,7 @@
 /**
  * Whatever ends a run, what it has judged by then is kept: files, record, table, and the exit code of the worst of it.
  */
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -14,6 +14,7 @@ import { reportVerb } from '../../../src/cli/verbs/report-verb.ts';
 import { Interruption, type Session } from '../../../src/cli/session.ts';
 import type { Plan } from '../../../src/config/plan.ts';
 import type { RunRequest } from '../../../src/plan/prepare-run.ts';
+import { reportOfEvents } from '../../../src/report/live/unfinished-run.ts';
 import { History } from '../../../src/report/past/history.ts';
 import { runReport, type RunReport, type TestResult } from '../../../src/report/run-report.ts';
 import { RigError } from '../../../src/util/rig-error.ts';
@@ -247,6 +248,16 @@ test('a file that cannot be written costs neither record nor table, nor the verd
   expect(recorded?.summary.fail).toBe(3);
   expect(json).toEqual(recorded);
   expect(printed).toContain('0 passed, 3 failed');
+});
+
+test('each result is on disk as soon as it is there', async () => {
+  const unfinished = path.join(folder, 'history/unfinished');
+  const kept: string[] = [];
+  vitestThat([result('fail', 'kernel')], () => {
+    for (const name of readdirSync(unfinished)) kept.push(readFileSync(path.join(unfinished, name), 'utf8'));
+  });
+  await run();
+  expect(reportOfEvents(kept[0] ?? '')?.results).toEqual([result('fail', 'kernel')]);
 });
 
 test('nothing stays of a run that is recorded but its record', async () => {

@@ -24,6 +24,26 @@ function uncancellable(): object {
   };
 }
 
+test('what ends the rig is for its own listeners: those of vitest would end it as a failed test', async () => {
+  const endings = ['SIGINT', 'SIGTERM', 'uncaughtException', 'unhandledRejection'] as const;
+  const ours = (): void => undefined;
+  const theirs = (): void => undefined;
+  for (const name of endings) process.on(name, ours);
+  onTestFinished(() => {
+    for (const name of endings) process.off(name, ours).off(name, theirs);
+  });
+  fakes.createVitest.mockImplementation(() => {
+    for (const name of endings) process.on(name, theirs);
+    return Promise.resolve({});
+  });
+  const progress = { emit: () => undefined, print: () => undefined, stop: () => undefined };
+  await OpenVitest.open({ projects: [] }, { progress, signal: new AbortController().signal });
+  for (const name of endings) {
+    expect(process.rawListeners(name), name).toContain(ours);
+    expect(process.rawListeners(name), name).not.toContain(theirs);
+  }
+});
+
 test('a run that cannot be cancelled ends as it does, and its cancelling is no crash of the rig', async () => {
   const crashes: unknown[] = [];
   const crash = (error: unknown): void => void crashes.push(error);

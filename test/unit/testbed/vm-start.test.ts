@@ -1,6 +1,6 @@
 /** A machine that can't be cloned is booted; a kernel bug that is met on the way is not passed over. */
 import { beforeEach, expect, test, vi } from 'vitest';
-import { startVm } from '../../../src/testbed/life/vm-start.ts';
+import { startVm, vmFolder } from '../../../src/testbed/life/vm-start.ts';
 import { RigError } from '../../../src/util/rig-error.ts';
 import type { VmSpec } from '../../../src/vm/vm.ts';
 
@@ -42,4 +42,11 @@ test('what else is wrong with a template is told, and the machine is booted', as
   fakes.obtainTemplate.mockRejectedValue(DISK);
   expect(await start()).toEqual({ vm: BOOTED, cloned: false });
   expect(told).toEqual([expect.stringContaining('no space left')]);
+});
+
+test('each test has a folder of its own, whatever its name', () => {
+  const names = ['a ≤ b', 'a ≥ b', 'переживает сон', '..', 'x'.repeat(300)];
+  const folders = names.map((fullTestName, id) => vmFolder('/artifacts', { fullTestName, id: `-1_${String(id)}` }));
+  expect(new Set(folders).size).toBe(names.length);
+  for (const folder of folders) expect(folder).toMatch(/^\/artifacts\/[^/]{4,255}$/);
 });
