@@ -83,6 +83,8 @@ async function superviseProcess(command: BuildCommand, onLine: (line: string) =>
   const { graceMs = GRACE_MS } = command;
   const timers: NodeJS.Timeout[] = [];
   const ending = { killed: false };
+  let giveUp: () => void = () => undefined;
+  const givenUp = new Promise<undefined>((resolve) => (giveUp = (): void => resolve(undefined)));
   const terminate = (): void => {
     signalGroup(child.pid, 'SIGTERM');
     const kill = (): void => {
@@ -90,20 +92,26 @@ async function superviseProcess(command: BuildCommand, onLine: (line: string) =>
       signalGroup(child.pid, 'SIGKILL');
     };
     // What is stuck in the host's kernel survives that, and keeps the output open: it is not waited for.
-    timers.push(
-      setTimeout(kill, graceMs),
-      setTimeout(() => child.all.destroy(), 2 * graceMs),
-    );
+    const leave = (): void => {
+      giveUp();
+      child.all.destroy();
+    };
+    timers.push(setTimeout(kill, graceMs), setTimeout(leave, 2 * graceMs));
   };
   const stopListening = onAbort(command.signal, terminate);
   try {
-    for await (const line of child.iterable({ from: 'all' })) onLine(line);
-    const result = await child;
-    if (command.signal.aborted && child.pid !== undefined && (await outliveSession(child.pid))) ending.killed = true;
+    const followed = async (): Promise<Awaited<typeof child>> => {
+      for await (const line of child.iterable({ from: 'all' })) onLine(line);
+      return child;
+    };
+    const result = await Promise.race([followed(), givenUp]);
+    if (command.signal.aborted && child.pid !== undefined && (await outliveSession(child.pid, graceMs / 5))) {
+      ending.killed = true;
+    }
     return {
-      exitCode: result.exitCode,
-      killed: ending.killed || result.signal === 'SIGKILL',
-      reason: endingOf(result),
+      exitCode: result?.exitCode,
+      killed: ending.killed || result?.signal === 'SIGKILL',
+      reason: result ? endingOf(result) : 'it does not end',
     };
   } finally {
     timers.forEach(clearTimeout);
@@ -124,21 +132,20 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
  * ninja gives each compiler a group of its own; what they all share is the session. They have had their signal when
  * ninja ends, but on a busy machine it may take them a moment to die of it. True when some had to be killed.
  */
-async function outliveSession(session: number): Promise<boolean> {
+async function outliveSession(session: number, graceMs: number): Promise<boolean> {
   let killed = false;
   for (let waited = 0; ; waited += SESSION_POLL_MS) {
     const members = await sessionMembers(session);
     if (members.length === 0) return killed;
-    killed = waited >= SESSION_GRACE_MS;
+    killed = waited >= graceMs;
     // One that is stuck in the host's kernel is not waited for.
-    if (waited >= 10 * SESSION_GRACE_MS) return true;
+    if (waited >= 10 * graceMs) return true;
     if (killed) for (const pid of members) signalProcess(pid, 'SIGKILL');
     await sleep(SESSION_POLL_MS);
   }
 }
 
 const SESSION_POLL_MS = 20;
-const SESSION_GRACE_MS = 1000;
 
 async function sessionMembers(session: number): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));

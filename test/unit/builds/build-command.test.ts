@@ -33,6 +33,7 @@ function isAlive(pid: number): boolean {
 
 /** An orphan is reaped by another process, in its own time. */
 async function untilReaped(pid: number): Promise<void> {
+  expect(pid).toBeGreaterThan(0);
   for (let tries = 0; isAlive(pid) && tries < 100; tries++) await sleep(20);
   expect(isAlive(pid)).toBe(false);
 }
@@ -138,11 +139,11 @@ describe('an abort', () => {
 
   test('ends what has left the group and takes no notice', async ({ cache }) => {
     const abort = new AbortController();
-    // `set -m` gives a job a group of its own, as ninja does.
+    // In bash, `set -m` gives a job a group of its own, as ninja does, and without a terminal, too.
     const script = "set -m; sh -c 'trap : TERM; echo $$; while :; do sleep 0.1; done' & wait";
-    const { line, end } = await waitForLine(async (onLine) =>
-      runBuildCommand({ ...shell(cache, script, abort.signal), onLine }),
-    );
+    const argv = ['bash', '-c', script] as const;
+    const command = { ...shell(cache, script, abort.signal), argv, graceMs: 100 };
+    const { line, end } = await waitForLine(async (onLine) => runBuildCommand({ ...command, onLine }));
     abort.abort(new Error('Ctrl-C'));
     expect(await end).toMatchObject({ message: 'Ctrl-C' });
     await untilReaped(Number(line));
@@ -159,8 +160,8 @@ describe('an abort', () => {
 
   test('ends the wait, too, where something that can not be ended holds the output', async ({ cache }) => {
     const abort = new AbortController();
-    // Out of the session, as a process that is stuck in the host's kernel is out of reach.
-    const command = { ...shell(cache, 'setsid sleep 20 & echo $!; wait', abort.signal), graceMs: 100 };
+    // Out of the session, as a process that is stuck in the host's kernel is out of reach; it says so once it is.
+    const command = { ...shell(cache, "setsid sh -c 'echo $$; exec sleep 30' & wait", abort.signal), graceMs: 100 };
     const { line, end } = await waitForLine(async (onLine) => runBuildCommand({ ...command, onLine }));
     const start = performance.now();
     abort.abort(new Error('Ctrl-C'));

@@ -1,7 +1,7 @@
-import { mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
-import { describe, expect } from 'vitest';
+import { describe, expect, onTestFinished, vi } from 'vitest';
 
 import type { DebianPackages } from '../../../src/builds/debian/debian-packages.ts';
 import { openKernelSource } from '../../../src/builds/kernel/kernel-source.ts';
@@ -135,6 +135,19 @@ test('a tree whose files git can not list is no tree without files', async ({ ca
     name: 'RigError',
     message: expect.stringMatching(/git ls-files .* failed in .*tree with a space.*\n.*index/) as string,
   });
+});
+
+test.for([
+  ['xargs', 'git'],
+  ['find', 'plain'],
+] as const)('nor is one for which %s fails', async ([program, kind], { cache }) => {
+  const tree = await treeIn(cache, kind);
+  const bin = path.join(cache, 'bin');
+  await writeIn(bin, program, '#!/bin/sh\necho it is broken >&2\nexit 1\n');
+  await chmod(path.join(bin, program), 0o755);
+  vi.stubEnv('PATH', `${bin}:${process.env['PATH'] ?? ''}`);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  await expect(open(tree)).rejects.toThrow(/The files of .* can't be listed: it is broken/);
 });
 
 test('the version names folder and commit', async ({ cache }) => {

@@ -68,7 +68,7 @@ test.for(['v18.20.4', 'v20.18.3', 'v21.7.3', 'v22.12.0', 'v23.11.0'])(
 const fakeNode = (version: string): string =>
   [
     `case $1 in --version) echo ${version} ;;`,
-    '--import) flock -n "$(dirname "$(dirname "$(dirname "$4")")")/.." true && exit 0 ; exit 7 ;;',
+    '--import) flock -n "$(dirname "$(dirname "$(dirname "$5")")")" true && exit 0 ; exit 7 ;;',
     'esac',
   ].join('\n');
 

@@ -53,6 +53,17 @@ test('a run is found by its kernel or the commit of the rig', async () => {
   expect(find('7.3.4', undefined, 1)).toBeUndefined();
 });
 
+test('a run is read when it is asked for: who wants the latest reads no other', async () => {
+  const { history, folder, told } = await temporaryHistory();
+  for (const version of ['7.3.1', '7.3.2']) history.record(run(version));
+  await writeFile(path.join(folder, '1.json'), '{');
+  for (const { id } of history.runs()) {
+    expect(id).toBe(2);
+    break;
+  }
+  expect(told).toEqual([]);
+});
+
 test('one file that is bad costs one run, and is told of once', async () => {
   const { history, folder, told } = await temporaryHistory();
   for (const version of ['7.3.1', '7.3.2', '7.3.3']) history.record(run(version));

@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { PassThrough, Writable, Duplex } from 'node:stream';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import {
   consoleOf,
   Door,
@@ -146,6 +146,19 @@ test('in a folder that others may enter nobody is asked, and it is said', async 
   });
   await chmod(folder, 0o700);
   expect(await runningVms(folder)).toHaveLength(1);
+});
+
+test("in another user's folder nobody is asked, either, and there is no door", async () => {
+  const { folder } = await home();
+  const before = await readdir(folder);
+  const user = vi.spyOn(process, 'getuid').mockReturnValue((process.getuid?.() ?? 0) + 1);
+  onTestFinished(() => user.mockRestore());
+  await expect(runningVms(folder)).rejects.toThrow(`${folder} is another user's`);
+  const console = new SerialConsole(new PassThrough(), new PassThrough());
+  const door = Door.open({ pid: 78, folder: '', state: () => '', ssh: () => ADDRESS, console }, folder);
+  onTestFinished(() => door.close());
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(await readdir(folder)).toEqual(before);
 });
 
 test('where there is no folder there are no VMs', async () => {

@@ -1,9 +1,12 @@
 /** The states of a VM and its end, with a fake QEMU and a fake guest. */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { RigError } from '../../../src/util/rig-error.ts';
+import { QemuProcess } from '../../../src/vm/qemu/qemu-process.ts';
+import { QmpClient } from '../../../src/vm/qemu/qmp.ts';
 import { Vm } from '../../../src/vm/vm.ts';
-import { bootFake, fakeGuest, succeed } from './fakes/fake-guest.ts';
+import { bootFake, fakeGuest, forwardTo, succeed } from './fakes/fake-guest.ts';
 import { FakeQemu } from './fakes/fake-qemu.ts';
 import { openFilesIn } from './fakes/open-files.ts';
 import { VmUnderTest } from './fakes/vm-under-test.ts';
@@ -103,6 +106,25 @@ describe('the end of a VM', () => {
     expect(ladder).toMatchObject([{ rung: 'quit', gone: true }]);
     expect(await first).toBe(ladder);
     expect(qemu.commands.filter((name) => name === 'quit')).toHaveLength(1);
+  });
+
+  test('closes all else where QEMU survives even SIGKILL', async () => {
+    const [qemu, guest] = [await FakeQemu.create(), await fakeGuest()];
+    forwardTo(qemu, guest);
+    const spec = await qemu.spec();
+    void qemu.started().then(() => qemu.say(`RIG-READY ${guest.hostKey}`, spec.folder));
+    const vm = await Vm.boot(spec);
+    const stuck = new RigError('infrastructure', 'QEMU survived SIGKILL.');
+    vi.spyOn(QemuProcess.prototype, 'end').mockRejectedValueOnce(stuck);
+    const close = vi.spyOn(QmpClient.prototype, 'close');
+    onTestFinished(() => {
+      vi.restoreAllMocks();
+      process.kill(vm.pid, 'SIGKILL');
+    });
+    await expect(vm.end({ keep: true, verdict: { status: 'failed' } })).rejects.toBe(stuck);
+    expect(close).toHaveBeenCalledOnce();
+    expect(await openFilesIn(vm.folder.path)).toEqual([]);
+    expect(await readFile(path.join(vm.folder.path, 'result.json'), 'utf8')).toContain('failed');
   });
 
   test('leaves nothing open', async () => {
