@@ -6,7 +6,7 @@
 import { expect } from 'vitest';
 import { test } from '../testbed/fixtures.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
-import { contract, driverStat, OBJECT_SIZE, QUIET, replaceDevice } from '../testbed/sleep/sleep-suite.ts';
+import { contract, driverStat, OBJECT_SIZE, QUIET, replaceDevice, UNREACHABLE } from '../testbed/sleep/sleep-suite.ts';
 import { programReport, runProgram } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
@@ -104,6 +104,10 @@ contract('runtime PM', { concurrent: true }, () => {
     await untilAsleep(guest);
     expect(await sleeper.verify()).toMatch(/^\d+: object 0 at 0x0: /);
   });
+});
+
+contract('runtime PM', { concurrent: true }, () => {
+  test.override({ machine: 'noswap', dmaBits: 40, provokes: [UNREACHABLE] });
 
   test('one that dies asleep costs its content, and says so; without a place for it, it stays awake', async ({
     gpu,

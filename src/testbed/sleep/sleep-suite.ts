@@ -19,6 +19,9 @@ export type Desktop = Omit<SleeperOptions, 'seed'>;
 export const DESKTOP: Desktop = { vram: 24, system: 8, objectSize: OBJECT_SIZE, busy: true, writers: 2 };
 export const QUIET: Desktop = { vram: 16, system: 4, objectSize: OBJECT_SIZE };
 
+/** What the kernel says when it puts a device to sleep, or wakes one up, that does not answer. */
+export const UNREACHABLE = /: Unable to change power state from \w+ to \w+, device inaccessible$/;
+
 /** What the driver counts, from debugfs. */
 export async function driverStat(guest: Guest, name: string): Promise<number> {
   const stats = await guest.read('/sys/kernel/debug/dri/128/stats');
