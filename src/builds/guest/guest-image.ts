@@ -137,7 +137,8 @@ export async function compileStress(output: string, kernelHeaders: string, work:
   const argv = ['make', '-C', STRESS, ...variables] as const;
   const files = await readdir(STRESS, { recursive: true });
   const edited = new Map(files.map((file) => [file, path.join(STRESS, file)]));
-  await runBuildCommand({ what: 'Building edgpu-stress', argv, cwd: path.dirname(output), log, signal, edited });
+  const editedFile = (name: string): string | undefined => edited.get(name);
+  await runBuildCommand({ what: 'Building edgpu-stress', argv, cwd: path.dirname(output), log, signal, editedFile });
 }
 
 async function fileEntry(target: string, source: string): Promise<CpioEntry> {

@@ -19,7 +19,7 @@ import type { KernelSource } from './kernel-source.ts';
 import { readSeries } from '../tree/patch-series.ts';
 import { graftedFiles, overlayKey } from '../tree/source-overlay.ts';
 import type { Graft, OverlaySpec } from '../tree/source-overlay.ts';
-import { editWorkTree, prepareWorkTree } from '../tree/work-tree.ts';
+import { editedFileOf, editWorkTree, prepareWorkTree } from '../tree/work-tree.ts';
 import type { WorkTree } from '../tree/work-tree.ts';
 
 export const PATCH_FOLDER = repositoryPath('guest-kernel/patches');
@@ -175,7 +175,7 @@ export async function readFragments(flavour: Flavour, variant: KernelVariant = {
 }
 
 /** One of the rig's own, or one that a person works in. */
-type BuildTree = Pick<WorkTree, 'source'> & Partial<Pick<WorkTree, 'dirtyMarker'>>;
+type BuildTree = Pick<WorkTree, 'source'> & Partial<Pick<WorkTree, 'dirtyMarker' | 'origin'>>;
 
 interface Configuration {
   /** Has to be granted. */
@@ -300,7 +300,7 @@ async function make(
     argv: ['make', `-j${availableParallelism()}`, ...args],
     cwd: tree.source,
     env: MAKE_ENVIRONMENT,
-    edited: await graftedFiles(DRIVER_GRAFT),
+    editedFile: editedFileOf(tree, tree.source, await graftedFiles(DRIVER_GRAFT)),
     ...(tree.dirtyMarker === undefined ? {} : { dirtyMarker: tree.dirtyMarker }),
     log,
     signal,

@@ -18,7 +18,7 @@ import { graftedFiles, overlayKey } from '../tree/source-overlay.ts';
 import type { OverlaySpec } from '../tree/source-overlay.ts';
 import { openUserTree, userTreePath } from '../tree/user-tree.ts';
 import type { SourceTree, TreeKind } from '../tree/user-tree.ts';
-import { prepareWorkTree } from '../tree/work-tree.ts';
+import { editedFileOf, prepareWorkTree } from '../tree/work-tree.ts';
 import type { WorkTree } from '../tree/work-tree.ts';
 
 const CONFIGURE: readonly string[] = [
@@ -187,13 +187,9 @@ async function inTree(tree: WorkTree, { log, signal }: EntryWork, command: TreeC
     PYTHONPATH: path.join(python, 'lib/python3/dist-packages'),
     PYTHONDONTWRITEBYTECODE: '1',
   };
-  // Meson names the sources as they are found from where it builds.
-  const above = path.relative(tree.output, tree.source);
-  const edited = new Map(
-    Array.from(await graftedFiles(DEVICE_GRAFT), ([to, from]) => [path.join(above, to), from] as const),
-  );
+  const editedFile = editedFileOf(tree, tree.output, await graftedFiles(DEVICE_GRAFT));
   const { dirtyMarker } = tree;
-  await runBuildCommand({ ...command, cwd: tree.output, env, edited, dirtyMarker, log, signal });
+  await runBuildCommand({ ...command, cwd: tree.output, env, editedFile, dirtyMarker, log, signal });
 }
 
 function ninjaProgress({ step }: EntryWork): (line: string) => void {

@@ -31,8 +31,11 @@ interface BuildCommand {
    * to.
    */
   readonly dirtyMarker?: string;
-  /** The files that people edit, by the names under which they are compiled: an error in one is theirs to correct. */
-  readonly edited?: ReadonlyMap<string, string>;
+  /**
+   * The file that a person edits, by the name under which it is compiled: an error in it is theirs to correct.
+   * Undefined for any other file.
+   */
+  readonly editedFile?: (name: string) => string | undefined;
   /** Between SIGTERM and SIGKILL, and from there to giving up. */
   readonly graceMs?: number;
 }
@@ -172,7 +175,10 @@ const MAKE_LINE = /^make(?:\[\d+\])?: /;
 /** What a compiler says of a place in a file. */
 const PLACE = /^([^\s:]+)(?=:\d+:)/;
 
-async function commandError({ what, log, edited }: BuildCommand, reason: string): Promise<RigError> {
+async function commandError(
+  { what, log, editedFile = () => undefined }: BuildCommand,
+  reason: string,
+): Promise<RigError> {
   const lines = (await readFile(log, 'utf8').catch(() => '')).trimEnd().split('\n');
   const start = lines.findLastIndex((line) => line.startsWith('$ '));
   const own = lines.slice(start + 1);
@@ -181,15 +187,17 @@ async function commandError({ what, log, edited }: BuildCommand, reason: string)
   const error = own[firstError] ?? '';
   const rest = MAKE_LINE.test(error) ? own : own.filter((line, index) => index < firstError || !MAKE_LINE.test(line));
   const excerpt = firstError >= 0 ? rest.slice(firstError, firstError + TAIL_LINES) : own.slice(-TAIL_LINES);
-  const shown = excerpt.map((line) => `  ${line.replace(PLACE, (file) => editedName(edited?.get(file)) ?? file)}`);
+  const shown = excerpt.map((line) => `  ${line.replace(PLACE, (file) => shownName(editedFile(file)) ?? file)}`);
   const full = own.some((line) => line.includes('No space left on device'));
-  const mistaken = edited?.has(PLACE.exec(error)?.[0] ?? '') === true;
+  const mistaken = editedFile(PLACE.exec(error)?.[0] ?? '') !== undefined;
   return new RigError(mistaken ? 'usage' : 'infrastructure', `${what} failed (${reason}):\n${shown.join('\n')}`, {
     remedy: full ? 'Free some disk space, or point DGPU_RIG_CACHE at a larger disk.' : `The whole output is in ${log}`,
   });
 }
 
 /** As an editor finds it. */
-function editedName(file: string | undefined): string | undefined {
-  return file === undefined ? undefined : path.relative(repositoryPath(), file);
+function shownName(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  const name = path.relative(repositoryPath(), file);
+  return name.startsWith('..') ? file : name;
 }

@@ -3,6 +3,7 @@
  * whose content changes are written; everything else keeps its time stamp, by which make and ninja decide.
  */
 
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { access, copyFile, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
@@ -38,6 +39,31 @@ export interface WorkTree {
   readonly output: string;
   /** See BuildCommand: a tree whose build was killed is thrown away at its next use. */
   readonly dirtyMarker: string;
+  /** The user's own tree of which this one is a copy. */
+  readonly origin?: string;
+}
+
+/**
+ * What a compiler that runs in `cwd` calls a file of the tree, to the file that a person edits: one of the rig's own,
+ * or one of the user's tree. Where the series has changed the latter, it is the copy that has the line which is meant.
+ */
+export function editedFileOf(
+  { source, origin }: Pick<WorkTree, 'source' | 'origin'>,
+  cwd: string,
+  grafted: ReadonlyMap<string, string>,
+): (name: string) => string | undefined {
+  return (name) => {
+    const copy = path.resolve(cwd, name);
+    const file = path.relative(source, copy);
+    const users = origin === undefined ? undefined : path.join(origin, file);
+    if (users === undefined || !isFile(users)) return grafted.get(file);
+    // It may be a link to one of the rig's own.
+    return isFile(copy) && readFileSync(users).equals(readFileSync(copy)) ? realpathSync(users) : copy;
+  };
+}
+
+function isFile(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /** Written at every use. */
@@ -50,7 +76,7 @@ const FRAME_FILE = 'overlay.frame';
 const overlayState = z.strictObject({ files: z.array(z.string()) });
 
 export async function prepareWorkTree(spec: WorkTreeSpec, overlay: OverlaySpec): Promise<WorkTree> {
-  const { root, tree } = placeOf(spec.kind, spec.identity);
+  const { root, tree } = placeOf(spec);
   if (spec.refresh)
     await rehearse(spec, spec.refresh.from, path.join(path.dirname(root), `rehearsal-${spec.kind}`), overlay);
   if ((await exists(tree.dirtyMarker)) || !(await isKnown(root))) {
@@ -68,11 +94,11 @@ export async function prepareWorkTree(spec: WorkTreeSpec, overlay: OverlaySpec):
  * needed. Another checkout of the rig, with another series, may have used the tree since.
  */
 export async function editWorkTree(
-  { kind, identity }: WorkTreeSpec,
+  spec: WorkTreeSpec,
   overlay: OverlaySpec,
   edited: ReadonlyMap<string, string>,
 ): Promise<WorkTree | undefined> {
-  const { root, tree } = placeOf(kind, identity);
+  const { root, tree } = placeOf(spec);
   if (edited.size === 0 || (await exists(tree.dirtyMarker)) || !(await isKnown(root))) {
     return undefined;
   }
@@ -85,12 +111,13 @@ export async function editWorkTree(
   return tree;
 }
 
-function placeOf(kind: string, identity: string): { root: string; tree: WorkTree } {
+function placeOf({ kind, identity, refresh }: WorkTreeSpec): { root: string; tree: WorkTree } {
   const root = path.join(cacheDirectory(), 'work', `${kind}-${identity}`);
   const tree = {
     source: path.join(root, 'src'),
     output: path.join(root, 'out'),
     dirtyMarker: path.join(root, 'dirty'),
+    ...(refresh ? { origin: refresh.from } : {}),
   };
   return { root, tree };
 }

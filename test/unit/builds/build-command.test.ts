@@ -82,7 +82,7 @@ describe('a command', () => {
       'make[3]: *** [a.o] Error 1',
     ];
     const command = shell(cache, `printf '%s\\n' ${said.map(shellQuote).join(' ')}; exit 2`);
-    await expect(runBuildCommand({ ...command, edited })).rejects.toMatchObject({
+    await expect(runBuildCommand({ ...command, editedFile: (name) => edited.get(name) })).rejects.toMatchObject({
       failureClass: 'usage',
       message:
         "the test failed (exit code 2):\n  guest-kernel/edgpu/a.c:9:1: error: expected ';'\n  drivers/gpu/drm/drm_b.c:2:1: error: a consequence",
@@ -100,7 +100,7 @@ describe('a command', () => {
       'ninja: build stopped: subcommand failed.',
     ];
     const command = shell(cache, `printf '%s\\n' ${said.map(shellQuote).join(' ')}; exit 1`);
-    await expect(runBuildCommand({ ...command, edited })).rejects.toMatchObject({
+    await expect(runBuildCommand({ ...command, editedFile: (name) => edited.get(name) })).rejects.toMatchObject({
       failureClass: 'usage',
       message: expect.stringContaining(
         "the test failed (exit code 1):\n  rig/edgpu/a.c:9:1: error: expected ';'\n",

@@ -1,10 +1,10 @@
-import { access, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect } from 'vitest';
 
 import type { OverlaySpec } from '../../../src/builds/tree/source-overlay.ts';
 import { overlayKey } from '../../../src/builds/tree/source-overlay.ts';
-import { editWorkTree, prepareWorkTree } from '../../../src/builds/tree/work-tree.ts';
+import { editedFileOf, editWorkTree, prepareWorkTree } from '../../../src/builds/tree/work-tree.ts';
 import type { WorkTree, WorkTreeSpec } from '../../../src/builds/tree/work-tree.ts';
 import { test } from '../cache/temporary-cache.ts';
 
@@ -268,5 +268,51 @@ describe('an edit of what is grafted', () => {
     await other.prepare();
     const tree = await editWorkTree({ ...spec, unpack }, mine.overlay, edited(mine));
     expect(tree && (await content(tree, 'hw/device/device.c'))).toBe('the device');
+  });
+});
+
+describe('what a compiler calls a file', () => {
+  const grafted = new Map([['hw/edgpu/x.c', '/rig/edgpu/x.c']]);
+
+  test('is one of the rig, as meson and kbuild name it', () => {
+    const tree = { source: '/work/src' };
+    expect(editedFileOf(tree, '/work/out', grafted)('../src/hw/edgpu/x.c')).toBe('/rig/edgpu/x.c');
+    expect(editedFileOf(tree, '/work/src', grafted)('./hw/edgpu/x.c')).toBe('/rig/edgpu/x.c');
+    expect(editedFileOf(tree, '/work/src', grafted)('hw/other.c')).toBeUndefined();
+    expect(editedFileOf(tree, '/work/out', grafted)('/usr/include/stdio.h')).toBeUndefined();
+  });
+
+  test("is one of the user's tree; the copy of one that the series has changed; what a link in it leads to", async ({
+    cache,
+  }) => {
+    const [source, origin] = [path.join(cache, 'src'), path.join(cache, 'linux')];
+    for (const folder of [source, origin]) {
+      await mkdir(folder);
+      await writeFile(path.join(folder, 'same.c'), 'a mistake');
+      await writeFile(path.join(folder, 'patched.c'), folder === source ? 'patched' : 'original');
+    }
+    await writeFile(path.join(cache, 'driver.c'), 'the driver');
+    await symlink(path.join(cache, 'driver.c'), path.join(origin, 'linked.c'));
+    await writeFile(path.join(source, 'linked.c'), 'the driver');
+    await writeFile(path.join(source, 'generated.c'), 'by the build');
+    const fileOf = editedFileOf({ source, origin }, source, grafted);
+    expect(['same.c', './patched.c', 'linked.c', 'generated.c', 'hw/edgpu/x.c'].map(fileOf)).toEqual([
+      path.join(origin, 'same.c'),
+      path.join(source, 'patched.c'),
+      path.join(cache, 'driver.c'),
+      undefined,
+      '/rig/edgpu/x.c',
+    ]);
+  });
+
+  test("needs to know of which tree of the user's the work tree is a copy", async ({ cache }) => {
+    const example = new Example(cache);
+    await example.setUp();
+    const from = path.join(cache, 'linux');
+    await mkdir(from);
+    await writeFile(path.join(from, 'patched.c'), 'original\n');
+    await writeFile(path.join(from, 'Kconfig'), 'source dma\n');
+    const copy = (): Promise<void> => Promise.resolve();
+    expect((await example.prepare(undefined, { refresh: { from, copy } })).origin).toBe(from);
   });
 });

@@ -71,6 +71,15 @@ describe('a template', () => {
     expect(await readdir(path.join(qemu.folder, 'vm-template'))).toContain('serial.log');
   });
 
+  test('of a kernel that reports a bug and goes on is none: its clones would begin behind the bug', async () => {
+    const { qemu, spec } = await fake([
+      '[    1.711405][    T1] BUG: Bad rss-counter state mm:1 type:MM_FILEPAGES val:1',
+      `RIG-READY ${HOST_KEY}`,
+    ]);
+    savesWell(qemu);
+    await expect(obtainTemplate(spec)).rejects.toMatchObject({ failureClass: 'kernel' });
+  });
+
   test('whose disk is full fails at once, and says so', async () => {
     const { qemu, spec } = await fake([]);
     qemu.onEveryStart(() => void setTimeout(() => qemu.event('BLOCK_IO_ERROR', { nospace: true }), 100));
