@@ -1,10 +1,10 @@
 /** Writes the commits of an editable tree back as the series: the same commits leave the same files, byte for byte. */
 
-import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { RigError } from '../util/rig-error.ts';
+import { temporaryFolder } from '../util/temporary-folder.ts';
 import { git, tryGit } from '../builds/tree/git.ts';
 import { readSeries } from '../builds/tree/patch-series.ts';
 import { PRISTINE, rememberSeries, SERIES_BASE, SERIES_LAID_OUT, seriesMemory } from './series-edit.ts';
@@ -25,7 +25,7 @@ interface RefreshResult {
 export async function refreshSeries(folder: string, patchFolder: string): Promise<RefreshResult> {
   await requireEditableTree(folder);
   await requireClean(folder);
-  const scratch = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-series-'));
+  const scratch = await temporaryFolder('series');
   try {
     const present = await readSeries(patchFolder);
     const result = mergeSeries(await whatChanged(folder, present, scratch), present, await remembered(folder));

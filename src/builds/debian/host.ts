@@ -1,7 +1,6 @@
 /** Whether this machine will do for the rig: one list, which `doctor` shows and every build begins with. */
 
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 
@@ -12,6 +11,7 @@ import { kvmFinding } from '../../config/kvm-device.ts';
 import { cacheDirectory } from '../../config/paths.ts';
 import { RigError } from '../../util/rig-error.ts';
 import type { Emit } from '../../util/rig-event.ts';
+import { temporaryFolder } from '../../util/temporary-folder.ts';
 import { buildEnvironment } from '../tree/build-environment.ts';
 import { systemArchive, updateFault } from './apt-root.ts';
 import { hasDebianPackages } from './debian-packages.ts';
@@ -101,7 +101,7 @@ function proxyRemedy(): string {
 const APT_HELPER = '/usr/lib/apt/apt-helper';
 
 async function archiveFault(url: string): Promise<string | undefined> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-archive-'));
+  const folder = await temporaryFolder('archive');
   const settings = ['Acquire::Retries=0', 'Acquire::http::Timeout=10', 'Acquire::https::Timeout=10'];
   const options = [...settings, 'APT::Sandbox::User=root'].flatMap((setting) => ['-o', setting]);
   const argv = [...options, 'download-file', url, path.join(folder, 'InRelease')];

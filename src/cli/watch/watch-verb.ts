@@ -1,7 +1,5 @@
 /** `dgpu-rig watch`: whenever something is saved, builds what changed and runs what failed, in a fresh VM. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { rm } from 'node:fs/promises';
 import { freshFile, PARTS, type GuestFile, type Part } from '../../builds/fresh-files.ts';
 import { elapsed } from '../../report/text/elapsed.ts';
 import { loadPlans } from '../../config/plan.ts';
@@ -17,6 +15,7 @@ import { isOutside, suiteFiles, suiteNames } from '../../plan/suite-files.ts';
 import { vitestProject } from '../../plan/vitest-projects.ts';
 import { orAbort } from '../../util/on-abort.ts';
 import { RigError } from '../../util/rig-error.ts';
+import { temporaryFolder } from '../../util/temporary-folder.ts';
 import { exactly } from '../run/failure-rates.ts';
 import type { WatchOptions } from '../options/option-table.ts';
 import { checkCycles, runRequest } from '../options/run-request.ts';
@@ -31,7 +30,7 @@ export async function watchVerb(names: readonly string[], options: WatchOptions,
   checkCycles(options, suites);
   const request = runRequest(options, session);
   const tests = new LiveTests(await suiteFiles(suites), options, session);
-  const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-watch-'));
+  const folder = await temporaryFolder('watch');
   try {
     const live = new LiveRig({ ...request, selection: { ...request.selection, combinations } }, folder);
     return await watchSuites(live, tests, suites.filter(isOutside), session);
