@@ -40,6 +40,9 @@ export function progressOutput(verb: string | undefined): NodeJS.WriteStream {
   return verb === 'shell' || verb === 'gdb' ? process.stderr : process.stdout;
 }
 
+/** What is printed when the first signal has come. */
+export const STOPPING = 'Stopping in order; press Ctrl-C again to stop at once.';
+
 /** How long it may take to end in order after an error that may have left anything behind. */
 const ORDERLY_END_MS = 60_000;
 
@@ -51,7 +54,7 @@ export function openSession(output: NodeJS.WriteStream = process.stdout): Sessio
   const end = new AbortController();
   const onSignal = endingSignals({
     inOrder: (name) => {
-      progress.print('Stopping in order; press Ctrl-C again to stop at once.');
+      progress.print(STOPPING);
       end.abort(new Interruption(`${name} told the rig to stop.`));
     },
     atOnce: () => process.exit(INTERRUPTED_EXIT_CODE),

@@ -2,8 +2,7 @@
  * `dgpu-rig bisect`: the commit of a kernel tree since which tests fail, by `git bisect run` with builds from the
  * cache.
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { z } from 'zod';
@@ -25,7 +24,8 @@ import {
 import { stepArguments, type BisectOptions } from './bisect-options.ts';
 import { programsOf } from '../options/run-request.ts';
 import { openHistory } from '../run/recorded-runs.ts';
-import type { Session } from '../session.ts';
+import { STOPPING, type Session } from '../session.ts';
+import { temporaryFolder } from '../../util/temporary-folder.ts';
 
 /** What a step has to know: it is a process of its own, which git starts. */
 const stepFile = z.object({
@@ -60,7 +60,7 @@ async function search(suites: readonly string[], options: BisectOptions, session
   const rate = options.rate ?? (await knownRate(kernelSrc, suites, options));
   const runs = runsNeeded(rate);
   const tree = await openBisectTree(kernelSrc, options, signal);
-  const scratch = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-bisect-'));
+  const scratch = await temporaryFolder('bisect');
   const log = path.join(scratch, 'log');
   try {
     await writeFile(log, '');
@@ -69,7 +69,11 @@ async function search(suites: readonly string[], options: BisectOptions, session
     await writeFile(file, JSON.stringify(step));
     progress.print(`Bisecting in ${tree.folder}.\n${confidenceText(rate, options.rate ? 'given' : 'recorded')}`);
     const command = [repositoryPath('dgpu-rig'), 'bisect-step', file] as const;
-    const found = await bisect(tree, command, { signal, onLine: progress.print }).catch(async (error: unknown) => {
+    // The rigs of the step get the signal, too, and would say so again.
+    const onLine = (line: string): void => {
+      if (line !== STOPPING) progress.print(line);
+    };
+    const found = await bisect(tree, command, { signal, onLine }).catch(async (error: unknown) => {
       progress.stop();
       const steps = await readSteps(log);
       process.stdout.write(`${stepTable(steps)}To go on from here: ${remainingRange(steps, options)}\n`);

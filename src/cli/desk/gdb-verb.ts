@@ -2,8 +2,7 @@
  * `dgpu-rig gdb`: gdb on the kernel of a fresh VM, with its symbols, those of the driver, and the kernel's own commands
  * (lx-…).
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { z } from 'zod';
@@ -11,6 +10,7 @@ import { installCommand } from '../../builds/debian/host-packages.ts';
 import type { KernelBuild } from '../../builds/kernel/kernel-build.ts';
 import { prepareRun } from '../../plan/prepare-run.ts';
 import { RigError } from '../../util/rig-error.ts';
+import { temporaryFolder } from '../../util/temporary-folder.ts';
 import { withDeskVm } from './desk-vm.ts';
 import type { MachineOptions } from '../options/option-table.ts';
 import { runRequest } from '../options/run-request.ts';
@@ -30,7 +30,7 @@ export async function gdbVerb(more: readonly string[], given: GdbOptions, sessio
   const loadsDriver = options.driver && !rig.build.kernel.unpatched;
   return withDeskVm(rig, { name: 'gdb', keep: options.keep }, session, async (vm) => {
     if (loadsDriver) await vm.exec('modprobe edgpu');
-    const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-gdb-'));
+    const folder = await temporaryFolder('gdb');
     try {
       const socket = path.join(folder, 'stub');
       await vm.qmp('human-monitor-command', { 'command-line': stubCommand(socket) }, z.string());
@@ -67,14 +67,19 @@ export function gdbArguments(
   ];
 }
 
-/** Ctrl-C is for gdb: it stops the guest, not the rig. What else ends the rig ends gdb, too. */
+/**
+ * Ctrl-C is for gdb: it stops the guest, not the rig. What else ends the rig ends gdb, too, by SIGHUP: upon a SIGTERM
+ * gdb prints a KeyboardInterrupt of its Python.
+ */
 export async function runGdb(args: readonly string[], signal: AbortSignal): Promise<number> {
   const interrupts = process.listeners('SIGINT');
   const ignore = (): void => undefined;
   for (const listener of interrupts) process.off('SIGINT', listener);
   process.on('SIGINT', ignore);
   try {
-    const { exitCode } = await execa('gdb', args, { stdio: 'inherit', reject: false, cancelSignal: signal });
+    const { exitCode } = await execa('gdb', args, {
+      ...{ stdio: 'inherit', reject: false, cancelSignal: signal, killSignal: 'SIGHUP' },
+    });
     signal.throwIfAborted();
     return exitCode ?? 1;
   } finally {

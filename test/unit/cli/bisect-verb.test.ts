@@ -5,10 +5,14 @@ import path from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { BisectOptions } from '../../../src/cli/bisect/bisect-options.ts';
 import { bisectVerb } from '../../../src/cli/bisect/bisect-verb.ts';
-import { Interruption } from '../../../src/cli/session.ts';
+import { Interruption, STOPPING } from '../../../src/cli/session.ts';
 
 const fakes = vi.hoisted(() => ({ openBisectTree: vi.fn(), bisect: vi.fn() }));
 vi.mock('../../../src/series/bisect-tree.ts', () => fakes);
+
+interface Listener {
+  readonly onLine: (line: string) => void;
+}
 
 const STEPS = [
   { commit: 'a'.repeat(40), subject: 'fine', judgement: 'good', exitCodes: [0], durationMs: 61_000 },
@@ -35,16 +39,20 @@ test.for([
   });
   const why = new Interruption('SIGINT told the rig to stop.');
   fakes.openBisectTree.mockResolvedValue({ folder, good: 'v1', bad: 'v2' });
-  fakes.bisect.mockImplementation(async (_tree, [, , file]: readonly string[]) => {
+  const told: string[] = [];
+  fakes.bisect.mockImplementation(async (_tree, [, , file]: readonly string[], { onLine }: Listener) => {
+    for (const line of ['a commit: run 1 of at most 1', STOPPING, STOPPING]) onLine(line);
     const { log } = JSON.parse(await readFile(String(file), 'utf8')) as { log: string };
     const lines = STEPS.slice(0, count).map((step) => `${JSON.stringify(step)}\n`);
     await writeFile(log, lines.join(''));
     throw why;
   });
-  const progress = { emit: () => undefined, print: () => undefined, stop: () => undefined };
+  const progress = { emit: () => undefined, print: (text: string) => void told.push(text), stop: () => undefined };
   const options = { kernelSrc: folder, good: 'v1', bad: 'v2' } as BisectOptions;
   const ended = bisectVerb(['smoke'], options, { progress, signal: new AbortController().signal });
   await expect(ended).rejects.toBe(why);
+  // The rigs of the step say that they stop, and so did this one.
+  expect(told.slice(1)).toEqual(['a commit: run 1 of at most 1']);
   expect(said).toContain(`To go on from here: ${range}\n`);
   for (const { subject } of STEPS.slice(0, count)) expect(said).toContain(`  ${subject}  (`);
 });

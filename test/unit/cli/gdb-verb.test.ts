@@ -14,13 +14,16 @@ import { FakeQemu } from '../vm/fakes/fake-qemu.ts';
 const fakes = vi.hoisted(() => ({ prepareRun: vi.fn() }));
 vi.mock('../../../src/plan/prepare-run.ts', () => fakes);
 
-/** Has Python; then makes the terminal its own, if there is one, and waits for ever. */
+/** Has Python; then makes the terminal its own, if there is one, and waits for ever. As gdb does, it says a lot upon SIGTERM. */
 const GDB = `#!/bin/sh
 case "$*" in *snake*) echo snake; exit;; esac
 stty raw -echo 2>/dev/null
 echo $$ > "$FAKE_GDB/pid.tmp"
 mv "$FAKE_GDB/pid.tmp" "$FAKE_GDB/pid"
-exec sleep 600
+trap 'echo KeyboardInterrupt; exit 1' TERM
+trap 'kill $!; exit 1' HUP
+sleep 600 &
+wait
 `;
 
 let folder: string;
@@ -100,7 +103,7 @@ test('the terminal is as it was', { timeout: 60_000 }, async () => {
   const terminal = execa('script', ['-qec', shell, '/dev/null'], { stdin: 'pipe' });
   const gdb = await gdbStarted();
   process.kill(Number(await readFile(path.join(folder, 'rig'), 'utf8')), 'SIGTERM');
-  await terminal;
+  expect((await terminal).stdout).not.toContain('KeyboardInterrupt');
   expect(isAlive(gdb)).toBe(false);
   expect(await readFile(String(after), 'utf8')).toBe(await readFile(String(before), 'utf8'));
   expect(await readFile(path.join(folder, 'code'), 'utf8')).toBe('130\n');
