@@ -259,6 +259,24 @@ contract('suspend with swap', { concurrent: true }, () => {
     for (const sleeper of [first, second]) expect(await sleeper.end()).toMatchObject({ ok: true, mismatches: 0 });
     expect(await gpu.statistics()).toMatchObject({ faults: 0 });
   });
+
+  test('an alarm while VRAM is being saved ends the suspend, and nothing else', async ({
+    gpu,
+    backend,
+    startSleeper,
+    suspend,
+  }) => {
+    await gpu.load({ backend });
+    const sleeper = await startSleeper(QUIET);
+    // 32 MiB take two times as long as the alarm.
+    await gpu.throttle({ bandwidth: 8 * MIB });
+    const { refusal } = await suspend('s3', { alarmS: 2 });
+    expect(refusal).toMatch(/busy/i);
+    await gpu.throttle({});
+    expect(await sleeper.verify()).toBeUndefined();
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    expect(await sleeper.end()).toMatchObject({ ok: true });
+  });
 });
 
 contract('suspend with swap', { concurrent: true }, () => {
@@ -341,24 +359,6 @@ contract('suspend with swap', { concurrent: true }, () => {
     expect(await unbudgeted.verify()).toBeUndefined();
     expect(await unbudgeted.end()).toMatchObject({ ok: true });
   });
-
-  test('an alarm while VRAM is being saved ends the suspend, and nothing else', async ({
-    gpu,
-    backend,
-    startSleeper,
-    suspend,
-  }) => {
-    await gpu.load({ backend });
-    const sleeper = await startSleeper(QUIET);
-    // 32 MiB take two times as long as the alarm.
-    await gpu.throttle({ bandwidth: 8 * MIB });
-    const { refusal } = await suspend('s3', { alarmS: 2 });
-    expect(refusal).toMatch(/busy/i);
-    await gpu.throttle({});
-    expect(await sleeper.verify()).toBeUndefined();
-    expect(await suspend('s3')).not.toHaveProperty('refusal');
-    expect(await sleeper.end()).toMatchObject({ ok: true });
-  });
 });
 
 contract('suspend with swap', { concurrent: true }, () => {
@@ -418,7 +418,7 @@ contract('suspend of a device that fails', { concurrent: true }, () => {
 });
 
 contract('suspend of a device that fails', { concurrent: true }, () => {
-  test.override({ machine: 'noswap', dmaBits: 40, provokes: [UNREACHABLE] });
+  test.override({ machine: 'noswap', dmaBits: 40, provokes: [UNREACHABLE, NO_PLACE] });
 
   const deaths = [
     { when: 'while VRAM is saved', at: 5, refusal: /input\/output/i },
@@ -451,6 +451,10 @@ contract('suspend of a device that fails', { concurrent: true }, () => {
       await expectJob(guest, 'ok');
     }
   });
+});
+
+contract('suspend of a device that fails', { concurrent: true }, () => {
+  test.override({ machine: 'noswap', dmaBits: 40, provokes: [UNREACHABLE] });
 
   test('one that is dead when the system wakes up costs its content, and says so; the system goes on', async ({
     gpu,
