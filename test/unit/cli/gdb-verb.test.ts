@@ -15,7 +15,8 @@ const fakes = vi.hoisted(() => ({ prepareRun: vi.fn() }));
 vi.mock('../../../src/plan/prepare-run.ts', () => fakes);
 
 /**
- * Has Python; then makes the terminal its own, if there is one, and waits for ever. As gdb does, it says a lot upon SIGTERM.
+ * Has Python; then makes the terminal its own, if there is one, and waits for ever. As gdb does, it says a lot upon
+ * SIGTERM.
  */
 const GDB = `#!/bin/sh
 case "$*" in *snake*) echo snake; exit;; esac
