@@ -133,6 +133,15 @@ describe('an entry that no rig has used for days', () => {
     expect(await readdir(path.dirname(fresh))).toEqual([path.basename(fresh)]);
   });
 
+  test('stays if it was found just now', async ({ recorder }) => {
+    const { spec } = countingStage('old');
+    const old = await obtainEntry(spec, recorder.emit, NEVER);
+    await days(old);
+    await obtainEntry(spec, recorder.emit, NEVER);
+    await obtainEntry(countingStage('new').spec, recorder.emit, NEVER);
+    expect(await readdir(path.dirname(old))).toContain(path.basename(old));
+  });
+
   test.for(['built', 'found'])('stays if it was %s by a rig that still runs', async (how, { recorder }) => {
     const { spec } = countingStage('old');
     if (how === 'found') await obtainEntry(spec, recorder.emit, NEVER);

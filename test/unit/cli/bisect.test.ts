@@ -202,6 +202,20 @@ describe('a history', () => {
     expect(subjects.sort()).toEqual(['version 10', 'version 11', 'version 12', 'version 9']);
   });
 
+  test('an abort ends a step that is under way, and what git has started', async () => {
+    const tree = await openBisectTree(origin, { good: 'HEAD~15', bad: 'HEAD' }, NEVER);
+    const end = new AbortController();
+    const start = performance.now();
+    const searching = bisect(tree, ['sh', '-c', 'echo begun; exec sleep 60'], {
+      signal: end.signal,
+      onLine: (line) => {
+        if (line === 'begun') end.abort(new Error('Ctrl-C'));
+      },
+    });
+    await expect(searching).rejects.toThrow('Ctrl-C');
+    expect(performance.now() - start).toBeLessThan(40_000);
+  });
+
   test('a step that asks to stop is heard', async () => {
     await expect(search('exit 128')).rejects.toMatchObject({ failureClass: 'infrastructure' });
   });
