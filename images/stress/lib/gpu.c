@@ -10,9 +10,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "failure.h"
 #include "faults.h"
 
@@ -234,10 +234,10 @@ bool gpu_pwrite(struct gpu *gpu, const struct object *object, uint64_t offset, c
 
 bool gpu_wait(struct gpu *gpu, const struct object *object)
 {
-	struct drm_edgpu_wait args = { .handle = object->handle };
-	struct timespec now;
+	struct drm_edgpu_wait args = {
+		.handle = object->handle,
+		.timeout_ns = (int64_t)now_ns() + WAIT_SECONDS * 1000000000ll,
+	};
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	args.timeout_ns = (now.tv_sec + WAIT_SECONDS) * 1000000000ll + now.tv_nsec;
 	return CALL(gpu, WAIT, &args);
 }

@@ -91,8 +91,10 @@ static bool copy(const char *path, const char *stage, const char *kind, bool may
 	if (!from || !to)
 		return fail("open %s: %s", path, strerror(errno));
 	for (; (got = fread(buffer, 1, sizeof(buffer), from)); all += got)
-		fwrite(buffer, 1, got, to);
+		if (fwrite(buffer, 1, got, to) != got)
+			break;
 	ok = ferror(from) ? fail("read %s: %s", path, strerror(errno)) :
+	     ferror(to) ? fail("write in " OUT ": %s", strerror(errno)) :
 	     all || may_be_empty || fail("%s is empty at stage %s", path, stage);
 	fclose(from);
 	return (!fclose(to) || fail("write in " OUT ": %s", strerror(errno))) && ok;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "lib/checksum.h"
+#include "lib/clock.h"
 #include "lib/driver_files.h"
 #include "lib/failure.h"
 #include "lib/filled.h"
@@ -69,14 +70,6 @@ struct cycle {
 
 /* ---- Counters ---- */
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* In the form "Name:   123 kB". */
 static bool read_meminfo(uint64_t *free_bytes, uint64_t *available)
 {
@@ -119,7 +112,7 @@ static bool count(struct counts *counts)
 	if (!read_allocated(&counts->pages_allocated) || !swap_read(&counts->swap) ||
 	    !read_meminfo(&counts->free_bytes, &available))
 		return false;
-	counts->wall_ns = clock_ns(CLOCK_MONOTONIC);
+	counts->wall_ns = now_ns();
 	counts->cpu_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	return true;
 }

@@ -22,6 +22,7 @@
 
 #include "lib/bus_error.h"
 #include "lib/checksum.h"
+#include "lib/clock.h"
 #include "lib/driver_files.h"
 #include "lib/failure.h"
 #include "lib/faults.h"
@@ -73,14 +74,6 @@ struct evict {
 	uint64_t peak_pages;
 	struct swap_counts swapped;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 /* ---- Content ---- */
 

@@ -13,11 +13,11 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/bus_error.h"
 #include "lib/checksum.h"
+#include "lib/clock.h"
 #include "lib/failure.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
@@ -202,14 +202,12 @@ static void do_move(struct fuzz *fuzz)
 
 static void do_wait(struct fuzz *fuzz)
 {
-	struct timespec now;
 	struct drm_edgpu_wait args = {
 		.handle = handle(fuzz),
 		.pad = (uint32_t)number(fuzz, 0),
+		.timeout_ns = (int64_t)now_ns() + WAIT_NS,
 	};
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	args.timeout_ns = now.tv_sec * 1000000000ll + now.tv_nsec + WAIT_NS;
 	if (one_in(fuzz, 8))
 		args.timeout_ns = -(int64_t)below(fuzz, INT64_MAX);
 	call(fuzz, DRM_IOCTL_EDGPU_WAIT, &args);
@@ -415,18 +413,15 @@ static void (*const actions[])(struct fuzz *fuzz) = {
 	do_import, do_udmabuf, do_map_file, do_nonsense, do_reopen,
 };
 
-static void fuzz_until(struct fuzz *fuzz, time_t end)
+static void fuzz_until(struct fuzz *fuzz, uint64_t end_ns)
 {
-	struct timespec now;
-
 	do {
 		for (unsigned int i = 0; i < 64; i++)
 			actions[below(fuzz, sizeof(actions) / sizeof(*actions))](fuzz);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec < end);
+	} while (now_ns() < end_ns);
 }
 
-static void fuzz_child(const struct gpu *shared, uint64_t seed, uint64_t number, time_t end,
+static void fuzz_child(const struct gpu *shared, uint64_t seed, uint64_t number, uint64_t end_ns,
 		       struct tally *tally)
 {
 	struct fuzz fuzz = { .gpu = *shared, .random = random_seeded(seed, number) };
@@ -436,7 +431,7 @@ static void fuzz_child(const struct gpu *shared, uint64_t seed, uint64_t number,
 		fuzz.files[i] = -1;
 	if (number % 2 && !gpu_open(&fuzz.gpu))
 		_exit(EXIT_SYSTEM);
-	fuzz_until(&fuzz, end);
+	fuzz_until(&fuzz, end_ns);
 	tally->calls = fuzz.calls;
 	tally->accepted = fuzz.accepted;
 	_exit(EXIT_PASS);
@@ -507,7 +502,7 @@ static bool check_bystander(struct bystander *bystander)
 	return true;
 }
 
-static bool run_children(const struct gpu *shared, uint64_t seed, uint64_t processes, time_t end,
+static bool run_children(const struct gpu *shared, uint64_t seed, uint64_t processes, uint64_t end_ns,
 			 struct tally *tallies)
 {
 	pid_t children[MAX_PROCESSES];
@@ -518,7 +513,7 @@ static bool run_children(const struct gpu *shared, uint64_t seed, uint64_t proce
 	for (started = 0; started < processes; started++) {
 		children[started] = fork();
 		if (!children[started])
-			fuzz_child(shared, seed, started, end, &tallies[started]);
+			fuzz_child(shared, seed, started, end_ns, &tallies[started]);
 		if (children[started] < 0) {
 			ok = fail("fork: %s", strerror(errno));
 			break;
@@ -538,14 +533,12 @@ static bool fuzz_all(uint64_t seconds, uint64_t seed, uint64_t processes, struct
 				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct bystander bystander = { .seed = seed };
 	struct gpu shared;
-	struct timespec now;
 
 	if (tallies == MAP_FAILED)
 		return fail("mmap: %s", strerror(errno));
 	if (!set_up_bystander(&bystander) || !gpu_open(&shared))
 		return false;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (!run_children(&shared, seed, processes, now.tv_sec + (time_t)seconds, tallies) ||
+	if (!run_children(&shared, seed, processes, now_ns() + seconds * 1000000000, tallies) ||
 	    !check_bystander(&bystander))
 		return false;
 	for (uint64_t i = 0; i < processes; i++) {

@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "lib/failure.h"
 #include "lib/options.h"
 #include "lib/pattern.h"
+#include "lib/process_name.h"
 #include "lib/report.h"
 #include "programs/programs.h"
 
@@ -77,8 +77,8 @@ static bool set_up(struct hog *hog)
 {
 	struct sigaction action = { .sa_handler = on_sigterm };
 
-	/* For those who want to end it: all programs are one binary. */
-	prctl(PR_SET_NAME, "hog");
+	if (!process_name("hog"))
+		return false;
 	if (sigaction(SIGTERM, &action, NULL))
 		return fail("sigaction: %s", strerror(errno));
 	if (hog->cpu != ANY_CPU && !stay_on_cpu(hog->cpu))

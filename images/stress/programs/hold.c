@@ -12,10 +12,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/bus_error.h"
+#include "lib/clock.h"
 #include "lib/failure.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
@@ -83,18 +83,16 @@ static enum content content_of(const struct hold *hold, int place)
 	return is_zero(data) ? CONTENT_ZEROES : CONTENT_OTHER;
 }
 
-static time_t seconds(void)
+static uint64_t seconds(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec;
+	return now_ns() / 1000000000;
 }
 
 /* Calls fail at once, mappings go a moment later. */
-static void expect_content(const struct hold *hold, int place, enum content expected, time_t patience)
+static void expect_content(const struct hold *hold, int place, enum content expected,
+			   uint64_t patience)
 {
-	time_t end = seconds() + patience;
+	uint64_t end = seconds() + patience;
 	enum content found;
 
 	while ((found = content_of(hold, place)) != expected && seconds() < end)
@@ -175,7 +173,7 @@ static int work(struct hold *hold)
 /* Jobs may fail with EIO on the way to ENODEV: they were lost with the device. */
 static bool work_until(struct hold *hold, int expected)
 {
-	time_t end = seconds() + PATIENCE_S;
+	uint64_t end = seconds() + PATIENCE_S;
 	int error;
 
 	do {

@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/failure.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
@@ -79,17 +79,16 @@ static volatile uint32_t *map_registers(void)
 /* Nanoseconds for all of them. Register 0 says what the device is, and never changes. */
 static uint64_t time_reads(volatile uint32_t *from, uint64_t reads)
 {
-	struct timespec start, end;
+	uint64_t start;
 	uint32_t first = *from;
 
 	if (first == UINT32_MAX)
 		report_mismatch("nothing answers: reads are all ones");
-	clock_gettime(CLOCK_MONOTONIC, &start);
+	start = now_ns();
 	for (uint64_t i = 0; i < reads; i++)
 		if (*from != first)
 			report_mismatch("read %" PRIu64 " is not 0x%" PRIx32, i, first);
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	return (end.tv_sec - start.tv_sec) * UINT64_C(1000000000) + end.tv_nsec - start.tv_nsec;
+	return now_ns() - start;
 }
 
 int mmio_main(int argc, char **argv)

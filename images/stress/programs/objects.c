@@ -9,15 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/bus_error.h"
+#include "lib/clock.h"
 #include "lib/failure.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
 #include "lib/pattern.h"
+#include "lib/process_name.h"
 #include "lib/report.h"
 #include "lib/xxh64.h"
 #include "programs/programs.h"
@@ -47,14 +47,6 @@ struct objects {
 	struct cost among_few;
 	struct cost among_all;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static uint64_t value_of(const struct objects *objects, uint64_t index)
 {
@@ -268,9 +260,7 @@ int objects_main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 
-	/* For those who want to end it: all programs are one binary. */
-	prctl(PR_SET_NAME, "objects");
-	if (gpu_open(&objects.gpu) && set_up(&objects))
+	if (process_name("objects") && gpu_open(&objects.gpu) && set_up(&objects))
 		run(&objects);
 	report_open();
 	report_number("objectsVerified", objects.verified);

@@ -8,11 +8,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "lib/failure.h"
 #include "lib/options.h"
+#include "lib/process_name.h"
 #include "lib/report.h"
 #include "programs/programs.h"
 
@@ -36,26 +36,35 @@ static bool read_once(int fd, uint64_t bytes)
 	return true;
 }
 
-int reader_main(int argc, char **argv)
+static bool set_up(int *fd)
 {
 	struct sigaction action = { .sa_handler = on_sigterm };
+
+	if (!process_name("reader"))
+		return false;
+	if (sigaction(SIGTERM, &action, NULL))
+		return fail("sigaction: %s", strerror(errno));
+	*fd = open("/dev/vda", O_RDONLY | O_CLOEXEC);
+	return *fd >= 0 || fail("open /dev/vda: %s", strerror(errno));
+}
+
+int reader_main(int argc, char **argv)
+{
 	uint64_t bytes = 0, rounds = 0, seed = 0;
 	const struct option_spec specs[] = {
 		{ .name = "bytes", .value = &bytes },
 		/* Nothing is random here; every program is told. */
 		{ .name = "seed", .value = &seed, .optional = true },
 	};
-	int fd;
+	int fd = -1;
 
 	if (!options_parse("reader", specs, sizeof(specs) / sizeof(*specs), argc, argv))
 		return EXIT_USAGE;
-	prctl(PR_SET_NAME, "reader");
-	fd = open("/dev/vda", O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || sigaction(SIGTERM, &action, NULL))
-		fail("open /dev/vda: %s", strerror(errno));
-	fprintf(stderr, "reading\n");
-	while (fd >= 0 && !told_to_end && read_once(fd, bytes))
-		rounds++;
+	if (set_up(&fd)) {
+		fprintf(stderr, "reading\n");
+		while (!told_to_end && read_once(fd, bytes))
+			rounds++;
+	}
 	report_open();
 	report_number("rounds", rounds);
 	return report_close();

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "lib/checksum.h"
+#include "lib/clock.h"
 #include "lib/driver_files.h"
 #include "lib/failure.h"
 #include "lib/filled.h"
@@ -76,14 +77,6 @@ struct counts {
 	uint64_t device[MAX_DEVICES][DEVICE_STATS];
 };
 
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Names that end in "_" are sums, over all zones. */
 static bool matches(const char *wanted, const char *name)
 {
@@ -123,7 +116,7 @@ static bool count(const struct reclaim *reclaim, struct counts *counts)
 		if (!read_file(path, device_names, counts->device[i], DEVICE_STATS))
 			return false;
 	}
-	counts->wall_ns = clock_ns(CLOCK_MONOTONIC);
+	counts->wall_ns = now_ns();
 	return true;
 }
 
@@ -271,10 +264,10 @@ static void fault_in(struct bystander *bystander)
 		return;
 	}
 	for (size_t at = 0; at < BYSTANDER_BYTES && bystander->faults < MAX_FAULTS; at += PAGE) {
-		uint64_t before = clock_ns(CLOCK_MONOTONIC), took;
+		uint64_t before = now_ns(), took;
 
 		memory[at] = 1;
-		took = clock_ns(CLOCK_MONOTONIC) - before;
+		took = now_ns() - before;
 		bystander->ns[bystander->faults++] = took > UINT32_MAX ? UINT32_MAX : (uint32_t)took;
 	}
 	munmap(memory, BYSTANDER_BYTES);
@@ -306,6 +299,8 @@ static struct bystander bystander;
 static bool run(struct reclaim *reclaim, struct counts *before, struct counts *after,
 		uint64_t *cpu_ns)
 {
+	bool taken;
+
 	for (uint64_t i = 0; i < reclaim->devices; i++)
 		if (!fill_device(reclaim, i))
 			return false;
@@ -316,13 +311,12 @@ static bool run(struct reclaim *reclaim, struct counts *before, struct counts *a
 		return false;
 	if (reclaim->bystander && !thread_start(&bystander.thread, stand_by, &bystander))
 		return false;
-	if (reclaim->reclaim && !take_all(reclaim, cpu_ns))
-		return false;
+	taken = !reclaim->reclaim || take_all(reclaim, cpu_ns);
 	if (reclaim->bystander) {
 		bystander.end = true;
 		pthread_join(bystander.thread, NULL);
 	}
-	if (!count(reclaim, after))
+	if (!taken || !count(reclaim, after))
 		return false;
 	for (uint64_t i = 0; i < reclaim->devices; i++)
 		if (!verify_device(reclaim, i))

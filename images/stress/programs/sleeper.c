@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "lib/bus_error.h"
@@ -24,6 +23,7 @@
 #include "lib/gpu.h"
 #include "lib/options.h"
 #include "lib/pattern.h"
+#include "lib/process_name.h"
 #include "lib/report.h"
 #include "lib/thread.h"
 #include "lib/visitor.h"
@@ -594,8 +594,7 @@ int sleeper_main(int argc, char **argv)
 		options_complain("sleeper", "--object-size is not in pages, or there are too many objects or writers");
 		return EXIT_USAGE;
 	}
-	prctl(PR_SET_NAME, "sleeper");
-	if (set_up(&sleeper)) {
+	if (process_name("sleeper") && set_up(&sleeper)) {
 		live(&sleeper);
 		verify_all(&sleeper);
 	}

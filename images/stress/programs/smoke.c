@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/bus_error.h"
 #include "lib/checksum.h"
+#include "lib/clock.h"
 #include "lib/driver_files.h"
 #include "lib/failure.h"
 #include "lib/gpu.h"
@@ -89,14 +89,6 @@ static unsigned int engine_of(const struct smoke *smoke, uint64_t index)
 }
 
 /* ---- By the engines ---- */
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static void note_longest(uint64_t *longest, uint64_t start)
 {

@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/failure.h"
 #include "lib/options.h"
 #include "lib/pattern.h"
+#include "lib/process_name.h"
 #include "lib/report.h"
 #include "programs/programs.h"
 
@@ -87,9 +87,16 @@ static bool start(const struct spawn *spawn, uint64_t number)
 	return true;
 }
 
-int spawn_main(int argc, char **argv)
+static bool set_up(void)
 {
 	struct sigaction action = { .sa_handler = on_sigterm };
+
+	return process_name("spawn") &&
+	       (!sigaction(SIGTERM, &action, NULL) || fail("sigaction: %s", strerror(errno)));
+}
+
+int spawn_main(int argc, char **argv)
+{
 	struct spawn spawn = { .child = UINT64_MAX, .spoil = UINT64_MAX };
 	const struct option_spec specs[] = {
 		{ .name = "bytes", .value = &spawn.bytes },
@@ -107,13 +114,11 @@ int spawn_main(int argc, char **argv)
 	if (spawn.child != UINT64_MAX)
 		return child(&spawn);
 
-	/* For those who want to end it: all programs are one binary. */
-	prctl(PR_SET_NAME, "spawn");
-	if (sigaction(SIGTERM, &action, NULL))
-		fail("sigaction: %s", strerror(errno));
-	fprintf(stderr, "spawning\n");
-	while (!told_to_end && start(&spawn, spawn.done))
-		spawn.done++;
+	if (set_up()) {
+		fprintf(stderr, "spawning\n");
+		while (!told_to_end && start(&spawn, spawn.done))
+			spawn.done++;
+	}
 	report_open();
 	report_number("programs", spawn.done);
 	return report_close();

@@ -67,3 +67,20 @@ test('all content comes from the seed of the run, and all random numbers from on
     expect(text, file).not.toMatch(/\bs?rand(om)?\(|<< 13\b/);
   }
 });
+
+/**
+ * Calls that say by their result alone that they have not done what they were asked for. Not mount(), which is tried:
+ * whoever needs what would be there fails.
+ */
+const TOLD_BY_RESULT =
+  'p?write|p?read|fwrite|fread|ftruncate|clock_gettime|prctl|sigaction|sigprocmask|setitimer|posix_fadvise|pipe|' +
+  'madvise|mprotect|waitpid|pthread_create|pthread_barrier_init|sched_setaffinity|ioctl';
+
+test('no program says ok after a call whose failure it has not looked at', async () => {
+  const ignored = new RegExp(`(?<=[;{})]\\s*)\\n\\t+(?:${TOLD_BY_RESULT})\\(`, 'g');
+  for (const file of (await listFiles(STRESS)).filter((name) => /\.[ch]$/.test(name))) {
+    const text = (await readFile(path.join(STRESS, file), 'utf8')).replace(/\/\*[\s\S]*?\*\//g, '');
+    const found = Array.from(text.matchAll(ignored), ([call]) => call.trim());
+    expect(found, file).toEqual([]);
+  }
+});
