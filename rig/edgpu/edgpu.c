@@ -122,6 +122,7 @@ static void edgpu_exit(PCIDevice *pci)
     for (unsigned i = 0; i < s->engine_count; i++) {
         edgpu_engine_exit(&s->engine[i]);
     }
+    edgpu_scramble_exit(s);
     edgpu_removal_exit(s);
     /* A region in another keeps the device alive, though both are its own. */
     memory_region_del_subregion(&s->vram_bar, &s->aperture);
@@ -166,6 +167,7 @@ static void edgpu_realize(PCIDevice *pci, Error **errp)
         edgpu_engine_init(e, s, i);
     }
     edgpu_removal_init(s);
+    edgpu_scramble_init(s);
 }
 
 static DeviceRealize edgpu_parent_realize;

@@ -3,10 +3,10 @@
  * edgpu: an emulated discrete GPU for testing memory management.
  *
  * The state of the device, and what its parts ask of each other, in this order:
- * statistics, DMA, commands, engines, removal, failures on demand, interrupts,
- * power, registers, QMP commands. Each calls only what comes before it; engines
- * call back by EdgpuEngineOps. What the device does is in edgpu.md, the layout that drivers
- * see in edgpu_regs.h.
+ * statistics, DMA, lost VRAM, commands, engines, removal, failures on demand,
+ * interrupts, power, registers, QMP commands. Each calls only what comes before
+ * it; engines call back by EdgpuEngineOps. What the device does is in edgpu.md,
+ * the layout that drivers see in edgpu_regs.h.
  */
 #ifndef EDGPU_H
 #define EDGPU_H
@@ -38,6 +38,8 @@ struct EdgpuState {
     MemoryRegion absent_vram;   /* what is there instead when it is dead */
     MemoryRegion absent_msix;
     QEMUBH *removal;
+    QEMUTimer scrambler;
+    VMChangeStateEntry *vm_state;
 
     /* Properties */
     uint32_t dma_bits;
@@ -56,6 +58,7 @@ struct EdgpuState {
 
     bool dead;                  /* until a cold reset */
     bool function_reset;        /* and not the machine's; only in between */
+    uint64_t unscrambled;       /* bytes at the end of lost VRAM; saved as 0 */
     EdgpuEngine engine[EDGPU_MAX_ENGINES];
     EdgpuStatistics stats;
     EdgpuEventLimit fault_events;
@@ -74,6 +77,15 @@ void edgpu_engine_faulted(EdgpuState *s, const EdgpuEngine *e);
 /* Every message of the function, the masked ones once they are unmasked. */
 void edgpu_send_message(PCIDevice *pci, MSIMessage msg);
 void edgpu_set_irq_enable(EdgpuState *s, uint32_t bits);
+
+/* ---- edgpu_scramble.c ---- */
+
+void edgpu_scramble_init(EdgpuState *s);
+void edgpu_scramble_exit(EdgpuState *s);
+/* Nothing may lead to VRAM from here on, until memory decoding is turned on. */
+void edgpu_lose_vram(EdgpuState *s, const char *why);
+/* Before anything leads to VRAM again. */
+void edgpu_scramble_rest(EdgpuState *s);
 
 /* ---- edgpu_power.c ---- */
 

@@ -13,6 +13,7 @@ static void edgpu_flip(EdgpuState *s, const EdgpuInjection *due)
 {
     uint8_t *vram = memory_region_get_ram_ptr(&s->vram);
 
+    edgpu_scramble_rest(s);
     vram[due->offset] ^= 1 << due->bit;
     edgpu_vram_written(s, due->offset, 1);
 }

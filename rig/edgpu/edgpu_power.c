@@ -3,32 +3,9 @@
  * edgpu's resets and power states, and what each of them clears.
  */
 #include "qemu/osdep.h"
-#include "qemu/bswap.h"
+#include "qemu/range.h"
 #include "hw/pci/pcie.h"
 #include "edgpu.h"
-#include "trace.h"
-
-/*
- * VRAM is lost: scrambles it, so that stale reads are detected.  Words differ
- * from each other and from those after any other loss.  At power-on VRAM stays
- * zero: filling it would cost every VM its memory and its start time.
- */
-static void edgpu_scramble_vram(EdgpuState *s, const char *why)
-{
-    uint64_t *word = memory_region_get_ram_ptr(&s->vram);
-    uint64_t value;
-
-    trace_edgpu_vram_lost(why, s->vram_generation + 1);
-    if (s->vram_generation++ == 0) {
-        return;
-    }
-    value = s->vram_generation * 0x9e3779b97f4a7c15ull;
-    for (uint64_t i = 0; i < s->vram_size / sizeof(*word); i++) {
-        word[i] = cpu_to_le64(value);
-        value += 0xd1342543de82ef95ull;
-    }
-    edgpu_vram_written(s, 0, s->vram_size);
-}
 
 void edgpu_reset_hold(Object *obj, ResetType type)
 {
@@ -46,7 +23,7 @@ void edgpu_reset_hold(Object *obj, ResetType type)
     s->irq_enable = 0;
     /* A snapshot brings VRAM and generation along. */
     if (type != RESET_TYPE_SNAPSHOT_LOAD) {
-        edgpu_scramble_vram(s, type == RESET_TYPE_WAKEUP ? "wakeup" : "cold");
+        edgpu_lose_vram(s, type == RESET_TYPE_WAKEUP ? "wakeup" : "cold");
     }
 }
 
@@ -68,6 +45,13 @@ uint32_t edgpu_config_read(PCIDevice *pci, uint32_t addr, int len)
                             : pci_default_read_config(pci, addr, len);
 }
 
+/* Does the write leave memory decoding, and with it the aperture, on? */
+static bool edgpu_turns_memory_on(uint32_t addr, uint32_t value, int len)
+{
+    return range_covers_byte(addr, len, PCI_COMMAND) &&
+           (value >> 8 * (PCI_COMMAND - addr)) & PCI_COMMAND_MEMORY;
+}
+
 void edgpu_config_write(PCIDevice *pci, uint32_t addr, uint32_t value,
                         int len)
 {
@@ -76,6 +60,9 @@ void edgpu_config_write(PCIDevice *pci, uint32_t addr, uint32_t value,
 
     if (s->dead) {
         return;
+    }
+    if (edgpu_turns_memory_on(addr, value, len)) {
+        edgpu_scramble_rest(s);
     }
     /* A reset that comes out of these is one that the guest asked for. */
     s->function_reset = true;

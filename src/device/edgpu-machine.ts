@@ -135,6 +135,11 @@ export class EdgpuMachine {
     }
   }
 
+  /** Of QEMU. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   async end(): Promise<void> {
     await this.#process.end(() => this.execute('quit'));
   }

@@ -1,8 +1,10 @@
 /** Resets and power states: what each keeps, what each loses. */
+import { readFile } from 'node:fs/promises';
 import { describe, expect } from 'vitest';
 import { FAULT, OP, pattern } from '../../src/device/edgpu-command.ts';
 import { PCI_COMMAND_MEMORY, PciFunction } from '../../src/device/qtest.ts';
 import { DATA, test, VRAM_SIZE, type EdgpuMachine } from '../../src/device/edgpu-machine.ts';
+import { load, save } from './streams.ts';
 
 const PM = 0x01;
 const PCIE = 0x10;
@@ -40,6 +42,21 @@ async function suspendToRam(machine: EdgpuMachine): Promise<void> {
   await machine.waitForEvent('SUSPEND');
 }
 
+async function sleepAndWake(machine: EdgpuMachine): Promise<void> {
+  await suspendToRam(machine);
+  await machine.execute('system_wakeup');
+  await machine.waitForEvent('WAKEUP');
+}
+
+async function resetMachine(machine: EdgpuMachine): Promise<void> {
+  await machine.execute('system_reset');
+  await machine.waitForEvent('RESET');
+}
+
+async function flr(machine: EdgpuMachine): Promise<void> {
+  await machine.pci.write((await capability(machine, PCIE)) + DEVCTL, 2, FLR);
+}
+
 async function expectLost(machine: EdgpuMachine, generation: bigint): Promise<void> {
   expect(await machine.readRegister('VRAM_GENERATION')).toBe(generation);
   const vram = Buffer.from(await machine.readVram(0, 4096));
@@ -70,8 +87,7 @@ test('at power-on VRAM is zero, generation 1', async ({ startMachine }) => {
 test('a reset of the machine loses everything', async ({ startMachine }) => {
   const machine = await startMachine();
   await leaveTraces(machine);
-  await machine.execute('system_reset');
-  await machine.waitForEvent('RESET');
+  await resetMachine(machine);
   await machine.placeBars();
   await expectLost(machine, 2n);
   await expectWorks(machine);
@@ -80,9 +96,7 @@ test('a reset of the machine loses everything', async ({ startMachine }) => {
 test('suspend to RAM and wakeup lose everything', async ({ startMachine }) => {
   const machine = await startMachine();
   await leaveTraces(machine);
-  await suspendToRam(machine);
-  await machine.execute('system_wakeup');
-  await machine.waitForEvent('WAKEUP');
+  await sleepAndWake(machine);
   await machine.placeBars();
   await expectLost(machine, 2n);
   await expectWorks(machine);
@@ -100,8 +114,8 @@ test('an FLR loses everything', async ({ startMachine }) => {
 });
 
 test.for([
-  ['a reset of the machine', async (machine: EdgpuMachine) => resetMachine(machine)],
-  ['an FLR', async (machine: EdgpuMachine) => machine.pci.write((await capability(machine, PCIE)) + DEVCTL, 2, FLR)],
+  ['a reset of the machine', resetMachine],
+  ['an FLR', flr],
 ] as const)('%s drops pending commands: not a byte moves after it', async ([, happen], { startMachine }) => {
   const machine = await startMachine();
   await leaveTraces(machine);
@@ -136,11 +150,6 @@ test('bus mastering that is taken away faults at the next access, with what was 
   expect(await machine.fault(0)).toEqual(fault);
   expect(await machine.statistic('dma-write-bytes')).toBe(written);
 });
-
-async function resetMachine(machine: EdgpuMachine): Promise<void> {
-  await machine.execute('system_reset');
-  await machine.waitForEvent('RESET');
-}
 
 describe('D3hot', () => {
   test('and back loses everything', async ({ startMachine }) => {
@@ -195,7 +204,7 @@ describe('D3hot', () => {
   test('ends by an FLR as well, and VRAM is lost once', async ({ startMachine }) => {
     const machine = await startMachine();
     await machine.pci.write((await capability(machine, PM)) + PMCSR, 2, D3HOT);
-    await machine.pci.write((await capability(machine, PCIE)) + DEVCTL, 2, FLR);
+    await flr(machine);
     await machine.placeBars();
     expect(await machine.readRegister('VRAM_GENERATION')).toBe(2n);
   });
@@ -237,4 +246,104 @@ test('on a conventional bus there is no FLR, and all else works', async ({ start
   const machine = await startMachine({ bus: 'conventional' });
   expect(await machine.pci.findCapability(PCIE)).toBeUndefined();
   await expectWorks(machine);
+});
+
+describe('lost VRAM is scrambled', () => {
+  const MIB = 2 ** 20;
+  const SIZE = 256;
+  /** What the device may write while it has QEMU's main loop. */
+  const SLICE = 4;
+  const device = `vram-size=${SIZE}M,aperture-size=${SIZE}M`;
+
+  /** Memory of QEMU's in MiB. VRAM that nobody wrote has none. */
+  async function residentMib(machine: EdgpuMachine): Promise<number> {
+    const status = await readFile(`/proc/${machine.pid}/status`, 'utf8');
+    return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+  }
+
+  /** Of each MiB the first and the last word, as the guest sees them. */
+  async function sampleVram(machine: EdgpuMachine, size = SIZE): Promise<bigint[]> {
+    const offsets = Array.from({ length: size }, (_, i) => [i * MIB, (i + 1) * MIB - 8]).flat();
+    const words = await Promise.all(offsets.map((offset) => machine.readVram(offset, 8)));
+    return words.map((word) => Buffer.from(word).readBigUInt64LE());
+  }
+
+  async function expectScrambled(machine: EdgpuMachine, size = SIZE): Promise<void> {
+    await machine.placeBars();
+    expect(new Set([0n, ...(await sampleVram(machine, size))]).size).toBe(1 + 2 * size);
+  }
+
+  const LOSSES = [
+    ['an FLR', flr],
+    ['a reset of the machine', resetMachine],
+    ['a wakeup', sleepAndWake],
+  ] as const;
+
+  test.for(LOSSES)('in slices, between which the VM goes on, after %s', async ([, lose], { startMachine }) => {
+    const machine = await startMachine({ device });
+    const before = await residentMib(machine);
+    await lose(machine);
+    // The clock of this VM stands still: what has been written by now was written within the reset.
+    expect(await residentMib(machine)).toBeLessThan(before + SIZE / 2);
+    for (let slices = 1; slices <= SIZE / SLICE; slices *= 2) {
+      await machine.qtest.stepClock(1000 * slices);
+      expect(await residentMib(machine)).toBeLessThan(before + SIZE / 2 + 2 * SLICE * slices);
+    }
+    expect(await residentMib(machine)).toBeGreaterThan(before + SIZE / 2);
+    await expectScrambled(machine);
+  });
+
+  test.for([0, 1, 7])('whole when memory decoding is turned on after %i slices', async (slices, { startMachine }) => {
+    const machine = await startMachine({ device });
+    await flr(machine);
+    for (let i = 0; i < slices; i++) await machine.qtest.stepClock(1000);
+    await expectScrambled(machine);
+  });
+
+  test('anew by a loss that comes in between', async ({ startMachine }) => {
+    const machine = await startMachine({ device });
+    await flr(machine);
+    await expectScrambled(machine);
+    const second = await sampleVram(machine);
+    for (const slices of [3, 2]) {
+      await flr(machine);
+      await machine.qtest.stepClock(1000 * slices);
+    }
+    await expectScrambled(machine);
+    expect(await machine.readRegister('VRAM_GENERATION')).toBe(4n);
+    const fourth = await sampleVram(machine);
+    expect(fourth.filter((word, i) => word === second[i])).toEqual([]);
+    const steps = fourth.map((word, i) => BigInt.asUintN(64, word - (second[i] ?? 0n)));
+    expect(new Set(steps).size, 'all of it is of one loss').toBe(1);
+  });
+
+  test('before a bit of it is flipped', async ({ startMachine }) => {
+    const machine = await startMachine({ device });
+    await flr(machine);
+    await machine.monitor.inject({ kind: 'flip', offset: SIZE * MIB - 8, bit: 0 });
+    await machine.placeBars();
+    const [first = 0n, endOfFirst = 0n, second = 0n, ...rest] = await sampleVram(machine);
+    const last = BigInt.asUintN(64, endOfFirst + BigInt(SIZE - 1) * (second - first));
+    expect(rest.at(-1)).toBe(last ^ 1n);
+  });
+
+  test('before the VM is saved', async ({ startMachine, spawnMachine, folder }) => {
+    const size = 4 * SLICE;
+    const small = `vram-size=${size}M,aperture-size=${size}M`;
+    const source = await startMachine({ device: small });
+    await flr(source);
+    await source.qtest.stepClock(1000);
+    await save(source, `${folder}/state`);
+    const target = await spawnMachine({ device: small, extra: ['-incoming', 'defer'] });
+    await load(target, `${folder}/state`);
+    await expectScrambled(target, size);
+  });
+
+  test('no more once the device is gone', async ({ startMachine }) => {
+    const machine = await startMachine({ device, hotPluggable: true });
+    await flr(machine);
+    await machine.monitor.inject({ kind: 'unplug' });
+    await machine.waitForEvent('DEVICE_DELETED');
+    await machine.qtest.stepClock(1_000_000);
+  });
 });

@@ -8,6 +8,7 @@ const ORDER = [
   'edgpu_xxh64.c',
   'edgpu_stats.c',
   'edgpu_dma.c',
+  'edgpu_scramble.c',
   'edgpu_span.c',
   'edgpu_command.c',
   'edgpu_engine.c',
