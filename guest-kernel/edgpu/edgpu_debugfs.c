@@ -26,7 +26,8 @@
  * lru		One line for each object on the lists, the next one to be
  *		evicted first: manager (system, vram, or unevictable: pinned,
  *		swapped out or without pages), priority, bytes, pins, offset for
- *		mmap (hex), pages of it in swap (0 if it is locked).
+ *		mmap (hex), pages of it in swap (0 if it is locked), and how many
+ *		of them are not its own, but those of a copy that TTM has made.
  * vram		What TTM and the buddy allocator say about VRAM.
  * evict	Any write: take system memory from all objects that are not in
  *		use, once.
@@ -104,18 +105,20 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 }
 DEFINE_SHOW_ATTRIBUTE(edgpu_stats);
 
-/* Of the shmem file that has its content. */
-static unsigned long edgpu_lru_swapped(struct ttm_buffer_object *bo)
+/* Of the shmem file that has its content: that of its own pages, or of a copy. */
+static void edgpu_lru_show_swapped(struct seq_file *m, struct ttm_buffer_object *bo)
 {
-	unsigned long swapped = 0;
+	unsigned long swapped = 0, copied = 0;
 
 	/* As long as it is locked, it keeps its ttm_tt. */
-	if (!dma_resv_trylock(bo->base.resv))
-		return 0;
-	if (bo->ttm && bo->ttm->swap_storage)
-		swapped = READ_ONCE(SHMEM_I(file_inode(bo->ttm->swap_storage))->swapped);
-	dma_resv_unlock(bo->base.resv);
-	return swapped;
+	if (dma_resv_trylock(bo->base.resv)) {
+		if (bo->ttm && bo->ttm->swap_storage)
+			swapped = READ_ONCE(SHMEM_I(file_inode(bo->ttm->swap_storage))->swapped);
+		if (bo->ttm && !ttm_tt_is_shmem(bo->ttm))
+			copied = swapped;
+		dma_resv_unlock(bo->base.resv);
+	}
+	seq_printf(m, " %lu %lu\n", swapped, copied);
 }
 
 static void edgpu_lru_show_list(struct seq_file *m, struct edgpu_device *edgpu,
@@ -131,9 +134,9 @@ static void edgpu_lru_show_list(struct seq_file *m, struct edgpu_device *edgpu,
 		if (!ttm_lru_item_is_res(item))
 			continue;
 		res = ttm_lru_item_to_res(item);
-		seq_printf(m, "%s %u %zu %u %llx %lu\n", manager, res->bo->priority, res->size,
-			   res->bo->pin_count, drm_vma_node_offset_addr(&res->bo->base.vma_node),
-			   edgpu_lru_swapped(res->bo));
+		seq_printf(m, "%s %u %zu %u %llx", manager, res->bo->priority, res->size,
+			   res->bo->pin_count, drm_vma_node_offset_addr(&res->bo->base.vma_node));
+		edgpu_lru_show_swapped(m, res->bo);
 	}
 }
 

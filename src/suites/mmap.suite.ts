@@ -16,14 +16,18 @@ const PAGE = 4096;
 const SHAPE = { objects: 8, 'object-size': 2 ** 20 };
 /** Enough for every kind of move to happen; on a slow kernel more writes fall into each. */
 const ROUNDS = Math.max(40, scaled(80));
+/** One of each kind. */
+const MOVES = 5;
 const BYTES = SHAPE.objects * SHAPE['object-size'];
 
 const mmapReport = programReport.extend({
   writes: z.number(),
   bytesVerified: z.number(),
   checksumsVerified: z.number(),
-  /** Of the objects, at a time; it is an error if one that the writers leave alone does not get there. */
+  /** The objects' own, at a time; it is an error if an object that the writers leave alone does not get there. */
   mostPagesInSwap: z.number(),
+  /** Those of copies of theirs. */
+  mostCopiesInSwap: z.number(),
   moves: z.record(z.string(), z.number()),
 });
 
@@ -41,6 +45,19 @@ describe.for([['cached'], ['wc'], ['uc']])('%s', { concurrent: true }, ([caching
     for (const count of Object.values(report.moves)) expect(count).toBeGreaterThan(0);
     expect(dmaComplaints(witnesses, 40)).toEqual([]);
     expect(report.mostPagesInSwap).toBeGreaterThanOrEqual(SHAPE['object-size'] / PAGE);
+    expect(report.mostCopiesInSwap).toBe(0);
+  });
+});
+
+describe('legacy', { concurrent: true }, () => {
+  test.override({ dmaBits: 40 });
+
+  test("control: in swap are copies, and of the objects' own pages none", async ({ gpu, run }) => {
+    await gpu.load({ backend: 'legacy' });
+    const { report } = await run('mmap', { ...SHAPE, rounds: MOVES }, mmapReport);
+    expect(report.ok, report.firstError).toBe(true);
+    expect(report.mostPagesInSwap).toBe(0);
+    expect(report.mostCopiesInSwap).toBeGreaterThanOrEqual(SHAPE['object-size'] / PAGE);
   });
 });
 

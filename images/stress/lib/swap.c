@@ -74,21 +74,26 @@ bool swap_reclaim_any(uint64_t bytes)
 	return reclaim(bytes, "");
 }
 
-/* Adds up the last field of the driver's lines: of the object with this offset for mmap(), or of all. */
-static bool sum_swapped(const struct gpu *gpu, const uint64_t *wanted, uint64_t *pages)
+/* Adds up the last fields of the driver's lines: of the object with this offset for mmap(), or of all. */
+static bool sum_swapped(const struct gpu *gpu, const uint64_t *wanted, uint64_t *pages,
+			uint64_t *copied)
 {
 	FILE *file = driver_file_open(gpu, "lru", "re");
-	uint64_t offset, swapped;
+	uint64_t offset, swapped, copies;
 	char line[128];
 
 	if (!file)
 		return false;
 	*pages = 0;
+	*copied = 0;
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%*s %*u %*u %*u %" SCNx64 " %" SCNu64, &offset, &swapped) != 2)
+		if (sscanf(line, "%*s %*u %*u %*u %" SCNx64 " %" SCNu64 " %" SCNu64, &offset,
+			   &swapped, &copies) != 3)
 			continue;
-		if (!wanted || offset == *wanted)
-			*pages += swapped;
+		if (wanted && offset != *wanted)
+			continue;
+		*pages += swapped;
+		*copied += copies;
 	}
 	fclose(file);
 	return true;
@@ -96,14 +101,16 @@ static bool sum_swapped(const struct gpu *gpu, const uint64_t *wanted, uint64_t 
 
 bool swap_of(struct gpu *gpu, const struct object *object, uint64_t *pages)
 {
-	uint64_t offset;
+	uint64_t offset, copied;
 
-	return gpu_mmap_offset(gpu, object, &offset) && sum_swapped(gpu, &offset, pages);
+	return gpu_mmap_offset(gpu, object, &offset) && sum_swapped(gpu, &offset, pages, &copied);
 }
 
-bool swap_of_all(const struct gpu *gpu, uint64_t *pages)
+bool swap_of_all(const struct gpu *gpu, uint64_t *pages, uint64_t *copied)
 {
-	return sum_swapped(gpu, NULL, pages);
+	uint64_t unwanted;
+
+	return sum_swapped(gpu, NULL, pages, copied ? copied : &unwanted);
 }
 
 bool swap_out(struct gpu *gpu, const struct object *object, uint64_t bytes)

@@ -21,8 +21,11 @@ bool swap_reclaim_any(uint64_t bytes);
 
 /* How many pages of an object are in swap, and in memory no more. */
 bool swap_of(struct gpu *gpu, const struct object *object, uint64_t *pages);
-/* The same of all objects of the device. */
-bool swap_of_all(const struct gpu *gpu, uint64_t *pages);
+/*
+ * The same of all objects of the device; *@copied, which may be NULL: how many
+ * of them are not the objects' own, but those of copies that TTM has made.
+ */
+bool swap_of_all(const struct gpu *gpu, uint64_t *pages, uint64_t *copied);
 /*
  * Has so many bytes of an object, which the driver has let go of, swapped out:
  * asks until they are, since the kernel may take pages of others first.

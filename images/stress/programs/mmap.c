@@ -73,7 +73,8 @@ struct mmap_test {
 	bool hold;		/* writers wait as long as it is set */
 	struct random random;	/* of the mover */
 	uint64_t moves[MOVES];
-	uint64_t most_swapped;	/* pages of objects, at a time */
+	uint64_t most_swapped;	/* pages of the objects' own, at a time */
+	uint64_t most_copied;	/* of their copies */
 	uint64_t bytes_verified;
 	uint64_t checksums_verified;
 	struct swap_counts swap;
@@ -175,12 +176,14 @@ static void stop_writers(struct mmap_test *test)
 
 static bool count_swapped(struct mmap_test *test)
 {
-	uint64_t pages;
+	uint64_t pages, copied;
 
-	if (!swap_of_all(&test->gpu, &pages))
+	if (!swap_of_all(&test->gpu, &pages, &copied))
 		return false;
-	if (pages > test->most_swapped)
-		test->most_swapped = pages;
+	if (pages - copied > test->most_swapped)
+		test->most_swapped = pages - copied;
+	if (copied > test->most_copied)
+		test->most_copied = copied;
 	return true;
 }
 
@@ -352,6 +355,7 @@ static enum exit_code tell(const struct mmap_test *test)
 	report_number("bytesVerified", test->bytes_verified);
 	report_number("checksumsVerified", test->checksums_verified);
 	report_number("mostPagesInSwap", test->most_swapped);
+	report_number("mostCopiesInSwap", test->most_copied);
 	report_number("pswpout", swap.out - test->swap.out);
 	report_number("pswpin", swap.in - test->swap.in);
 	report_open_group("moves");

@@ -146,7 +146,7 @@ static bool press(struct purge *purge)
 	if (!swap_read(&before) || !swap_reclaim(COUNT * purge->size / 2) || !swap_read(&after))
 		return false;
 	purge->swapped = after.out - before.out;
-	if (!swap_of_all(&purge->gpu, &purge->own_swapped))
+	if (!swap_of_all(&purge->gpu, &purge->own_swapped, NULL))
 		return false;
 	for (unsigned int i = 0; i < COUNT; i++) {
 		if (!gpu_info(&purge->gpu, &purge->objects[i], &info))

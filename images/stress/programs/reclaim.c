@@ -305,7 +305,7 @@ static bool run(struct reclaim *reclaim, struct counts *before, struct counts *a
 		if (!fill_device(reclaim, i))
 			return false;
 	for (uint64_t i = 0; i < reclaim->devices; i++)
-		if (!swap_of_all(&reclaim->gpu[i], &reclaim->swapped[i]))
+		if (!swap_of_all(&reclaim->gpu[i], &reclaim->swapped[i], NULL))
 			return false;
 	if (!fill_cache(reclaim->cache) || !count(reclaim, before))
 		return false;

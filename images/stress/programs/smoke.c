@@ -263,7 +263,7 @@ static bool evict(struct smoke *smoke)
 	done = (now.out - smoke->swap.out) * PAGE;
 	if (done < goal && !swap_reclaim(goal - done))
 		return false;
-	return swap_of_all(&smoke->gpu, &smoke->swapped);
+	return swap_of_all(&smoke->gpu, &smoke->swapped, NULL);
 }
 
 /* A control: one bit in the middle of one object goes wrong. */
