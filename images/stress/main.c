@@ -35,7 +35,8 @@ static const struct subcommand {
 	{ "pieces", pieces_main,
 	  "--piece S --object-size S --seed K [--caching C] [--whole yes] [--lose yes]" },
 	{ "mmio", mmio_main, "--reads N (without the driver)" },
-	{ "kms", kms_main, "--driver NAME --seed K [--flush no|yes] [--lose yes] (any driver; until SIGTERM)" },
+	{ "kms", kms_main, "--driver NAME --seed K [--flush no|yes] [--lose yes] [--unseen BYTES]\n"
+	  "    [--vram BYTES] (any driver, --vram with qxl; until SIGTERM)" },
 	{ "uapi", uapi_main, "--seed K" },
 	{ "fuzz", fuzz_main, "--seconds S --seed K [--processes P]" },
 	{ "hold", hold_main, "--expect enodev|eio --seed K [--lose yes]" },

@@ -3,11 +3,13 @@
  * driver gives out, until SIGTERM; what of it gets to the other side, the host
  * sees. One pixel is a function of the seed and its place. If asked to, it has
  * drawn other buffers before, which nobody shows: they are still as they were
- * drawn in the end.
+ * drawn in the end. A driver's dumb buffers may be in system memory as long as
+ * nobody shows them; qxl has a call that gives out VRAM.
  */
 #define _GNU_SOURCE
 #include <drm/drm.h>
 #include <drm/drm_mode.h>
+#include <drm/qxl_drm.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -46,6 +48,7 @@ struct display {
 	uint32_t *pixels;
 	char **unseen;		/* mappings of so many buffers */
 	uint64_t unseen_count;
+	uint64_t vram_count;	/* the last of them, which are in VRAM first */
 	uint64_t verified;	/* bytes of them */
 };
 
@@ -120,10 +123,20 @@ static bool find_output(struct display *display)
 	return find_mode(display, connectors[0]);
 }
 
+static void *map_at(const struct display *display, uint64_t size, uint64_t offset)
+{
+	void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, display->fd,
+			  (off_t)offset);
+
+	if (data != MAP_FAILED)
+		return data;
+	fail("mmap of a buffer: %s", strerror(errno));
+	return NULL;
+}
+
 static void *map_dumb(const struct display *display, struct drm_mode_create_dumb *dumb)
 {
 	struct drm_mode_map_dumb map = { };
-	void *data;
 
 	dumb->bpp = BITS_PER_PIXEL;
 	if (!call(display, DRM_IOCTL_MODE_CREATE_DUMB, dumb, "CREATE_DUMB"))
@@ -131,12 +144,31 @@ static void *map_dumb(const struct display *display, struct drm_mode_create_dumb
 	map.handle = dumb->handle;
 	if (!call(display, DRM_IOCTL_MODE_MAP_DUMB, &map, "MAP_DUMB"))
 		return NULL;
-	data = mmap(NULL, dumb->size, PROT_READ | PROT_WRITE, MAP_SHARED, display->fd,
-		    (off_t)map.offset);
-	if (data != MAP_FAILED)
+	return map_at(display, dumb->size, map.offset);
+}
+
+static void *map_unseen(const struct display *display)
+{
+	struct drm_mode_create_dumb dumb = { .width = UNSEEN_WIDTH, .height = UNSEEN_WIDTH };
+	void *data = map_dumb(display, &dumb);
+
+	if (!data || dumb.size >= UNSEEN_BYTES)
 		return data;
-	fail("mmap of a buffer: %s", strerror(errno));
+	fail("a buffer of %u bytes has %llu", UNSEEN_BYTES, dumb.size);
 	return NULL;
+}
+
+static void *map_vram(const struct display *display)
+{
+	struct drm_qxl_alloc alloc = { .size = UNSEEN_BYTES };
+	struct drm_qxl_map map = { };
+
+	if (!call(display, DRM_IOCTL_QXL_ALLOC, &alloc, "QXL_ALLOC"))
+		return NULL;
+	map.handle = alloc.handle;
+	if (!call(display, DRM_IOCTL_QXL_MAP, &map, "QXL_MAP"))
+		return NULL;
+	return map_at(display, UNSEEN_BYTES, map.offset);
 }
 
 static bool create_buffer(struct display *display)
@@ -173,13 +205,11 @@ static bool draw_unseen(struct display *display, uint64_t seed)
 	if (!display->unseen)
 		return !display->unseen_count || fail("calloc: %s", strerror(errno));
 	for (uint64_t i = 0; i < display->unseen_count; i++) {
-		struct drm_mode_create_dumb dumb = { .width = UNSEEN_WIDTH, .height = UNSEEN_WIDTH };
+		bool in_vram = i + display->vram_count >= display->unseen_count;
 
-		display->unseen[i] = map_dumb(display, &dumb);
+		display->unseen[i] = in_vram ? map_vram(display) : map_unseen(display);
 		if (!display->unseen[i])
 			return false;
-		if (dumb.size < UNSEEN_BYTES)
-			return fail("a buffer of %u bytes has %llu", UNSEEN_BYTES, dumb.size);
 		pattern_write(display->unseen[i], UNSEEN_BYTES, pattern_key(seed, i, 0), 0);
 	}
 	return true;
@@ -267,19 +297,25 @@ int kms_main(int argc, char **argv)
 	static const char *const words[] = { "no", "yes", NULL };
 	struct sigaction action = { .sa_handler = on_sigterm };
 	struct display display = { .fd = -1 };
-	uint64_t driver = 0, seed = 0, flushes = 1, lose = 0, unseen = 0;
+	uint64_t driver = 0, seed = 0, flushes = 1, lose = 0, unseen = 0, vram = 0;
 	const struct option_spec specs[] = {
 		{ .name = "driver", .value = &driver, .words = drivers },
 		{ .name = "seed", .value = &seed },
 		{ .name = "flush", .value = &flushes, .words = words, .optional = true },
 		{ .name = "lose", .value = &lose, .words = words, .optional = true },
 		{ .name = "unseen", .value = &unseen, .optional = true },
+		{ .name = "vram", .value = &vram, .optional = true },
 	};
 	sigset_t blocked, before;
 
 	if (!options_parse("kms", specs, sizeof(specs) / sizeof(*specs), argc, argv))
 		return EXIT_USAGE;
-	display.unseen_count = unseen / UNSEEN_BYTES;
+	if (vram && strcmp(drivers[driver], "qxl")) {
+		options_complain("kms", "--vram is qxl's alone");
+		return EXIT_USAGE;
+	}
+	display.vram_count = vram / UNSEEN_BYTES;
+	display.unseen_count = unseen / UNSEEN_BYTES + display.vram_count;
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGTERM);
 	if (sigprocmask(SIG_BLOCK, &blocked, &before) || sigaction(SIGTERM, &action, NULL)) {

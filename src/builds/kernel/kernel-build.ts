@@ -41,7 +41,9 @@ const SELFTESTS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** What a program needs to talk to a DRM driver; the host's may be older. */
-const ABI_HEADERS = ['drm/drm.h', 'drm/drm_mode.h', 'linux/bits.h'].map((header) => `include/uapi/${header}`);
+const ABI_HEADERS = ['drm/drm.h', 'drm/drm_mode.h', 'drm/qxl_drm.h', 'linux/bits.h'].map(
+  (header) => `include/uapi/${header}`,
+);
 
 /** The same sources give the same bytes, whoever builds them, wherever and whenever. */
 const MAKE_ENVIRONMENT = {
@@ -99,6 +101,7 @@ export async function buildKernel(
     toolchain,
     environment: JSON.stringify(MAKE_ENVIRONMENT),
     selftests: JSON.stringify(SELFTESTS),
+    headers: JSON.stringify(ABI_HEADERS),
   });
   const build = async (work: EntryWork): Promise<void> => {
     const tree = await prepareKernelTree(source, { kind: treeKind(flavour, variant), overlay }, work);
