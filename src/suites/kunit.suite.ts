@@ -121,4 +121,13 @@ describe('KUnit', { concurrent: true }, () => {
     skip(unpatched, 'this kernel does not have it');
     expect(verdictChanges({}, await runModules([module], { guest, record }))).toEqual([]);
   });
+
+  describe('with RAM of one node on both sides of every limit', { concurrent: true }, () => {
+    test.override({ machine: 'straddle', dmaBits: 40 });
+
+    test('shmem_limit_kunit', async ({ guest, unpatched, record, skip }) => {
+      skip(unpatched, 'this kernel does not have it');
+      expect(verdictChanges({}, await runModules(['shmem_limit_kunit'], { guest, record }))).toEqual([]);
+    });
+  });
 });
