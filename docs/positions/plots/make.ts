@@ -1,12 +1,13 @@
 /**
- * Draws the plots of these pages from the runs that are kept here: `npm run plots`. `npm run plots -- NAME…` measures
- * these first, which takes some minutes each and replaces what is kept.
+ * Draws the plots of these pages from the runs that are kept here, and writes their medians into the pages: `npm run
+ * plots`. `npm run plots -- NAME…` measures these first, which takes some minutes each and replaces what is kept.
  */
 import { execa } from 'execa';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { benchPlot } from './bench-plot.ts';
+import { figuresOf, fill } from './figures.ts';
 import { keptFile, keptOf, readKept } from './kept-run.ts';
 import { BENCHES } from './benches.ts';
 
@@ -25,6 +26,16 @@ async function measure(name: string, options: readonly string[]): Promise<void> 
   }
 }
 
+async function fillPage(page: string): Promise<void> {
+  const before = await readFile(page, 'utf8');
+  let text = before;
+  for (const figure of figuresOf(before)) {
+    const filled = await fill(figure);
+    text = text.replace(figure, () => filled.text);
+  }
+  if (text !== before) await writeFile(page, text);
+}
+
 const asked = process.argv.slice(2);
 for (const name of asked)
   if (!(name in BENCHES)) throw new Error(`Nothing is kept of "${name}", only of ${Object.keys(BENCHES).join(', ')}.`);
@@ -32,3 +43,6 @@ for (const [name, { options, plot }] of Object.entries(BENCHES)) {
   if (asked.includes(name)) await measure(name, options);
   if (plot) await writeFile(keptFile(name, 'svg'), benchPlot(plot, await readKept(name)));
 }
+
+const folder = path.join(ROOT, 'docs/positions');
+for (const name of await readdir(folder)) if (name.endsWith('.md')) await fillPage(path.join(folder, name));
