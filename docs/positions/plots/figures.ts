@@ -1,4 +1,4 @@
-/** The figures of a page that are medians of kept runs: "`variant` 1.2", and after it a link to the run and what of it. */
+/** Figures of a page that are medians of kept runs: "`variant` 1.2", and after it a link to the run and what of it. */
 import { find, readKept } from './kept-run.ts';
 
 /** A link, and after it what there is in the file that it leads to. */
