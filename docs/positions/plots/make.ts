@@ -3,6 +3,7 @@
  * plots`. `npm run plots -- NAME…` measures these first, which takes some minutes each and replaces what is kept.
  */
 import { execa } from 'execa';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -41,7 +42,8 @@ for (const name of asked)
   if (!(name in BENCHES)) throw new Error(`Nothing is kept of "${name}", only of ${Object.keys(BENCHES).join(', ')}.`);
 for (const [name, { options, plot }] of Object.entries(BENCHES)) {
   if (asked.includes(name)) await measure(name, options);
-  if (plot) await writeFile(keptFile(name, 'svg'), benchPlot(plot, await readKept(name)));
+  if (plot && existsSync(keptFile(name, 'json')))
+    await writeFile(keptFile(name, 'svg'), benchPlot(plot, await readKept(name)));
 }
 
 const folder = path.join(ROOT, 'docs/positions');
