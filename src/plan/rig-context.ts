@@ -149,8 +149,6 @@ export interface TestRecord {
   warnings?: UnknownWarning[];
   /** What the kernel's own tests said, case by case. */
   cases?: CaseVerdicts;
-  /** Of a person's own program: each is a result of its own. */
-  subtests?: readonly Subtest[];
   /** Once a second, over the life of the VM. */
   memory?: MemorySample[];
   /** What the device counted, by the end. */
@@ -172,6 +170,8 @@ declare module 'vitest' {
 declare module '@vitest/runner' {
   interface TaskMeta {
     rig?: TestRecord;
+    /** Of a person's own program: each is a result of its own. */
+    subtests?: readonly Subtest[];
     /** `test(name, { meta: { xfail: { reason, until } } }, …)` */
     xfail?: ExpectedFailure;
   }

@@ -15,7 +15,7 @@ type Status = TestResult['status'];
 /** The result of a test, and behind it those of the cases that its program reported. */
 export function resultsOf(test: TestCase): [TestResult, ...TestResult[]] {
   const result = resultOf(test);
-  const { subtests = [] } = test.meta().rig ?? {};
+  const { subtests = [] } = test.meta();
   return [result, ...subtests.map((subtest) => caseResult(result, subtest))];
 }
 
@@ -56,12 +56,9 @@ function rawStatus(state: 'passed' | 'failed' | 'skipped' | 'pending', failed: F
 
 type RecordPart = Omit<TestResult, 'suite' | 'test' | 'status' | 'durationMs'>;
 
-const NOTHING_LEFT: TestRecord = { params: {}, metrics: {}, kernelReports: [] };
-
 /** What the test's own process left, in the form that the report has; what it did not leave is missing. */
 function recordOf(record: TestRecord | undefined): RecordPart {
-  const { kernelReports = [], measurements, memory, sleeps, ...more } = record ?? NOTHING_LEFT;
-  const { subtests: _ownResults, ...rest } = more;
+  const { kernelReports = [], measurements, memory, sleeps, ...rest } = record ?? { params: {}, metrics: {} };
   return {
     ...rest,
     kernelReports: kernelReports.map(reportedBug),

@@ -25,14 +25,14 @@ test.override({ stateless: true, keep: true });
 
 for (const command of commands) {
   const timeout = (deadlineMs + ROOM_MS) * slowdownOf(selection.flavour);
-  test(programTitle(command), { timeout, concurrent: true }, async ({ vm, record, annotate, skip }) => {
+  test(programTitle(command), { timeout, concurrent: true }, async ({ vm, task, annotate, skip }) => {
     await putAll(vm);
     await addToReplay(vm.folder, command, put);
     await annotate('running the program', 'step');
     const said = new Said(vm.folder.file('output.txt'));
     const result = await vm.exec(command, { deadlineMs, onOutput: said.add }).finally(async () => {
       // What it had reported before it hung, or the kernel died, counts.
-      record.subtests = spokenBy(said.stdout)?.subtests ?? [];
+      task.meta.subtests = spokenBy(said.stdout)?.subtests ?? [];
       await said.close();
     });
     const ended = { ...result, output: said.all };

@@ -27,13 +27,14 @@ interface Case {
   readonly state?: 'passed' | 'failed' | 'skipped';
   readonly errors?: readonly object[];
   readonly rig?: object;
+  readonly subtests?: readonly object[];
 }
 
-function testCase(name: string, { mode = 'run', state = 'passed', errors = [], rig }: Case = {}): TestCase {
+function testCase(name: string, { mode = 'run', state = 'passed', errors = [], rig, subtests }: Case = {}): TestCase {
   return {
     ...{ id: name, fullName: name, module: { moduleId: SMOKE }, options: { mode }, project: { name: 'suites' } },
     result: () => ({ state, errors }),
-    meta: () => ({ ...(rig ? { rig } : {}) }),
+    meta: () => ({ ...(rig ? { rig } : {}), ...(subtests ? { subtests } : {}) }),
     diagnostic: () => ({ duration: 1 }),
   } as unknown as TestCase;
 }
@@ -114,13 +115,17 @@ test('each case that a program reported is a result behind that of the program',
     { name: 'b', status: 'fail', message: 'expected 3' },
   ];
   const params = { machine: 'tiers' };
-  const rig = { params, metrics: { bootMs: 1 }, kernelReports: [], subtests };
-  const one = testCase('/tmp/t', { state: 'failed', errors: [{ message: '1 of 2', failureClass: 'test' }], rig });
+  const rig = { params, metrics: { bootMs: 1 }, kernelReports: [] };
+  const one = testCase('/tmp/t', {
+    state: 'failed',
+    errors: [{ message: '1 of 2', failureClass: 'test' }],
+    rig,
+    subtests,
+  });
   collect(one);
   reporter.onTestCaseResult(one);
   const [program, ...cases] = reporter.results;
   expect(program).toMatchObject({ test: '/tmp/t', status: 'fail', params, metrics: { bootMs: 1 } });
-  expect(program).not.toHaveProperty('subtests');
   const common = { suite: 'smoke', caseOf: '/tmp/t', params, kernelReports: [], metrics: {} };
   expect(cases).toMatchObject([
     { ...common, test: '/tmp/t > a', status: 'pass' },

@@ -75,6 +75,12 @@ test.for([
   });
 });
 
+test('what a shell says of a command that the program does without is not that', () => {
+  const stderr = 'sh: nosuch: not found\nsh: other: Permission denied\n';
+  expect(failure({ stderr })).toBeUndefined();
+  expect(failure({ exitCode: 1, stderr })).toMatchObject({ failureClass: 'test' });
+});
+
 test('an exit code of 127 that no shell explains is that of the program', () => {
   expect(failure({ exitCode: 127 })).toMatchObject({ failureClass: 'test' });
 });
