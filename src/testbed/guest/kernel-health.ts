@@ -28,10 +28,13 @@ const TAINTS = [
 ] as const;
 
 /**
- * An in-kernel test has run, which is what suites do; QEMU's firmware is what it is; and benches switch CPU features
- * off.
+ * An in-kernel test has run, which is what suites do; QEMU's firmware is what it is; benches switch CPU features off;
+ * and a person's program may load a module that was built elsewhere.
  */
-const HARMLESS: readonly string[] = ['test module', 'firmware workaround', 'CPU out of specification'];
+const HARMLESS: readonly string[] = [
+  ...['test module', 'firmware workaround', 'CPU out of specification'],
+  ...['out-of-tree module', 'unsigned module'],
+];
 
 /**
  * What the kernel is tainted by once it has reported such a thing, after which all else about it must still be in
