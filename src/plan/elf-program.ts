@@ -1,6 +1,6 @@
 /** What a program needs of the machine that runs it, by its ELF header (elf(5)). */
 
-export interface ElfProgram {
+interface ElfProgram {
   /** For x86-64, 64 bits. */
   readonly isForGuest: boolean;
   /** The loader that the kernel starts it with; a static program has none. */

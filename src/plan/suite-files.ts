@@ -22,7 +22,7 @@ const BENCHES: FileKind = { folder: 'src/benches', suffix: '.bench.ts', one: 'be
 
 /** The suite of a person's own programs, which is no part of "all": it has a test for each `--exec`. */
 export const EXEC_SUITE = 'exec';
-const EXEC_FILE = 'src/testbed/programs/exec.suite.ts';
+const EXEC_FILE = 'src/testbed/exec/exec.suite.ts';
 
 /** The suites with random cycles, for --cycles and --duration. */
 export const CYCLING_SUITES = ['suspend', 'hibernate'] as const;

@@ -566,9 +566,13 @@ function exitFailure({ code, signal, stderr }: QemuExit): RigError {
 }
 
 function brokenKvm(): RigError {
-  return new RigError('infrastructure', "The host's KVM could not run the guest any further, and QEMU has stopped it.", {
-    remedy: "The host's kernel log may say why. --accel tcg does without KVM.",
-  });
+  return new RigError(
+    'infrastructure',
+    "The host's KVM could not run the guest any further, and QEMU has stopped it.",
+    {
+      remedy: "The host's kernel log may say why. --accel tcg does without KVM.",
+    },
+  );
 }
 
 function hostDiskFailure({ data }: QmpEvent): RigError {

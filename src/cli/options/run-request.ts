@@ -46,7 +46,7 @@ function selectionOf(options: ChosenOptions): Selection {
   };
 }
 
-/** The programs of `--exec`, undefined where there is none; what is wrong with them is told before anything is built. */
+/** The programs of `--exec`, if there is any; what is wrong with them is told before anything is built. */
 export async function programsOf({
   exec,
   put,

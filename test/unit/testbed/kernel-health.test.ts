@@ -27,6 +27,8 @@ test('taint flags are named by their bits', () => {
 test('a healthy kernel gets no complaint: not where it has no lock validator, nor after an in-kernel test', () => {
   expect(healthComplaints('tainted 0\n')).toEqual([]);
   expect(healthComplaints(`tainted ${String(2 ** 18)}\n debug_locks:                             1\n`)).toEqual([]);
+  // By a module of one's own.
+  expect(healthComplaints(`tainted ${String(2 ** 12 + 2 ** 13)}\n`)).toEqual([]);
 });
 
 test('taint, a lock validator that has given up, and leaks are each told', () => {

@@ -1,7 +1,7 @@
 /** What a person's own program comes to. */
 import { describe, expect, test } from 'vitest';
-import { programFailure, skipReason, spokenBy } from '../../../src/testbed/programs/program-verdict.ts';
-import { withSegment } from '../../../src/testbed/programs/replayed-program.ts';
+import { programFailure, skipReason, spokenBy } from '../../../src/testbed/exec/program-verdict.ts';
+import { withSegment } from '../../../src/testbed/exec/replayed-program.ts';
 
 const ENDED = { exitCode: 0, signal: undefined, stderr: '', output: '' };
 
