@@ -4,6 +4,7 @@ import { finished } from 'node:stream/promises';
 import { inject } from 'vitest';
 import { slowdownOf } from '../../config/flavour.ts';
 import { programTitle } from '../../plan/programs.ts';
+import type { Subtest } from '../../plan/rig-context.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { putFiles } from '../../vm/link/file-transfer.ts';
 import type { OnOutput } from '../../vm/link/ssh-session.ts';
@@ -26,23 +27,37 @@ test.override({ stateless: true, keep: true });
 for (const command of commands) {
   const timeout = (deadlineMs + ROOM_MS) * slowdownOf(selection.flavour);
   test(programTitle(command), { timeout, concurrent: true }, async ({ vm, task, annotate, skip }) => {
-    await putAll(vm);
-    await addToReplay(vm.folder, command, put);
     await annotate('running the program', 'step');
-    const said = new Said(vm.folder.file('output.txt'));
-    const result = await vm.exec(command, { deadlineMs, onOutput: said.add }).finally(async () => {
-      // What it had reported before it hung, or the kernel died, counts.
-      task.meta.subtests = spokenBy(said.stdout)?.subtests ?? [];
-      await said.close();
-    });
-    const ended = { ...result, output: said.all };
-    const spoken = spokenBy(said.stdout);
-    const reason = skipReason(ended, spoken);
-    skip(reason !== undefined, reason);
-    const failure = programFailure(command, ended, spoken);
-    // No line of this file says why.
-    if (failure) throw Object.assign(failure, { stack: '' });
+    const run = await judged(vm, command, (subtests) => (task.meta.subtests = subtests)).catch(withoutPlace);
+    skip(run.skipped !== undefined, run.skipped);
   });
+}
+
+/** Throws the error of a program that failed; the reason of one that has nothing to do here. */
+async function judged(
+  vm: Vm,
+  command: string,
+  onCases: (subtests: readonly Subtest[]) => void,
+): Promise<{ skipped: string | undefined }> {
+  await putAll(vm);
+  await addToReplay(vm.folder, command, put);
+  const said = new Said(vm.folder.file('output.txt'));
+  const result = await vm.exec(command, { deadlineMs, onOutput: said.add }).finally(async () => {
+    // What it had reported before it hung, or the kernel died, counts.
+    onCases(spokenBy(said.stdout)?.subtests ?? []);
+    await said.close();
+  });
+  const ended = { ...result, output: said.all };
+  const spoken = spokenBy(said.stdout);
+  const skipped = skipReason(ended, spoken);
+  const failure = skipped === undefined ? programFailure(command, ended, spoken) : undefined;
+  if (failure) throw failure;
+  return { skipped };
+}
+
+/** No line of this file says why a program failed. */
+function withoutPlace(error: unknown): never {
+  throw error instanceof RigError ? Object.assign(error, { stack: '' }) : error;
 }
 
 async function putAll(vm: Vm): Promise<void> {
