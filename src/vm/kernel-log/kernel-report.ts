@@ -75,7 +75,7 @@ const END_OF_TRACE = ' </TASK>';
  */
 const AFTER_END: readonly RegExp[] = [
   /^(RIP|Code|R[A-Z0-9]{2}|[CDFGE]S|CR[0-4]|DR[0-7]|PKRU): /,
-  /^(FIX \S+: |SLUB: .* counted but counter=|(Redzone|Object|Padding|Bytes b4) +[0-9a-f]+: )/,
+  /^(FIX \S+: |(Redzone|Object|Padding|Bytes b4) +[0-9a-f]+: )/,
 ];
 const MOST_LINES = 200;
 const MOST_PREAMBLE = 10;

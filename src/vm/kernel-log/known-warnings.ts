@@ -32,6 +32,13 @@ export const KNOWN_WARNINGS: readonly KnownWarning[] = [
     until,
   },
   {
+    // The object of a report is out of use from then on, which whoever has the slabs checked is told.
+    text: /^SLUB: \S+ \d+ slabs counted but counter=\d+$/,
+    example: 'SLUB: kmalloc-1k 21 slabs counted but counter=22',
+    reason: PART,
+    until,
+  },
+  {
     text: /^DMAR: DRHD: handling fault status reg [0-9a-f]+$/,
     example: 'DMAR: DRHD: handling fault status reg 2',
     reason: PART,
