@@ -1,4 +1,7 @@
-/** Which machine a run has where nobody chose one, on hosts of any width; and that KVM is refused before anything is built. */
+/**
+ * Which machine a run has where nobody chose one, on hosts of any width; and that KVM is refused before anything is
+ * built.
+ */
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { AcceleratorChoice } from '../../../src/config/combination.ts';
 import { KVM_DEVICE } from '../../../src/config/kvm-device.ts';
