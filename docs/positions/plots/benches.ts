@@ -28,11 +28,11 @@ const frontEnds = ['macro', 'callback', 'next'].map((walk) => ({
 
 export const BENCHES: Readonly<Record<string, Bench>> = {
   evict: {
-    options: ['--rounds', '2'],
+    options: ['--rounds', '1'],
     plot: { title: 'What it costs to let go of a page, and to have it back', unit: PER_PAGE, groups: outAndBack },
   },
   dma: {
-    options: ['--rounds', '2'],
+    options: ['--rounds', '1'],
     plot: {
       title: '256 MiB of objects, when only memory above 40 bits is free',
       unit: 'MiB',
@@ -42,7 +42,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
       ],
     },
   },
-  swap: { options: ['--rounds', '2'] },
+  swap: { options: ['--rounds', '1'] },
   shrink: {
     options: [
       '--rounds',
