@@ -48,7 +48,7 @@ export const BENCHES: Readonly<Record<string, Bench>> = {
       '--rounds',
       '2',
       '--filter',
-      'backends, by \\w+, pages|front ends|the hard limit|reclaimers › 1 reclaimer, by macro',
+      'backends, by .\\w+, pages|front ends|the hard limit|reclaimers › 1 reclaimer, by .macro',
     ],
     plot: { title: 'What it costs to reclaim a page, by front end', unit: PER_PAGE, groups: frontEnds },
   },

@@ -33,11 +33,11 @@ export async function readKept(name: string): Promise<KeptRun> {
   return keptRun.parse(JSON.parse(await readFile(keptFile(name, 'json'), 'utf8')));
 }
 
-/** Of what `bench --json` wrote. A figure with more digits than these says nothing more. */
+/** Of what `bench --json` wrote, without the quotes of names. A figure with more digits than these says nothing more. */
 export async function keptOf(command: string, reportFile: string): Promise<KeptRun> {
   const report = runReport.parse(JSON.parse(await readFile(reportFile, 'utf8')));
   const tests = report.results.map(
-    ({ test, measurements = [] }) => [test.replaceAll(' > ', ' › '), measurements] as const,
+    ({ test, measurements = [] }) => [test.replaceAll(' > ', ' › ').replaceAll("'", ''), measurements] as const,
   );
   const { startedAt, kernel, host, rig } = report;
   const kept = { command, startedAt, kernel: kernel.version, accelerator: host.accelerator, rig };
