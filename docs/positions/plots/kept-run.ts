@@ -33,7 +33,7 @@ export async function readKept(name: string): Promise<KeptRun> {
   return keptRun.parse(JSON.parse(await readFile(keptFile(name, 'json'), 'utf8')));
 }
 
-/** Of what `bench --json` wrote, without the quotes of names. A figure with more digits than these says nothing more. */
+/** Of what `bench --json` wrote, with no quotes in names. A figure with more digits than these says nothing more. */
 export async function keptOf(command: string, reportFile: string): Promise<KeptRun> {
   const report = runReport.parse(JSON.parse(await readFile(reportFile, 'utf8')));
   const tests = report.results.map(
