@@ -16,6 +16,8 @@
 #define MAX_TRIES 20
 /* More than any of our machines has of pages that can be swapped before an object's. */
 #define MOST_OTHERS (512 * 1024 * 1024)
+/* Drains the batches of all CPUs, drops clean page cache, and logs nothing. */
+#define DRAIN_QUIETLY "5"
 #define CGROUP "/sys/fs/cgroup"
 #define RECLAIM CGROUP "/memory.reclaim"
 
@@ -124,6 +126,9 @@ bool swap_out(struct gpu *gpu, const struct object *object, uint64_t bytes)
 			return true;
 		if (tries == MAX_TRIES)
 			break;
+		/* An idle CPU keeps what is in its batch until all CPUs are told to drain theirs. */
+		if (tries == MAX_TRIES - 1 && !write_file("/proc/sys/vm/drop_caches", DRAIN_QUIETLY))
+			return fail("write /proc/sys/vm/drop_caches: %s", strerror(errno));
 		/*
 		 * Pages that came back from swap soon after they went are on the active
 		 * list, and those that another CPU let go of may still be in a batch of
