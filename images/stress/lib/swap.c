@@ -16,8 +16,8 @@
 #define MAX_TRIES 20
 /* More than any of our machines has of pages that can be swapped before an object's. */
 #define MOST_OTHERS (512 * 1024 * 1024)
-/* Drains the batches of all CPUs, drops clean page cache, and logs nothing. */
-#define DRAIN_QUIETLY "5"
+/* Drains the batches of all CPUs, and drops clean page cache. */
+#define DRAIN "1"
 #define CGROUP "/sys/fs/cgroup"
 #define RECLAIM CGROUP "/memory.reclaim"
 
@@ -127,7 +127,7 @@ bool swap_out(struct gpu *gpu, const struct object *object, uint64_t bytes)
 		if (tries == MAX_TRIES)
 			break;
 		/* An idle CPU keeps what is in its batch until all CPUs are told to drain theirs. */
-		if (tries == MAX_TRIES - 1 && !write_file("/proc/sys/vm/drop_caches", DRAIN_QUIETLY))
+		if (tries == MAX_TRIES - 1 && !write_file("/proc/sys/vm/drop_caches", DRAIN))
 			return fail("write /proc/sys/vm/drop_caches: %s", strerror(errno));
 		/*
 		 * Pages that came back from swap soon after they went are on the active
