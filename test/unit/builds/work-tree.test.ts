@@ -275,11 +275,11 @@ describe('what a compiler calls a file', () => {
   const grafted = new Map([['hw/edgpu/x.c', '/rig/edgpu/x.c']]);
 
   test('is one of the rig, as meson and kbuild name it', () => {
-    const tree = { source: '/work/src' };
-    expect(editedFileOf(tree, '/work/out', grafted)('../src/hw/edgpu/x.c')).toBe('/rig/edgpu/x.c');
-    expect(editedFileOf(tree, '/work/src', grafted)('./hw/edgpu/x.c')).toBe('/rig/edgpu/x.c');
-    expect(editedFileOf(tree, '/work/src', grafted)('hw/other.c')).toBeUndefined();
-    expect(editedFileOf(tree, '/work/out', grafted)('/usr/include/stdio.h')).toBeUndefined();
+    const tree = { source: '/trees/src' };
+    expect(editedFileOf(tree, '/trees/out', grafted)('../src/hw/edgpu/x.c')).toBe('/rig/edgpu/x.c');
+    expect(editedFileOf(tree, '/trees/src', grafted)('./hw/edgpu/x.c')).toBe('/rig/edgpu/x.c');
+    expect(editedFileOf(tree, '/trees/src', grafted)('hw/other.c')).toBeUndefined();
+    expect(editedFileOf(tree, '/trees/out', grafted)('/usr/include/stdio.h')).toBeUndefined();
   });
 
   test("is one of the user's tree; the copy of one that the series has changed; what a link in it leads to", async ({
