@@ -4,6 +4,7 @@
  */
 import { inject } from 'vitest';
 import { bookkeepingOf, scaledCount, slowdownOf } from '../../config/flavour.ts';
+import type { Accelerator } from '../../vm/time-limits.ts';
 
 /** Repetitions, or objects where their number is not what is claimed. */
 export function scaled(count: number): number {
@@ -18,8 +19,7 @@ export function fillable(share: number): number {
 /** What an emulated processor costs where CPU and disk share the work: as in src/vm/time-limits.ts. */
 export const EMULATION = 5;
 
-/** A time after which a person at the device would say that it stands still. */
-export function patienceMs(ms: number): number {
-  const { accelerator, selection } = inject('rig');
-  return ms * (accelerator === 'tcg' ? EMULATION : 1) * slowdownOf(selection.flavour);
+/** A time after which a person at the device would say that it stands still, on a machine that has this accelerator. */
+export function patienceMs(ms: number, accelerator: Accelerator): number {
+  return ms * (accelerator === 'tcg' ? EMULATION : 1) * slowdownOf(inject('rig').selection.flavour);
 }
