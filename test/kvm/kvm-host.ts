@@ -27,6 +27,8 @@ export interface KvmHostOptions {
   readonly addressBits?: number;
   /** Load kvm-amd, so that there is a /dev/kvm. */
   readonly kvm?: boolean;
+  /** Its CPUs take turns in one thread, ten times a second, instead of having one each. */
+  readonly inTurn?: boolean;
 }
 
 export class KvmHost {
@@ -41,16 +43,17 @@ export class KvmHost {
     this.software = software;
   }
 
-  static async boot({ addressBits = 46, kvm = true }: KvmHostOptions = {}): Promise<KvmHost> {
+  static async boot({ addressBits = 46, kvm = true, inTurn = false }: KvmHostOptions = {}): Promise<KvmHost> {
     const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-kvm-'));
     onTestFinished(() => rm(folder, { recursive: true, force: true }));
     const { build } = inject('rig');
     const libraries = await linkedLibraries(build.qemu.binary);
     const initrd = await writeHostImage(path.join(folder, 'initrd'), build, libraries);
+    const binary = inTurn ? await writeTurnTaker(folder, build.qemu.binary) : build.qemu.binary;
     const vm = await Vm.boot({
       profile: withAddressBits(await loadMachineProfile('kvm-host'), addressBits),
       accelerator: 'tcg',
-      software: { ...build, initrd },
+      software: { ...build, qemu: { ...build.qemu, binary }, initrd },
       folder: path.join(folder, 'host'),
       signal: new AbortController().signal,
     });
@@ -129,6 +132,14 @@ async function writeLauncher(folder: string, remote: RemoteQemu): Promise<string
     `exec ${program.map(shellQuote).join(' ')} "$@"`,
     '',
   ];
+  await writeFile(launcher, script.join('\n'), { mode: 0o755 });
+  return launcher;
+}
+
+/** QEMU, with other words on its command line. */
+async function writeTurnTaker(folder: string, binary: string): Promise<string> {
+  const launcher = path.join(folder, 'qemu-in-turn');
+  const script = ['#!/bin/bash', `exec ${shellQuote(binary)} "\${@/thread=multi/thread=single}"`, ''];
   await writeFile(launcher, script.join('\n'), { mode: 0o755 });
   return launcher;
 }

@@ -84,7 +84,7 @@ describe.skipIf(EFFORT === 1)('under KVM', () => {
   test.skipIf(UNSEEN).for([32, 40])(
     'objects keep within %i bits, go to swap and come back; without the limit not',
     async (dmaBits) => {
-      const host = await KvmHost.boot();
+      const host = await KvmHost.boot({ inTurn: true });
       const spec = await specOf(host, 'tiers-46', 'inside');
       const vm = endLater(await Vm.boot({ ...spec, profile: await smallTiers(), gpu: { ...GPU, dmaBits } }));
       const { guest, gpu } = await loaded(vm);

@@ -109,11 +109,14 @@ function processor({ profile, accelerator, countsInstructions = false }: VmHardw
 /**
  * The host's own processor under the profile's name, with the host's address bits. By its name a guest chooses between
  * AMD's and Intel's instruction for a hypercall; the other vendor's KVM would have to rewrite the wrong one, which the
- * guest's kernel is protected from.
+ * guest's kernel is protected from. Of the MSR of the architecture's capabilities (0x10a) some hosts that are VMs
+ * themselves offer bits that they then refuse, and QEMU gives up; it tells which mitigations are needed, and the
+ * guest's kernel has none.
  */
 function underKvm(cpu: string): string {
   const named = cpu.replace(/^max\b/, 'host').replace(/,phys-bits=\d+/, '');
-  return [named, ...['unhalt', 'ipi', 'sched-yield'].map((name) => `kvm-pv-${name}=off`)].join(',');
+  const hypercalls = ['unhalt', 'ipi', 'sched-yield'].map((name) => `kvm-pv-${name}=off`);
+  return [named, ...hypercalls, 'arch-capabilities=off'].join(',');
 }
 
 function bootMemory({ profile: { memory, cpuNodes }, memory: files }: VmHardware): string[] {
