@@ -7,6 +7,7 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/string.h>
+#include <linux/util_macros.h>
 
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
@@ -100,48 +101,40 @@ static const struct file_operations edgpu_fops = {
 	.show_fdinfo = drm_show_fdinfo,
 };
 
+/* What is the same with and without TTM. */
+#define EDGPU_DRM_DRIVER(table)		\
+	.fops = &edgpu_fops,		\
+	.ioctls = table,		\
+	.num_ioctls = ARRAY_SIZE(table), \
+	.debugfs_init = PTR_IF(IS_ENABLED(CONFIG_DEBUG_FS), edgpu_debugfs_init), \
+	.name = "edgpu",		\
+	.desc = "Emulated discrete GPU", \
+	.major = 1
+
 static const struct drm_driver edgpu_drm_driver = {
+	EDGPU_DRM_DRIVER(edgpu_ioctls),
 	.driver_features = DRIVER_GEM | DRIVER_RENDER | DRIVER_SYNCOBJ |
 			   DRIVER_SYNCOBJ_TIMELINE,
-	.fops = &edgpu_fops,
-	.ioctls = edgpu_ioctls,
-	.num_ioctls = ARRAY_SIZE(edgpu_ioctls),
 	.open = edgpu_file_open,
 	.postclose = edgpu_file_postclose,
 	.show_fdinfo = drm_show_memory_stats,
 	.gem_prime_import = edgpu_gem_import,
 	.gem_prime_import_sg_table = edgpu_gem_import_sg_table,
-#ifdef CONFIG_DEBUG_FS
-	.debugfs_init = edgpu_debugfs_init,
-#endif
-	.name = "edgpu",
-	.desc = "Emulated discrete GPU",
-	.major = 1,
-	.minor = 0,
 };
 
 static const struct drm_ioctl_desc edgpu_gemshmem_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(EDGPU_GET_PARAM, edgpu_get_param_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_GEM_CREATE, edgpu_gemshmem_create_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_GEM_MMAP_OFFSET, edgpu_gem_mmap_offset_ioctl, DRM_RENDER_ALLOW),
-	DRM_IOCTL_DEF_DRV(EDGPU_GEM_INFO, edgpu_gemshmem_info_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(EDGPU_GEM_INFO, edgpu_gem_info_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_SUBMIT, edgpu_gemshmem_submit_ioctl, DRM_RENDER_ALLOW),
-	DRM_IOCTL_DEF_DRV(EDGPU_WAIT, edgpu_gemshmem_wait_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(EDGPU_WAIT, edgpu_wait_ioctl, DRM_RENDER_ALLOW),
 };
 
 /* With backend=gem: TTM has no objects then. */
 static const struct drm_driver edgpu_gemshmem_drm_driver = {
+	EDGPU_DRM_DRIVER(edgpu_gemshmem_ioctls),
 	.driver_features = DRIVER_GEM | DRIVER_RENDER,
-	.fops = &edgpu_fops,
-	.ioctls = edgpu_gemshmem_ioctls,
-	.num_ioctls = ARRAY_SIZE(edgpu_gemshmem_ioctls),
-#ifdef CONFIG_DEBUG_FS
-	.debugfs_init = edgpu_debugfs_init,
-#endif
-	.name = "edgpu",
-	.desc = "Emulated discrete GPU",
-	.major = 1,
-	.minor = 0,
 };
 
 static int edgpu_choose_backend(struct device *dev)

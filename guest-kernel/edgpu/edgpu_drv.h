@@ -148,9 +148,7 @@ static inline bool edgpu_is_alive(struct edgpu_device *edgpu)
 	return edgpu_read(edgpu, EDGPU_REG_ID) == EDGPU_ID;
 }
 
-#ifdef CONFIG_DEBUG_FS
 void edgpu_debugfs_init(struct drm_minor *minor);
-#endif
 
 extern const struct pci_error_handlers edgpu_reset_handlers;
 

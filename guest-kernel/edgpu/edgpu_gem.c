@@ -6,6 +6,7 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
 #include <linux/mm.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
 
@@ -387,6 +388,15 @@ static void edgpu_bo_info(struct edgpu_bo *bo, struct drm_edgpu_gem_info *args)
 			args->caching = i;
 }
 
+/* Of one without TTM. */
+static void edgpu_shmem_info(struct drm_gem_object *gem, struct drm_edgpu_gem_info *args)
+{
+	args->placement = EDGPU_PLACEMENT_SYSTEM;
+	args->size = gem->size;
+	args->caching = EDGPU_CACHING_CACHED;
+	args->populated = !READ_ONCE(SHMEM_I(file_inode(gem->filp))->swapped);
+}
+
 int edgpu_gem_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 {
 	struct drm_edgpu_gem_info *args = data;
@@ -399,7 +409,10 @@ int edgpu_gem_info_ioctl(struct drm_device *drm, void *data, struct drm_file *fi
 
 	ret = dma_resv_lock_interruptible(gem->resv, NULL);
 	if (!ret) {
-		edgpu_bo_info(gem_to_edgpu_bo(gem), args);
+		if (to_edgpu(drm)->backend == EDGPU_BACKEND_GEM)
+			edgpu_shmem_info(gem, args);
+		else
+			edgpu_bo_info(gem_to_edgpu_bo(gem), args);
 		dma_resv_unlock(gem->resv);
 	}
 	drm_gem_object_put(gem);

@@ -11,7 +11,6 @@
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/err.h>
-#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -66,23 +65,6 @@ int edgpu_gemshmem_create_ioctl(struct drm_device *drm, void *data, struct drm_f
 		ret = drm_gem_handle_create(file, &shmem->base, &args->handle);
 	drm_gem_object_put(&shmem->base);
 	return ret;
-}
-
-int edgpu_gemshmem_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
-{
-	struct drm_edgpu_gem_info *args = data;
-	struct drm_gem_object *gem;
-
-	gem = drm_gem_object_lookup(file, args->handle);
-	if (!gem)
-		return -ENOENT;
-
-	args->placement = EDGPU_PLACEMENT_SYSTEM;
-	args->size = gem->size;
-	args->caching = EDGPU_CACHING_CACHED;
-	args->populated = !READ_ONCE(SHMEM_I(file_inode(gem->filp))->swapped);
-	drm_gem_object_put(gem);
-	return 0;
 }
 
 /* Have the pages of an object in memory, and map them for DMA. */
@@ -156,52 +138,37 @@ static int edgpu_gemshmem_run(struct edgpu_ring *ring, const struct drm_edgpu_cm
 }
 
 static int edgpu_gemshmem_hold_and_run(struct edgpu_ring *ring, const struct drm_edgpu_cmd *cmd,
-				       struct edgpu_gemshmem_operand *src,
-				       struct edgpu_gemshmem_operand *dst)
+				       const struct edgpu_cmd_objects *objects)
 {
+	struct edgpu_gemshmem_operand src = { .gem = objects->src }, dst = { .gem = objects->dst };
 	int ret;
 
-	ret = edgpu_gemshmem_hold(dst);
+	ret = edgpu_gemshmem_hold(&dst);
 	if (ret)
 		return ret;
-	if (src->gem)
-		ret = edgpu_gemshmem_hold(src);
+	if (src.gem)
+		ret = edgpu_gemshmem_hold(&src);
 	if (ret)
 		goto out;
 
-	ret = edgpu_gemshmem_run(ring, cmd, src, dst);
-	if (src->gem)
-		edgpu_gemshmem_release(src);
+	ret = edgpu_gemshmem_run(ring, cmd, &src, &dst);
+	if (src.gem)
+		edgpu_gemshmem_release(&src);
 out:
-	edgpu_gemshmem_release(dst);
+	edgpu_gemshmem_release(&dst);
 	return ret;
 }
 
 static int edgpu_gemshmem_cmd(struct edgpu_ring *ring, const struct drm_edgpu_cmd *cmd,
 			      struct drm_file *file)
 {
-	struct edgpu_gemshmem_operand src = { }, dst = { };
-	int ret = -ENOENT;
+	struct edgpu_cmd_objects objects = { };
+	int ret;
 
-	if (!edgpu_cmd_is_valid(cmd))
-		return -EINVAL;
-
-	dst.gem = drm_gem_object_lookup(file, cmd->dst_handle);
-	if (!dst.gem)
-		return -ENOENT;
-	if (edgpu_uses_src(cmd)) {
-		src.gem = drm_gem_object_lookup(file, cmd->src_handle);
-		if (!src.gem)
-			goto out;
-	}
-
-	ret = -EINVAL;
-	if (edgpu_cmd_fits(cmd, src.gem, dst.gem))
-		ret = edgpu_gemshmem_hold_and_run(ring, cmd, &src, &dst);
-	if (src.gem)
-		drm_gem_object_put(src.gem);
-out:
-	drm_gem_object_put(dst.gem);
+	ret = edgpu_cmd_lookup(file, cmd, &objects);
+	if (!ret)
+		ret = edgpu_gemshmem_hold_and_run(ring, cmd, &objects);
+	edgpu_cmd_put(&objects);
 	return ret;
 }
 
@@ -232,20 +199,4 @@ int edgpu_gemshmem_submit_ioctl(struct drm_device *drm, void *data, struct drm_f
 	}
 	kfree(cmds);
 	return ret;
-}
-
-/* Every job is done when it is submitted. */
-int edgpu_gemshmem_wait_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
-{
-	struct drm_edgpu_wait *args = data;
-	struct drm_gem_object *gem;
-
-	if (args->pad)
-		return -EINVAL;
-
-	gem = drm_gem_object_lookup(file, args->handle);
-	if (!gem)
-		return -ENOENT;
-	drm_gem_object_put(gem);
-	return 0;
 }

@@ -6,8 +6,6 @@ struct drm_device;
 struct drm_file;
 
 int edgpu_gemshmem_create_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
-int edgpu_gemshmem_info_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 int edgpu_gemshmem_submit_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
-int edgpu_gemshmem_wait_ioctl(struct drm_device *drm, void *data, struct drm_file *file);
 
 #endif

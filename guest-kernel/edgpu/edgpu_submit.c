@@ -34,19 +34,13 @@
 /* Bytes a checksum command writes. */
 #define EDGPU_CHECKSUM_SIZE	sizeof(u64)
 
-/* struct edgpu_submit_cmd - a command and its objects. */
-struct edgpu_submit_cmd {
-	struct drm_gem_object *src;	/* NULL if not used */
-	struct drm_gem_object *dst;
-};
-
 /* struct edgpu_submit - a submission on its way to the ring. */
 struct edgpu_submit {
 	struct drm_file *file;
 	struct edgpu_ring *ring;
 	const struct drm_edgpu_submit *args;
 	struct drm_edgpu_cmd *cmds;
-	struct edgpu_submit_cmd *objects;
+	struct edgpu_cmd_objects *objects;
 	struct drm_exec exec;
 	struct drm_syncobj *out_syncobj;
 	struct dma_fence_chain *out_chain;
@@ -60,24 +54,13 @@ static bool edgpu_range_fits(const struct drm_gem_object *gem, u64 offset, u64 l
 	return !check_add_overflow(offset, len, &end) && end <= gem->size;
 }
 
-/**
- * edgpu_uses_src() - whether a command has a source
- * @cmd: from user space
- *
- * Return: if not, its handle is 0.
- */
-bool edgpu_uses_src(const struct drm_edgpu_cmd *cmd)
+static bool edgpu_uses_src(const struct drm_edgpu_cmd *cmd)
 {
 	return cmd->op != EDGPU_CMD_FILL;
 }
 
-/**
- * edgpu_cmd_is_valid() - whether a command makes sense, whatever its objects are
- * @cmd: from user space
- *
- * Return: if not, it is -EINVAL.
- */
-bool edgpu_cmd_is_valid(const struct drm_edgpu_cmd *cmd)
+/* Whether it makes sense, whatever its objects are. */
+static bool edgpu_cmd_is_valid(const struct drm_edgpu_cmd *cmd)
 {
 	if (cmd->pad || !cmd->len)
 		return false;
@@ -96,16 +79,9 @@ bool edgpu_cmd_is_valid(const struct drm_edgpu_cmd *cmd)
 	}
 }
 
-/**
- * edgpu_cmd_fits() - whether a command stays within its objects
- * @cmd: a valid one
- * @src: the source, or NULL
- * @dst: the destination
- *
- * Return: if not, it is -EINVAL.
- */
-bool edgpu_cmd_fits(const struct drm_edgpu_cmd *cmd, const struct drm_gem_object *src,
-		    const struct drm_gem_object *dst)
+/* Whether a valid command stays within its objects. */
+static bool edgpu_cmd_fits(const struct drm_edgpu_cmd *cmd, const struct drm_gem_object *src,
+			   const struct drm_gem_object *dst)
 {
 	u64 dst_len = cmd->op == EDGPU_CMD_CHECKSUM ? EDGPU_CHECKSUM_SIZE : cmd->len;
 
@@ -120,30 +96,49 @@ bool edgpu_cmd_fits(const struct drm_edgpu_cmd *cmd, const struct drm_gem_object
 	       cmd->dst_offset + cmd->len <= cmd->src_offset;
 }
 
+/**
+ * edgpu_cmd_lookup() - check a command, and find its objects
+ * @file: whose handles they are
+ * @cmd: from user space
+ * @objects: empty
+ *
+ * Return: 0, -EINVAL or -ENOENT. What was found has to be put in any case.
+ */
+int edgpu_cmd_lookup(struct drm_file *file, const struct drm_edgpu_cmd *cmd,
+		     struct edgpu_cmd_objects *objects)
+{
+	if (!edgpu_cmd_is_valid(cmd))
+		return -EINVAL;
+
+	objects->dst = drm_gem_object_lookup(file, cmd->dst_handle);
+	if (!objects->dst)
+		return -ENOENT;
+	if (edgpu_uses_src(cmd)) {
+		objects->src = drm_gem_object_lookup(file, cmd->src_handle);
+		if (!objects->src)
+			return -ENOENT;
+	}
+	return edgpu_cmd_fits(cmd, objects->src, objects->dst) ? 0 : -EINVAL;
+}
+
+/**
+ * edgpu_cmd_put() - put what edgpu_cmd_lookup() found
+ * @objects: of a command
+ */
+void edgpu_cmd_put(const struct edgpu_cmd_objects *objects)
+{
+	drm_gem_object_put(objects->src);
+	drm_gem_object_put(objects->dst);
+}
+
 static int edgpu_submit_lookup(struct edgpu_submit *submit)
 {
+	int ret = 0;
 	u32 i;
 
-	for (i = 0; i < submit->args->num_cmds; i++) {
-		struct edgpu_submit_cmd *objects = &submit->objects[i];
-		const struct drm_edgpu_cmd *cmd = &submit->cmds[i];
-
-		if (!edgpu_cmd_is_valid(cmd))
-			return -EINVAL;
-
-		objects->dst = drm_gem_object_lookup(submit->file, cmd->dst_handle);
-		if (!objects->dst)
-			return -ENOENT;
-		if (edgpu_uses_src(cmd)) {
-			objects->src = drm_gem_object_lookup(submit->file,
-							     cmd->src_handle);
-			if (!objects->src)
-				return -ENOENT;
-		}
-		if (!edgpu_cmd_fits(cmd, objects->src, objects->dst))
-			return -EINVAL;
-	}
-	return 0;
+	for (i = 0; i < submit->args->num_cmds && !ret; i++)
+		ret = edgpu_cmd_lookup(submit->file, &submit->cmds[i], &submit->objects[i]);
+	return ret;
 }
 
 static int edgpu_submit_init(struct edgpu_submit *submit, struct edgpu_device *edgpu)
@@ -171,12 +166,8 @@ static void edgpu_submit_fini(struct edgpu_submit *submit)
 {
 	u32 i;
 
-	for (i = 0; submit->objects && i < submit->args->num_cmds; i++) {
-		if (submit->objects[i].src)
-			drm_gem_object_put(submit->objects[i].src);
-		if (submit->objects[i].dst)
-			drm_gem_object_put(submit->objects[i].dst);
-	}
+	for (i = 0; submit->objects && i < submit->args->num_cmds; i++)
+		edgpu_cmd_put(&submit->objects[i]);
 	if (submit->out_syncobj)
 		drm_syncobj_put(submit->out_syncobj);
 	dma_fence_chain_free(submit->out_chain);
@@ -228,7 +219,7 @@ static int edgpu_submit_lock(struct edgpu_submit *submit)
 
 	drm_exec_until_all_locked(exec) {
 		for (i = 0; i < submit->args->num_cmds; i++) {
-			struct edgpu_submit_cmd *objects = &submit->objects[i];
+			struct edgpu_cmd_objects *objects = &submit->objects[i];
 
 			ret = drm_exec_lock_obj(exec, objects->dst);
 			if (!ret && objects->src)
@@ -294,7 +285,7 @@ static int edgpu_submit_reserve_fences(struct drm_gem_object *gem)
  */
 static int edgpu_submit_prepare_objects(struct edgpu_submit *submit)
 {
-	struct edgpu_submit_cmd *objects, *end = submit->objects + submit->args->num_cmds;
+	struct edgpu_cmd_objects *objects, *end = submit->objects + submit->args->num_cmds;
 	int ret = 0;
 
 	for (objects = submit->objects; objects < end && !ret; objects++) {
@@ -342,7 +333,7 @@ int edgpu_cmd_write(struct edgpu_ring *ring, const struct drm_edgpu_cmd *cmd,
 }
 
 static int edgpu_submit_write_cmd(struct edgpu_ring *ring, const struct drm_edgpu_cmd *cmd,
-				  const struct edgpu_submit_cmd *objects)
+				  const struct edgpu_cmd_objects *objects)
 {
 	struct edgpu_span dst = edgpu_gem_span(objects->dst, cmd->dst_offset);
 	struct edgpu_span src = { };
@@ -380,7 +371,7 @@ static void edgpu_submit_publish(struct edgpu_submit *submit)
 	u32 i;
 
 	for (i = 0; i < submit->args->num_cmds; i++) {
-		struct edgpu_submit_cmd *objects = &submit->objects[i];
+		struct edgpu_cmd_objects *objects = &submit->objects[i];
 
 		dma_resv_add_fence(objects->dst->resv, fence, DMA_RESV_USAGE_WRITE);
 		if (objects->src)
@@ -503,6 +494,8 @@ int edgpu_wait_ioctl(struct drm_device *drm, void *data, struct drm_file *file)
 				    drm_timeout_abs_to_jiffies(args->timeout_ns));
 	if (ret == 0)
 		ret = -ETIME;
+	else if (ret > 0 && to_edgpu(drm)->backend == EDGPU_BACKEND_GEM)
+		ret = 0;
 	else if (ret > 0)
 		ret = edgpu_wait_take_error(gem_to_edgpu_bo(gem));
 	drm_gem_object_put(gem);

@@ -14,10 +14,15 @@ struct drm_gem_object;
 struct edgpu_device;
 struct edgpu_ring;
 
-bool edgpu_uses_src(const struct drm_edgpu_cmd *cmd);
-bool edgpu_cmd_is_valid(const struct drm_edgpu_cmd *cmd);
-bool edgpu_cmd_fits(const struct drm_edgpu_cmd *cmd, const struct drm_gem_object *src,
-		    const struct drm_gem_object *dst);
+/* struct edgpu_cmd_objects - those of a command. */
+struct edgpu_cmd_objects {
+	struct drm_gem_object *src;	/* NULL if not used */
+	struct drm_gem_object *dst;
+};
+
+int edgpu_cmd_lookup(struct drm_file *file, const struct drm_edgpu_cmd *cmd,
+		     struct edgpu_cmd_objects *objects);
+void edgpu_cmd_put(const struct edgpu_cmd_objects *objects);
 int edgpu_cmd_write(struct edgpu_ring *ring, const struct drm_edgpu_cmd *cmd,
 		    struct edgpu_span src, struct edgpu_span dst);
 int edgpu_submit_check_args(struct edgpu_device *edgpu, const struct drm_edgpu_submit *args);
