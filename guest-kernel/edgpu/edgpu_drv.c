@@ -102,17 +102,17 @@ static const struct file_operations edgpu_fops = {
 };
 
 /* What is the same with and without TTM. */
-#define EDGPU_DRM_DRIVER(table)		\
-	.fops = &edgpu_fops,		\
-	.ioctls = table,		\
-	.num_ioctls = ARRAY_SIZE(table), \
-	.debugfs_init = PTR_IF(IS_ENABLED(CONFIG_DEBUG_FS), edgpu_debugfs_init), \
-	.name = "edgpu",		\
-	.desc = "Emulated discrete GPU", \
+#define EDGPU_DRM_DRIVER								\
+	.fops = &edgpu_fops,								\
+	.debugfs_init = PTR_IF(IS_ENABLED(CONFIG_DEBUG_FS), edgpu_debugfs_init),	\
+	.name = "edgpu",								\
+	.desc = "Emulated discrete GPU",						\
 	.major = 1
 
 static const struct drm_driver edgpu_drm_driver = {
-	EDGPU_DRM_DRIVER(edgpu_ioctls),
+	EDGPU_DRM_DRIVER,
+	.ioctls = edgpu_ioctls,
+	.num_ioctls = ARRAY_SIZE(edgpu_ioctls),
 	.driver_features = DRIVER_GEM | DRIVER_RENDER | DRIVER_SYNCOBJ |
 			   DRIVER_SYNCOBJ_TIMELINE,
 	.open = edgpu_file_open,
@@ -133,7 +133,9 @@ static const struct drm_ioctl_desc edgpu_gemshmem_ioctls[] = {
 
 /* With backend=gem: TTM has no objects then. */
 static const struct drm_driver edgpu_gemshmem_drm_driver = {
-	EDGPU_DRM_DRIVER(edgpu_gemshmem_ioctls),
+	EDGPU_DRM_DRIVER,
+	.ioctls = edgpu_gemshmem_ioctls,
+	.num_ioctls = ARRAY_SIZE(edgpu_gemshmem_ioctls),
 	.driver_features = DRIVER_GEM | DRIVER_RENDER,
 };
 
