@@ -138,8 +138,8 @@ function addKernelVerbs(kernel: Command, session: Session, exit: SetExitCode): v
     );
   addOptions(
     kernel.command('check').description('apply, style-check and build every patch of the series, one by one'),
-    ['kernelSrc'],
-  ).action(async (options: Options<'kernelSrc'>) =>
+    ['kernelSrc', 'drivers'],
+  ).action(async (options: Options<'kernelSrc' | 'drivers'>) =>
     exit(await (await import('./verbs/kernel-verb.ts')).kernelCheckVerb(options, session)),
   );
   addOptions(

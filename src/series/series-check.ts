@@ -51,6 +51,9 @@ const SOME_TTM_DRIVER = 'CONFIG_DRM_QXL=m';
  */
 const DEPENDENTS = ['mm/', 'drivers/gpu/drm/ttm/', 'drivers/gpu/drm/qxl/'];
 
+/** All drivers that use TTM. Not in the other configurations: to build them whole takes hours. */
+const DRIVERS_CONFIG = repositoryPath('guest-kernel/config/drivers.config');
+
 export interface PatchVerdict {
   readonly patch: string;
   /** Of checkpatch (if the tree has it), of the compiler with W=1, of sparse, and about exports without kernel-doc. */
@@ -62,6 +65,8 @@ export interface PatchVerdict {
 interface SeriesCheckOptions {
   /** Another tree than Debian's package, as for buildRig. */
   readonly kernelSource?: string;
+  /** Whether to compile what uses TTM in every driver, too: after each patch that changes a header of DRM's. */
+  readonly drivers: boolean;
   /** It takes so long that whoever waits wants to know what is known. */
   readonly onVerdict?: (verdict: PatchVerdict) => void;
   readonly emit: Emit;
@@ -74,6 +79,7 @@ interface SeriesCheckOptions {
  */
 export async function checkSeries({
   kernelSource,
+  drivers,
   onVerdict = () => undefined,
   emit,
   signal,
@@ -81,14 +87,16 @@ export async function checkSeries({
   await prepareHost(emit, signal);
   const source = await openKernelSource(kernelSource, await fetchDebianPackages(emit, signal));
   const series = await readSeries(PATCH_FOLDER);
-  const known = await unpatchedWarnings({ source, series }, emit, signal);
+  const known = await unpatchedWarnings({ source, series, drivers }, emit, signal);
   const verdicts: PatchVerdict[] = [];
   for (const [index, patch] of series.entries()) {
     const id = `series-${patch.name}`;
+    const whole = index + 1 === series.length;
+    const files = whole ? series.flatMap(touchedFiles) : touchedFiles(patch);
     const verdict = await runStep(emit, { id, title: `Check ${patch.name}`, signal }, async (step) => {
       const onWait = (): void => step.progress('waiting for another rig that is checking a series');
       const value = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) =>
-        checkPatch({ patch, count: index + 1, whole: index + 1 === series.length, source, known }, step, lockedSignal),
+        checkPatch({ patch, count: index + 1, files, whole, source, drivers, known }, step, lockedSignal),
       );
       return { outcome: 'done', value };
     });
@@ -118,16 +126,19 @@ async function checkDriver(source: KernelSource, emit: Emit, signal: AbortSignal
 interface PatchInSeries {
   readonly patch: Patch;
   readonly count: number;
+  /** Where warnings are looked for. */
+  readonly files: readonly string[];
   /** Whether all of the kernel is to be built. */
   readonly whole: boolean;
   readonly source: KernelSource;
+  readonly drivers: boolean;
   /** Warnings about files that the series changes, from before it does. */
   readonly known: readonly Warning[];
 }
 
 /** What the compiler has to say about the files that the series is going to change. */
 async function unpatchedWarnings(
-  { source, series }: { readonly source: KernelSource; readonly series: readonly Patch[] },
+  { source, series, drivers }: Pick<PatchInSeries, 'source' | 'drivers'> & { readonly series: readonly Patch[] },
   emit: Emit,
   signal: AbortSignal,
 ): Promise<Warning[]> {
@@ -140,7 +151,8 @@ async function unpatchedWarnings(
       const tree = await prepareKernelTree(source, { kind: 'series', overlay }, locked);
       const fault = await sparseFault(tree.source);
       if (fault !== undefined) emit({ type: 'notice', text: `Without sparse: ${fault}.` });
-      const known = await buildWithWarnings(tree, series.flatMap(touchedFiles), titleOf(source), locked);
+      const files = series.flatMap(touchedFiles);
+      const known = await buildWithWarnings(tree, { files, drivers, title: titleOf(source) }, locked);
       // The driver is no part of what is compared, and has to build without the series, too: edgpu_compat.h.
       await compileFolders(tree, [`${DRIVER_GRAFT.to}/`], locked);
       return known;
@@ -149,24 +161,55 @@ async function unpatchedWarnings(
   });
 }
 
+interface Compilation {
+  /** Those that warnings matter in. */
+  readonly files: readonly string[];
+  /** Whether drivers that use TTM are compiled, too: what the files change, or all if one is a header of DRM's. */
+  readonly drivers: boolean;
+  readonly title: string;
+}
+
 /** Builds what depends on the series, and says what W=1 finds in those of the files that were compiled. */
 async function buildWithWarnings(
   tree: WorkTree,
-  files: readonly string[],
-  title: string,
+  { files, drivers, title }: Compilation,
   work: MakeWork,
 ): Promise<Warning[]> {
-  const fragment = `${await readFile(BASE_CONFIG, 'utf8')}\n${SOME_TTM_DRIVER}\n`;
-  const optional = await Promise.all(OPTIONAL_CONFIGS.map((file) => readFile(file, 'utf8')));
-  await configureKernel(tree, { fragment, optional: optional.join('\n'), title }, work);
-  const interesting = new Set(files);
+  await configure(tree, { drivers, title }, work);
+  const inAll = files.some((file) => file.startsWith('include/drm/'));
+  const users = drivers ? (await ttmUsers(tree)).filter((file) => inAll || files.includes(file)) : [];
+  const interesting = new Set([...files, ...users]);
   const objects = [...interesting].filter((file) => file.endsWith('.c')).map((file) => objectOf(tree, file));
   // What is up to date already would not be spoken of.
   await Promise.all(objects.map((object) => rm(object, { force: true })));
-  const lines = await compileFolders(tree, DEPENDENTS, work);
+  const lines = await compileFolders(tree, [...DEPENDENTS, ...users.map((file) => file.replace(/\.c$/, '.o'))], work);
   const compiled = [...interesting].filter((file) => file.endsWith('.c') && existsSync(objectOf(tree, file)));
   lines.push(...(await compileVerbosely(tree, compiled, work)));
   return [...new Set(lines)].flatMap((line) => warningIn(line, interesting) ?? []);
+}
+
+async function configure(
+  tree: WorkTree,
+  { drivers, title }: Pick<Compilation, 'drivers' | 'title'>,
+  work: MakeWork,
+): Promise<void> {
+  const read = async (file: string): Promise<string> => readFile(file, 'utf8');
+  const base = await Promise.all([BASE_CONFIG, ...(drivers ? [DRIVERS_CONFIG] : [])].map(read));
+  const fragment = [...base, SOME_TTM_DRIVER].join('\n');
+  const optional = (await Promise.all(OPTIONAL_CONFIGS.map(read))).join('\n');
+  await configureKernel(tree, { fragment, optional, title }, work);
+}
+
+/**
+ * Sources of drivers that name what is TTM's, or a helper's on top of it, or what the series adds to GEM. Those of tests
+ * are often included in others.
+ */
+async function ttmUsers(tree: WorkTree): Promise<string[]> {
+  const folder = 'drivers/gpu/drm';
+  const names = String.raw`\b(ttm_|TTM_|drm_gem_vram_|drm_gem_ttm_|drm_gem_object_limit_dma)`;
+  const excluded = ['ttm', 'tests', 'selftests', path.basename(DRIVER_GRAFT.to)].map((name) => `--exclude-dir=${name}`);
+  const { stdout } = await execa('grep', ['-rlE', '--include=*.c', ...excluded, names, folder], { cwd: tree.source });
+  return stdout.split('\n').sort();
 }
 
 function objectOf(tree: WorkTree, file: string): string {
@@ -174,7 +217,7 @@ function objectOf(tree: WorkTree, file: string): string {
 }
 
 async function checkPatch(
-  { patch, count, whole, source, known }: PatchInSeries,
+  { patch, count, files, whole, source, drivers, known }: PatchInSeries,
   step: Step,
   signal: AbortSignal,
 ): Promise<PatchVerdict> {
@@ -187,8 +230,10 @@ async function checkPatch(
     ...(await checkPatchStyle(tree.source, patch)),
     ...(await undocumentedExports(tree.source, patch)),
   ];
+  const title = titleOf(source);
   try {
-    const warnings = newWarnings(await buildWithWarnings(tree, touchedFiles(patch), titleOf(source), work), known);
+    const warnings = newWarnings(await buildWithWarnings(tree, { files, drivers, title }, work), known);
+    if (whole && drivers) await configure(tree, { drivers: false, title }, work);
     if (whole) await compileKernel(tree, work);
     return { patch: patch.name, complaints: [...complaints, ...warnings] };
   } catch (error) {

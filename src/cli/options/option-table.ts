@@ -75,6 +75,7 @@ const TABLE = {
     inFile: true,
   },
   kernelSrc: { is: 'folder', help: 'use this kernel tree instead of the pinned one', inFile: true },
+  drivers: { is: 'switch', help: 'compile what uses TTM in every driver of the tree, too' },
   unpatched: { is: 'switch', help: 'use the kernel without the series and the driver, as upstream has it' },
   debugInfo: { is: 'switch', help: 'use a kernel with debug information, for source lines in its reports' },
   qemuSrc: { is: 'folder', help: 'use this QEMU tree instead of the pinned one', inFile: true },

@@ -32,7 +32,7 @@ export async function kernelRefreshVerb(dir: string, { progress }: Session): Pro
 }
 
 export async function kernelCheckVerb(
-  { kernelSrc }: { kernelSrc?: string },
+  { kernelSrc, drivers = false }: { kernelSrc?: string; drivers?: boolean },
   { progress, signal }: Session,
 ): Promise<number> {
   const source = kernelSrc === undefined ? {} : { kernelSource: kernelSrc };
@@ -45,7 +45,7 @@ export async function kernelCheckVerb(
       progress.print([`✘ ${verdict.patch}`, ...reasons.map((reason) => `    ${reason}`)].join('\n'));
     }
   };
-  const verdicts = await checkSeries({ ...source, onVerdict, emit: progress.emit, signal });
+  const verdicts = await checkSeries({ ...source, drivers, onVerdict, emit: progress.emit, signal });
   const bad = verdicts.filter((verdict) => reasonsOf(verdict).length > 0);
   progress.print(summaryLine(verdicts.length - bad.length, bad.length));
   return bad.length === 0 ? 0 : EXIT_CODES.test;
