@@ -13,6 +13,8 @@ const MIB = 2 ** 20;
 const OBJECT = 4 * MIB;
 /** How much more than what is free, so that it has to be swapped. */
 const SURPLUS = 64 * MIB;
+/** Enough that the kernel, left alone, has put some of it where the device does not reach. */
+const FEW = 64 * MIB;
 /** Of what is free within reach, as in suite `dma`: the rest is what objects need beside their pages. */
 const share = fillable(0.95);
 
@@ -45,6 +47,24 @@ describe('tiers, dma-bits 32', { concurrent: true }, () => {
     expect(dmaComplaints(witnesses, 32), JSON.stringify(witnesses)).toEqual([]);
     expect(memoryAbove(report, zones, 32)).toBeLessThanOrEqual(report.othersShmem);
     expect(report.resident).toBeLessThan(report.objects);
+  });
+});
+
+describe('straddle, dma-bits 40', { concurrent: true }, () => {
+  test.override({ machine: 'straddle', dmaBits: 40 });
+
+  test('on a node that lies on both sides, objects are on the near one', async ({ gpu, run }) => {
+    await gpu.load({ backend: 'gem' });
+    const { report, witnesses } = await run('dma', { bytes: FEW, 'object-size': MIB }, dmaReport);
+    expect(contentComplaints(report, FEW), report.firstError).toEqual([]);
+    expect(dmaComplaints(witnesses, 40), JSON.stringify(witnesses)).toEqual([]);
+  });
+
+  test('control: without the limit, as upstream, some of them bounce there', async ({ gpu, run }) => {
+    await gpu.load({ backend: 'gem', gemLimit: false });
+    const { report, witnesses } = await run('dma', { bytes: FEW, 'object-size': MIB }, dmaReport);
+    expect(contentComplaints(report, FEW), report.firstError).toEqual([]);
+    expect(dmaComplaints(witnesses, 40), JSON.stringify(witnesses)).toEqual(['bounced']);
   });
 });
 
