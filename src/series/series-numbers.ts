@@ -13,12 +13,18 @@ interface Range {
   readonly allowed: readonly string[];
 }
 
-/** In the order in which they are applied. */
+/**
+ * Of upstream, in any place: they come first, to be sent alone. A fix keeps its number, and a new one gets it by hand, as
+ * no commit says of itself that it is one.
+ */
+const FIXES = { first: 1, last: 9 };
+
+/** In the order in which they are applied, after the fixes. */
 const RANGES: readonly Range[] = [
   {
     name: 'mm/shmem',
-    first: 1,
-    last: 10,
+    first: 10,
+    last: 29,
     home: 'mm/',
     allowed: [
       'mm/',
@@ -32,8 +38,8 @@ const RANGES: readonly Range[] = [
   },
   {
     name: 'drm/ttm',
-    first: 11,
-    last: 39,
+    first: 30,
+    last: 89,
     home: 'drivers/gpu/drm/',
     allowed: [
       'drivers/gpu/',
@@ -45,7 +51,7 @@ const RANGES: readonly Range[] = [
       'MAINTAINERS',
     ],
   },
-  { name: 'x86', first: 40, last: 49, home: 'arch/x86/', allowed: ['arch/x86/'] },
+  { name: 'x86', first: 90, last: 99, home: 'arch/x86/', allowed: ['arch/x86/'] },
 ];
 
 /** The driver is kept as source, not as a patch. */
@@ -71,13 +77,15 @@ export function numberSeries(
   const numbers: number[] = [];
   let reached = 0;
   for (const commit of commits) {
-    const range = rangeOf(commit);
-    if ('fault' in range) return { fault: `"${commit.subject}" ${range.fault}` };
+    const place = rangeOf(commit);
+    if ('fault' in place) return { fault: `"${commit.subject}" ${place.fault}` };
+    const now = present.get(commit.subject);
+    const range = now !== undefined && now <= FIXES.last ? { ...FIXES, name: 'fixes' } : place;
     if (reached >= range.first && reached > range.last) {
       return { fault: `"${commit.subject}" (${range.name}) has to come before the commits of later ranges` };
     }
     const least = Math.max(reached + 1, range.first);
-    reached = firstFree(Math.max(least, present.get(commit.subject) ?? least), taken);
+    reached = firstFree(Math.max(least, now ?? least), taken);
     if (reached > range.last) {
       return { fault: `"${commit.subject}" finds no number left in ${range.first} to ${range.last} (${range.name})` };
     }

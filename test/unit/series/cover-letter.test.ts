@@ -37,9 +37,10 @@ test('all patches are from the same sender', () => {
 
 /** A number in the text, and a word that the subject of that patch has. */
 const mentions = [
-  { text: /Large folios \(patch (\d+),/, word: 'large folios' },
+  { text: /large folios \(patch (\d+),/, word: 'large folios' },
   { text: /page cache \(patch (\d+)\)/, word: 'give borrowed pages back' },
   { text: /budget of patch (\d+)/, word: "don't hand out more VRAM" },
+  { text: /no obstacle since patch (\d+)/, word: 'pages of a swapped out object' },
 ] as const;
 
 test.for(mentions)('the patch of "$word" has the number that it is called by', ({ text, word }) => {

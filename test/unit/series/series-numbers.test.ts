@@ -8,38 +8,46 @@ const ttm = (subject: string, ...more: string[]): SeriesCommit => ({
 });
 
 const PRESENT = new Map([
-  ['a', 1],
-  ['b', 4],
-  ['t', 11],
-  ['u', 13],
+  ['fix', 2],
+  ['other fix', 3],
+  ['a', 10],
+  ['b', 13],
+  ['t', 30],
+  ['u', 32],
 ]);
 
 describe('numbers of a series', () => {
   test('stay where the subject is the same', () => {
-    expect(numberSeries([mm('a'), mm('b'), ttm('t'), ttm('u')], PRESENT)).toEqual({ numbers: [1, 4, 11, 13] });
+    expect(numberSeries([mm('a'), mm('b'), ttm('t'), ttm('u')], PRESENT)).toEqual({ numbers: [10, 13, 30, 32] });
   });
 
   test('stay when a patch goes', () => {
-    expect(numberSeries([mm('b'), ttm('u')], PRESENT)).toEqual({ numbers: [4, 13] });
+    expect(numberSeries([mm('b'), ttm('u')], PRESENT)).toEqual({ numbers: [13, 32] });
   });
 
   test('of new patches are the next free ones of their range', () => {
     const commits = [mm('a'), mm('new'), mm('b'), ttm('t'), ttm('x'), ttm('u'), ttm('y')];
-    expect(numberSeries(commits, PRESENT)).toEqual({ numbers: [1, 2, 4, 11, 12, 13, 14] });
-    expect(numberSeries([ttm('first')], new Map())).toEqual({ numbers: [11] });
+    expect(numberSeries(commits, PRESENT)).toEqual({ numbers: [10, 11, 13, 30, 31, 32, 33] });
+    expect(numberSeries([ttm('first')], new Map())).toEqual({ numbers: [30] });
   });
 
   test('of others are not taken', () => {
-    expect(numberSeries([ttm('t'), ttm('x')], PRESENT, new Set([12, 13]))).toEqual({ numbers: [11, 14] });
+    expect(numberSeries([ttm('t'), ttm('x')], PRESENT, new Set([31, 32]))).toEqual({ numbers: [30, 33] });
   });
 
   test('move up where there is no room', () => {
     const commits = [ttm('t'), ttm('x'), ttm('y'), ttm('u')];
-    expect(numberSeries(commits, PRESENT)).toEqual({ numbers: [11, 12, 13, 14] });
+    expect(numberSeries(commits, PRESENT)).toEqual({ numbers: [30, 31, 32, 33] });
+  });
+
+  test('of fixes are the first ones, whatever they change', () => {
+    expect(numberSeries([ttm('fix'), mm('other fix'), mm('a'), ttm('t')], PRESENT)).toEqual({
+      numbers: [2, 3, 10, 30],
+    });
   });
 
   test('follow a new order', () => {
-    expect(numberSeries([mm('b'), mm('a')], PRESENT)).toEqual({ numbers: [4, 5] });
+    expect(numberSeries([mm('b'), mm('a')], PRESENT)).toEqual({ numbers: [13, 14] });
   });
 
   test.for([
@@ -49,7 +57,8 @@ describe('numbers of a series', () => {
     ['a stray file', [mm('s', 'kernel/fork.c')], 'changes kernel/fork.c'],
     ['a neighbour of an allowed file', [mm('s', 'include/linux-evil.h')], 'changes include/linux-evil.h'],
     ['ranges out of order', [ttm('t'), mm('s')], 'has to come before'],
-    ['a full range', Array.from({ length: 11 }, (_, index) => mm(`s${index}`)), 'finds no number left in 1 to 10'],
+    ['a fix that is not first', [mm('a'), ttm('fix')], '(fixes) has to come before'],
+    ['a full range', Array.from({ length: 21 }, (_, index) => mm(`s${index}`)), 'finds no number left in 10 to 29'],
   ] as const)('are refused for %s', ([, commits, reason]) => {
     expect(numberSeries(commits, PRESENT)).toEqual({ fault: expect.stringContaining(reason) as string });
   });

@@ -96,7 +96,7 @@ describe('an editable tree', () => {
     await commit('mm: one', { 'mm/shmem.c': 3 });
     await commit('drm/ttm: two', { 'drivers/gpu/drm/ttm/ttm_tt.c': 3 });
     const first = await refreshSeries(tree, patches);
-    expect(first.written).toEqual(['0001-mm-one.patch', '0011-drm-ttm-two.patch']);
+    expect(first.written).toEqual(['0010-mm-one.patch', '0030-drm-ttm-two.patch']);
     const before = await series();
     await rm(tree, { recursive: true });
     await edit();
@@ -117,9 +117,9 @@ describe('an editable tree', () => {
     await git(tree, ['commit', '--quiet', '--amend', '--message', 'mm: deux']);
     await commit('mm: three', { 'mm/shmem.c': 9 });
     expect(await refreshSeries(tree, patches)).toEqual({
-      written: ['0002-mm-deux.patch', '0003-mm-three.patch'],
-      removed: ['0002-mm-two.patch'],
-      unchanged: ['0001-mm-one.patch'],
+      written: ['0011-mm-deux.patch', '0012-mm-three.patch'],
+      removed: ['0011-mm-two.patch'],
+      unchanged: ['0010-mm-one.patch'],
     });
   });
 
@@ -127,24 +127,24 @@ describe('an editable tree', () => {
     await commit('drm/ttm: one', { 'drivers/gpu/drm/ttm/ttm_tt.c': 3 });
     await commit('drm/ttm: two', { 'drivers/gpu/drm/ttm/ttm_tt.c': 15 });
     await refreshSeries(tree, patches);
-    const { '0012-drm-ttm-two.patch': two } = await series();
+    const { '0031-drm-ttm-two.patch': two } = await series();
     const behind = (await git(tree, ['rev-parse', 'HEAD'])).trim();
     await git(tree, ['reset', '--quiet', '--hard', 'HEAD~1']);
     await commit('drm: new', { 'drivers/gpu/drm/Makefile': 2 });
     await git(tree, ['cherry-pick', behind]);
     expect(await refreshSeries(tree, patches)).toEqual({
-      written: ['0012-drm-new.patch', '0013-drm-ttm-two.patch'],
-      removed: ['0012-drm-ttm-two.patch'],
-      unchanged: ['0011-drm-ttm-one.patch'],
+      written: ['0031-drm-new.patch', '0032-drm-ttm-two.patch'],
+      removed: ['0031-drm-ttm-two.patch'],
+      unchanged: ['0030-drm-ttm-one.patch'],
     });
-    expect((await series())['0013-drm-ttm-two.patch']).toBe(two);
+    expect((await series())['0032-drm-ttm-two.patch']).toBe(two);
     await git(tree, ['rebase', '--quiet', '--onto', 'HEAD~2', 'HEAD~1']);
     await commit('drm: new', { 'drivers/gpu/drm/Makefile': 2 });
     await refreshSeries(tree, patches);
     expect(Object.keys(await series())).toEqual([
-      '0011-drm-ttm-one.patch',
-      '0013-drm-ttm-two.patch',
-      '0014-drm-new.patch',
+      '0030-drm-ttm-one.patch',
+      '0032-drm-ttm-two.patch',
+      '0033-drm-new.patch',
     ]);
   });
 });
@@ -169,16 +169,16 @@ describe('what others do to the series meanwhile', () => {
   test('stays: their new patch, with its number', async () => {
     await elsewhere(() => commit('drm/ttm: theirs', { 'drivers/gpu/drm/ttm/ttm_tt.c': 9 }));
     await commit('drm/ttm: three', { 'drivers/gpu/drm/ttm/ttm_tt.c': 15 });
-    expect((await refreshSeries(tree, patches)).written).toEqual(['0013-drm-ttm-three.patch']);
+    expect((await refreshSeries(tree, patches)).written).toEqual(['0032-drm-ttm-three.patch']);
     const all = [
-      '0001-mm-one.patch',
-      '0011-drm-ttm-two.patch',
-      '0012-drm-ttm-theirs.patch',
-      '0013-drm-ttm-three.patch',
+      '0010-mm-one.patch',
+      '0030-drm-ttm-two.patch',
+      '0031-drm-ttm-theirs.patch',
+      '0032-drm-ttm-three.patch',
     ];
     expect(Object.keys(await series())).toEqual(all);
     await git(tree, ['reset', '--quiet', '--hard', 'HEAD~1']);
-    expect((await refreshSeries(tree, patches)).removed).toEqual(['0013-drm-ttm-three.patch']);
+    expect((await refreshSeries(tree, patches)).removed).toEqual(['0032-drm-ttm-three.patch']);
   });
 
   test('stays: their change of a patch that was not changed here', async () => {
@@ -189,7 +189,7 @@ describe('what others do to the series meanwhile', () => {
     await git(tree, ['reset', '--quiet', '--hard', 'HEAD~1']);
     await commit('mm: again', { 'mm/shmem.c': 9 });
     await git(tree, ['cherry-pick', 'dgpu-rig-series']);
-    expect((await refreshSeries(tree, patches)).written).toEqual(['0002-mm-again.patch']);
+    expect((await refreshSeries(tree, patches)).written).toEqual(['0011-mm-again.patch']);
     expect(await series()).toMatchObject(before);
   });
 
@@ -200,13 +200,13 @@ describe('what others do to the series meanwhile', () => {
     await elsewhere(() => amend('Theirs.'));
     await amend('Ours.');
     await expect(refreshSeries(tree, patches)).rejects.toThrow(/"drm\/ttm: two" was changed here, and in the series/);
-    expect((await series())['0011-drm-ttm-two.patch']).toContain('Theirs.');
+    expect((await series())['0030-drm-ttm-two.patch']).toContain('Theirs.');
   });
 
   test('is refused where it no longer fits', async () => {
     await elsewhere(() => commit('drm/ttm: theirs', { 'drivers/gpu/drm/ttm/ttm_tt.c': 3 }));
     await git(tree, ['reset', '--quiet', '--hard', 'HEAD~1']);
-    await expect(refreshSeries(tree, patches)).rejects.toThrow(/0012-drm-ttm-theirs\.patch needs what is not/);
+    await expect(refreshSeries(tree, patches)).rejects.toThrow(/0031-drm-ttm-theirs\.patch needs what is not/);
   });
 });
 
@@ -244,7 +244,7 @@ describe('refresh refuses, and leaves the series alone,', () => {
 
   test('a patch that leans on the line that hooks the driver in', async () => {
     await commit('drm: one', { 'drivers/gpu/drm/Makefile': 11 });
-    await refused(/0011-drm-one\.patch needs what is not in the series/);
+    await refused(/0030-drm-one\.patch needs what is not in the series/);
   });
 
   test('an empty series, and another branch', async () => {
