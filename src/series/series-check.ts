@@ -202,14 +202,14 @@ async function configure(
 
 /**
  * Sources of drivers that name what is TTM's, or a helper's on top of it, or what the series adds to GEM. Those of tests
- * are often included in others.
+ * are often included in others. What amdgpu has in other folders make knows by the path from there.
  */
 async function ttmUsers(tree: WorkTree): Promise<string[]> {
   const folder = 'drivers/gpu/drm';
   const names = String.raw`\b(ttm_|TTM_|drm_gem_vram_|drm_gem_ttm_|drm_gem_object_limit_dma)`;
   const excluded = ['ttm', 'tests', 'selftests', path.basename(DRIVER_GRAFT.to)].map((name) => `--exclude-dir=${name}`);
   const { stdout } = await execa('grep', ['-rlE', '--include=*.c', ...excluded, names, folder], { cwd: tree.source });
-  return stdout.split('\n').sort();
+  return stdout.split('\n').map((file) => file.replace('/amd/', '/amd/amdgpu/../').replace('/../amdgpu/', '/'));
 }
 
 function objectOf(tree: WorkTree, file: string): string {
