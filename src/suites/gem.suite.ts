@@ -13,7 +13,11 @@ const MIB = 2 ** 20;
 const OBJECT = 4 * MIB;
 /** How much more than what is free, so that it has to be swapped. */
 const SURPLUS = 64 * MIB;
-/** Enough that the kernel, left alone, has put some of it where the device does not reach. */
+/**
+ * As much as there is of one node's memory above 4 GiB and within 40 bits. Whatever the kernel hands out first, left
+ * alone it then hands out what the device does not reach.
+ */
+const NEIGHBOUR = 512 * MIB;
 const FEW = 64 * MIB;
 /** Of what is free within reach, as in suite `dma`: the rest is what objects need beside their pages. */
 const share = fillable(0.95);
@@ -52,17 +56,18 @@ describe('tiers, dma-bits 32', { concurrent: true }, () => {
 
 describe('straddle, dma-bits 40', { concurrent: true }, () => {
   test.override({ machine: 'straddle', dmaBits: 40 });
+  const few = { bytes: FEW, 'object-size': MIB, neighbour: NEIGHBOUR };
 
   test('on a node that lies on both sides, objects are on the near one', async ({ gpu, run }) => {
     await gpu.load({ backend: 'gem' });
-    const { report, witnesses } = await run('dma', { bytes: FEW, 'object-size': MIB }, dmaReport);
+    const { report, witnesses } = await run('dma', few, dmaReport);
     expect(contentComplaints(report, FEW), report.firstError).toEqual([]);
     expect(dmaComplaints(witnesses, 40), JSON.stringify(witnesses)).toEqual([]);
   });
 
   test('control: without the limit, as upstream, some of them bounce there', async ({ gpu, run }) => {
     await gpu.load({ backend: 'gem', gemLimit: false });
-    const { report, witnesses } = await run('dma', { bytes: FEW, 'object-size': MIB }, dmaReport);
+    const { report, witnesses } = await run('dma', few, dmaReport);
     expect(contentComplaints(report, FEW), report.firstError).toEqual([]);
     expect(dmaComplaints(witnesses, 40), JSON.stringify(witnesses)).toEqual(['bounced']);
   });
