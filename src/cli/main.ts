@@ -12,6 +12,7 @@ import {
   UPSTREAM_OPTIONS,
   BENCH_OPTIONS,
   BUILD_OPTIONS,
+  CLEAN_OPTIONS,
   REPORT_OPTIONS,
   LISTS,
   LIST_OPTIONS,
@@ -21,6 +22,7 @@ import {
   type UpstreamOptions,
   type BenchOptions,
   type BuildOptions,
+  type CleanOptions,
   type List,
   type ListOptions,
   type Options,
@@ -82,6 +84,9 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
   addKernelVerbs(root.command('kernel').description('work with the patch series'), session, exit);
   addReportCommand(root, exit);
   addDoctorCommand(root, session, exit);
+  addOptions(root.command('clean').description('remove what old runs left in artifacts/'), CLEAN_OPTIONS).action(
+    async (options: CleanOptions) => exit(await (await import('./verbs/clean-verb.ts')).cleanVerb(options)),
+  );
   addOptions(root.command('test').description('run the tests of the rig itself, then the suites'), TEST_OPTIONS)
     .argument('[project...]', 'unit, device, vm, reliability, slurm, kvm, suites; all of them by default')
     .action(async (projects: string[], options: TestOptions) =>
@@ -106,6 +111,7 @@ function addReportCommand(root: Command, exit: SetExitCode): void {
   addOptions(root.command('report [file...]'), REPORT_OPTIONS)
     .description('render the latest run, a run by its number, or what "run --json FILE" wrote; by default as a table')
     .option('--merge', 'merge the reports of the shards of one run; the exit code is that of the whole run')
+    .option('--trend <file>', 'write what became of each test in the latest 30 recorded runs, as one HTML file')
     .option('--baseline <run>', 'compare with an earlier run: "last", its number, a commit or a kernel')
     .action(async (files: string[], options: ReportOptions) =>
       exit(await (await import('./verbs/report-verb.ts')).reportVerb(files, options)),

@@ -16,5 +16,10 @@ export function historyFolder(env: NodeJS.ProcessEnv = process.env): string {
   return env['DGPU_RIG_HISTORY'] ?? path.join(cacheDirectory(), 'history');
 }
 
+/** What runs leave, a folder each. */
+export function artifactsFolder(): string {
+  return repositoryPath('artifacts');
+}
+
 /** Of the kernel as a repository: beside ours and not in it, where every tool would walk through it. */
 export const EDITABLE_FOLDER = path.resolve(REPOSITORY_ROOT, '../dgpu-rig-linux');

@@ -5,7 +5,7 @@ import { tryGit } from '../builds/tree/git.ts';
 import type { QemuVariant } from '../builds/machine/qemu-build.ts';
 import type { KernelVariant } from '../config/flavour.ts';
 import { loadMachineProfile } from '../config/machine-profile.ts';
-import { repositoryPath } from '../config/paths.ts';
+import { artifactsFolder, repositoryPath } from '../config/paths.ts';
 import type { Emit } from '../util/rig-event.ts';
 import type { AcceleratorChoice } from '../config/combination.ts';
 import { assertKvmPossible, chooseAccelerator } from '../vm/kvm-proof.ts';
@@ -57,7 +57,7 @@ export async function prepareRun({
     ...onUsualMachine(usual, asked, acceleration),
     startedAt: startedAt.toISOString(),
     ...(commit === undefined ? {} : { commit }),
-    artifacts: path.join(repositoryPath('artifacts'), runName(startedAt)),
+    artifacts: path.join(artifactsFolder(), runName(startedAt)),
   };
 }
 

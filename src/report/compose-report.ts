@@ -18,7 +18,7 @@ export function runFacts(rig: RigContext): RunFacts {
   return {
     schema: 1,
     host: { cpus: cpus().length, memoryBytes: totalmem(), ...acceleration },
-    kernel: { version: build.kernel.version, patches: [...build.kernel.patches] },
+    kernel: kernelFacts(build.kernel),
     qemu: build.qemu.version,
     sources: { ...build.sources },
     ...(commit === undefined ? {} : { rig: commit }),
@@ -26,6 +26,10 @@ export function runFacts(rig: RigContext): RunFacts {
     seed: selection.seed,
     asked: askedOf(rig),
   };
+}
+
+function kernelFacts({ version, patches, patchset, commit }: RigContext['build']['kernel']): RunReport['kernel'] {
+  return { version, patches: [...patches], patchset, ...(commit === undefined ? {} : { commit }) };
 }
 
 function askedOf({ selection, sources }: RigContext): Asked {

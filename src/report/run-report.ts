@@ -152,7 +152,12 @@ export const runReport = z.object({
       .describe('why it is not KVM, where nobody asked for TCG; or why it is not the machine tiers'),
     remedy: z.string().optional(),
   }),
-  kernel: z.object({ version: z.string(), patches: z.array(z.string()) }),
+  kernel: z.object({
+    version: z.string(),
+    patches: z.array(z.string()),
+    patchset: z.string().optional().describe('SHA-256 of the list of the SHA-256 of these patches, as KCIDB has it'),
+    commit: z.string().optional().describe('of a git tree in which all is committed'),
+  }),
   qemu: z.string().describe('version'),
   sources: z
     .record(z.string(), z.string())

@@ -75,6 +75,10 @@ export interface KernelBuild {
   readonly patches: readonly string[];
   /** The modules with their debug information; only of a kernel that was built with it. */
   readonly debugModules?: string;
+  /** See `patchsetHash`. */
+  readonly patchset: string;
+  /** Of a tree of the user's in which all is committed. */
+  readonly commit?: string;
   /** The script with the kernel's own commands for gdb (lx-…); only with debug information. */
   readonly gdbScript?: string;
 }
@@ -97,7 +101,7 @@ export async function buildKernel(
   const key = contentKey({
     source: source.identity,
     overlay: await overlayKey(overlay),
-    fragment,
+    fragment: config.own === '' ? config.fragment : [config.fragment, config.own],
     toolchain,
     environment: JSON.stringify(MAKE_ENVIRONMENT),
     selftests: JSON.stringify(SELFTESTS),
@@ -105,7 +109,7 @@ export async function buildKernel(
   });
   const build = async (work: EntryWork): Promise<void> => {
     const tree = await prepareKernelTree(source, { kind: treeKind(flavour, variant), overlay }, work);
-    await configureKernel(tree, { fragment, title: titleOf(source) }, work);
+    await configureKernel(tree, { ...config, title: titleOf(source) }, work);
     await compileKernel(tree, work);
     await collectKernel(tree, work);
     if (debugInfo) await collectDebugInfo(tree, work);
@@ -194,7 +198,7 @@ interface Configuration {
  */
 export async function configureKernel(
   tree: BuildTree,
-  { fragment, optional = '', title }: Configuration,
+  { fragment, own = '', optional = '', title }: Configuration,
   work: MakeWork,
 ): Promise<void> {
   work.step.progress('configuring');
@@ -202,11 +206,13 @@ export async function configureKernel(
   await make(tree, work, 'Configuring the kernel', ['allnoconfig']);
   await appendFile(file, `${fragment}\n${optional}`);
   await make(tree, work, 'Configuring the kernel', ['olddefconfig']);
-  checkConfig(fragment, await readFile(file, 'utf8'), title);
+  checkConfig({ fragment, own }, await readFile(file, 'utf8'), title);
 }
 
 export async function compileKernel(tree: WorkTree, work: MakeWork): Promise<void> {
   const builtBefore = await access(path.join(tree.source, 'vmlinux')).then(
+  /** Of the user, and has to be granted, too. */
+  readonly own?: string;
     () => true,
     () => false,
   );
@@ -214,7 +220,7 @@ export async function compileKernel(tree: WorkTree, work: MakeWork): Promise<voi
   await make(tree, { ...work, onLine }, 'Building the kernel', ['bzImage', 'modules']);
 }
 
-/** Where the kernel's modules are installed, and the driver's name among them. */
+/** Where the kernel's modules are installed, and the driver's name among them; and how that kernel is configured. */
 interface InstalledModule {
   readonly installed: string;
   readonly name: string;
@@ -241,6 +247,7 @@ export async function compileDriver(
   return path.join(tree.source, name.replace(/^kernel\//, ''));
 }
 
+  readonly config: string;
 /** By modules.dep, as depmod writes it: "a.ko: b.ko c.ko". */
 export function neededModules(dependencies: string, name: string): string[] {
   const line = dependencies.split('\n').find((candidate) => candidate.startsWith(`${name}:`)) ?? '';

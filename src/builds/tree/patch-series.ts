@@ -1,5 +1,6 @@
 /** A folder of patches, applied in the order of their names with git's strictness: no fuzz, all or nothing. */
 
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 
@@ -25,7 +26,7 @@ export async function readSeries(folder: string): Promise<Patch[]> {
 }
 
 /** All files that the patch reads or writes, as paths in the tree. */
-export function touchedFiles({ text }: Patch): string[] {
+export function touchedFiles({ text }: Pick<Patch, 'text'>): string[] {
   const paths = [...text.matchAll(/^diff --git a\/(\S+) b\/(\S+)$/gm)].flatMap(([, from, to]) => [from, to]);
   return [...new Set(paths.filter((file) => file !== undefined))];
 }
@@ -64,5 +65,7 @@ export function describeRejects({ text }: Patch, stderr: string): string {
 function hunkAt(text: string, file: string, line: string): string | undefined {
   const start = text.indexOf(`\n--- a/${file}\n`);
   const ownPart = text.slice(start).split(/\ndiff --git /, 1)[0] ?? '';
-  return ownPart.split('\n').find((candidate) => candidate.startsWith(`@@ -${line},`));
+  return ownPart
+    .split('\n')
+    .find((candidate) => candidate.startsWith(`@@ -${line},`) || candidate.startsWith(`@@ -${line} `));
 }

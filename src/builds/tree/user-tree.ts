@@ -15,6 +15,8 @@ import type { WorkTreeSpec } from './work-tree.ts';
 export interface SourceTree {
   /** How a person would name these sources: "7.3.4-1~bpo13+1", or a folder and its commit. */
   readonly version: string;
+  /** Of a git tree in which all is committed: these very sources can be had by it. */
+  readonly commit?: string;
   /** See WorkTreeSpec. */
   readonly misfit: WorkTreeSpec['misfit'];
   /** Changes with any file of the sources. */
@@ -42,6 +44,7 @@ export async function openUserTree(folder: string, { marker, what, remedy, produ
   const listing = await listTree(tree, commit !== undefined, products);
   return {
     version: commit === undefined ? tree : `${tree} at ${commit.slice(0, 12)}`,
+    ...(commit !== undefined && (await isClean(tree)) ? { commit } : {}),
     misfit: 'usage',
     identity: contentKey({ listing: listing.map(({ identity }) => identity) }),
     treeName: contentKey({ tree, list: FILE_LIST }),
@@ -82,6 +85,12 @@ async function gitCommit(tree: string): Promise<string | undefined> {
   const { ok, stdout } = await tryGit(tree, ['rev-parse', '--show-cdup', 'HEAD']);
   const [up, commit] = stdout.split('\n');
   return ok && up === '' ? commit : undefined;
+}
+
+/** Without the lock that git takes by itself, to write what it has found out: the tree is not ours. */
+async function isClean(tree: string): Promise<boolean> {
+  const { ok, stdout } = await tryGit(tree, ['--no-optional-locks', 'status', '--porcelain']);
+  return ok && stdout === '';
 }
 
 interface ListedFile {

@@ -1,7 +1,7 @@
 /**
  * What a run says about a commit: good, bad, or nothing; and how often a test that fails only sometimes has to pass.
  */
-import { failureRate, type FailureRate } from '../../report/judge/failure-rate.ts';
+import { failureRate, percent, type FailureRate } from '../../report/judge/failure-rate.ts';
 import type { TestResult } from '../../report/run-report.ts';
 import type { RecordedRun } from '../../report/past/history.ts';
 import { PrintedNamePattern } from '../../plan/printed-name-pattern.ts';
@@ -68,8 +68,26 @@ export function confidenceText(rate: FailureRate | undefined, origin: 'given' | 
   const seen = `${origin === 'given' ? 'As given' : 'By what is recorded'}, a bad commit fails ${String(failures)} of ${String(runs)} times.`;
   const times = runsNeeded(rate);
   if (times === 1) return `${seen} One is good when it passes once.`;
-  const percent = (100 * chanceToPass(rate, times)).toPrecision(2);
-  return `${seen} One is good when it passes ${String(times)} times in a row, which a bad one does with a probability of ${percent} %.`;
+  const mistaken = percent(chanceToPass(rate, times));
+  return `${seen} One is good when it passes ${String(times)} times in a row, which a bad one does with a probability of ${mistaken}.`;
+}
+
+/**
+ * With what probability one of the commits that were called good is bad after all: then the answer is wrong. Each was
+ * judged for itself, so the errors add up.
+ */
+export function accumulatedError(rate: FailureRate | undefined, runs: number, good: number): number {
+  return rate === undefined ? 0 : 1 - (1 - chanceToPass(rate, runs)) ** good;
+}
+
+/** Said with the answer; nothing where a bad commit fails every time, as far as is known. */
+export function doubtText(rate: FailureRate | undefined, runs: number, good: number): string {
+  const error = accumulatedError(rate, runs, good);
+  if (rate === undefined || error === 0) return '';
+  const each = percent(chanceToPass(rate, runs));
+  const commits =
+    good === 1 ? 'one commit was called good, and it' : `${String(good)} commits were called good, and each`;
+  return `This is wrong with a probability of ${percent(error)} at most: ${commits} may be a bad one that passed ${String(runs)} times in a row (${each}).\n`;
 }
 
 /** Fewer runs say little about how often something happens. */

@@ -15,6 +15,7 @@ import type { FailureRate } from '../../report/judge/failure-rate.ts';
 import { EXEC_SUITE, suiteFiles, suiteNameOf } from '../../plan/suite-files.ts';
 import {
   confidenceText,
+  doubtText,
   GIT_ANSWERS,
   judgeCommit,
   recordedRate,
@@ -80,14 +81,17 @@ async function search(suites: readonly string[], options: BisectOptions, session
       throw error;
     });
     progress.stop();
-    process.stdout.write(stepTable(await readSteps(log)));
+    const steps = await readSteps(log);
+    process.stdout.write(stepTable(steps));
+    const good = steps.filter(({ judgement }) => judgement === 'good').length;
+    const doubt = doubtText(rate, runs, good);
     if ('commit' in found) {
-      process.stdout.write(`First bad commit: ${found.commit.slice(0, 12)} ${found.subject}\n`);
+      process.stdout.write(`First bad commit: ${found.commit.slice(0, 12)} ${found.subject}\n${doubt}`);
       return 0;
     }
     const lines = found.candidates.map(({ commit, subject }) => `  ${commit.slice(0, 12)} ${subject}`);
     process.stdout.write(
-      `The first bad commit is one of these; those between could not be judged:\n${lines.join('\n')}\n`,
+      `The first bad commit is one of these; those between could not be judged:\n${lines.join('\n')}\n${doubt}`,
     );
     return 0;
   } finally {

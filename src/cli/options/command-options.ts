@@ -51,6 +51,8 @@ function syntaxOf(is: OptionRow['is']): Syntax {
     case 'pattern':
       return { flag: 'regex', parse: parsePattern };
     case 'shard':
+    case 'size':
+      return { flag: 'size', parse: parseSize };
       return { flag: 'i/n', parse: parseShardOption };
     case 'commands':
       return { flag: 'command', parse: repeated((word) => word) };

@@ -18,7 +18,7 @@ const WORDS: Readonly<Record<string, () => readonly string[]>> = {
 };
 
 /** Arguments, and options of single verbs, that are files or folders: the shell knows those best. */
-const FILES: readonly string[] = ['file', 'folder', 'dir', 'transfers', 'commands'];
+const FILES: readonly string[] = ['file', 'folder', 'dir', 'transfers', 'commands', 'trend'];
 
 /** To be called last, when all other commands are there. */
 export async function addCompletion(root: Command): Promise<void> {

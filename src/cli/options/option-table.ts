@@ -13,13 +13,17 @@ import type { ReportFormat } from '../../report/formats/report-files.ts';
 /** The kinds of values, and what a verb gets of each. */
 interface Values {
   readonly switch: boolean;
+  /** A name, or the path of a file. */
   readonly machine: string;
+  readonly text: string;
   readonly plan: string;
   readonly file: string;
   readonly folder: string;
   readonly count: number;
   /** Milliseconds. */
   readonly time: number;
+  /** Bytes. */
+  readonly size: number;
   readonly pattern: RegExp;
   readonly shard: Shard;
   /** May be repeated, as those that follow. */
@@ -97,6 +101,7 @@ const TABLE = {
   timeout: {
     is: 'time',
     help: 'the longest time of a program of --exec with KVM (5 min by default); with TCG and slow kernels it is longer',
+  kcidb: { is: 'file', help: 'write the results as KCIDB, which KernelCI collects, has them (schema 5.3)' },
   },
   matrix: { is: { oneOf: COVERS }, help: 'what the suite matrix tests: every pair of values, or every combination' },
   cycles: { is: 'count', help: `number of random suspend cycles (suites ${CYCLING_SUITES.join(' and ')})` },
@@ -129,6 +134,8 @@ export const OPTION_NAMES = Object.keys(TABLE) as OptionName[];
 
 type ValueOf<Row extends OptionRow> = Row['is'] extends { readonly oneOf: readonly (infer Choice)[] }
   ? Choice
+  older: { is: 'time', help: 'remove the artifacts of runs that are older (30 d, if neither option is given)' },
+  above: { is: 'size', help: 'remove the oldest artifacts until so much is left (5 GiB, if neither option is given)' },
   : Row['is'] extends { readonly someOf: NumberRange }
     ? readonly number[]
     : Row['is'] extends keyof Values
@@ -152,7 +159,7 @@ export const BUILD_OPTIONS = ['flavour', 'kernelSrc', 'unpatched', 'debugInfo', 
 export const MACHINE_OPTIONS = ['machine', 'dmaBits', 'accel', ...BUILD_OPTIONS, 'keep'] as const;
 export const SHELL_OPTIONS = [...MACHINE_OPTIONS, 'put', 'get'] as const;
 const SELECTION_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'seed'] as const;
-export const REPORT_OPTIONS = ['json', 'junit', 'ktap', 'html'] as const satisfies readonly ReportFormat[];
+export const REPORT_OPTIONS = ['json', 'junit', 'ktap', 'html', 'kcidb'] as const satisfies readonly ReportFormat[];
 /** There are no files: the verdicts of `watch` are for the person who looks on. */
 export const WATCH_OPTIONS = [...SELECTION_OPTIONS, 'backend', 'matrix', 'cycles', 'duration', 'maxVms'] as const;
 /** A person's own programs as tests. */
@@ -183,6 +190,8 @@ export type MachineOptions = Options<(typeof MACHINE_OPTIONS)[number]>;
 export type RunOptions = Options<(typeof RUN_OPTIONS)[number]>;
 export type WatchOptions = Options<(typeof WATCH_OPTIONS)[number]>;
 export type TestOptions = Options<(typeof TEST_OPTIONS)[number]>;
+export const CLEAN_OPTIONS = ['older', 'above'] as const;
+
 export type BenchOptions = Options<(typeof BENCH_OPTIONS)[number]>;
 export type ReproOptions = Options<(typeof REPRO_OPTIONS)[number]>;
 export type UpstreamOptions = Options<(typeof UPSTREAM_OPTIONS)[number]>;
@@ -190,4 +199,5 @@ export type UpstreamOptions = Options<(typeof UPSTREAM_OPTIONS)[number]>;
 /** Returns `dma-bits` for `dmaBits`. */
 export function longName(name: OptionName): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+export type CleanOptions = Options<(typeof CLEAN_OPTIONS)[number]>;
 }

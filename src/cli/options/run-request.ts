@@ -92,19 +92,21 @@ export function qemuVariant({ qemuSrc, sanitize = false }: BuildOptions): QemuVa
 export async function checkReportFiles(files: ReportFiles): Promise<void> {
   for (const format of REPORT_OPTIONS) {
     const file = files[format];
-    if (file === undefined) continue;
-    const folder = path.dirname(path.resolve(file));
-    await access(folder, constants.W_OK).catch((cause: unknown) => {
-      throw new RigError('usage', `--${format} ${file}: there is no folder ${folder} that may be written to.`, {
-        cause,
-      });
+    if (file !== undefined) await checkFile(format, file);
+  }
+}
+
+/** `option` is what the file was given for. */
+export async function checkFile(option: string, file: string): Promise<void> {
+  const folder = path.dirname(path.resolve(file));
+  await access(folder, constants.W_OK).catch((cause: unknown) => {
+    throw new RigError('usage', `--${option} ${file}: there is no folder ${folder} that may be written to.`, { cause });
+  });
+  const found = await stat(file).catch(() => undefined);
+  if (file === '' || found?.isDirectory() === true) {
+    throw new RigError('usage', `--${option} ${file}: that is no name of a file.`, {
+      remedy: `Give one, as in --${option} ${path.join(file === '' ? '.' : file, `report.${option}`)}`,
     });
-    const found = await stat(file).catch(() => undefined);
-    if (file === '' || found?.isDirectory() === true) {
-      throw new RigError('usage', `--${format} ${file}: that is no name of a file.`, {
-        remedy: `Give one, as in --${format} ${path.join(file === '' ? '.' : file, `report.${format}`)}`,
-      });
-    }
   }
 }
 

@@ -5,6 +5,7 @@
 import { existsSync } from 'node:fs';
 import { errorText } from '../error-text.ts';
 import { reportExitCode } from '../../report/judge/outcome.ts';
+import { cleanRunsText } from '../../report/past/clean-runs-text.ts';
 import { lostJobText } from '../../report/past/merge-shards.ts';
 import { writeReports, type ReportFiles } from '../../report/formats/report-files.ts';
 import type { RunReport, TestResult } from '../../report/run-report.ts';
@@ -56,7 +57,7 @@ export async function concludeReport(
   const again = number === undefined ? '' : repetition(number, results);
   const table = results.length === 0 ? '' : `${verdictTable(results)}\n\n`;
   const last = summaryLine(pass + xfail, fail + error);
-  const said = `${unknownWarningsText(results)}${failuresText(results)}`;
+  const said = `${unknownWarningsText(results)}${cleanRunsText(results)}${failuresText(results)}`;
   process.stdout.write(`\n${table}${lost}${said}${again}${cutShortText(report)}${last}\n`);
   return writeFiles(report, options);
 }

@@ -11,6 +11,7 @@ import { randomSeed } from '../../util/random.ts';
 import { EXEC_SUITE, isOutside, suiteFiles, suiteNames } from '../../plan/suite-files.ts';
 import { checkSuites } from '../../plan/suite-syntax.ts';
 import { RigError } from '../../util/rig-error.ts';
+import { artifactsHint } from '../verbs/clean-verb.ts';
 import { jobArguments } from '../slurm/job-arguments.ts';
 import { JudgedRun } from './judged-run.ts';
 import { Rigs, runParts } from './plan-run.ts';
@@ -100,7 +101,10 @@ async function runHere(
   }, session);
   // Who runs a program wants to read what it printed, whatever came of it.
   const keep = options.keep || brought.programs !== undefined;
-  return logEnd(log, run.report, await concludeRun(run, { ...options, keep }, session));
+  const exitCode = logEnd(log, run.report, await concludeRun(run, { ...options, keep }, session));
+  const hint = await artifactsHint();
+  if (hint !== undefined) process.stdout.write(`${hint}\n`);
+  return exitCode;
 }
 
 function logEnd(log: LogEvent, { summary, cutShort }: RunReport, exitCode: number): number {

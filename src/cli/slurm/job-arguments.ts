@@ -2,7 +2,7 @@
 import type { Option } from 'commander';
 
 /** Options for the rig that hands out the jobs, which no job may get. */
-const OWN_OPTIONS = ['engine', 'shards', 'json', 'junit', 'ktap', 'html', 'jsonl', 'seed'];
+const OWN_OPTIONS = ['engine', 'shards', 'json', 'junit', 'ktap', 'html', 'kcidb', 'jsonl', 'seed'];
 
 /** All shards of a run have one seed. */
 export function jobArguments(argv: readonly string[], options: readonly Option[], seed: number): string[] {

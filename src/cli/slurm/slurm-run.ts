@@ -2,7 +2,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cacheDirectory, repositoryPath } from '../../config/paths.ts';
+import { artifactsFolder, cacheDirectory, repositoryPath } from '../../config/paths.ts';
 import type { LogEvent } from '../../report/live/event-log.ts';
 import { mergeShards } from '../../report/past/merge-shards.ts';
 import type { CutShort, RunReport } from '../../report/run-report.ts';
@@ -40,8 +40,8 @@ export async function runOnSlurm(request: SlurmRequest, session: Session, log: L
   const nodes = await nodeCount();
   const wanted = request.shards ?? nodes * (request.timed ? 1 : SHARDS_PER_NODE);
   const shards = Math.min(unitCount(request.parts), wanted);
-  const folder = repositoryPath(
-    'artifacts',
+  const folder = path.join(
+    artifactsFolder(),
     `slurm-${process.pid}-${new Date().toISOString().slice(0, 19)}`.replaceAll(':', ''),
   );
   const job = await submit(folder, shards, request.args);

@@ -5,13 +5,16 @@
 import { access, readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { baselineText } from '../../report/past/baseline-text.ts';
+import { cleanRunsText } from '../../report/past/clean-runs-text.ts';
 import { compareRuns, haveTestsInCommon } from '../../report/past/baseline.ts';
 import type { History, RecordedRun } from '../../report/past/history.ts';
 import { runHeading } from '../../report/past/run-heading.ts';
 import { reportOfEvents } from '../../report/live/unfinished-run.ts';
+import { trendOf } from '../../report/past/trend.ts';
 import { mergeShards } from '../../report/past/merge-shards.ts';
 import { reportExitCode } from '../../report/judge/outcome.ts';
-import { REPORT_FORMATS, writeReports, type ReportFiles } from '../../report/formats/report-files.ts';
+import { REPORT_FORMATS, writeReports, writeWhole, type ReportFiles } from '../../report/formats/report-files.ts';
+import { htmlTrend } from '../../report/html/html-trend.ts';
 import { runReport, type RunReport } from '../../report/run-report.ts';
 import { cutShortText } from '../../report/text/cut-short-text.ts';
 import { failuresText } from '../../report/text/failures-text.ts';
@@ -20,11 +23,13 @@ import { unknownWarningsText } from '../../report/text/unknown-warnings-text.ts'
 import { verdictTable } from '../../report/text/verdict-table.ts';
 import { EXIT_CODES, RigError } from '../../util/rig-error.ts';
 import { findComparable, findRun, openHistory } from '../run/recorded-runs.ts';
-import { checkReportFiles } from '../options/run-request.ts';
+import { checkFile, checkReportFiles } from '../options/run-request.ts';
 
 export interface ReportOptions extends ReportFiles {
   readonly baseline?: string;
   readonly merge?: boolean;
+  /** File for the latest recorded runs, test by test. */
+  readonly trend?: string;
 }
 
 interface Subject {
@@ -35,13 +40,15 @@ interface Subject {
 
 export async function reportVerb(files: readonly string[], options: ReportOptions): Promise<number> {
   await checkReportFiles(options);
+  if (options.trend !== undefined) await checkFile('trend', options.trend);
   // A report in a file needs none: in a CI job there may be no home to have one in.
   let opened: History | undefined;
   const history = (): History => (opened ??= openHistory());
   const subject = await subjectOf(files, options, history);
   await writeReports(options, subject.report);
+  if (options.trend !== undefined) await writeTrend(options.trend, history(), subject);
   if (options.baseline === undefined) {
-    if (REPORT_FORMATS.every((format) => options[format] === undefined)) {
+    if (options.trend === undefined && REPORT_FORMATS.every((format) => options[format] === undefined)) {
       process.stdout.write(`${runText(subject)}\n`);
     }
     return options.merge === true ? reportExitCode(subject.report) : 0;
@@ -55,9 +62,24 @@ export async function reportVerb(files: readonly string[], options: ReportOption
 
 function runText({ id, report }: Subject): string {
   const { pass, xfail, fail, error } = report.summary;
-  const said = `${unknownWarningsText(report.results)}${failuresText(report.results)}`;
+  const { results } = report;
+  const said = `${unknownWarningsText(results)}${cleanRunsText(results)}${failuresText(results)}`;
   const last = `${said}${cutShortText(report)}${summaryLine(pass + xfail, fail + error)}`;
-  return [runHeading(id, report), verdictTable(report.results), '', last].join('\n');
+  return [runHeading(id, report), verdictTable(results), '', last].join('\n');
+}
+
+/** More would be wider than any screen, and few of them say anything about today. */
+const RUNS_IN_TREND = 30;
+
+/** Up to the run that is reported. */
+async function writeTrend(file: string, history: History, { id }: Subject): Promise<void> {
+  const runs: RecordedRun[] = [];
+  for (const run of history.runs(id === undefined ? Infinity : id + 1)) {
+    runs.push(run);
+    if (runs.length === RUNS_IN_TREND) break;
+  }
+  if (runs.length === 0) throw new RigError('usage', 'No run has been recorded yet: there is no trend.');
+  await writeWhole(file, htmlTrend(trendOf(runs)));
 }
 
 async function baselineOf(subject: RunReport, name: string, history: History, before: number): Promise<RecordedRun> {

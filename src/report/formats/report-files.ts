@@ -4,6 +4,7 @@ import path from 'node:path';
 import { RigError } from '../../util/rig-error.ts';
 import { htmlReport } from '../html/html-report.ts';
 import { junitReport } from './junit-report.ts';
+import { kcidbReport } from './kcidb-report.ts';
 import { ktapReport } from './ktap-report.ts';
 import type { RunReport } from '../run-report.ts';
 
@@ -14,6 +15,7 @@ const RENDERERS = {
   junit: junitReport,
   ktap: ktapReport,
   html: htmlReport,
+  kcidb: kcidbReport,
 } satisfies Record<string, Render>;
 
 export type ReportFormat = keyof typeof RENDERERS;
@@ -38,7 +40,7 @@ export async function writeReports(files: ReportFiles, report: RunReport): Promi
 }
 
 /** Whole or not at all. */
-async function writeWhole(file: string, text: string): Promise<void> {
+export async function writeWhole(file: string, text: string): Promise<void> {
   const temporary = `${file}.${String(process.pid)}.tmp`;
   try {
     await writeFile(temporary, text);

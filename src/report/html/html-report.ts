@@ -4,6 +4,7 @@ import { acceleratorsOf } from '../text/accelerators.ts';
 import { elapsed } from '../text/elapsed.ts';
 import { html, markupOf, trusted, type Html } from './html.ts';
 import { combinationMatrix, isCombination, matrixTable } from './html-matrix.ts';
+import { MARKS, WORDS } from './html-marks.ts';
 import { resultDetails } from './html-result.ts';
 import { STYLE } from './html-style.ts';
 import { cutShortText } from '../text/cut-short-text.ts';
@@ -14,16 +15,6 @@ import { bySuite } from '../text/result-text.ts';
 import type { RunReport, TestResult } from '../run-report.ts';
 
 type Status = TestResult['status'];
-
-/** Colour is never all that tells them apart. */
-const MARKS: Readonly<Record<Status, string>> = { pass: '✓', fail: '✗', error: '!', xfail: '≈', skip: '–' };
-const WORDS: Readonly<Record<Status, string>> = {
-  pass: 'passed',
-  fail: 'failed',
-  error: 'could not be judged',
-  xfail: 'failed as expected',
-  skip: 'skipped',
-};
 
 export function htmlReport(report: RunReport, folder: string): string {
   const { results, summary } = report;

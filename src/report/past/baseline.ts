@@ -81,7 +81,7 @@ function isJudged(result: TestResult | undefined): boolean {
 }
 
 /** The seed is chance, and no part of what a test is. */
-function identityOf({ suite, test, params }: TestResult): string {
+export function identityOf({ suite, test, params }: TestResult): string {
   const named = Object.entries(params).filter(([name]) => name !== 'seed');
   return JSON.stringify([suite, test, ...named.sort(([a], [b]) => (a < b ? -1 : 1))]);
 }

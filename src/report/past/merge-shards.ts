@@ -92,6 +92,8 @@ function identity({ kernel, qemu, rig, shard, sources = {} }: RunReport): Record
   return {
     'the version of Linux': kernel.version,
     'the patches of Linux': kernel.patches.join(', '),
+    'the content of these patches': kernel.patchset,
+    'the commit of Linux': kernel.commit,
     'the version of QEMU': qemu,
     'the commit of the rig': rig,
     'the number of shards': String(shard?.of),

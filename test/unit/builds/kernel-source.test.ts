@@ -155,3 +155,14 @@ test('the version names folder and commit', async ({ cache }) => {
   const { stdout } = await execa('git', ['-C', tree, 'rev-parse', 'HEAD']);
   expect((await open(tree)).version).toBe(`${tree} at ${stdout.slice(0, 12)}`);
 });
+
+test('a tree has a commit that is worth a name where all is committed, and is not written to', async ({ cache }) => {
+  const tree = await treeIn(cache, 'git');
+  const { stdout } = await execa('git', ['-C', tree, 'rev-parse', 'HEAD']);
+  const index = await readFile(path.join(tree, '.git/index'));
+  await utimes(path.join(tree, 'lib/list.c'), 1, 1);
+  expect((await open(tree)).commit).toBe(stdout);
+  expect(await readFile(path.join(tree, '.git/index'))).toEqual(index);
+  await writeIn(tree, 'lib/new.c', '');
+  expect((await open(tree)).commit).toBeUndefined();
+});

@@ -1,5 +1,6 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { execa } from 'execa';
 import { describe, expect, onTestFinished, vi } from 'vitest';
 
 import { applyPatch, describeRejects, readSeries, touchedFiles } from '../../../src/builds/tree/patch-series.ts';

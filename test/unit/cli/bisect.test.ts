@@ -6,8 +6,10 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'v
 import { bisect, openBisectTree } from '../../../src/series/bisect-tree.ts';
 import { git } from '../../../src/builds/tree/git.ts';
 import {
+  accumulatedError,
   chanceToPass,
   confidenceText,
+  doubtText,
   GIT_ANSWERS,
   judgeCommit,
   judgeExit,
@@ -92,6 +94,18 @@ describe('a commit is judged', () => {
     );
     expect(confidenceText({ failures: 3, runs: 3 }, 'recorded')).toMatch(/recorded, .* 3 of 3 .* passes once\.$/);
     expect(confidenceText(undefined, 'recorded')).toContain('--rate');
+  });
+
+  test('and the answer with the errors of all commits that were called good', () => {
+    const rate = { failures: 400, runs: 1000 };
+    const each = chanceToPass(rate, 10);
+    expect(accumulatedError(rate, 10, 7)).toBeCloseTo(1 - (1 - each) ** 7, 12);
+    expect(doubtText(rate, 10, 7)).toBe(
+      'This is wrong with a probability of 4.3 % at most: 7 commits were called good, and each may be a bad one that passed 10 times in a row (0.62 %).\n',
+    );
+    expect(doubtText(rate, 10, 0)).toBe('');
+    expect(doubtText({ failures: 3, runs: 3 }, 1, 7)).toBe('');
+    expect(doubtText(undefined, 1, 7)).toBe('');
   });
 
   test('whatever commit is first, by a test that fails at random', () => {

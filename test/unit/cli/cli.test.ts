@@ -84,6 +84,11 @@ describe('user mistakes', { concurrent: true }, () => {
     [['bisect', '--good', 'a', '--bad', 'b', '--kernel-src', '/nosuch'], '--kernel-src'],
     [[], 'Usage'],
   ] as const)('%o is told what is valid', { timeout: 60_000 }, async ([args, valid]) => {
+    [['report', '--trend', '/nosuch/folder/t.html'], '/nosuch/folder'],
+    [['report', '--trend', '/tmp'], '/tmp/report.trend'],
+    [['run', '--kcidb', '/nosuch/folder/k.json'], '/nosuch/folder'],
+    [['clean', '--above', '5G'], '5 GiB'],
+    [['clean', '--older', 'soon'], '30 min'],
     const { exitCode, stdout, stderr } = await rig(...args);
     expect(stderr).toContain(valid);
     // It is told before anything is fetched, built or booted.
@@ -145,12 +150,13 @@ describe('completion', { concurrent: true }, () => {
       rig('complete', '--', 'shell', '--get', '/tm'),
       rig('complete', '--', 'run', 'smo'),
     ]);
-    expect(asked.map(({ stdout }) => stdout.split('\n').at(-1))).toEqual([':0', ':0', ':0', ':4']);
+    expect(asked.map(({ stdout }) => stdout.split('\n').at(-1))).toEqual([':0', ':0', ':0', ':0', ':4']);
   });
 
   test('bash may read it twice, and completes files where it is to', { timeout: 60_000 }, async () => {
     const { stdout: code } = await rig('completion', 'bash');
     const { stdout, stderr } = await execa('bash', ['-c', `${code}\n${code}\ncomplete -p dgpu-rig`]);
+      rig('complete', '--', 'report', '--trend', '/tm'),
     expect(stderr).toBe('');
     expect(stdout).toBe('complete -o default -F __dgpu_rig_complete dgpu-rig');
   });

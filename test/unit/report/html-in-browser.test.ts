@@ -6,6 +6,8 @@ import { existsSync } from 'node:fs';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { htmlReport } from '../../../src/report/html/html-report.ts';
+import { htmlTrend } from '../../../src/report/html/html-trend.ts';
+import { trendOf } from '../../../src/report/past/trend.ts';
 import { SAMPLE_REPORT } from './sample-report.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -25,10 +27,14 @@ describe.runIf(existsSync(CHROMIUM))('the HTML report in Chromium', { timeout: P
   afterAll(() => browser.close());
 
   /** All unfolded, so that all is measured. */
-  async function open({ colorScheme, width }: View): Promise<Page> {
+  const REPORT = htmlReport(SAMPLE_REPORT, '/work').replaceAll('<details', '<details open');
+  const runs = Array.from({ length: 30 }, (_, index) => ({ id: 30 - index, startedAt: '', report: SAMPLE_REPORT }));
+  const PAGES = { report: REPORT, trend: htmlTrend(trendOf(runs)) };
+
+  async function open({ colorScheme, width }: View, content = REPORT): Promise<Page> {
     const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } });
     page.setDefaultTimeout(PATIENCE_MS);
-    await page.setContent(htmlReport(SAMPLE_REPORT, '/work').replaceAll('<details', '<details open'));
+    await page.setContent(content);
     return page;
   }
 
@@ -38,12 +44,23 @@ describe.runIf(existsSync(CHROMIUM))('the HTML report in Chromium', { timeout: P
     { colorScheme: 'dark', width: 390 },
     { colorScheme: 'light', width: 320 },
   ] as const)('$colorScheme at $width pixels fits, and can be read', async (view) => {
-    const page = await open(view);
-    const { overflow, faint, small } = await page.evaluate(measureReadability);
+    for (const [name, content] of Object.entries(PAGES)) {
+      const page = await open(view, content);
+      const { overflow, faint, small } = await page.evaluate(measureReadability);
+      await page.close();
+      expect(overflow, `${name}: pixels to scroll sideways`).toBe(0);
+      expect(faint, `${name}: text with less contrast than WCAG AA asks for`).toEqual([]);
+      expect(small, `${name}: text below 12 pixels`).toEqual([]);
+    }
+  });
+
+  test('of the trend shows on request only what failed at some time', async () => {
+    const page = await open({ colorScheme: 'light', width: 800 }, PAGES.trend);
+    const shown = (): Promise<number> => page.locator('.trend tbody tr:visible').count();
+    expect(await shown()).toBe(6);
+    await page.getByLabel('what failed at some time').check();
+    expect(await shown()).toBe(2);
     await page.close();
-    expect(overflow, 'pixels to scroll sideways').toBe(0);
-    expect(faint, 'text with less contrast than WCAG AA asks for').toEqual([]);
-    expect(small, 'text below 12 pixels').toEqual([]);
   });
 
   test('shows on request only what did not pass', async () => {

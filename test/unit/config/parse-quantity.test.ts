@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { parseQuantity } from '../../../src/config/quantity.ts';
+import { parseQuantity } from '../../../src/config/parse-quantity.ts';
 
 describe('parseQuantity', () => {
   test.each([
