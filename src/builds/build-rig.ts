@@ -12,6 +12,8 @@ import { buildGuestImage } from './guest/guest-image.ts';
 import { prepareHost } from './debian/host.ts';
 import { buildKernel } from './kernel/kernel-build.ts';
 import type { KernelBuild, KernelRequest } from './kernel/kernel-build.ts';
+import { readUserConfig } from './kernel/user-config.ts';
+import { readPatches } from './tree/patch-series.ts';
 import { checkKernelTree, openKernelSource } from './kernel/kernel-source.ts';
 import { buildQemu, checkQemuTree } from './machine/qemu-build.ts';
 import type { QemuBuild, QemuVariant } from './machine/qemu-build.ts';
@@ -49,6 +51,8 @@ export async function buildRig({
   signal,
 }: BuildOptions): Promise<RigBuild> {
   await checkKernelTree(kernelSource);
+  await readUserConfig(variant.kconfig ?? []);
+  await readPatches(variant.patches ?? []);
   await checkQemuTree(qemuVariant.source);
   await prepareHost(emit, signal);
   const packages = await fetchDebianPackages(emit, signal);

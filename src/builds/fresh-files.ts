@@ -55,17 +55,16 @@ export async function freshFile(part: Part, request: FreshRequest): Promise<Gues
 async function freshDriver({ build, kernelSource }: FreshRequest, work: EntryWork): Promise<GuestFile> {
   const { folder, signal, step, log } = work;
   const source = await openKernelSource(kernelSource, await fetchDebianPackages(() => undefined, signal));
-  const { flavour, release, modules } = build.kernel;
+  const { flavour, variant, release, modules, config } = build.kernel;
   const name = `kernel/${DRIVER_GRAFT.to}/edgpu.ko`;
   const inGuest = path.join('/usr/lib/modules', release, name);
   const file = path.join(folder, 'edgpu.ko');
   const onWait = (): void => step.progress('waiting for another rig that is building');
   await withBuildLock({ name: 'kernel', signal, onWait }, async (locked) => {
     const installed = path.join(modules, 'lib/modules', release);
-    const debugInfo = build.kernel.debugModules !== undefined;
     const module = await compileDriver(
-      { source, flavour, variant: { debugInfo } },
-      { installed, name },
+      { source, flavour, variant },
+      { installed, config, name },
       { ...work, signal: locked },
     );
     const argv = ['strip', '--strip-debug', '-o', file, module] as const;

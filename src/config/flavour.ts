@@ -97,6 +97,10 @@ export interface KernelVariant {
   readonly unpatched?: boolean;
   /** For gdb, and for source lines in kernel reports; the build takes longer and needs more disk. */
   readonly debugInfo?: boolean;
+  /** Options of a person's own: `CONFIG_X=y`, or paths of files of such lines. */
+  readonly kconfig?: readonly string[];
+  /** Paths of patches of a person's own, for on top of all else. */
+  readonly patches?: readonly string[];
 }
 
 /** Files of guest-kernel/config, in the order in which they are put together: the last word counts. */

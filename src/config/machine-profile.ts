@@ -4,11 +4,12 @@
  */
 
 import { readdir, readFile } from 'node:fs/promises';
-import { parse as parseYaml } from 'yaml';
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument as parseYaml } from 'yaml';
 import { z } from 'zod';
 
-import { whichThereAre } from '../util/nearest-names.ts';
+import { didYouMean, whichThereAre } from '../util/nearest-names.ts';
 import { RigError } from '../util/rig-error.ts';
+import { isMachineFile, machineName } from './machine-name.ts';
 import { repositoryPath } from './paths.ts';
 import { quantity, wholeMiB } from './quantity.ts';
 
@@ -110,23 +111,55 @@ export async function parseMachineProfile(
   where: string,
   readBase: (name: string) => Promise<string>,
 ): Promise<MachineProfile> {
-  const result = machineProfile.safeParse(await resolveExtends(text, where, readBase));
+  const { content, placeOf } = parseDocument(text, where);
+  const result = machineProfile.safeParse(await withBase(content, where, readBase));
   if (result.success) return result.data;
-  throw new RigError('usage', `${where} is not a valid machine profile:\n${z.prettifyError(result.error)}`, {
-    remedy: `Correct ${where}.`,
+  const lines = result.error.issues.flatMap((issue) =>
+    explained(issue).map(({ path, what }) => `${placeOf(path)}: ${what}`),
+  );
+  throw new RigError(
+    'usage',
+    `${where} is not a valid machine profile:\n${lines.map((line) => `  ${line}`).join('\n')}`,
+    {
+      remedy: `Correct ${where}.`,
+    },
+  );
+}
+
+interface Fault {
+  readonly path: readonly PropertyKey[];
+  readonly what: string;
+}
+
+/** A key that does not exist is a fault of its own, at its own place. */
+function explained(issue: z.core.$ZodIssue): Fault[] {
+  if (issue.code !== 'unrecognized_keys') {
+    const name = issue.path.map(String).join('.');
+    return [{ path: issue.path, what: name === '' ? issue.message : `${name}: ${issue.message}` }];
+  }
+  return issue.keys.map((key) => {
+    const hint = didYouMean(key, knownKeys());
+    return { path: [...issue.path, key], what: `there is no key "${key}"${hint === undefined ? '' : `. ${hint}`}` };
   });
 }
 
-async function resolveExtends(
-  text: string,
-  where: string,
-  readBase: (name: string) => Promise<string>,
-): Promise<unknown> {
-  const own = parseDocument(text, where);
+/** All that may be written anywhere in a profile. */
+function knownKeys(): string[] {
+  const keys = new Set(['extends']);
+  const walk = (schema: unknown): void => {
+    if (typeof schema !== 'object' || schema === null) return;
+    if ('properties' in schema) Object.keys(schema.properties as object).forEach((key) => keys.add(key));
+    Object.values(schema).forEach(walk);
+  };
+  walk(z.toJSONSchema(machineProfile, { io: 'input', unrepresentable: 'any' }));
+  return [...keys];
+}
+
+async function withBase(own: unknown, where: string, readBase: (name: string) => Promise<string>): Promise<unknown> {
   const derived = derivedProfile.safeParse(own);
   if (!derived.success) return own;
   const { extends: baseName, ...changes } = derived.data;
-  const base = parseDocument(await readBase(baseName), `machine ${baseName}`);
+  const { content: base } = parseDocument(await readBase(baseName), `machine ${baseName}`);
   // One level only: whoever reads a profile has to look at one other file at most.
   if (derivedProfile.safeParse(base).success) {
     throw new RigError('usage', `${where} extends ${baseName}, which extends another profile itself.`);
@@ -134,13 +167,41 @@ async function resolveExtends(
   return { ...z.record(z.string(), z.unknown()).parse(base), ...changes };
 }
 
-function parseDocument(text: string, where: string): unknown {
-  try {
-    return parseYaml(text);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new RigError('usage', `${where} is not YAML: ${reason}`, { remedy: `Correct ${where}.`, cause });
+interface ParsedDocument {
+  readonly content: unknown;
+  /** Line and column, both from 1, of what is there; of what is missing, those of what lacks it. */
+  readonly placeOf: (path: readonly PropertyKey[]) => string;
+}
+
+function parseDocument(text: string, where: string): ParsedDocument {
+  const lines = new LineCounter();
+  const document = parseYaml(text, { lineCounter: lines });
+  const [error] = document.errors;
+  if (error) {
+    throw new RigError('usage', `${where} is not YAML: ${error.message}`, {
+      remedy: `Correct ${where}.`,
+      cause: error,
+    });
   }
+  const placeOf = (path: readonly PropertyKey[]): string => {
+    const { line, col } = lines.linePos(offsetOf(document.contents, path));
+    return `${line}:${col}`;
+  };
+  return { content: document.toJS(), placeOf };
+}
+
+/** Where the key is by which the path ends, or the last of its keys that is there. */
+function offsetOf(node: unknown, path: readonly PropertyKey[]): number {
+  const [key, ...rest] = path;
+  const start = isNode(node) ? (node.range?.[0] ?? 0) : 0;
+  if (isMap(node)) {
+    const pair = node.items.find((item) => isScalar(item.key) && item.key.value === key);
+    if (!pair) return start;
+    const at = isScalar(pair.key) ? (pair.key.range?.[0] ?? start) : start;
+    return rest.length === 0 ? at : Math.max(at, offsetOf(pair.value, rest));
+  }
+  const item = isSeq(node) && typeof key === 'number' ? node.items[key] : undefined;
+  return item === undefined ? start : offsetOf(item, rest);
 }
 
 /** Names of all profiles, sorted. */
@@ -152,14 +213,31 @@ export async function listMachineProfiles(): Promise<string[]> {
     .sort();
 }
 
-export async function loadMachineProfile(name: string): Promise<MachineProfile> {
-  const profile = await parseMachineProfile(await readProfile(name), `rig/machines/${name}.yaml`, readProfile);
-  if (profile.name !== name) {
-    throw new RigError('usage', `rig/machines/${name}.yaml calls itself ${profile.name}.`, {
+/** One of the rig's by its name, or one of the user's by its file. */
+export async function loadMachineProfile(machine: string): Promise<MachineProfile> {
+  const own = isMachineFile(machine);
+  const where = own ? machine : `rig/machines/${machine}.yaml`;
+  const profile = await parseMachineProfile(await (own ? readOwn(machine) : readProfile(machine)), where, readProfile);
+  if (profile.name !== machineName(machine)) {
+    throw new RigError('usage', `${where} calls itself ${profile.name}.`, {
       remedy: 'Name the file after the profile.',
     });
   }
+  if (own && (await listMachineProfiles()).includes(profile.name)) {
+    throw new RigError('usage', `${where}: the rig has a machine of the name ${profile.name} itself.`, {
+      remedy: `Choose another name for yours, or use the rig's by --machine ${profile.name}`,
+    });
+  }
   return profile;
+}
+
+async function readOwn(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new RigError('usage', `There is no machine profile to read at ${file}.`, {
+      remedy: "./dgpu-rig list machines prints the names of the rig's own.",
+      cause,
+    });
+  });
 }
 
 async function readProfile(name: string): Promise<string> {

@@ -61,10 +61,16 @@ export async function prepareRun({
   };
 }
 
-function sourcesOf(kernelSource: string | undefined, { unpatched }: KernelVariant, qemu: QemuVariant): Sources {
+function sourcesOf(
+  kernelSource: string | undefined,
+  { unpatched, kconfig, patches }: KernelVariant,
+  qemu: QemuVariant,
+): Sources {
   return {
     ...(kernelSource === undefined ? {} : { kernelSource: path.resolve(kernelSource) }),
     ...(unpatched ? { unpatched } : {}),
+    ...(kconfig === undefined ? {} : { kconfig }),
+    ...(patches === undefined ? {} : { patches }),
     ...(qemu.source === undefined ? {} : { qemuSource: path.resolve(qemu.source) }),
     ...(qemu.sanitize ? { sanitize: true } : {}),
   };

@@ -38,6 +38,8 @@ export interface Selection {
   /** Of the stress mode of the suites that have one: so many cycles, or as many as fit into this time. */
   readonly cycles?: number;
   readonly durationMs?: number;
+  /** More of the kernel's command line, for every VM. */
+  readonly append?: string;
   readonly programs?: Programs;
   /** Paths of the suites that are not the rig's own. */
   readonly outside?: readonly string[];
@@ -72,6 +74,8 @@ export function defaultMaxVms(processors = availableParallelism()): number {
 export interface Sources {
   readonly kernelSource?: string;
   readonly unpatched?: boolean;
+  readonly kconfig?: readonly string[];
+  readonly patches?: readonly string[];
   readonly qemuSource?: string;
   readonly sanitize?: boolean;
 }
@@ -94,6 +98,11 @@ export interface RigContext {
   readonly commit?: string;
   /** Folder of this run, with one folder per VM in it. */
   readonly artifacts: string;
+}
+
+/** What a person adds to the kernel's command line of every VM. */
+export function appended({ selection: { append } }: Pick<RigContext, 'selection'>): readonly string[] {
+  return append === undefined ? [] : [append];
 }
 
 /** One quantity of a bench, for all the things that it compares, measured in turn. */

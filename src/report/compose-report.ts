@@ -33,15 +33,24 @@ function kernelFacts({ version, patches, patchset, commit }: RigContext['build']
 }
 
 function askedOf({ selection, sources }: RigContext): Asked {
-  const { machine, wider, dmaBits, backend, cycles, durationMs, programs, outside = [] } = selection;
+  const { machine, wider, dmaBits, backend, cycles, durationMs, append, programs, outside = [] } = selection;
   return {
-    ...{ machine, dmaBits: [...dmaBits], backend, ...sources },
+    ...{ machine, dmaBits: [...dmaBits], backend, ...sourcesAsked(sources) },
+    ...(append === undefined ? {} : { append }),
     ...(wider === undefined ? {} : { wider }),
     ...(cycles === undefined ? {} : { cycles }),
     ...(durationMs === undefined ? {} : { durationMs }),
     ...(outside.length === 0 ? {} : { outside: [...outside] }),
     ...(programs === undefined ? {} : { exec: [...programs.commands], put: [...programs.put] }),
     ...(programs?.timeoutMs === undefined ? {} : { timeoutMs: programs.timeoutMs }),
+  };
+}
+
+function sourcesAsked({ kconfig, patches, ...sources }: RigContext['sources']): Partial<Asked> {
+  return {
+    ...sources,
+    ...(kconfig === undefined ? {} : { kconfig: [...kconfig] }),
+    ...(patches === undefined ? {} : { patch: [...patches] }),
   };
 }
 

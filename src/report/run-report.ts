@@ -136,6 +136,9 @@ const asked = z.object({
   outside: z.array(z.string()).optional().describe("paths of suites that were not the rig's own"),
   kernelSource: z.string().optional().describe('folder'),
   unpatched: z.boolean().optional(),
+  kconfig: z.array(z.string()).optional().describe('options of the kernel, and files of such'),
+  patch: z.array(z.string()).optional().describe('files, applied to the kernel on top of all else'),
+  append: z.string().optional().describe("on the kernel's command line"),
   qemuSource: z.string().optional().describe('folder'),
   sanitize: z.boolean().optional(),
 });

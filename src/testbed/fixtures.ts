@@ -6,6 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import { inject, test as base } from 'vitest';
 import type { z } from 'zod';
+import { machineName } from '../config/machine-name.ts';
 import { loadMachineProfile } from '../config/machine-profile.ts';
 import { timeLimits, type Accelerator } from '../vm/time-limits.ts';
 import type { SleepOptions } from '../vm/sleep/sleep.ts';
@@ -16,7 +17,7 @@ import { GPU_MEMORY } from '../config/gpu-memory.ts';
 import { Gpu } from './device/gpu.ts';
 import { Guest } from './guest/guest.ts';
 import { sampleMemory } from './guest/memory-sampler.ts';
-import type { Measurement, TestRecord } from '../plan/rig-context.ts';
+import { appended, type Measurement, type TestRecord } from '../plan/rig-context.ts';
 import type { ProgramReport } from './programs/stress-program.ts';
 import { BugLimit } from './life/bug-limit.ts';
 import type { Provoked } from './life/provoked.ts';
@@ -61,7 +62,8 @@ export const test = base
   .extend('keep', false)
   .extend('seed', () => inject('rig').selection.seed)
   .extend('record', ({ task, machine, dmaBits, backend, flavour, seed }): TestRecord => {
-    const record: TestRecord = { params: { machine, dmaBits, backend, flavour, seed }, metrics: {}, kernelReports: [] };
+    const params = { machine: machineName(machine), dmaBits, backend, flavour, seed };
+    const record: TestRecord = { params, metrics: {}, kernelReports: [] };
     task.meta.rig = record;
     return record;
   })
@@ -125,7 +127,7 @@ export const test = base
         ...(rig.patience === undefined ? {} : { patience: rig.patience }),
         software: rig.build,
         gpu: { dmaBits, vramMiB, apertureMiB: Math.min(vramMiB, GPU_MEMORY.apertureMiB) },
-        kernelArgs,
+        kernelArgs: [...kernelArgs, ...appended(rig)],
         folder: vmFolder(rig.artifacts, task),
         onReport: (report) => limit.heard(report),
         signal: AbortSignal.any([signal, limit.signal]),

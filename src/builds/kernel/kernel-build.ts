@@ -15,8 +15,9 @@ import { obtainEntry } from '../../cache/cache-entry.ts';
 import type { EntryWork } from '../../cache/cache-entry.ts';
 import { contentKey } from '../../cache/content-key.ts';
 import { checkConfig } from './kernel-config.ts';
+import { readUserConfig } from './user-config.ts';
 import type { KernelSource } from './kernel-source.ts';
-import { readSeries } from '../tree/patch-series.ts';
+import { patchsetHash, readPatches, readSeries } from '../tree/patch-series.ts';
 import { graftedFiles, overlayKey } from '../tree/source-overlay.ts';
 import type { Graft, OverlaySpec } from '../tree/source-overlay.ts';
 import { editedFileOf, editWorkTree, prepareWorkTree } from '../tree/work-tree.ts';
@@ -71,14 +72,15 @@ export interface KernelBuild {
   readonly flavour: Flavour;
   /** It has neither the series nor the driver. */
   readonly unpatched: boolean;
+  readonly variant: KernelVariant;
   /** What was applied to the sources; nothing where the series is in them already. */
   readonly patches: readonly string[];
-  /** The modules with their debug information; only of a kernel that was built with it. */
-  readonly debugModules?: string;
   /** See `patchsetHash`. */
   readonly patchset: string;
   /** Of a tree of the user's in which all is committed. */
   readonly commit?: string;
+  /** The modules with their debug information; only of a kernel that was built with it. */
+  readonly debugModules?: string;
   /** The script with the kernel's own commands for gdb (lx-…); only with debug information. */
   readonly gdbScript?: string;
 }
@@ -94,9 +96,9 @@ export async function buildKernel(
   emit: Emit,
   signal: AbortSignal,
 ): Promise<KernelBuild> {
-  const { unpatched = false, debugInfo = false } = variant;
-  const fragment = await readFragments(flavour, variant);
-  const overlay = unpatched || source.complete ? {} : OVERLAY;
+  const { unpatched = false, debugInfo = false, patches = [] } = variant;
+  const config = await wantedConfig(flavour, variant);
+  const overlay = overlayFor(source, variant);
   const toolchain = await toolchainIdentity();
   const key = contentKey({
     source: source.identity,
@@ -115,9 +117,16 @@ export async function buildKernel(
     if (debugInfo) await collectDebugInfo(tree, work);
     await compileSelftests(tree, work);
   };
-  const traits = [...(flavour === 'plain' ? [] : [flavour]), ...(debugInfo ? ['debug information'] : [])];
+  const traits = [
+    ...(flavour === 'plain' ? [] : [flavour]),
+    ...(debugInfo ? ['debug information'] : []),
+    ...(config.own === '' ? [] : ['options of your own']),
+    ...(patches.length === 0 ? [] : ['patches of your own']),
+  ];
   const title = `Build Linux with${unpatched ? 'out' : ''} the series${traits.length === 0 ? '' : ` (${traits.join(', ')})`}`;
   const folder = await obtainEntry({ stage: 'kernel', title, key, build }, emit, signal);
+  const series = overlay.patchFolder === undefined ? [] : await readSeries(overlay.patchFolder);
+  const applied = [...series, ...(await readPatches(patches))];
   return {
     folder,
     image: path.join(folder, 'bzImage'),
@@ -129,11 +138,19 @@ export async function buildKernel(
     version: source.version,
     flavour,
     unpatched,
-    patches: unpatched || source.complete ? [] : (await readSeries(PATCH_FOLDER)).map(({ name }) => name),
+    variant,
+    patches: applied.map(({ name }) => path.basename(name)),
+    patchset: patchsetHash(applied),
+    ...(source.commit === undefined ? {} : { commit: source.commit }),
     ...(debugInfo
       ? { debugModules: path.join(folder, DEBUG_MODULES), gdbScript: path.join(folder, 'vmlinux-gdb.py') }
       : {}),
   };
+}
+
+/** What goes into the sources: all of it, but where they have it already or nobody wants it. */
+function overlayFor({ complete }: KernelSource, { unpatched = false, patches = [] }: KernelVariant): OverlaySpec {
+  return { ...(unpatched || complete ? {} : OVERLAY), ...(patches.length === 0 ? {} : { onTop: patches }) };
 }
 
 function treeKind(flavour: Flavour, { unpatched = false, debugInfo = false }: KernelVariant): LinuxTreeKind {
@@ -181,12 +198,21 @@ export async function readFragments(flavour: Flavour, variant: KernelVariant = {
   return (await Promise.all(files.map((file) => readFile(file, 'utf8')))).join('\n');
 }
 
+async function wantedConfig(
+  flavour: Flavour,
+  variant: KernelVariant,
+): Promise<Required<Omit<Configuration, 'title' | 'optional'>>> {
+  return { fragment: await readFragments(flavour, variant), own: await readUserConfig(variant.kconfig ?? []) };
+}
+
 /** One of the rig's own, or one that a person works in. */
 type BuildTree = Pick<WorkTree, 'source'> & Partial<Pick<WorkTree, 'dirtyMarker' | 'origin'>>;
 
 interface Configuration {
   /** Has to be granted. */
   readonly fragment: string;
+  /** Of the user, and has to be granted, too. */
+  readonly own?: string;
   /** Asked for, too, but some trees do not know it yet. */
   readonly optional?: string;
   readonly title: string;
@@ -204,15 +230,13 @@ export async function configureKernel(
   work.step.progress('configuring');
   const file = path.join(tree.source, '.config');
   await make(tree, work, 'Configuring the kernel', ['allnoconfig']);
-  await appendFile(file, `${fragment}\n${optional}`);
+  await appendFile(file, `${fragment}\n${own}\n${optional}`);
   await make(tree, work, 'Configuring the kernel', ['olddefconfig']);
   checkConfig({ fragment, own }, await readFile(file, 'utf8'), title);
 }
 
 export async function compileKernel(tree: WorkTree, work: MakeWork): Promise<void> {
   const builtBefore = await access(path.join(tree.source, 'vmlinux')).then(
-  /** Of the user, and has to be granted, too. */
-  readonly own?: string;
     () => true,
     () => false,
   );
@@ -223,19 +247,20 @@ export async function compileKernel(tree: WorkTree, work: MakeWork): Promise<voi
 /** Where the kernel's modules are installed, and the driver's name among them; and how that kernel is configured. */
 interface InstalledModule {
   readonly installed: string;
+  readonly config: string;
   readonly name: string;
 }
 
 /** The driver's module alone, of a tree that has been built; returns its path. */
 export async function compileDriver(
   { source, flavour, variant = {} }: KernelRequest,
-  { installed, name }: InstalledModule,
+  { installed, config, name }: InstalledModule,
   work: EntryWork,
 ): Promise<string> {
-  const overlay = source.complete ? {} : OVERLAY;
-  const use = { kind: treeKind(flavour, variant), overlay } as const;
+  const use = { kind: treeKind(flavour, variant), overlay: overlayFor(source, variant) } as const;
   const edited = source.complete ? new Map<string, string>() : await graftedFiles(DRIVER_GRAFT);
   const tree = await prepareKernelTree(source, { ...use, edited }, work);
+  await configureAsBuilt(tree, config, work);
   // Alone it would lack the symbols of the modules that it needs: make looks for them in what it is asked for.
   const needed = neededModules(await readFile(path.join(installed, 'modules.dep'), 'utf8'), name);
   await make(
@@ -247,7 +272,14 @@ export async function compileDriver(
   return path.join(tree.source, name.replace(/^kernel\//, ''));
 }
 
-  readonly config: string;
+/** A build with other options of the user's may have had the tree since. */
+async function configureAsBuilt(tree: WorkTree, config: string, work: EntryWork): Promise<void> {
+  const file = path.join(tree.source, '.config');
+  if ((await readFile(file, 'utf8').catch(() => '')) === (await readFile(config, 'utf8'))) return;
+  await copyFile(config, file);
+  await make(tree, work, 'Configuring the kernel', ['olddefconfig']);
+}
+
 /** By modules.dep, as depmod writes it: "a.ko: b.ko c.ko". */
 export function neededModules(dependencies: string, name: string): string[] {
   const line = dependencies.split('\n').find((candidate) => candidate.startsWith(`${name}:`)) ?? '';

@@ -6,9 +6,9 @@ import { RigError } from '../../util/rig-error.ts';
 export function parseConfig(text: string): Map<string, string> {
   const options = new Map<string, string>();
   for (const line of text.split('\n')) {
-    const [, name, value] = /^(CONFIG_\w+)=(.*)$/.exec(line) ?? [];
+    const [, name, value] = /^\s*(CONFIG_\w+)=(.*?)\s*$/.exec(line) ?? [];
     if (name !== undefined && value !== undefined) options.set(name, value);
-    const [, off] = /^# (CONFIG_\w+) is not set$/.exec(line) ?? [];
+    const [, off] = /^\s*# (CONFIG_\w+) is not set\s*$/.exec(line) ?? [];
     if (off !== undefined) options.set(off, 'n');
   }
   return options;
@@ -23,14 +23,30 @@ export function refusedOptions(asked: ReadonlyMap<string, string>, granted: Read
   });
 }
 
-export function checkConfig(asked: string, granted: string, tree: string): void {
-  const refused = refusedOptions(parseConfig(asked), parseConfig(granted));
+interface Asked {
+  /** By the rig. */
+  readonly fragment: string;
+  /** By the user, whose word is the last. */
+  readonly own?: string;
+}
+
+export function checkConfig({ fragment, own = '' }: Asked, granted: string, tree: string): void {
+  const [ours, theirs, is] = [parseConfig(fragment), parseConfig(own), parseConfig(granted)];
+  refuse(refusedOptions(theirs, is), `${tree} does not grant what --kconfig asks for`, {
+    remedy:
+      'There may be no such option in this tree, one that it depends on may be off, or another may turn it on: look for it in the Kconfig files.',
+  });
+  for (const name of theirs.keys()) ours.delete(name);
+  const without = theirs.size === 0 ? '' : ', with what --kconfig asks for,';
+  refuse(refusedOptions(ours, is), `${tree}${without} does not grant these options`, {
+    remedy:
+      theirs.size === 0
+        ? 'They may have been renamed, or depend on another option: see guest-kernel/config.'
+        : 'The rig needs them, and an option of --kconfig rules them out.',
+  });
+}
+
+function refuse(refused: readonly string[], what: string, { remedy }: { readonly remedy: string }): void {
   if (refused.length === 0) return;
-  throw new RigError(
-    'usage',
-    `${tree} does not grant these options:\n${refused.map((line) => `  ${line}`).join('\n')}`,
-    {
-      remedy: 'They may have been renamed, or depend on another option: see guest-kernel/config.',
-    },
-  );
+  throw new RigError('usage', `${what}:\n${refused.map((line) => `  ${line}`).join('\n')}`, { remedy });
 }

@@ -25,6 +25,28 @@ export async function readSeries(folder: string): Promise<Patch[]> {
   );
 }
 
+/** Patches of a person's own, each by the name that it was given by; what is none is told before anything is built. */
+export async function readPatches(files: readonly string[]): Promise<Patch[]> {
+  return Promise.all(
+    files.map(async (given) => {
+      const file = path.resolve(given);
+      const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+        throw new RigError('usage', `--patch ${given}: there is no such file that can be read.`, { cause });
+      });
+      if (touchedFiles({ text }).length > 0) return { name: given, file, text };
+      throw new RigError('usage', `--patch ${given}: that is no patch of git's: it has no line "diff --git a/… b/…".`, {
+        remedy: 'Write one with git format-patch or git diff. Of a message from a list, save the raw text.',
+      });
+    }),
+  );
+}
+
+/** As KCIDB names a set of patches: `sha256sum *.patch | cut -c-64 | sha256sum`; empty for none. */
+export function patchsetHash(patches: readonly Pick<Patch, 'text'>[]): string {
+  const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+  return patches.length === 0 ? '' : sha256(patches.map(({ text }) => `${sha256(text)}\n`).join(''));
+}
+
 /** All files that the patch reads or writes, as paths in the tree. */
 export function touchedFiles({ text }: Pick<Patch, 'text'>): string[] {
   const paths = [...text.matchAll(/^diff --git a\/(\S+) b\/(\S+)$/gm)].flatMap(([, from, to]) => [from, to]);

@@ -5,7 +5,7 @@ import path from 'node:path';
 
 import { RigError } from '../../util/rig-error.ts';
 import { contentKey, folderKey, listFiles } from '../../cache/content-key.ts';
-import { applyPatch, readSeries, touchedFiles } from './patch-series.ts';
+import { applyPatch, readPatches, readSeries, touchedFiles } from './patch-series.ts';
 import type { Patch, TreeIdentity } from './patch-series.ts';
 import { insertHookLine, parseHooks } from './source-hooks.ts';
 import type { SourceHook } from './source-hooks.ts';
@@ -16,6 +16,8 @@ export interface OverlaySpec {
   readonly patchCount?: number;
   /** A folder of our own that becomes a folder of the tree; its hooks.json wires it in. */
   readonly graft?: Graft;
+  /** Paths of a person's own patches, which go on top of all that. */
+  readonly onTop?: readonly string[];
 }
 
 export interface Graft {
@@ -28,24 +30,36 @@ export interface Graft {
 const HOOKS = 'hooks.json';
 
 /** Part of a cache key: changes with everything that `composeOverlay` reads from the repository. */
-export async function overlayKey({ patchFolder, graft }: OverlaySpec): Promise<string> {
+export async function overlayKey({ patchFolder, graft, onTop = [] }: OverlaySpec): Promise<string> {
   const extra = await Promise.all((graft?.alsoCopy ?? []).map((file) => readFile(file)));
   return contentKey({
     patches: patchFolder === undefined ? '' : await folderKey(patchFolder, (file) => file.endsWith('.patch')),
     graft: graft === undefined ? '' : await folderKey(graft.folder, isSource),
     to: graft?.to ?? '',
     extra: extra.map((content) => content.toString('base64')),
+    ...(await ownParts(onTop)),
   });
 }
 
 /** The same for all but the graft's own files: what is left when those are brought up to date one by one. */
-export async function overlayFrame({ patchFolder, patchCount, graft }: OverlaySpec): Promise<string> {
+export async function overlayFrame({ patchFolder, patchCount, graft, onTop = [] }: OverlaySpec): Promise<string> {
   return contentKey({
     patches: patchFolder === undefined ? '' : await folderKey(patchFolder, (file) => file.endsWith('.patch')),
     count: String(patchCount ?? ''),
     to: graft?.to ?? '',
     hooks: graft === undefined ? '' : await readFile(path.join(graft.folder, HOOKS), 'utf8'),
+    ...(await ownParts(onTop)),
   });
+}
+
+/** Of a key: what is not there leaves the key as it was. */
+async function ownParts(onTop: readonly string[]): Promise<{ onTop?: string[] }> {
+  return onTop.length === 0 ? {} : { onTop: (await readPatches(onTop)).map(({ text }) => text) };
+}
+
+/** The files that a person's own patches change. */
+export async function patchedOnTop({ onTop = [] }: OverlaySpec): Promise<string[]> {
+  return (await readPatches(onTop)).flatMap(touchedFiles);
 }
 
 /** Documents beside the sources must not cause a rebuild. */
@@ -76,6 +90,8 @@ export async function composeOverlay(
     await applySeries(series, scratch, { ...tree, bring });
   }
   if (spec.graft) await applyGraft(spec.graft, scratch, { ...tree, bring });
+  const title = spec.patchFolder === undefined ? tree.title : `${tree.title} with the series`;
+  await applySeries(await readPatches(spec.onTop ?? []), scratch, { title, misfit: 'usage', bring });
   return [...touched].sort();
 }
 

@@ -10,7 +10,7 @@ import { z } from 'zod';
 
 import { cacheDirectory } from '../../config/paths.ts';
 import { requireSpace } from '../../cache/disk-space.ts';
-import { composeOverlay, overlayFrame } from './source-overlay.ts';
+import { composeOverlay, overlayFrame, patchedOnTop } from './source-overlay.ts';
 import type { OverlaySpec } from './source-overlay.ts';
 
 export interface WorkTreeSpec {
@@ -107,6 +107,8 @@ export async function editWorkTree(
   const owned = new Set(await readOwned(root));
   // A file that is new has no original that could be put back.
   if ([...edited.keys()].some((file) => !owned.has(file))) return undefined;
+  const patched = await patchedOnTop(overlay);
+  if (patched.some((file) => edited.has(file))) return undefined;
   for (const [to, from] of edited) await update(from, path.join(tree.source, to));
   return tree;
 }

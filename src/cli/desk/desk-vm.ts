@@ -3,7 +3,7 @@ import { rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { loadMachineProfile } from '../../config/machine-profile.ts';
 import { GPU_MEMORY } from '../../config/gpu-memory.ts';
-import type { RigContext } from '../../plan/rig-context.ts';
+import { appended, type RigContext } from '../../plan/rig-context.ts';
 import { machineFor } from '../../plan/usual-machine.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { runningVms, type RunningVm } from '../../vm/link/door.ts';
@@ -35,7 +35,7 @@ export async function withDeskVm<T>(
     accelerator: machine === rig.selection.machine ? rig.acceleration.accelerator : 'tcg',
     software: rig.build,
     gpu: { dmaBits, ...GPU_MEMORY },
-    kernelArgs,
+    kernelArgs: [...kernelArgs, ...appended(rig)],
     folder: path.join(rig.artifacts, name),
     signal,
   });

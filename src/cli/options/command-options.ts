@@ -1,7 +1,10 @@
 /** The options of a verb, as the command line takes them. */
 import path from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { isAssignment } from '../../builds/kernel/user-config.ts';
 import { parseDuration } from '../../config/duration.ts';
+import { isMachineFile } from '../../config/machine-name.ts';
+import { parseQuantity } from '../../config/parse-quantity.ts';
 import { parseShard, type Shard } from '../../config/shard.ts';
 import { parseTransfer, type Transfer } from '../../config/transfer.ts';
 import { longName, OPTIONS, type NumberRange, type OptionName, type OptionRow, type Options } from './option-table.ts';
@@ -48,12 +51,18 @@ function syntaxOf(is: OptionRow['is']): Syntax {
       return { flag: 'n', parse: parseCount };
     case 'time':
       return { flag: 'time', parse: parseTime };
+    case 'size':
+      return { flag: 'size', parse: parseSize };
     case 'pattern':
       return { flag: 'regex', parse: parsePattern };
     case 'shard':
-    case 'size':
-      return { flag: 'size', parse: parseSize };
       return { flag: 'i/n', parse: parseShardOption };
+    case 'text':
+      return { flag: 'text', parse: parseKernelArguments };
+    case 'files':
+      return { flag: 'file', parse: repeated((word) => word) };
+    case 'kconfigs':
+      return { flag: 'option', parse: repeated((word) => word) };
     case 'commands':
       return { flag: 'command', parse: repeated((word) => word) };
     case 'transfers':
@@ -73,16 +82,33 @@ export function asArguments(options: Partial<Options<OptionName>>, names: readon
     if (value === undefined || value === false) return [];
     const { is } = OPTIONS[name];
     if (value === true) return [`--${longName(name)}`];
-    const values: readonly unknown[] = is === 'commands' || is === 'transfers' ? [value].flat() : [value];
+    const values: readonly unknown[] = isRepeated(is) ? [value].flat() : [value];
     return values.flatMap((each) => [`--${longName(name)}`, wordOf(each, is)]);
   });
+}
+
+function isRepeated(is: OptionRow['is']): boolean {
+  return typeof is === 'string' && ['commands', 'transfers', 'files', 'kconfigs'].includes(is);
+}
+
+/** One of the rig's own is a name, one of the user's a file. */
+export function absoluteMachine(machine: string): string {
+  return isMachineFile(machine) ? path.resolve(machine) : machine;
+}
+
+export function absoluteKconfig(word: string): string {
+  return isAssignment(word) ? word : path.resolve(word);
 }
 
 function wordOf(value: unknown, is: OptionRow['is']): string {
   if (value instanceof RegExp) return value.source;
   if (is === 'transfers') return transferWord(value as Transfer);
   if (is === 'time') return `${String(value)} ms`;
-  return is === 'folder' ? path.resolve(String(value)) : String(value);
+  if (is === 'size') return `${String(value)} B`;
+  const word = String(value);
+  if (is === 'machine') return absoluteMachine(word);
+  if (is === 'kconfigs') return absoluteKconfig(word);
+  return is === 'folder' || is === 'files' ? path.resolve(word) : word;
 }
 
 function transferWord({ from, to }: Transfer): string {
@@ -113,6 +139,22 @@ function parseTime(text: string): number {
   const milliseconds = parseDuration(text);
   if (milliseconds !== undefined) return milliseconds;
   throw new InvalidArgumentError('Give a duration such as 90 s, 30 min or 8 h.');
+}
+
+function parseSize(text: string): number {
+  const bytes = parseQuantity(text);
+  if (bytes !== undefined) return Number(bytes);
+  throw new InvalidArgumentError('Give a size such as 500 MiB or 5 GiB.');
+}
+
+/** What x86 keeps of a command line is 2047 characters, and the rig and its suites need some. */
+const LONGEST_APPEND = 1500;
+
+function parseKernelArguments(text: string): string {
+  if (text.trim() === '') throw new InvalidArgumentError('It is empty.');
+  if (/[\0\n\r]/.test(text)) throw new InvalidArgumentError("The kernel's command line is one line.");
+  if (text.length <= LONGEST_APPEND) return text;
+  throw new InvalidArgumentError(`It has ${text.length} characters; the most are ${LONGEST_APPEND}.`);
 }
 
 function parsePattern(text: string): RegExp {

@@ -29,6 +29,9 @@ interface Values {
   /** May be repeated, as those that follow. */
   readonly commands: readonly string[];
   readonly transfers: readonly Transfer[];
+  readonly files: readonly string[];
+  /** `CONFIG_X=y`, or paths of files of such lines. */
+  readonly kconfigs: readonly string[];
 }
 
 /** Whole numbers, both ends among them. */
@@ -51,7 +54,7 @@ const { dmaBits, backend, flavour, keep, rounds } = DEFAULT_SELECTION;
 const TABLE = {
   machine: {
     is: 'machine',
-    help: 'machine profile (./dgpu-rig list machines); by default tiers, or what KVM can have of it',
+    help: 'machine profile (./dgpu-rig list machines), or the file of one of your own; by default tiers, or what KVM can have of it',
     inFile: true,
   },
   dmaBits: {
@@ -80,6 +83,13 @@ const TABLE = {
   },
   kernelSrc: { is: 'folder', help: 'use this kernel tree instead of the pinned one', inFile: true },
   drivers: { is: 'switch', help: 'compile what uses TTM in every driver of the tree, too' },
+  patch: { is: 'files', help: 'apply this patch to the kernel, on top of all else; may be repeated' },
+  kconfig: {
+    is: 'kconfigs',
+    help: 'build the kernel with this option (CONFIG_X=y) or the options in this file, too; may be repeated',
+    inFile: true,
+  },
+  append: { is: 'text', help: "add this to the kernel's command line", inFile: true },
   unpatched: { is: 'switch', help: 'use the kernel without the series and the driver, as upstream has it' },
   debugInfo: { is: 'switch', help: 'use a kernel with debug information, for source lines in its reports' },
   qemuSrc: { is: 'folder', help: 'use this QEMU tree instead of the pinned one', inFile: true },
@@ -91,6 +101,7 @@ const TABLE = {
   junit: { is: 'file', help: 'write the results as JUnit XML' },
   ktap: { is: 'file', help: "write the results as KTAP, as the kernel's own tools do" },
   html: { is: 'file', help: 'write the results as one HTML file, which needs no network' },
+  kcidb: { is: 'file', help: 'write the results as KCIDB, which KernelCI collects, has them (schema 5.3)' },
   jsonl: { is: 'file', help: 'write each event as it happens, one JSON object a line' },
   exec: {
     is: 'commands',
@@ -101,7 +112,6 @@ const TABLE = {
   timeout: {
     is: 'time',
     help: 'the longest time of a program of --exec with KVM (5 min by default); with TCG and slow kernels it is longer',
-  kcidb: { is: 'file', help: 'write the results as KCIDB, which KernelCI collects, has them (schema 5.3)' },
   },
   matrix: { is: { oneOf: COVERS }, help: 'what the suite matrix tests: every pair of values, or every combination' },
   cycles: { is: 'count', help: `number of random suspend cycles (suites ${CYCLING_SUITES.join(' and ')})` },
@@ -124,6 +134,8 @@ const TABLE = {
     default: 1,
   },
   ledger: { is: 'file', help: 'write what each test file took, as rig/ledger.json has it' },
+  older: { is: 'time', help: 'remove the artifacts of runs that are older (30 d, if neither option is given)' },
+  above: { is: 'size', help: 'remove the oldest artifacts until so much is left (5 GiB, if neither option is given)' },
   rounds: { is: 'count', help: 'how often each thing is measured', default: rounds },
 } as const satisfies Readonly<Record<string, OptionRow>>;
 
@@ -134,8 +146,6 @@ export const OPTION_NAMES = Object.keys(TABLE) as OptionName[];
 
 type ValueOf<Row extends OptionRow> = Row['is'] extends { readonly oneOf: readonly (infer Choice)[] }
   ? Choice
-  older: { is: 'time', help: 'remove the artifacts of runs that are older (30 d, if neither option is given)' },
-  above: { is: 'size', help: 'remove the oldest artifacts until so much is left (5 GiB, if neither option is given)' },
   : Row['is'] extends { readonly someOf: NumberRange }
     ? readonly number[]
     : Row['is'] extends keyof Values
@@ -154,9 +164,11 @@ export type Options<Name extends OptionName> = {
 } & { readonly [Each in Exclude<Name, WithDefault<Name>>]?: ValueOf<Table[Each]> };
 
 /** What to build. */
-export const BUILD_OPTIONS = ['flavour', 'kernelSrc', 'unpatched', 'debugInfo', 'qemuSrc', 'sanitize'] as const;
+export const BUILD_OPTIONS = [
+  ...(['flavour', 'kernelSrc', 'patch', 'kconfig', 'unpatched', 'debugInfo', 'qemuSrc', 'sanitize'] as const),
+] as const;
 /** For every verb that boots a machine. */
-export const MACHINE_OPTIONS = ['machine', 'dmaBits', 'accel', ...BUILD_OPTIONS, 'keep'] as const;
+export const MACHINE_OPTIONS = ['machine', 'dmaBits', 'accel', 'append', ...BUILD_OPTIONS, 'keep'] as const;
 export const SHELL_OPTIONS = [...MACHINE_OPTIONS, 'put', 'get'] as const;
 const SELECTION_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'seed'] as const;
 export const REPORT_OPTIONS = ['json', 'junit', 'ktap', 'html', 'kcidb'] as const satisfies readonly ReportFormat[];
@@ -178,6 +190,8 @@ export const REPRO_OPTIONS = [...REPORT_OPTIONS, 'accel', 'debugInfo', 'keep', '
 export const UPSTREAM_OPTIONS = [...MACHINE_OPTIONS, 'maxVms'] as const;
 export const BISECT_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'backend', 'maxVms', ...PROGRAM_OPTIONS] as const;
 
+export const CLEAN_OPTIONS = ['older', 'above'] as const;
+
 /** What `list` lists. */
 export const LISTS = ['suites', 'tests', 'benches', 'plans', 'machines', 'flavours', 'programs'] as const;
 export type List = (typeof LISTS)[number];
@@ -185,13 +199,12 @@ export type List = (typeof LISTS)[number];
 export const LIST_OPTIONS = ['filter', 'dmaBits', 'flavour'] as const;
 
 export type ListOptions = Options<(typeof LIST_OPTIONS)[number]>;
+export type CleanOptions = Options<(typeof CLEAN_OPTIONS)[number]>;
 export type BuildOptions = Options<(typeof BUILD_OPTIONS)[number]>;
 export type MachineOptions = Options<(typeof MACHINE_OPTIONS)[number]>;
 export type RunOptions = Options<(typeof RUN_OPTIONS)[number]>;
 export type WatchOptions = Options<(typeof WATCH_OPTIONS)[number]>;
 export type TestOptions = Options<(typeof TEST_OPTIONS)[number]>;
-export const CLEAN_OPTIONS = ['older', 'above'] as const;
-
 export type BenchOptions = Options<(typeof BENCH_OPTIONS)[number]>;
 export type ReproOptions = Options<(typeof REPRO_OPTIONS)[number]>;
 export type UpstreamOptions = Options<(typeof UPSTREAM_OPTIONS)[number]>;
@@ -199,5 +212,4 @@ export type UpstreamOptions = Options<(typeof UPSTREAM_OPTIONS)[number]>;
 /** Returns `dma-bits` for `dmaBits`. */
 export function longName(name: OptionName): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-export type CleanOptions = Options<(typeof CLEAN_OPTIONS)[number]>;
 }

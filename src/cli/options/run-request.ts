@@ -11,6 +11,7 @@ import type { ReportFiles } from '../../report/formats/report-files.ts';
 import { randomSeed } from '../../util/random.ts';
 import { RigError } from '../../util/rig-error.ts';
 import type { Session } from '../session.ts';
+import { absoluteKconfig, absoluteMachine } from './command-options.ts';
 import {
   REPORT_OPTIONS,
   type BenchOptions,
@@ -38,11 +39,12 @@ export function runRequest(options: ChosenOptions, { progress, signal }: Session
 function selectionOf(options: ChosenOptions): Selection {
   const { machine = DEFAULT_SELECTION.machine, dmaBits, flavour, keep, seed = randomSeed() } = options;
   const { backend = DEFAULT_SELECTION.backend, rounds = DEFAULT_SELECTION.rounds } = options;
-  const { cycles, duration } = options;
+  const { cycles, duration, append } = options;
   return {
-    ...{ machine, dmaBits, backend, flavour, combinations: [], rounds, keep, seed },
+    ...{ machine: absoluteMachine(machine), dmaBits, backend, flavour, combinations: [], rounds, keep, seed },
     ...(cycles === undefined ? {} : { cycles }),
     ...(duration === undefined ? {} : { durationMs: duration }),
+    ...(append === undefined ? {} : { append }),
   };
 }
 
@@ -79,8 +81,12 @@ export function briefly(brief: boolean, request: RunRequest): RunRequest {
 }
 
 /** Which kernel to build, beside its flavour. */
-export function kernelVariant({ unpatched = false, debugInfo = false }: BuildOptions): KernelVariant {
-  return { unpatched, debugInfo };
+export function kernelVariant({ unpatched = false, debugInfo = false, kconfig, patch }: BuildOptions): KernelVariant {
+  return {
+    ...{ unpatched, debugInfo },
+    ...(kconfig === undefined ? {} : { kconfig: kconfig.map(absoluteKconfig) }),
+    ...(patch === undefined ? {} : { patches: patch.map((file) => path.resolve(file)) }),
+  };
 }
 
 /** Which QEMU to build, by these options. */

@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { isAssignment } from '../../builds/kernel/user-config.ts';
+import { isMachineFile } from '../../config/machine-name.ts';
 import { listMachineProfiles } from '../../config/machine-profile.ts';
 import { didYouMean, whichThereAre } from '../../util/nearest-names.ts';
 import { RigError } from '../../util/rig-error.ts';
@@ -24,6 +26,8 @@ function schemaOf({ is }: OptionRow): z.ZodType {
     return z.union([value, z.array(value).min(1)], { error });
   }
   if (is === 'switch') return z.boolean();
+  if (is === 'text') return z.string().regex(/^.+$/);
+  if (is === 'kconfigs') return z.union([z.string(), z.array(z.string()).min(1)]);
   return is === 'count' ? z.int().positive() : z.string();
 }
 
@@ -33,7 +37,12 @@ export async function loadUserDefaults(file: string): Promise<Readonly<Record<st
   return Object.fromEntries(
     Object.entries(found).map(([name, value]) => {
       const { is } = OPTIONS[name as OptionName];
-      if (is === 'folder') return [name, path.resolve(path.dirname(file), String(value))];
+      const resolve = (word: string): string => path.resolve(path.dirname(file), word);
+      if (is === 'folder') return [name, resolve(String(value))];
+      if (is === 'machine') return [name, isMachineFile(String(value)) ? resolve(String(value)) : value];
+      if (is === 'kconfigs') {
+        return [name, [value].flat().map((word) => (isAssignment(String(word)) ? word : resolve(String(word))))];
+      }
       return [name, typeof is === 'object' && 'someOf' in is ? [value].flat() : value];
     }),
   );
@@ -55,7 +64,7 @@ async function parseDefaults(text: string, file: string): Promise<z.output<typeo
   }
   const { machine } = result.data;
   const machines = await listMachineProfiles();
-  if (typeof machine === 'string' && !machines.includes(machine)) {
+  if (typeof machine === 'string' && !isMachineFile(machine) && !machines.includes(machine)) {
     const remedy = whichThereAre(machine, 'machines', machines);
     throw new RigError('usage', `${file} says "machine: ${machine}", and there is no machine of that name.`, {
       remedy,

@@ -1,6 +1,10 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 
 import { checkConfig, parseConfig, refusedOptions } from '../../../src/builds/kernel/kernel-config.ts';
+import { readUserConfig } from '../../../src/builds/kernel/user-config.ts';
 
 const GRANTED = 'CONFIG_SMP=y\n# CONFIG_INPUT is not set\nCONFIG_DRM=m\nCONFIG_NR_CPUS=16\nCONFIG_NAME="a=b"\n';
 
@@ -26,7 +30,50 @@ describe('a configuration', () => {
   ])('%s', (asked, refused) => expect(refusedOptions(parseConfig(asked), parseConfig(GRANTED))).toEqual(refused));
 
   test('that is not granted names every option', () => {
-    const check = (): void => checkConfig('CONFIG_A=y\nCONFIG_SMP=n\n', GRANTED, 'Linux 7.3.4');
+    const check = (): void => checkConfig({ fragment: 'CONFIG_A=y\nCONFIG_SMP=n\n' }, GRANTED, 'Linux 7.3.4');
     expect(check).toThrow('Linux 7.3.4 does not grant these options:\n  CONFIG_A=y (is n)\n  CONFIG_SMP=n (is y)');
+  });
+
+  test('of a person’s own is told apart, and has the last word', () => {
+    const check = (own: string): void => checkConfig({ fragment: 'CONFIG_SMP=n\nCONFIG_A=y', own }, GRANTED, 'Linux');
+    expect(() => check('CONFIG_SMP=y\nCONFIG_A=n')).not.toThrow();
+    expect(() => check('CONFIG_DRM=y')).toThrow('Linux does not grant what --kconfig asks for:\n  CONFIG_DRM=y (is m)');
+    expect(() => check('CONFIG_A=n')).toThrow(
+      'Linux, with what --kconfig asks for, does not grant these options:\n  CONFIG_SMP=n (is y)',
+    );
+  });
+});
+
+describe('options of a person’s own', () => {
+  async function fileWith(text: string): Promise<string> {
+    const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-kconfig-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    await writeFile(path.join(folder, 'my.config'), text);
+    return path.join(folder, 'my.config');
+  }
+
+  test('are words and files, in their order', async () => {
+    const file = await fileWith('# a comment\n\nCONFIG_B=m\n# CONFIG_C is not set\n');
+    const words = ['CONFIG_B=y', file, '# CONFIG_D is not set', 'CONFIG_E="a b"', 'CONFIG_F=0x10'];
+    expect(Object.fromEntries(parseConfig(await readUserConfig(words)))).toEqual({
+      ...{ CONFIG_B: 'm', CONFIG_C: 'n', CONFIG_D: 'n', CONFIG_E: '"a b"', CONFIG_F: '0x10' },
+    });
+  });
+
+  test.for([
+    ['CONFIG_A=maybe', 'CONFIG_A=maybe: that is no option with a value'],
+    ['CONFIG_A', 'that is no option with a value'],
+    ['SW_SYNC=y', 'neither an option nor a file'],
+    ['/nosuch/my.config', 'there is no file /nosuch/my.config'],
+  ] as const)('%s is none', async ([word, message]) => {
+    await expect(readUserConfig([word])).rejects.toMatchObject({
+      failureClass: 'usage',
+      message: expect.stringContaining(message) as string,
+    });
+  });
+
+  test('a mistake in a file has its line', async () => {
+    const file = await fileWith('CONFIG_A=y\nCONFIG_B\n');
+    await expect(readUserConfig([file])).rejects.toThrow(`${file}:2: "CONFIG_B" is no option with a value.`);
   });
 });

@@ -3,7 +3,14 @@ import path from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, onTestFinished, vi } from 'vitest';
 
-import { applyPatch, describeRejects, readSeries, touchedFiles } from '../../../src/builds/tree/patch-series.ts';
+import {
+  applyPatch,
+  describeRejects,
+  patchsetHash,
+  readPatches,
+  readSeries,
+  touchedFiles,
+} from '../../../src/builds/tree/patch-series.ts';
 import type { Patch } from '../../../src/builds/tree/patch-series.ts';
 import { test } from '../cache/temporary-cache.ts';
 
@@ -68,6 +75,23 @@ test('a series is read in the order of its names, and nothing else is', async ({
   for (const name of ['0002-b.patch', '0001-a.patch', 'README.md']) await writeFile(path.join(cache, name), name);
   expect((await readSeries(cache)).map(({ name }) => name)).toEqual(['0001-a.patch', '0002-b.patch']);
   expect(await readSeries(path.join(cache, 'missing'))).toEqual([]);
+});
+
+test('a set of patches is named as KCIDB names it', async ({ cache }) => {
+  for (const name of ['1.patch', '2.patch']) await writeFile(path.join(cache, name), name);
+  const sum = 'sha256sum *.patch | cut -c-64 | sha256sum | cut -c-64';
+  const { stdout } = await execa('sh', ['-c', sum], { cwd: cache });
+  expect(patchsetHash(await readSeries(cache))).toBe(stdout);
+  expect(patchsetHash([])).toBe('');
+});
+
+test('what is given as a patch and is none', async ({ cache }) => {
+  await expect(readPatches(['/nosuch.patch'])).rejects.toThrow('--patch /nosuch.patch: there is no such file');
+  await patchIn(cache, 'Subject: [PATCH] nothing\n');
+  await expect(readPatches([path.join(cache, '0001-example.patch')])).rejects.toMatchObject({
+    failureClass: 'usage',
+    message: expect.stringContaining("that is no patch of git's") as string,
+  });
 });
 
 test('the files that a patch touches, not those it talks about', async ({ cache }) => {

@@ -211,6 +211,46 @@ exampleTest('the key changes with sources, hooks and patches, and not with docum
   expect(new Set(keys).size).toBe(4);
 });
 
+describe('patches of a person’s own', () => {
+  const onDevice = (from: string): string =>
+    `diff --git a/hw/device/device.c b/hw/device/device.c\n--- a/hw/device/device.c\n+++ b/hw/device/device.c\n@@ -1 +1 @@\n-${from}\n+mine\n`;
+  const withPatch = (example: Example): OverlaySpec => ({ ...example.overlay, onTop: [example.own('mine.patch')] });
+
+  exampleTest('go on top of the series and of the rig’s own files, and away again', async ({ example }) => {
+    await example.write('device/device.c', 'the device\n');
+    await example.write('mine.patch', onDevice('the device'));
+    expect(await content(await example.prepare(withPatch(example)), 'hw/device/device.c')).toBe('mine\n');
+    expect(await content(await example.prepare(), 'hw/device/device.c')).toBe('the device\n');
+  });
+
+  exampleTest('are the user’s to mend where they do not apply: patch, file and hunk are named', async ({ example }) => {
+    await example.write('device/device.c', 'the device\n');
+    await example.write('mine.patch', onDevice('another device'));
+    await expect(example.prepare(withPatch(example))).rejects.toMatchObject({
+      failureClass: 'usage',
+      message: `${example.own('mine.patch')} does not apply to Example 1.0 with the series:\n  hw/device/device.c, hunk @@ -1 +1 @@\n  hw/device/device.c: patch does not apply`,
+    });
+  });
+
+  exampleTest('are in the key, by their content', async ({ example }) => {
+    await example.write('mine.patch', onDevice('a'));
+    const keys = [await overlayKey(example.overlay), await overlayKey(withPatch(example))];
+    await example.write('mine.patch', onDevice('b'));
+    keys.push(await overlayKey(withPatch(example)));
+    expect(new Set(keys).size).toBe(3);
+  });
+
+  exampleTest('are not lost where only an edited file is brought up to date', async ({ example }) => {
+    await example.write('device/device.c', 'the device\n');
+    await example.write('mine.patch', onDevice('the device'));
+    await example.prepare(withPatch(example));
+    const spec = { kind: 'example', identity: '1', title: '', misfit: 'usage', neededGiB: 0 } as const;
+    const edited = new Map([['hw/device/device.c', example.own('device/device.c')]]);
+    const unpack = (): Promise<void> => Promise.reject(new Error('It must not be unpacked'));
+    expect(await editWorkTree({ ...spec, unpack }, withPatch(example), edited)).toBeUndefined();
+  });
+});
+
 test('a tree that another version of the rig left is unpacked again', async ({ cache }) => {
   const example = new Example(cache);
   await example.setUp();

@@ -263,6 +263,18 @@ describe('each run of a step', () => {
     expect(added).toEqual(['--unpatched', '--debug-info', '--qemu-src', path.resolve('q'), '--filter', 'a b|c']);
   });
 
+  test('of a machine, options and patches of one’s own: where their files are', () => {
+    const own = { machine: 'm.yaml', kconfig: ['CONFIG_A=y', 'my.config'], patch: ['a.patch'], append: 'a b' };
+    expect(stepArguments([], { ...options, ...own }).join('|')).toBe(
+      [
+        ...['--machine', path.resolve('m.yaml'), '--dma-bits', '32,40', '--accel', 'tcg', '--append', 'a b'],
+        ...['--flavour', 'kasan', '--patch', path.resolve('a.patch')],
+        ...['--kconfig', 'CONFIG_A=y', '--kconfig', path.resolve('my.config')],
+        ...['--backend', 'shmem', '--max-vms', '2'],
+      ].join('|'),
+    );
+  });
+
   test('of programs: each again, and where its files are', () => {
     const put = [{ from: 'a', to: '/tmp/' }];
     expect(stepArguments([], { ...options, exec: ['/tmp/a -x', 'b'], put, timeout: 1500 }).join('|')).toContain(

@@ -72,9 +72,23 @@ describe('user mistakes', { concurrent: true }, () => {
     [['run', '--shards', '2'], '--shard 1/3'],
     [['run', 'smoke', 'swap', '--cycles', '3'], 'only suspend and hibernate have random cycles'],
     [['run', '--kernel-src', '/nosuch'], 'no folder /nosuch'],
+    [['run', '--machine', './nosuch.yaml'], 'nosuch.yaml'],
+    [['run', '--machine', 'docs/dgpu-rig.schema.json/x.yaml'], './dgpu-rig list machines'],
+    [['run', '--kconfig', 'CONFIG_SW_SYNC=maybe'], '=123'],
+    [['run', '--kconfig', 'SW_SYNC=y'], '--kconfig CONFIG_SW_SYNC=y'],
+    [['build', '--kconfig', '/nosuch/my.config'], 'no file /nosuch/my.config'],
+    [['run', '--patch', '/nosuch.patch'], 'no such file'],
+    [['run', '--patch', 'package.json'], 'git format-patch'],
+    [['shell', '--append', '', '--', 'true'], 'empty'],
+    [['run', '--append', 'x'.repeat(1501)], '1500'],
     [['run', '--qemu-src', '/'], 'is not the top folder of a QEMU source tree'],
     [['run', '--engine', 'slurm', '--shard', '1/2'], '--shards'],
     [['report', 'a', 'b'], '--merge'],
+    [['report', '--trend', '/nosuch/folder/t.html'], '/nosuch/folder'],
+    [['report', '--trend', '/tmp'], '/tmp/report.trend'],
+    [['run', '--kcidb', '/nosuch/folder/k.json'], '/nosuch/folder'],
+    [['clean', '--above', '5G'], '5 GiB'],
+    [['clean', '--older', 'soon'], '30 min'],
     [['report', '--merge'], 'shard-*.json'],
     [['bisect', '--good', 'a'], '--bad'],
     [['bisect', '--good', 'a', '--bad', 'b', '--filter', '('], 'regular expression'],
@@ -84,11 +98,6 @@ describe('user mistakes', { concurrent: true }, () => {
     [['bisect', '--good', 'a', '--bad', 'b', '--kernel-src', '/nosuch'], '--kernel-src'],
     [[], 'Usage'],
   ] as const)('%o is told what is valid', { timeout: 60_000 }, async ([args, valid]) => {
-    [['report', '--trend', '/nosuch/folder/t.html'], '/nosuch/folder'],
-    [['report', '--trend', '/tmp'], '/tmp/report.trend'],
-    [['run', '--kcidb', '/nosuch/folder/k.json'], '/nosuch/folder'],
-    [['clean', '--above', '5G'], '5 GiB'],
-    [['clean', '--older', 'soon'], '30 min'],
     const { exitCode, stdout, stderr } = await rig(...args);
     expect(stderr).toContain(valid);
     // It is told before anything is fetched, built or booted.
@@ -147,6 +156,7 @@ describe('completion', { concurrent: true }, () => {
     const asked = await Promise.all([
       rig('complete', '--', 'run', '--json', '/tm'),
       rig('complete', '--', 'run', '--put', '/tm'),
+      rig('complete', '--', 'report', '--trend', '/tm'),
       rig('complete', '--', 'shell', '--get', '/tm'),
       rig('complete', '--', 'run', 'smo'),
     ]);
@@ -156,7 +166,6 @@ describe('completion', { concurrent: true }, () => {
   test('bash may read it twice, and completes files where it is to', { timeout: 60_000 }, async () => {
     const { stdout: code } = await rig('completion', 'bash');
     const { stdout, stderr } = await execa('bash', ['-c', `${code}\n${code}\ncomplete -p dgpu-rig`]);
-      rig('complete', '--', 'report', '--trend', '/tm'),
     expect(stderr).toBe('');
     expect(stdout).toBe('complete -o default -F __dgpu_rig_complete dgpu-rig');
   });

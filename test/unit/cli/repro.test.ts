@@ -98,11 +98,13 @@ test('what was asked for is asked for again', () => {
     kernelSource: '/src/linux',
     cycles: 3,
     sanitize: true,
+    ...{ kconfig: ['CONFIG_A=y'], patch: ['/a.patch'], append: 'quiet' },
   };
   const options = optionsOf(recorded([], { asked }), { flavour: 'lockdep', seed: 9 }, GIVEN);
   expect(options).toEqual({
     ...GIVEN,
     ...{ machine: 'tight', dmaBits: [40], backend: 'backup', kernelSrc: '/src/linux', cycles: 3, sanitize: true },
+    ...{ kconfig: ['CONFIG_A=y'], patch: ['/a.patch'], append: 'quiet' },
     ...{ flavour: 'lockdep', seed: 9 },
   });
 });

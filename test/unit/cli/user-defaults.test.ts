@@ -36,6 +36,16 @@ test('is read, with paths relative to it', async () => {
   expect(await loadUserDefaults(await folderWith(''))).toEqual({});
 });
 
+test('a machine, options and a command line for the kernel: files are relative to it', async () => {
+  const folder = await folderWith('machine: ./mine.yaml\nkconfig: [CONFIG_A=y, my.config]\nappend: a=1 b\n');
+  expect(await loadUserDefaults(folder)).toEqual({
+    machine: path.resolve(folder, 'mine.yaml'),
+    kconfig: ['CONFIG_A=y', path.resolve(folder, 'my.config')],
+    append: 'a=1 b',
+  });
+  expect(await loadUserDefaults(await folderWith('kconfig: CONFIG_A=y'))).toEqual({ kconfig: ['CONFIG_A=y'] });
+});
+
 test('one mask needs no list', async () => {
   expect(await loadUserDefaults(await folderWith('dmaBits: 40'))).toEqual({ dmaBits: [40] });
   expect(await loadUserDefaults(await folderWith('dmaBits: [36, 52]'))).toEqual({ dmaBits: [36, 52] });

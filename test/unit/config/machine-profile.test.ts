@@ -1,4 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { stringify } from 'yaml';
 
 import { listMachineProfiles, loadMachineProfile, parseMachineProfile } from '../../../src/config/machine-profile.ts';
@@ -101,8 +104,77 @@ describe('parseMachineProfile', () => {
   });
 });
 
+describe('a mistake is told with its line and column', () => {
+  const LINES = [
+    'name: mine',
+    'extends: example',
+    'memory:',
+    '  boot: { node: 0, size: 512 MiB }',
+    '  max: 512 MiB',
+    '  dimms: []',
+    'swap: { kind: zram, size: 1 GiB }',
+  ];
+  const told = async (...lines: readonly string[]): Promise<string> => {
+    const base = (): Promise<string> => Promise.resolve(stringify(VALID));
+    const error: unknown = await parseMachineProfile(lines.join('\n'), 'mine.yaml', base).catch((e: unknown) => e);
+    return error instanceof Error ? error.message : 'none';
+  };
+
+  test('none in a profile without one', async () => expect(await told(...LINES)).toBe('none'));
+
+  test.for([
+    [0, 'nam: mine', '1:1: there is no key "nam". Did you mean name?'],
+    [3, '  boot: { node: 0, siz: 512 MiB }', '4:20: there is no key "siz". Did you mean size?'],
+    [3, '  boot: { node: 0, size: 512 }', '4:20: memory.boot.size: '],
+    [3, '  boot: { node: 0 }', '4:9: memory.boot.size: '],
+    [4, '  max: much', '5:3: memory.max: "much" is not a size'],
+    [5, '  dimms: [{ node: 0, size: 1 MiB, address: near }]', '6:35: memory.dimms.0.address: "near" is not a size'],
+    [6, 'swap: { kind: tape, size: 1 GiB }', '7:9: swap.kind: '],
+    [6, 'cpuNodes: []', '7:1: cpuNodes: '],
+  ] as const)('line %i as %s', async ([line, text, what]) => {
+    expect(await told(...LINES.with(line, text))).toContain(`\n  ${what}`);
+  });
+
+  test('text that is no YAML, too', async () => {
+    expect(await told(...LINES.with(6, 'swap: {'))).toMatch(/^mine\.yaml is not YAML: .* at line 7, column 8/);
+  });
+});
+
+describe('of a file of one’s own', () => {
+  async function fileWith(name: string, text: string): Promise<string> {
+    const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-machine-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    await writeFile(path.join(folder, name), text);
+    return path.join(folder, name);
+  }
+  const text = (name: string): string => `name: ${name}\nextends: tight\ndescription: mine\n`;
+
+  test('extends one of the rig', async () => {
+    expect(await loadMachineProfile(await fileWith('mine.yaml', text('mine')))).toMatchObject({
+      ...{ name: 'mine', description: 'mine', swap: { kind: 'disk', sizeMiB: 2048 } },
+    });
+  });
+
+  test.for([
+    ['mine.yaml', 'other', /mine\.yaml calls itself other/],
+    ['tiers.yaml', 'tiers', /the rig has a machine of the name tiers/],
+  ] as const)('%s that says "name: %s" is refused', async ([file, name, message]) => {
+    await expect(loadMachineProfile(await fileWith(file, text(name)))).rejects.toMatchObject({
+      failureClass: 'usage',
+      message: expect.stringMatching(message) as string,
+    });
+  });
+
+  test('that is not there', async () => {
+    await expect(loadMachineProfile('/nosuch/mine.yaml')).rejects.toMatchObject({
+      failureClass: 'usage',
+      message: 'There is no machine profile to read at /nosuch/mine.yaml.',
+    });
+  });
+});
+
 test('an unknown machine: the message names those that exist', async () => {
-  await expect(loadMachineProfile('../tiers')).rejects.toMatchObject({
+  await expect(loadMachineProfile('tigers')).rejects.toMatchObject({
     failureClass: 'usage',
     remedy: expect.stringContaining('tiers') as string,
   });
