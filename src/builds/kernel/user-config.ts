@@ -1,4 +1,4 @@
-/** Options of the kernel that a person asks for, beside the rig's own: `--kconfig CONFIG_X=y`, or a file of such lines. */
+/** Options of the kernel that a person asks for: `--kconfig CONFIG_X=y`, or a file of such lines. */
 
 import { readFile } from 'node:fs/promises';
 
@@ -14,7 +14,7 @@ export function isAssignment(word: string): boolean {
 
 /** All of them as one fragment, in the order in which they were given: the last word counts. */
 export async function readUserConfig(words: readonly string[]): Promise<string> {
-  const parts = await Promise.all(words.map((word) => (isAssignment(word) ? assignment(word) : fileOf(word))));
+  const parts = await Promise.all(words.map(async (word) => (isAssignment(word) ? assignment(word) : fileOf(word))));
   return parts.join('\n');
 }
 

@@ -11,7 +11,8 @@ import { randomSeed } from '../../util/random.ts';
 import { EXEC_SUITE, isOutside, suiteFiles, suiteNames } from '../../plan/suite-files.ts';
 import { checkSuites } from '../../plan/suite-syntax.ts';
 import { RigError } from '../../util/rig-error.ts';
-import { artifactsHint } from '../verbs/clean-verb.ts';
+import { artifactsFolder } from '../../config/paths.ts';
+import { artifactsHint } from '../../report/past/old-artifacts.ts';
 import { jobArguments } from '../slurm/job-arguments.ts';
 import { JudgedRun } from './judged-run.ts';
 import { Rigs, runParts } from './plan-run.ts';
@@ -102,7 +103,7 @@ async function runHere(
   // Who runs a program wants to read what it printed, whatever came of it.
   const keep = options.keep || brought.programs !== undefined;
   const exitCode = logEnd(log, run.report, await concludeRun(run, { ...options, keep }, session));
-  const hint = await artifactsHint();
+  const hint = await artifactsHint(artifactsFolder());
   if (hint !== undefined) process.stdout.write(`${hint}\n`);
   return exitCode;
 }

@@ -1,6 +1,7 @@
 /** What past runs left in `artifacts/`: how much it is, and what of it nobody will look at any more. */
 import { lstat, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { bytes } from '../text/quantity-text.ts';
 
 export interface RunArtifacts {
   readonly folder: string;
@@ -9,7 +10,7 @@ export interface RunArtifacts {
   readonly writtenAt: number;
 }
 
-export interface ArtifactLimits {
+interface ArtifactLimits {
   /** What was not written to for longer goes. */
   readonly olderMs: number;
   /** Of what is left the oldest go, until so much is left. */
@@ -61,6 +62,16 @@ export async function removeArtifacts(runs: readonly RunArtifacts[]): Promise<vo
   for (const { folder } of runs) await rm(folder, { recursive: true, force: true });
 }
 
-export function bytesOf(runs: readonly RunArtifacts[]): number {
-  return runs.reduce((sum, run) => sum + run.bytes, 0);
+/** For the end of a run: where nobody has cleaned for long, how much there is, and what removes it. */
+export async function artifactsHint(root: string): Promise<string | undefined> {
+  const all = await listArtifacts(root);
+  const old = superfluous(all, USUAL_LIMITS, Date.now());
+  if (old.length === 0) return undefined;
+  return `artifacts/ has what ${amount(all)} left; ./dgpu-rig clean removes ${amount(old)} of it: what is older than 30 days, and the oldest beyond 5 GiB.`;
+}
+
+/** `12 runs (3.1 GiB)`. */
+export function amount(runs: readonly RunArtifacts[]): string {
+  const total = runs.reduce((sum, run) => sum + run.bytes, 0);
+  return `${String(runs.length)} ${runs.length === 1 ? 'run' : 'runs'} (${bytes(total)})`;
 }

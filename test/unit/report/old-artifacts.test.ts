@@ -4,8 +4,13 @@ import { mkdir, mkdtemp, rm, truncate, utimes, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { artifactsHint, cleanVerb } from '../../../src/cli/verbs/clean-verb.ts';
-import { listArtifacts, superfluous, type RunArtifacts } from '../../../src/report/past/old-artifacts.ts';
+import { cleanVerb } from '../../../src/cli/verbs/clean-verb.ts';
+import {
+  artifactsHint,
+  listArtifacts,
+  superfluous,
+  type RunArtifacts,
+} from '../../../src/report/past/old-artifacts.ts';
 
 const DAY = 24 * 3600 * 1000;
 const NOW = 100 * DAY;
