@@ -1,6 +1,7 @@
 /** Options of the kernel that a person asks for: `--kconfig CONFIG_X=y`, or a file of such lines. */
 
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 
 import { RigError } from '../../util/rig-error.ts';
 
@@ -27,9 +28,9 @@ function assignment(word: string): string {
 
 async function fileOf(file: string): Promise<string> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    const what =
-      file.includes('/') || !/^\w+=/.test(file) ? `there is no file ${file}` : 'that is neither an option nor a file';
-    throw new RigError('usage', `--kconfig ${file}: ${what}.`, {
+    const name = path.basename(file);
+    const what = name.includes('=') ? `"${name}" is neither an option nor a file` : `there is no file ${file}`;
+    throw new RigError('usage', `--kconfig: ${what}.`, {
       remedy: 'An option has its whole name, as in --kconfig CONFIG_SW_SYNC=y',
       cause,
     });

@@ -26,7 +26,7 @@ export function htmlTrend({ runs, rows }: Trend): string {
           <p class="name">dgpu-rig</p>
           <h1 class="${failing === 0 ? 'pass' : 'fail'}">${title}, of which ${failing} failed at some time</h1>
           <p>
-            The oldest run is on the left. The rate counts every time that a test was judged in these runs, repetitions
+            The latest run is on the left. The rate counts every time that a test was judged in these runs, repetitions
             too, whatever the kernel. Of a test that never failed it says how often it may fail at most, with a
             confidence of 95 %: “0 of 12 (&lt; 22 %)”.
           </p>

@@ -24,14 +24,14 @@ function shown({ rows }: Trend): string[] {
 }
 
 describe('a row a test, a cell a run', () => {
-  test('oldest first, and nothing where a run did not come to the test', () => {
+  test('newest first, and nothing where a run did not come to the test', () => {
     const trend = trendOf([
       run(3, 'b', { test: 'one', status: 'pass' }, { test: 'new', status: 'skip' }),
       run(2, 'a', { test: 'one', status: 'skip', notRun: true }),
       run(1, 'a', { test: 'one', status: 'fail' }, { test: 'old', status: 'xfail' }),
     ]);
-    expect(trend.runs.map(({ id, kernel }) => `${String(id)} ${kernel}`)).toEqual(['1 a', '2 a', '3 b']);
-    expect(shown(trend)).toEqual(['one: fail · pass, 1/2', 'new: · · skip, 0/0', 'old: xfail · ·, 0/1']);
+    expect(trend.runs.map(({ id, kernel }) => `${String(id)} ${kernel}`)).toEqual(['3 b', '2 a', '1 a']);
+    expect(shown(trend)).toEqual(['one: pass · fail, 1/2', 'new: skip · ·, 0/0', 'old: · · xfail, 0/0']);
   });
 
   test('the worst of several results, with all of them in the rate', () => {
@@ -39,8 +39,8 @@ describe('a row a test, a cell a run', () => {
       run(1, 'a', ...(['pass', 'error', 'pass'] as const).map((status) => ({ test: 'one', status }))),
       run(0, 'a', { test: 'one', status: 'fail', rate: { failures: 2, runs: 10 } }),
     ]);
-    expect(shown(trend)).toEqual(['one: fail error, 4/14']);
-    expect(trend.rows[0]?.cells[1]).toEqual({ status: 'error', results: 3 });
+    expect(shown(trend)).toEqual(['one: error fail, 4/14']);
+    expect(trend.rows[0]?.cells[0]).toEqual({ status: 'error', results: 3 });
   });
 
   test('one for each set of parameters, which are told where they tell rows apart', () => {
