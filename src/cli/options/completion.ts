@@ -18,7 +18,7 @@ const WORDS: Readonly<Record<string, () => readonly string[]>> = {
 };
 
 /** Arguments, and options of single verbs, that are files or folders: the shell knows those best. */
-const FILES: readonly string[] = ['file', 'folder', 'dir', 'transfers', 'commands', 'trend'];
+const FILES: readonly string[] = ['file', 'folder', 'dir', 'transfers', 'commands', 'files', 'kconfigs', 'trend'];
 
 /** To be called last, when all other commands are there. */
 export async function addCompletion(root: Command): Promise<void> {
@@ -32,8 +32,13 @@ export async function addCompletion(root: Command): Promise<void> {
         const kind = OPTION_NAMES.find((option) => longName(option) === name);
         const is = kind ? OPTIONS[kind].is : name;
         const known = typeof is === 'string' ? words[is] : 'someOf' in is ? () => numbersIn(is.someOf) : undefined;
-        if (known) value.handler = (complete) => known().forEach((word) => complete(word, ''));
-        else if (typeof is === 'string' && FILES.includes(is)) value.handler = () => leaveToShell(all);
+        if (known) {
+          value.handler = (complete) => {
+            known().forEach((word) => complete(word, ''));
+            if (is === 'machine') leaveToShell(all);
+          };
+        }
+        if (typeof is === 'string' && FILES.includes(is)) value.handler = () => leaveToShell(all);
       }
     }
   }
@@ -42,7 +47,7 @@ export async function addCompletion(root: Command): Promise<void> {
   added?.description(COMPLETION).action((shell: string) => void process.stdout.write(`${shellCode(shell)}\n`));
 }
 
-/** The library always tells the shell that files are no answer. */
+/** The library always tells the shell that files are no answer. With names to offer, a shell adds files to none. */
 function leaveToShell(root: ReturnType<typeof completionOf>): void {
   Object.defineProperty(root, 'directive', {
     get: () => ShellCompDirective.ShellCompDirectiveDefault,

@@ -157,10 +157,22 @@ describe('completion', { concurrent: true }, () => {
       rig('complete', '--', 'run', '--json', '/tm'),
       rig('complete', '--', 'run', '--put', '/tm'),
       rig('complete', '--', 'report', '--trend', '/tm'),
+      rig('complete', '--', 'run', '--machine', './m'),
+      rig('complete', '--', 'run', '--kconfig', './m'),
+      rig('complete', '--', 'build', '--patch', './m'),
       rig('complete', '--', 'shell', '--get', '/tm'),
       rig('complete', '--', 'run', 'smo'),
     ]);
-    expect(asked.map(({ stdout }) => stdout.split('\n').at(-1))).toEqual([':0', ':0', ':0', ':0', ':4']);
+    expect(asked.map(({ stdout }) => stdout.split('\n').at(-1))).toEqual([
+      ':0',
+      ':0',
+      ':0',
+      ':0',
+      ':0',
+      ':0',
+      ':0',
+      ':4',
+    ]);
   });
 
   test('bash may read it twice, and completes files where it is to', { timeout: 60_000 }, async () => {
