@@ -1,10 +1,11 @@
-/** What is said about a kernel that has been built: whether it has the series, wherever that came from. */
+/** What is said about a kernel that has been built, and what tells it from another one. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { buildKernel } from '../../../src/builds/kernel/kernel-build.ts';
+import { buildKernel, type KernelBuild } from '../../../src/builds/kernel/kernel-build.ts';
 import type { KernelSource } from '../../../src/builds/kernel/kernel-source.ts';
+import type { KernelVariant } from '../../../src/config/flavour.ts';
 
 const fakes = vi.hoisted(() => ({ obtainEntry: vi.fn() }));
 vi.mock('../../../src/cache/cache-entry.ts', () => fakes);
@@ -22,4 +23,29 @@ test.for([
   const request = { source, flavour: 'plain', variant } as const;
   const built = await buildKernel(request, () => undefined, new AbortController().signal);
   expect(built.unpatched).toBe(unpatched);
+});
+
+test('options and patches of one’s own are in the key, and the patches in the list', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await writeFile(path.join(folder, 'release'), '7.3.4\n');
+  const patch = path.join(folder, 'fix.patch');
+  await writeFile(patch, 'diff --git a/mm/shmem.c b/mm/shmem.c\n');
+  const keys = new Set<string>();
+  fakes.obtainEntry.mockImplementation(({ key }: { key: string }) => (keys.add(key), Promise.resolve(folder)));
+  const source = { version: '7.3.4', identity: 'identity', complete: false } as KernelSource;
+  const build = async (variant: KernelVariant): Promise<KernelBuild> =>
+    buildKernel({ source, flavour: 'plain', variant }, () => undefined, new AbortController().signal);
+  const usual = await build({});
+  await build({ kconfig: [] });
+  expect(keys.size).toBe(1);
+  await build({ kconfig: ['CONFIG_SW_SYNC=y'] });
+  await build({ kconfig: ['CONFIG_SW_SYNC=m'] });
+  const patched = await build({ patches: [patch] });
+  await writeFile(patch, 'diff --git a/mm/shmem.c b/mm/shmem.c\n--- a/mm/shmem.c\n');
+  const otherwise = await build({ patches: [patch] });
+  expect(keys.size).toBe(5);
+  expect(patched.patches).toEqual([...usual.patches, 'fix.patch']);
+  expect(new Set([usual.patchset, patched.patchset, otherwise.patchset]).size).toBe(3);
+  expect((await build({ unpatched: true, patches: [patch] })).patches).toEqual(['fix.patch']);
 });
