@@ -4,12 +4,14 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "lib/bus_error.h"
 #include "lib/driver_files.h"
@@ -30,6 +32,7 @@
 #define VRAM_OBJECT (1024 * 1024)
 /* Of the seed: the first of those objects. */
 #define VRAM_KEYS 1000
+#define DISK "/dev/vda"
 
 struct uapi {
 	struct gpu gpu;
@@ -435,6 +438,48 @@ static bool info(struct uapi *uapi)
 	return true;
 }
 
+static void expect_read(struct uapi *uapi, const char *what, int disk, void *data, int error)
+{
+	ssize_t len = pread(disk, data, PAGE, 0);
+	int got = len < 0 ? errno : 0;
+
+	uapi->cases++;
+	if (got != error || (!error && len != PAGE))
+		report_mismatch("%s: %zd bytes (%s)", what, len, strerrorname_np(got));
+}
+
+/*
+ * A disk transfers to struct pages. A mapping of an object has page frames instead, so that O_DIRECT
+ * is refused, wherever the object is, and reading by way of the page cache is not.
+ */
+static bool direct_io(struct uapi *uapi)
+{
+	static const uint32_t placements[] = { EDGPU_PLACEMENT_SYSTEM, EDGPU_PLACEMENT_VRAM };
+	static _Alignas(PAGE) char page[PAGE];
+	int direct = open(DISK, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	int cached = open(DISK, O_RDONLY | O_CLOEXEC);
+	void *data;
+
+	/* Not every machine has a disk. */
+	if (direct < 0 || cached < 0)
+		return errno == ENOENT || fail("open " DISK ": %s", strerrorname_np(errno));
+	expect_read(uapi, "O_DIRECT into ordinary memory", direct, page, 0);
+	if (!gpu_map(&uapi->gpu, &uapi->any, &data))
+		return false;
+	for (unsigned int i = 0; i < 2; i++) {
+		if (!gpu_move(&uapi->gpu, &uapi->any, placements[i]))
+			return false;
+		memset(data, ~page[0], PAGE);
+		expect_read(uapi, "O_DIRECT into a mapping", direct, data, EFAULT);
+		expect_read(uapi, "read into a mapping", cached, data, 0);
+		if (memcmp(data, page, PAGE))
+			report_mismatch("a mapping has not what was read into it");
+	}
+	close(direct);
+	close(cached);
+	return gpu_unmap(&uapi->any, data);
+}
+
 /* What is evicted comes back; what is not needed, and is needed again before anybody wanted its memory, was kept. */
 static bool eviction(struct uapi *uapi)
 {
@@ -568,7 +613,7 @@ static bool run(struct uapi *uapi)
 	reject_submit(uapi);
 	reject_copy(uapi);
 	reject_fill_and_checksum(uapi);
-	if (!reject_other(uapi) || !info(uapi) || !eviction(uapi) ||
+	if (!reject_other(uapi) || !info(uapi) || !direct_io(uapi) || !eviction(uapi) ||
 	    !random_commands(uapi, EDGPU_CACHING_CACHED) ||
 	    !random_commands(uapi, EDGPU_CACHING_WRITE_COMBINED) ||
 	    !random_commands(uapi, EDGPU_CACHING_UNCACHED) || !syncobjs(uapi))
