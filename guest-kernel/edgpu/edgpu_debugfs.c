@@ -22,7 +22,8 @@
  *		runtime_resumes: to and from D3hot; runtime_busy and
  *		runtime_refused: suspends put off, because engines were at work
  *		or there was no place for what is in VRAM; saved_swapped_pages:
- *		how much of what was saved last was in swap once all of it was.
+ *		how much of what was saved last was in swap once all of it was;
+ *		prime_pages and prime_limit: what those pins hold, and may hold.
  * lru		One line for each object on the lists, the next one to be
  *		evicted first: manager (system, vram, or unevictable: pinned,
  *		swapped out or without pages), priority, bytes, pins, offset for
@@ -101,6 +102,8 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 	seq_printf(m, "runtime_busy: %u\n", edgpu->runtime.busy);
 	seq_printf(m, "runtime_refused: %u\n", edgpu->runtime.refused);
 	seq_printf(m, "saved_swapped_pages: %lu\n", edgpu->save.swapped);
+	seq_printf(m, "prime_pages: %ld\n", atomic_long_read(&edgpu->prime_pages));
+	seq_printf(m, "prime_limit: %ld\n", edgpu->pin_limit);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(edgpu_stats);

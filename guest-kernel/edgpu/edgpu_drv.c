@@ -270,6 +270,7 @@ static int edgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = edgpu_ttm_init(edgpu);
 	if (ret)
 		return ret;
+	edgpu_prime_init(edgpu);
 	ret = edgpu_shrinker_init(edgpu);
 	if (ret)
 		return ret;

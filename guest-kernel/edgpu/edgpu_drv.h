@@ -100,6 +100,10 @@ struct edgpu_device {
 	atomic_long_t pool_pages;
 	/** @pins: of objects that other devices use */
 	atomic_t pins;
+	/** @prime_pages: of the objects that have such pins */
+	atomic_long_t prime_pages;
+	/** @pin_limit: the most there may be of these pages */
+	long pin_limit;
 	/** @counters: for debugfs */
 	struct edgpu_counters counters;
 	/** @save: what of VRAM is kept over a sleep */

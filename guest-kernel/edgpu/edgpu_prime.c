@@ -3,7 +3,8 @@
  * Sharing of objects with other drivers, as dma-bufs.
  *
  * What is exported is pinned in system memory while another device is attached
- * or the kernel has it mapped: most importers can't cope with moves. An import
+ * or the kernel has it mapped: most importers can't cope with moves. Nobody can
+ * reclaim it then, so there is a limit to that. An import
  * stays where its exporter has it, and is used only if the engines reach all of
  * it without a bounce buffer: nobody would keep that in sync.
  */
@@ -11,6 +12,12 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
+#include <linux/minmax.h>
+#include <linux/mmzone.h>
+#include <linux/module.h>
+#include <linux/nodemask.h>
+#include <linux/pfn.h>
+#include <linux/sizes.h>
 
 #include <drm/drm_gem_ttm_helper.h>
 #include <drm/drm_prime.h>
@@ -22,6 +29,52 @@
 #include "edgpu_entry.h"
 #include "edgpu_prime.h"
 #include "edgpu_vram.h"
+
+static uint edgpu_pin_limit;
+module_param_named(pin_limit, edgpu_pin_limit, uint, 0444);
+MODULE_PARM_DESC(pin_limit, "How many MiB of objects importers of dma-bufs may pin; 0 (default): half of the memory within reach");
+
+static unsigned long edgpu_reach_pages(struct edgpu_device *edgpu)
+{
+	u64 limit = edgpu->ttm.dma_limit;
+	unsigned long pages = 0;
+	int nid;
+
+	for_each_online_node(nid) {
+		u64 start = PFN_PHYS(node_start_pfn(nid)), end = PFN_PHYS(node_end_pfn(nid));
+
+		if (start < end && start <= limit)
+			pages += min(PFN_DOWN(min(end - 1, limit) - start) + 1,
+				     node_present_pages(nid));
+	}
+	return pages;
+}
+
+/**
+ * edgpu_prime_init() - decide how much others may pin
+ * @edgpu: the device, with its memory manager
+ */
+void edgpu_prime_init(struct edgpu_device *edgpu)
+{
+	edgpu->pin_limit = edgpu_pin_limit ? (unsigned long)edgpu_pin_limit * (SZ_1M / PAGE_SIZE) :
+					     edgpu_reach_pages(edgpu) / 2;
+}
+
+static void edgpu_prime_uncharge(struct edgpu_device *edgpu, struct edgpu_bo *bo)
+{
+	atomic_long_sub(PFN_DOWN(bo->base.base.size), &edgpu->prime_pages);
+}
+
+/* An error here is for the one who asks; memory that is used up is a kill for somebody else. */
+static int edgpu_prime_charge(struct edgpu_device *edgpu, struct edgpu_bo *bo)
+{
+	long pages = PFN_DOWN(bo->base.base.size);
+
+	if (atomic_long_add_return(pages, &edgpu->prime_pages) <= edgpu->pin_limit)
+		return 0;
+	edgpu_prime_uncharge(edgpu, bo);
+	return -ENOMEM;
+}
 
 static int edgpu_prime_make_resident(struct edgpu_bo *bo)
 {
@@ -37,12 +90,25 @@ static int edgpu_prime_make_resident(struct edgpu_bo *bo)
 	return ttm_bo_populate(&bo->base, &ctx);
 }
 
+/* Its first pin: the others come for nothing. */
+static int edgpu_prime_pin_first(struct edgpu_device *edgpu, struct edgpu_bo *bo)
+{
+	int ret = edgpu_prime_charge(edgpu, bo);
+
+	if (ret)
+		return ret;
+	ret = edgpu_prime_make_resident(bo);
+	if (ret)
+		edgpu_prime_uncharge(edgpu, bo);
+	return ret;
+}
+
 /**
  * edgpu_gem_pin() - &drm_gem_object_funcs.pin
  * @gem: the object, locked
  *
  * Return: 0, -EINVAL if it may not be in system memory, -EBUSY if it is in a VRAM
- * that sleeps, or another error.
+ * that sleeps, -ENOMEM if there is none or too much is pinned, or another error.
  */
 int edgpu_gem_pin(struct drm_gem_object *gem)
 {
@@ -61,7 +127,7 @@ int edgpu_gem_pin(struct drm_gem_object *gem)
 		return ret;
 
 	if (!bo->base.pin_count)
-		ret = edgpu_prime_make_resident(bo);
+		ret = edgpu_prime_pin_first(edgpu, bo);
 	if (!ret) {
 		ttm_bo_pin(&bo->base);
 		atomic_inc(&edgpu->pins);
@@ -76,8 +142,13 @@ int edgpu_gem_pin(struct drm_gem_object *gem)
  */
 void edgpu_gem_unpin(struct drm_gem_object *gem)
 {
-	ttm_bo_unpin(&gem_to_edgpu_bo(gem)->base);
-	atomic_dec(&to_edgpu(gem->dev)->pins);
+	struct edgpu_device *edgpu = to_edgpu(gem->dev);
+	struct edgpu_bo *bo = gem_to_edgpu_bo(gem);
+
+	ttm_bo_unpin(&bo->base);
+	if (!bo->base.pin_count)
+		edgpu_prime_uncharge(edgpu, bo);
+	atomic_dec(&edgpu->pins);
 }
 
 /**

@@ -12,6 +12,8 @@ struct iosys_map;
 struct sg_table;
 struct vm_area_struct;
 
+void edgpu_prime_init(struct edgpu_device *edgpu);
+
 int edgpu_gem_pin(struct drm_gem_object *gem);
 void edgpu_gem_unpin(struct drm_gem_object *gem);
 struct sg_table *edgpu_gem_get_sg_table(struct drm_gem_object *gem);

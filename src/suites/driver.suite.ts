@@ -12,10 +12,14 @@ import { BACKENDS, type Backend } from '../config/combination.ts';
 import { programReport, runProgram, smokeReport, type ProgramReport } from '../testbed/programs/stress-program.ts';
 
 const DMA_BITS = 40;
+const MIB = 2 ** 20;
 /** Six objects, in machines that have much more. */
-const BYTES = 24 * 2 ** 20;
+const BYTES = 24 * MIB;
 /** Of the programs; each takes seconds, minutes on a host with other work to do. */
 const DEADLINE_MS = 300_000;
+const PIN_LIMIT = 2 * MIB;
+/** Of the program `share`. */
+const SHARED_OBJECT = MIB / 4;
 
 /** Of the content that programs write. */
 const { seed: SEED } = inject('rig').selection;
@@ -288,5 +292,20 @@ describe('two devices', { concurrent: true }, () => {
       expect(faults).toBe(0);
       expect(Math.min(read, written)).toBeGreaterThan(0);
     }
+  });
+
+  test('pin no more of each other than the limit; control: twice the limit lets more through', async ({
+    guest,
+    gpu,
+    backend,
+  }) => {
+    await gpu.load({ backend, pinLimitMiB: PIN_LIMIT / MIB });
+    const pins = PIN_LIMIT / SHARED_OBJECT;
+    const report = await program(guest, 'share', { pins });
+    expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0 });
+    await gpu.unload();
+    await gpu.load({ backend, pinLimitMiB: (2 * PIN_LIMIT) / MIB });
+    const control = await program(guest, 'share', { pins });
+    expect(control.firstError).toBe(`more than ${String(pins)} objects are pinned`);
   });
 });

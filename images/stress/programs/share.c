@@ -1,11 +1,13 @@
 /*
  * share: PRIME. An object comes back from its own dma-buf as itself, memory of a udmabuf is used in
  * place, and an exported object is seen through its dma-buf wherever it was. With a second device
- * (--second yes), that one reads and writes the memory of an object of the first.
+ * (--second yes), that one reads and writes the memory of an object of the first. With --pins N it
+ * can pin just N objects of the first, and one more for each that it lets go of.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -225,21 +227,84 @@ static bool between(struct share *share)
 	       pass_after_move(share, data, data, "after the second device let go");
 }
 
+static int try_import(struct gpu *gpu, int fd, struct object *object)
+{
+	struct drm_prime_handle args = { .fd = fd };
+	int error = gpu_call(gpu, DRM_IOCTL_PRIME_FD_TO_HANDLE, &args);
+
+	*object = (struct object) { .handle = args.handle, .size = SIZE };
+	return error;
+}
+
+/* TTM lets go of an import some time after its last handle is gone. */
+static bool pins_again(struct gpu *gpu, int fd, struct object *object)
+{
+	for (unsigned int tries = 0; tries < PATIENCE_S * 10; tries++) {
+		int error = try_import(gpu, fd, object);
+
+		if (!error)
+			return true;
+		if (error != ENOMEM)
+			return fail("PRIME_FD_TO_HANDLE after one is gone: %s", strerrorname_np(error));
+		usleep(100000);
+	}
+	return fail("what is let go of does not make room for another");
+}
+
+/* Those that the second device has are pinned; the first one goes on with all of its own. */
+static bool limited(struct share *share, uint64_t most)
+{
+	struct object object, import_, last = { 0 };
+	struct gpu *gpu = &share->gpu;
+	struct gpu second;
+	void *data;
+	int fd;
+
+	if (!gpu_open_unit(&second, 1))
+		return false;
+	for (uint64_t pinned = 0;; pinned++) {
+		int error;
+
+		if (!gpu_create(gpu, &object, SIZE, ANYWHERE, 0) || !export(gpu, &object, &fd))
+			return false;
+		error = try_import(&second, fd, &import_);
+		if (error == ENOMEM && pinned == most)
+			break;
+		if (error)
+			return fail("import %" PRIu64 " of %" PRIu64 ": %s", pinned + 1, most,
+				    strerrorname_np(error));
+		if (pinned == most) {
+			report_mismatch("more than %" PRIu64 " objects are pinned", most);
+			return true;
+		}
+		last = import_;
+		close(fd);
+	}
+	return gpu_map(gpu, &object, &data) && pass(share, data, data, "what was not pinned") &&
+	       gpu_move(gpu, &object, EDGPU_PLACEMENT_VRAM) &&
+	       pass_after_move(share, data, data, "what was not pinned, in VRAM") &&
+	       gpu_destroy(&second, &last) && pins_again(&second, fd, &import_) &&
+	       pass_after_move(share, data, data, "what is pinned after all");
+}
+
 int share_main(int argc, char **argv)
 {
 	static const char *const words[] = { "no", "yes", NULL };
 	struct share share = { 0 };
-	uint64_t second = 0;
+	uint64_t second = 0, pins = 0;
 	const struct option_spec specs[] = {
 		{ .name = "seed", .value = &share.seed },
 		{ .name = "second", .value = &second, .words = words, .optional = true },
+		{ .name = "pins", .value = &pins, .optional = true },
 	};
 
 	if (!options_parse("share", specs, sizeof(specs) / sizeof(*specs), argc, argv))
 		return EXIT_USAGE;
 	udmabuf_stay_low();
 	if (gpu_open(&share.gpu)) {
-		if (second)
+		if (pins)
+			limited(&share, pins);
+		else if (second)
 			between(&share);
 		else if (self_import(&share) && exported(&share))
 			imported(&share);

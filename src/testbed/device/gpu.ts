@@ -39,6 +39,8 @@ export interface DriverOptions {
   readonly policy?: Policy;
   /** Whether no more VRAM is handed out than could be saved; by default it is so. */
   readonly suspendBudget?: boolean;
+  /** What importers of dma-bufs may pin; by default half of what the device reaches. */
+  readonly pinLimitMiB?: number;
 }
 
 export const WALKS = ['macro', 'callback', 'next'] as const;
@@ -68,10 +70,10 @@ export class Gpu {
   }
 
   /** Loads the driver, for all devices of the machine; returns when user space can open this one. */
-  async load({ backend, gemLimit, dmaBits, walk, policy, suspendBudget }: DriverOptions): Promise<void> {
+  async load({ backend, gemLimit, dmaBits, walk, policy, suspendBudget, pinLimitMiB }: DriverOptions): Promise<void> {
     const suspend_budget = suspendBudget === undefined ? undefined : Number(suspendBudget);
     const gem_limit = gemLimit === undefined ? undefined : Number(gemLimit);
-    const all = { backend, gem_limit, dma_bits: dmaBits, walk, policy, suspend_budget };
+    const all = { backend, gem_limit, dma_bits: dmaBits, walk, policy, suspend_budget, pin_limit: pinLimitMiB };
     const parameters = Object.entries(all).flatMap(([name, value]) =>
       value === undefined ? [] : [`${name}=${String(value)}`],
     );
