@@ -1,6 +1,6 @@
 /**
  * A run of a bench as one SVG file: groups of bars with their numbers beside them. It has its own colours for a light
- * and a dark page.
+ * and a dark page, and its own background, as the page may go by another setting than the browser does.
  */
 import { find, type KeptRun, type Measured } from './kept-run.ts';
 
@@ -25,16 +25,19 @@ const BAR = 13;
 const GAP = 9;
 const HEAD = 52;
 const LINE = 15;
+const MARGIN = 12;
 
 const STYLE = `
+  .page { fill: #ffffff }
   text { font: 12px system-ui, sans-serif; fill: #1f2328 }
   .title { font-size: 15px; font-weight: 600 }
   .run, .unit { fill: #59636e; font-size: 11px }
-  .v0 { fill: #0969da } .v1 { fill: #818b98 } .v2 { fill: #c8ced6 }
+  .v0 { fill: #0969da } .v1 { fill: #59636e } .v2 { fill: #a5aeb8 }
   .range { stroke: #1f2328 }
   @media (prefers-color-scheme: dark) {
+    .page { fill: #0d1117 }
     text { fill: #f0f6fc } .run, .unit { fill: #9198a1 }
-    .v0 { fill: #4493f8 } .v1 { fill: #7d8590 } .v2 { fill: #4a515a }
+    .v0 { fill: #4493f8 } .v1 { fill: #a5aeb8 } .v2 { fill: #59636e }
     .range { stroke: #f0f6fc }
   }`;
 
@@ -50,11 +53,13 @@ export function benchPlot(plot: Plot, run: KeptRun): string {
     top += names.length * BAR + GAP;
   }
   for (const line of whatItCameFrom(run)) parts.push(text(0, (top += LINE), line, 'run'));
-  const height = top + LINE / 2;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}">
+  const [width, height] = [WIDTH + 2 * MARGIN, Math.ceil(top + LINE / 2 + MARGIN)];
+  const box = `${-MARGIN} ${-MARGIN} ${width} ${height}`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${box}" width="${width}" height="${height}">
 <title>${escaped(plot.title)}</title>
 <style>${STYLE}
 </style>
+<rect class="page" x="${-MARGIN}" y="${-MARGIN}" width="${width}" height="${height}" />
 ${parts.join('\n')}
 </svg>
 `;
@@ -95,7 +100,7 @@ function bar({ medians, samples }: Measured, { name, index, top, most }: Place):
 }
 
 function figure(value: number): string {
-  return value !== 0 && Math.abs(value) < 10 ? String(Number(value.toPrecision(2))) : String(Math.round(value));
+  return value !== 0 && Math.abs(value) < 9.95 ? value.toPrecision(2) : String(Math.round(value));
 }
 
 function text(x: number, y: number, content: string, style = ''): string {

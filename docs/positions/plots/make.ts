@@ -14,13 +14,13 @@ import { BENCHES } from './benches.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../../..');
 
-async function measure(name: string, options: readonly string[]): Promise<void> {
+async function measure(name: string, { bench, options }: (typeof BENCHES)[string]): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'plots-'));
   const json = path.join(folder, 'run.json');
   try {
-    await execa('./dgpu-rig', ['bench', name, ...options, '--json', json], { cwd: ROOT, stdio: 'inherit' });
+    await execa('./dgpu-rig', ['bench', bench, ...options, '--json', json], { cwd: ROOT, stdio: 'inherit' });
     const quoted = options.map((option) => (/^[\w-]+$/.test(option) ? option : `'${option}'`));
-    const kept = await keptOf(['./dgpu-rig bench', name, ...quoted].join(' '), json);
+    const kept = await keptOf(['./dgpu-rig bench', bench, ...quoted].join(' '), json);
     await writeFile(keptFile(name, 'json'), `${JSON.stringify(kept, undefined, 1)}\n`);
   } finally {
     await rm(folder, { recursive: true });
@@ -40,8 +40,9 @@ async function fillPage(page: string): Promise<void> {
 const asked = process.argv.slice(2);
 for (const name of asked)
   if (!(name in BENCHES)) throw new Error(`Nothing is kept of "${name}", only of ${Object.keys(BENCHES).join(', ')}.`);
-for (const [name, { options, plot }] of Object.entries(BENCHES)) {
-  if (asked.includes(name)) await measure(name, options);
+for (const [name, kept] of Object.entries(BENCHES)) {
+  const { plot } = kept;
+  if (asked.includes(name)) await measure(name, kept);
   if (plot && existsSync(keptFile(name, 'json')))
     await writeFile(keptFile(name, 'svg'), benchPlot(plot, await readKept(name)));
 }

@@ -2,16 +2,16 @@
  * What docs/positions claims is there: each test, KUnit case, bench and patch that a page names, and each number of a
  * line that begins with "Figure", in the kept run or in the source that the line links to.
  */
-import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
 import { BENCHES } from '../../../docs/positions/plots/benches.ts';
 import { benchPlot } from '../../../docs/positions/plots/bench-plot.ts';
-import { figuresOf, fill, quoted, SOURCE } from '../../../docs/positions/plots/figures.ts';
+import { figuresOf, fill, isFilled, quoted, SOURCE } from '../../../docs/positions/plots/figures.ts';
 import { find, keptFile, readKept } from '../../../docs/positions/plots/kept-run.ts';
 import { repositoryPath } from '../../../src/config/paths.ts';
+import { upstreamVerdicts } from '../../../src/plan/upstream-verdicts.ts';
 import { benchFiles, suiteFiles, suiteNameOf } from '../../../src/plan/suite-files.ts';
 
 const FOLDER = repositoryPath('docs/positions');
@@ -102,14 +102,13 @@ const NUMBER = /\d+(?:,\d{3})*(?:\.\d+)?/g;
 
 /** Numbers and quotations of a figure that nothing bears out. */
 async function unfounded(figure: string): Promise<string[]> {
-  const { text, rest, medians } = await fill(figure);
+  const { text, rest, compared } = await fill(figure);
   const wrong = text === figure ? [] : [`it should be: ${text}`];
+  if (compared.some((count) => count < 2)) wrong.push(`nothing is compared: ${figure}`);
   const known = new Set<string>();
   for (const [, target = '', spans = ''] of figure.matchAll(SOURCE)) {
     for (const number of spans.match(NUMBER) ?? []) known.add(number);
-    if (target.endsWith('.json')) {
-      if (medians < 2) wrong.push(`nothing is compared by ${spans}`);
-    } else {
+    if (!isFilled(target)) {
       const file = unbroken(await readFile(path.join(FOLDER, target), 'utf8'));
       wrong.push(...quoted(spans).filter((span) => !file.includes(unbroken(span))));
     }
@@ -136,28 +135,43 @@ test.for(threads)('%s: each number of a figure is what its source says', async (
   expect((await Promise.all(figures.map(unfounded))).flat()).toEqual([]);
 });
 
-test.for(threads)('%s: each position has a verdict, and one that is answered has what shows it', async (name) => {
-  const [, ...sections] = (await read(name)).split(/^## /m);
-  expect(sections.length).toBeGreaterThan(3);
-  const incomplete = sections.filter((section) => {
-    const [position, verdict, shown] = ['Position', 'Verdict', 'Shown by'].map((begin) => linesOf(section, begin));
-    const open = /^- \*\*Verdict\*\*: (Unanswered|Not measured|By design)\b/.test(verdict?.[0] ?? '');
-    return position?.length !== 1 || verdict?.length !== 1 || (shown?.length === 1) === open;
-  });
-  expect(incomplete.map((section) => section.split('\n')[0])).toEqual([]);
-});
+test.for(threads)(
+  '%s: each position has a verdict, and one that is answered a figure and what shows it',
+  async (name) => {
+    const [, ...sections] = (await read(name)).split(/^## /m);
+    expect(sections.length).toBeGreaterThan(3);
+    const incomplete = sections.filter((section) => {
+      const lines = (begin: string): string[] => linesOf(section, begin);
+      const [verdict = '', ...others] = lines('Verdict');
+      const open = /^- \*\*Verdict\*\*: (Unanswered|Not measured|By design)\b/.test(verdict);
+      const answers = ['Figure', 'Shown by'].map((begin) => lines(begin).length);
+      return (
+        lines('Position').length !== 1 ||
+        others.length > 0 ||
+        (open ? answers[1] !== 0 : answers.some((count) => count !== 1))
+      );
+    });
+    expect(incomplete.map((section) => section.split('\n')[0])).toEqual([]);
+  },
+);
 
 test('the index has every page', async () => {
   const links = [...(await read('README.md')).matchAll(/\]\(([\w-]+\.md)\)/g)].map(([, page]) => page);
   expect([...links, 'README.md'].sort()).toEqual(pages.sort());
 });
 
-const kept = Object.keys(BENCHES).filter((name) => existsSync(keptFile(name, 'json')));
+const everyPage = (await Promise.all(pages.map(read))).join('\n');
 
-test.for(kept)('%s: the plot is what the kept run gives', async (name) => {
-  const [run, plot] = [await readKept(name), BENCHES[name]?.plot];
-  if (plot) expect(await readFile(keptFile(name, 'svg'), 'utf8')).toBe(benchPlot(plot, run));
-});
+test.for(Object.entries(BENCHES))(
+  '%s: a run is kept, and a page has its figures and its plot',
+  async ([name, { plot }]) => {
+    const run = await readKept(name);
+    expect(everyPage).toContain(`](plots/${name}.json)`);
+    if (!plot) return;
+    expect(await readFile(keptFile(name, 'svg'), 'utf8')).toBe(benchPlot(plot, run));
+    expect(everyPage).toContain(`![${plot.title}](plots/${name}.svg)`);
+  },
+);
 
 describe('control', () => {
   test('names that are not there are told', () => {
@@ -178,7 +192,7 @@ describe('control', () => {
     expect(await unfounded(`At most 33 ${source.replace('32', '33')}`)).toEqual(['OF_OTHERS = 33']);
   });
 
-  test.runIf(kept.includes('evict'))('so is a median that the kept run does not have', async () => {
+  test('so is a median that the kept run does not have', async () => {
     const { medians } = find(await readKept('evict'), 'out and back › huge objects (64 MiB), cached', 'out');
     const [shmem = NaN, backup = NaN] = [medians['shmem'], medians['backup']];
     const source = '([evict](plots/evict.json) `out and back › huge objects (64 MiB), cached › out`)';
@@ -186,5 +200,17 @@ describe('control', () => {
     expect(await unfounded(said(shmem))).toEqual([]);
     expect(await unfounded(said(shmem + 0.01))).toEqual([`it should be: ${said(shmem)}`]);
     expect(await unfounded(`less ${source}`)).not.toEqual([]);
+    // What is before a link is from there, and not from the next one.
+    const twice = (back: string): string => `${said(shmem)}; ${back} ${source.replace(' › out`', ' › back`')}`;
+    expect(await unfounded(twice(`\`shmem\` ${shmem.toFixed(2)}, \`backup\` 1`))).not.toEqual([]);
+  });
+
+  test('so is a number of cases that upstream has no such verdicts of', async () => {
+    const source = '([verdicts](../../guest-kernel/upstream-verdicts.json) `drm_gem_shmem_test`)';
+    const said = (passed: number): string => `\`pass\` ${passed}, \`fail\` 0 ${source}`;
+    const verdicts = Object.values(await upstreamVerdicts('drm_gem_shmem_test'));
+    const pass = verdicts.filter((verdict) => verdict === 'pass').length;
+    expect(await unfounded(said(pass))).toEqual([]);
+    expect(await unfounded(said(pass + 1))).toEqual([`it should be: ${said(pass)}`]);
   });
 });
