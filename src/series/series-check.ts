@@ -201,8 +201,8 @@ async function configure(
 }
 
 /**
- * Sources of drivers that name what is TTM's, or a helper's on top of it, or what the series adds to GEM. Those of tests
- * are often included in others. What amdgpu has in other folders make knows by the path from there.
+ * Sources of drivers that name what is TTM's, or a helper's on top of it, or what the series adds to GEM. Those of
+ * tests are often included in others. What amdgpu has in other folders make knows by the path from there.
  */
 async function ttmUsers(tree: WorkTree): Promise<string[]> {
   const folder = 'drivers/gpu/drm';

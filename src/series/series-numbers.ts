@@ -14,8 +14,8 @@ interface Range {
 }
 
 /**
- * Of upstream, in any place: they come first, to be sent alone. A fix keeps its number, and a new one gets it by hand, as
- * no commit says of itself that it is one.
+ * Of upstream, in any place: they come first, to be sent alone. A fix keeps its number, and a new one gets it by hand,
+ * as no commit says of itself that it is one.
  */
 const FIXES = { first: 1, last: 9 };
 
