@@ -34,6 +34,7 @@ import type { KernelSource } from '../builds/kernel/kernel-source.ts';
 import { readSeries, touchedFiles } from '../builds/tree/patch-series.ts';
 import { documentedNames, exportedSymbols, newWarnings, warningIn } from './source-warnings.ts';
 import type { Warning } from './source-warnings.ts';
+import { ttmUsers } from './ttm-users.ts';
 import { graftedFiles } from '../builds/tree/source-overlay.ts';
 import type { Patch } from '../builds/tree/patch-series.ts';
 import type { WorkTree } from '../builds/tree/work-tree.ts';
@@ -177,7 +178,7 @@ async function buildWithWarnings(
 ): Promise<Warning[]> {
   await configure(tree, { drivers, title }, work);
   const inAll = files.some((file) => file.startsWith('include/drm/'));
-  const users = drivers ? (await ttmUsers(tree)).filter((file) => inAll || files.includes(file)) : [];
+  const users = drivers ? (await ttmUsers(tree.source)).filter((file) => inAll || files.includes(file)) : [];
   const interesting = new Set([...files, ...users]);
   const objects = [...interesting].filter((file) => file.endsWith('.c')).map((file) => objectOf(tree, file));
   // What is up to date already would not be spoken of.
@@ -198,18 +199,6 @@ async function configure(
   const fragment = [...base, SOME_TTM_DRIVER].join('\n');
   const optional = (await Promise.all(OPTIONAL_CONFIGS.map(read))).join('\n');
   await configureKernel(tree, { fragment, optional, title }, work);
-}
-
-/**
- * Sources of drivers that name what is TTM's, or a helper's on top of it, or what the series adds to GEM. Those of
- * tests are often included in others. What amdgpu has in other folders make knows by the path from there.
- */
-async function ttmUsers(tree: WorkTree): Promise<string[]> {
-  const folder = 'drivers/gpu/drm';
-  const names = String.raw`\b(ttm_|TTM_|drm_gem_vram_|drm_gem_ttm_|drm_gem_object_limit_dma)`;
-  const excluded = ['ttm', 'tests', 'selftests', path.basename(DRIVER_GRAFT.to)].map((name) => `--exclude-dir=${name}`);
-  const { stdout } = await execa('grep', ['-rlE', '--include=*.c', ...excluded, names, folder], { cwd: tree.source });
-  return stdout.split('\n').map((file) => file.replace('/amd/', '/amd/amdgpu/../').replace('/../amdgpu/', '/'));
 }
 
 function objectOf(tree: WorkTree, file: string): string {
