@@ -21,22 +21,27 @@ const STEPS = [
   { commit: 'd'.repeat(40), subject: 'broken before', judgement: 'bad', exitCodes: [3], durationMs: 64_000 },
 ];
 
+async function setUp(): Promise<{ folder: string; said: () => string }> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
+  vi.stubEnv('DGPU_RIG_CACHE', folder);
+  vi.stubEnv('DGPU_RIG_HISTORY', path.join(folder, 'history'));
+  let text = '';
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((part) => ((text += String(part)), true));
+  onTestFinished(async () => {
+    write.mockRestore();
+    vi.unstubAllEnvs();
+    await rm(folder, { recursive: true });
+  });
+  return { folder, said: () => text };
+}
+
 test.for([
   ['nothing', 0, '--good v1 --bad v2'],
   ['a good commit', 1, `--good ${'a'.repeat(12)} --bad v2`],
   ['good and bad ones, and one that says nothing', 3, `--good ${'a'.repeat(12)} --bad ${'c'.repeat(12)}`],
   ['two bad ones', 4, `--good ${'a'.repeat(12)} --bad ${'d'.repeat(12)}`],
 ] as const)('knowing %s', async ([, count, range]) => {
-  const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
-  vi.stubEnv('DGPU_RIG_CACHE', folder);
-  vi.stubEnv('DGPU_RIG_HISTORY', path.join(folder, 'history'));
-  let said = '';
-  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => ((said += String(text)), true));
-  onTestFinished(async () => {
-    write.mockRestore();
-    vi.unstubAllEnvs();
-    await rm(folder, { recursive: true });
-  });
+  const { folder, said } = await setUp();
   const why = new Interruption('SIGINT told the rig to stop.');
   fakes.openBisectTree.mockResolvedValue({ folder, good: 'v1', bad: 'v2' });
   const told: string[] = [];
@@ -53,6 +58,27 @@ test.for([
   await expect(ended).rejects.toBe(why);
   // The rigs of the step say that they stop, and so did this one.
   expect(told.slice(1)).toEqual(['a commit: run 1 of at most 1']);
-  expect(said).toContain(`To go on from here: ${range}\n`);
-  for (const { subject } of STEPS.slice(0, count)) expect(said).toContain(`  ${subject}  (`);
+  expect(said()).toContain(`To go on from here: ${range}\n`);
+  for (const { subject } of STEPS.slice(0, count)) expect(said()).toContain(`  ${subject}  (`);
+});
+
+test.for([
+  [
+    'fails only sometimes',
+    { failures: 8, runs: 20 },
+    /First bad commit: .*\nThis is wrong with a probability of [\d.]+ % at most: one commit/,
+  ],
+  ['fails every time', { failures: 5, runs: 5 }, /First bad commit: \S+ broken\n$/],
+] as const)('a commit is found by a test that %s', async ([, rate, ending]) => {
+  const { folder, said } = await setUp();
+  fakes.openBisectTree.mockResolvedValue({ folder, good: 'v1', bad: 'v2' });
+  fakes.bisect.mockImplementation(async (_tree, [, , file]: readonly string[]) => {
+    const { log } = JSON.parse(await readFile(String(file), 'utf8')) as { log: string };
+    await writeFile(log, STEPS.map((step) => `${JSON.stringify(step)}\n`).join(''));
+    return { commit: 'c'.repeat(40), subject: 'broken' };
+  });
+  const progress = { emit: () => undefined, print: () => undefined, stop: () => undefined };
+  const options = { kernelSrc: folder, good: 'v1', bad: 'v2', rate } as BisectOptions;
+  expect(await bisectVerb(['smoke'], options, { progress, signal: new AbortController().signal })).toBe(0);
+  expect(said()).toMatch(ending);
 });
