@@ -232,7 +232,7 @@ export async function configureKernel(
   await make(tree, work, 'Configuring the kernel', ['allnoconfig']);
   await appendFile(file, `${fragment}\n${own}\n${optional}`);
   await make(tree, work, 'Configuring the kernel', ['olddefconfig']);
-  checkConfig({ fragment, own }, await readFile(file, 'utf8'), title);
+  await checkConfig({ fragment, own }, await readFile(file, 'utf8'), { title, source: tree.source });
 }
 
 export async function compileKernel(tree: WorkTree, work: MakeWork): Promise<void> {

@@ -1,6 +1,9 @@
 /** Kernel configuration fragments: what they ask for, and whether Kconfig granted it. */
 
+import { execa } from 'execa';
+
 import { RigError } from '../../util/rig-error.ts';
+import { buildEnvironment } from '../tree/build-environment.ts';
 
 /** `CONFIG_X=y` lines as a map; an option that is asked to be off has the value `n`. */
 export function parseConfig(text: string): Map<string, string> {
@@ -30,15 +33,24 @@ interface Asked {
   readonly own?: string;
 }
 
-export function checkConfig({ fragment, own = '' }: Asked, granted: string, tree: string): void {
+interface ConfiguredTree {
+  readonly title: string;
+  readonly source: string;
+}
+
+export async function checkConfig(
+  { fragment, own = '' }: Asked,
+  granted: string,
+  { title, source }: ConfiguredTree,
+): Promise<void> {
   const [ours, theirs, is] = [parseConfig(fragment), parseConfig(own), parseConfig(granted)];
-  refuse(refusedOptions(theirs, is), `${tree} does not grant what --kconfig asks for`, {
-    remedy:
-      'There may be no such option in this tree, one that it depends on may be off, or another may turn it on: look for it in the Kconfig files.',
+  const denied = refusedOptions(theirs, is);
+  refuse(await withUnknown(denied, source), `${title} does not grant what --kconfig asks for`, {
+    remedy: 'What an option depends on may be off, or another one may turn it on: look for it in the Kconfig files.',
   });
   for (const name of theirs.keys()) ours.delete(name);
   const without = theirs.size === 0 ? '' : ', with what --kconfig asks for,';
-  refuse(refusedOptions(ours, is), `${tree}${without} does not grant these options`, {
+  refuse(refusedOptions(ours, is), `${title}${without} does not grant these options`, {
     remedy:
       theirs.size === 0
         ? 'They may have been renamed, or depend on another option: see guest-kernel/config.'
@@ -49,4 +61,21 @@ export function checkConfig({ fragment, own = '' }: Asked, granted: string, tree
 function refuse(refused: readonly string[], what: string, { remedy }: { readonly remedy: string }): void {
   if (refused.length === 0) return;
   throw new RigError('usage', `${what}:\n${refused.map((line) => `  ${line}`).join('\n')}`, { remedy });
+}
+
+/** Of a name that no Kconfig file of the tree has, that is all there is to say. */
+async function withUnknown(denied: readonly string[], source: string): Promise<string[]> {
+  if (denied.length === 0) return [];
+  const names = denied.map((line) => line.slice('CONFIG_'.length, line.indexOf('=')));
+  const argv = ['-rhoE', '--include=Kconfig*', `^[[:space:]]*(menu)?config (${names.join('|')})$`, '.'];
+  const { stdout } = await execa('grep', argv, {
+    cwd: source,
+    env: buildEnvironment(),
+    extendEnv: false,
+    reject: false,
+  });
+  const known = new Set(stdout.split('\n').map((line) => line.split(' ').at(-1)));
+  return denied.map((line, index) =>
+    known.has(names[index]) ? line : line.replace(/ \(is .*\)$/, ' (there is no such option in this tree)'),
+  );
 }

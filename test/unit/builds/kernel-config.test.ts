@@ -29,28 +29,38 @@ describe('a configuration', () => {
     ['CONFIG_NAME="a=b"', []],
   ])('%s', (asked, refused) => expect(refusedOptions(parseConfig(asked), parseConfig(GRANTED))).toEqual(refused));
 
-  test('that is not granted names every option', () => {
-    const check = (): void => checkConfig({ fragment: 'CONFIG_A=y\nCONFIG_SMP=n\n' }, GRANTED, 'Linux 7.3.4');
-    expect(check).toThrow('Linux 7.3.4 does not grant these options:\n  CONFIG_A=y (is n)\n  CONFIG_SMP=n (is y)');
+  test('that is not granted names every option', async () => {
+    const tree = { title: 'Linux 7.3.4', source: '/nosuch' };
+    await expect(checkConfig({ fragment: 'CONFIG_A=y\nCONFIG_SMP=n\n' }, GRANTED, tree)).rejects.toThrow(
+      'Linux 7.3.4 does not grant these options:\n  CONFIG_A=y (is n)\n  CONFIG_SMP=n (is y)',
+    );
   });
 
-  test('of a person’s own is told apart, and has the last word', () => {
-    const check = (own: string): void => checkConfig({ fragment: 'CONFIG_SMP=n\nCONFIG_A=y', own }, GRANTED, 'Linux');
-    expect(() => check('CONFIG_SMP=y\nCONFIG_A=n')).not.toThrow();
-    expect(() => check('CONFIG_DRM=y')).toThrow('Linux does not grant what --kconfig asks for:\n  CONFIG_DRM=y (is m)');
-    expect(() => check('CONFIG_A=n')).toThrow(
+  test('of a person’s own is told apart, and has the last word', async () => {
+    const source = await folderWith('Kconfig.gpu', 'menuconfig DRM\n\ttristate "DRM"\nconfig A\n');
+    const check = async (own: string): Promise<void> =>
+      checkConfig({ fragment: 'CONFIG_SMP=n\nCONFIG_A=y', own }, GRANTED, { title: 'Linux', source });
+    await check('CONFIG_SMP=y\nCONFIG_A=n');
+    await expect(check('CONFIG_DRM=y\nCONFIG_DRMM=y')).rejects.toMatchObject({
+      failureClass: 'usage',
+      message:
+        'Linux does not grant what --kconfig asks for:\n  CONFIG_DRM=y (is m)\n  CONFIG_DRMM=y (there is no such option in this tree)',
+    });
+    await expect(check('CONFIG_A=n')).rejects.toThrow(
       'Linux, with what --kconfig asks for, does not grant these options:\n  CONFIG_SMP=n (is y)',
     );
   });
 });
 
+async function folderWith(name: string, text: string): Promise<string> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-kconfig-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await writeFile(path.join(folder, name), text);
+  return folder;
+}
+
 describe('options of a person’s own', () => {
-  async function fileWith(text: string): Promise<string> {
-    const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-kconfig-'));
-    onTestFinished(() => rm(folder, { recursive: true }));
-    await writeFile(path.join(folder, 'my.config'), text);
-    return path.join(folder, 'my.config');
-  }
+  const fileWith = async (text: string): Promise<string> => path.join(await folderWith('my.config', text), 'my.config');
 
   test('are words and files, in their order', async () => {
     const file = await fileWith('# a comment\n\nCONFIG_B=m\n# CONFIG_C is not set\n');
