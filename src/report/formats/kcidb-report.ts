@@ -72,7 +72,7 @@ function checkoutOf({ kernel, startedAt, sources, rig }: RunReport, { checkout }
     id: checkout,
     origin: ORIGIN,
     ...(kernel.commit === undefined ? {} : { git_commit_hash: kernel.commit }),
-    patchset_hash: kernel.patchset ?? '',
+    ...(kernel.patchset === undefined ? {} : { patchset_hash: kernel.patchset }),
     comment: clean(`Linux ${kernel.version}`),
     ...(startedAt === undefined ? {} : { start_time: startedAt }),
     valid: true,

@@ -25,7 +25,11 @@ const checkout = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{40}([0-9a-f]{24})?$/)
     .optional(),
-  patchset_hash: z.string().regex(/^([0-9a-f]{64})?$/),
+  /** Empty where there are no patches; missing where it is not known. */
+  patchset_hash: z
+    .string()
+    .regex(/^([0-9a-f]{64})?$/)
+    .optional(),
   comment: text,
   start_time: time.optional(),
   valid: z.boolean(),

@@ -93,8 +93,13 @@ test('a tree with changes of its own is a checkout of that run alone; a commit i
   expect(dirty?.id).not.toBe(dirtyLater?.id);
   expect(dirty).not.toHaveProperty('git_commit_hash');
   const commit = 'a'.repeat(40);
-  const [clean, cleanLater] = checkoutsOf({ version: '/linux at aaaa', patches: [], commit });
+  const [clean, cleanLater] = checkoutsOf({ version: '/linux at aaaa', patches: [], patchset: '', commit });
   expect(clean).toMatchObject({ id: cleanLater?.id, git_commit_hash: commit, patchset_hash: '' });
+});
+
+test('no hash is no claim that there are no patches', () => {
+  const [checkout] = documentOf({ ...SAMPLE, kernel: { version: '7.3.4', patches: ['0001-a.patch'] } }).checkouts;
+  expect(checkout).not.toHaveProperty('patchset_hash');
 });
 
 test('each flavour is a build, and a test that has none is of the first', () => {
