@@ -1,6 +1,6 @@
 /**
- * What happens to a VM under KVM, by `--effort 2`: it swaps, is cloned, sleeps, is saved while its device works, and is
- * killed.
+ * What happens to a VM under KVM: it swaps; and by `--effort 2` it is cloned, sleeps, is saved while its device works,
+ * and is killed.
  */
 import { copyFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -21,7 +21,7 @@ import { Vm, type VmSpec } from '../../src/vm/vm.ts';
 import { KvmHost, PATIENCE } from './kvm-host.ts';
 
 const EFFORT = Number(process.env['DGPU_RIG_EFFORT'] ?? '1');
-/** Those have never been seen to pass: they take `--effort 3`. */
+/** What has never been seen to pass takes `--effort 3`. */
 const UNSEEN = EFFORT < 3;
 const MIB = 2 ** 20;
 const DEADLINE_MS = 300_000;
@@ -80,8 +80,8 @@ async function smallTiers(): Promise<MachineProfile> {
   return { ...profile, cpuNodes: [1, 2], memory: { ...memory, boot: { node: 0, sizeMiB: 256 }, dimms } };
 }
 
-describe.skipIf(EFFORT === 1)('under KVM', () => {
-  test.skipIf(UNSEEN).for([32, 40])(
+describe('under KVM', () => {
+  test.for(UNSEEN ? [32] : [32, 40])(
     'objects keep within %i bits, go to swap and come back; without the limit not',
     async (dmaBits) => {
       const host = await KvmHost.boot({ inTurn: true });
@@ -101,10 +101,13 @@ describe.skipIf(EFFORT === 1)('under KVM', () => {
       await gpu.resetStatistics();
       await gpu.load({ backend: 'shmem', dmaBits: 64 });
       expect((await stress()).sort()).toEqual(['address-above-limit', 'device-fault', 'wrong-content']);
-      expect(vm.kernelReports).toEqual([]);
+      // The control's fault is in the kernel's log, and no bug.
+      expect(vm.kernelReports.filter(({ severity }) => severity === 'bug')).toEqual([]);
     },
   );
+});
 
+describe.skipIf(EFFORT === 1)('under KVM', () => {
   test('two clones of a template are well, and their devices keep what they are given', async () => {
     const host = await KvmHost.boot();
     // The template is of a QEMU that is gone tomorrow.

@@ -1,6 +1,6 @@
 /** What the rig finds out about KVM, on hosts that have it and on hosts that do not. */
 import path from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { addressBitsOf, describeKvm, type KvmDevice } from '../../src/config/kvm-device.ts';
 import { loadMachineProfile, type MachineProfile } from '../../src/config/machine-profile.ts';
 import { chooseAccelerator, type ProofSubject } from '../../src/vm/kvm-proof.ts';
@@ -71,26 +71,26 @@ test('a host with KVM of 46 bits, and one that loses it: each way to no has its 
   expect(failure).toMatchObject({ failureClass: 'infrastructure', message: expect.stringMatching(/KVM/) as string });
 });
 
-/** Guests run here, and do not always come up: docs/kvm.md tells what is known of that. */
-describe.skipIf(EFFORT === 1)('a guest under KVM', () => {
-  test('a machine that fits runs: KVM is proven, and used', async () => {
-    const host = await KvmHost.boot({ addressBits: 46, inTurn: true });
-    const [noswap, tiers46] = await Promise.all(['noswap', 'tiers-46'].map(loadMachineProfile));
-    if (!noswap || !tiers46) throw new Error('unreachable');
+test('a machine that fits runs: KVM is proven, and used', async () => {
+  const host = await KvmHost.boot({ addressBits: 46, inTurn: true });
+  const [noswap, tiers46] = await Promise.all(['noswap', 'tiers-46'].map(loadMachineProfile));
+  if (!noswap || !tiers46) throw new Error('unreachable');
 
-    expect(await chooseAccelerator('auto', subject(host, noswap))).toEqual({ accelerator: 'kvm' });
-    const vm = await boot(host, tiers46);
-    const { stdout } = await vm.exec('dmesg; cat /proc/cpuinfo; modprobe edgpu && ls /dev/dri');
-    expect(stdout).toContain('Hypervisor detected: KVM');
-    // The processor is AMD's, and the guest takes it for Intel's: no instruction of the other vendor may have been
-    // needed.
-    expect((await host.vm.exec('cat /proc/cpuinfo')).stdout).toContain('AuthenticAMD');
-    expect(stdout).toContain('GenuineIntel');
-    expect(stdout).toContain('renderD128');
-    expect(vm.kernelReports).toEqual([]);
-  });
+  expect(await chooseAccelerator('auto', subject(host, noswap))).toEqual({ accelerator: 'kvm' });
+  const vm = await boot(host, tiers46);
+  const { stdout } = await vm.exec('dmesg; cat /proc/cpuinfo; modprobe edgpu && ls /dev/dri');
+  expect(stdout).toContain('Hypervisor detected: KVM');
+  // The processor is AMD's, and the guest takes it for Intel's: no instruction of the other vendor may have been
+  // needed.
+  expect((await host.vm.exec('cat /proc/cpuinfo')).stdout).toContain('AuthenticAMD');
+  expect(stdout).toContain('GenuineIntel');
+  expect(stdout).toContain('renderD128');
+  expect(vm.kernelReports).toEqual([]);
+});
 
-  test('one that does not come up in time is remembered, whoever asks; but not by who asks for another trial', async () => {
+test.skipIf(EFFORT === 1)(
+  'a guest that does not come up in time is remembered, whoever asks; but not by who asks for another trial',
+  async () => {
     const host = await KvmHost.boot();
     const noswap = await loadMachineProfile('noswap');
     const impatient = { ...subject(host, noswap), patience: 1 / 8 };
@@ -100,5 +100,5 @@ describe.skipIf(EFFORT === 1)('a guest under KVM', () => {
     });
     expect(await chooseAccelerator('auto', subject(host, noswap))).toMatchObject({ accelerator: 'tcg' });
     expect(await chooseAccelerator('auto', { ...subject(host, noswap), again: true })).toEqual({ accelerator: 'kvm' });
-  });
-});
+  },
+);
