@@ -2,7 +2,7 @@
  * The guest kernel's flavours: what each adds to the configuration and to the command line, and what it costs in time.
  */
 
-export const FLAVOURS = ['plain', 'kasan', 'lockdep', 'kmemleak', 'failslab', 'kcsan', 'hostfs'] as const;
+export const FLAVOURS = ['plain', 'kasan', 'lockdep', 'kmemleak', 'failslab', 'kcsan', 'gcov', 'hostfs'] as const;
 export type Flavour = (typeof FLAVOURS)[number];
 
 interface FlavourTraits {
@@ -46,6 +46,13 @@ const TRAITS: Readonly<Record<Flavour, FlavourTraits>> = {
   },
   // Each access that it watches is made to wait.
   kcsan: { description: 'data races', slowdown: 5, bookkeeping: 0, kernelArgs: [] },
+  // No detector, but counters of what is executed: of TTM, the driver, and the files that the series touches.
+  gcov: {
+    description: 'nothing more; it counts which lines are executed, for dgpu-rig coverage',
+    slowdown: 1,
+    bookkeeping: 0,
+    kernelArgs: [],
+  },
   // No detector, but the host's files: for comparisons with tools that boot from those.
   hostfs: {
     description: "nothing more; it can read the host's files, for comparisons with tools that boot from those",

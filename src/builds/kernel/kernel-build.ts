@@ -16,7 +16,9 @@ import type { EntryWork } from '../../cache/cache-entry.ts';
 import { contentKey } from '../../cache/content-key.ts';
 import { checkConfig } from './kernel-config.ts';
 import { readUserConfig } from './user-config.ts';
+import { gcovProgram } from './gcov-program.ts';
 import type { KernelSource } from './kernel-source.ts';
+import { codeToProfile, collectProfiled, profilingLine, type ProfiledCode } from './profiled-code.ts';
 import { patchsetHash, readPatches, readSeries } from '../tree/patch-series.ts';
 import { graftedFiles, overlayKey } from '../tree/source-overlay.ts';
 import type { Graft, OverlaySpec } from '../tree/source-overlay.ts';
@@ -55,6 +57,14 @@ const MAKE_ENVIRONMENT = {
   LOCALVERSION: '',
 };
 
+/** What the counters of a kernel are read with. */
+export interface Profiled {
+  /** What `collectProfiled` wrote. */
+  readonly folder: string;
+  /** The program. */
+  readonly gcov: string;
+}
+
 export interface KernelBuild {
   /** The cache entry, with the headers of the DRM ABI in include/uapi; its name changes with its content. */
   readonly folder: string;
@@ -83,6 +93,8 @@ export interface KernelBuild {
   readonly debugModules?: string;
   /** The script with the kernel's own commands for gdb (lx-…); only with debug information. */
   readonly gdbScript?: string;
+  /** Only of the flavour gcov. */
+  readonly profiled?: Profiled;
 }
 
 export interface KernelRequest {
@@ -98,7 +110,7 @@ export async function buildKernel(
 ): Promise<KernelBuild> {
   const { unpatched = false, debugInfo = false, patches = [] } = variant;
   const config = await wantedConfig(flavour, variant);
-  const overlay = overlayFor(source, variant);
+  const overlay = await overlayFor({ source, flavour, variant });
   const toolchain = await toolchainIdentity();
   const key = contentKey({
     source: source.identity,
@@ -109,12 +121,15 @@ export async function buildKernel(
     selftests: JSON.stringify(SELFTESTS),
     headers: JSON.stringify(ABI_HEADERS),
   });
+  // Missed now rather than when all has run.
+  const gcov = flavour === 'gcov' ? await gcovProgram() : undefined;
   const build = async (work: EntryWork): Promise<void> => {
     const tree = await prepareKernelTree(source, { kind: treeKind(flavour, variant), overlay }, work);
     await configureKernel(tree, { ...config, title: titleOf(source) }, work);
     await compileKernel(tree, work);
     await collectKernel(tree, work);
     if (debugInfo) await collectDebugInfo(tree, work);
+    if (flavour === 'gcov') await collectProfiled(tree.source, await profiledCode(), path.join(work.folder, PROFILED));
     await compileSelftests(tree, work);
   };
   const traits = [
@@ -145,12 +160,22 @@ export async function buildKernel(
     ...(debugInfo
       ? { debugModules: path.join(folder, DEBUG_MODULES), gdbScript: path.join(folder, 'vmlinux-gdb.py') }
       : {}),
+    ...(gcov === undefined ? {} : { profiled: { folder: path.join(folder, PROFILED), gcov } }),
   };
 }
 
 /** What goes into the sources: all of it, but where they have it already or nobody wants it. */
-function overlayFor({ complete }: KernelSource, { unpatched = false, patches = [] }: KernelVariant): OverlaySpec {
-  return { ...(unpatched || complete ? {} : OVERLAY), ...(patches.length === 0 ? {} : { onTop: patches }) };
+async function overlayFor({ source, flavour, variant = {} }: KernelRequest): Promise<OverlaySpec> {
+  const { unpatched = false, patches = [] } = variant;
+  return {
+    ...(unpatched || source.complete ? {} : OVERLAY),
+    ...(patches.length === 0 ? {} : { onTop: patches }),
+    ...(flavour === 'gcov' ? { lines: [profilingLine(await profiledCode())] } : {}),
+  };
+}
+
+async function profiledCode(): Promise<ProfiledCode> {
+  return codeToProfile(await readSeries(PATCH_FOLDER), DRIVER_GRAFT.to);
 }
 
 function treeKind(flavour: Flavour, { unpatched = false, debugInfo = false }: KernelVariant): LinuxTreeKind {
@@ -257,7 +282,8 @@ export async function compileDriver(
   { installed, config, name }: InstalledModule,
   work: EntryWork,
 ): Promise<string> {
-  const use = { kind: treeKind(flavour, variant), overlay: overlayFor(source, variant) } as const;
+  const overlay = await overlayFor({ source, flavour, variant });
+  const use = { kind: treeKind(flavour, variant), overlay } as const;
   const edited = source.complete ? new Map<string, string>() : await graftedFiles(DRIVER_GRAFT);
   const tree = await prepareKernelTree(source, { ...use, edited }, work);
   await configureAsBuilt(tree, config, work);
@@ -408,6 +434,7 @@ async function installModules(
 }
 
 const DEBUG_MODULES = 'modules-debug';
+const PROFILED = 'profiled';
 
 /** vmlinux has its debug information in any case where there is some; gdb looks for its script beside it. */
 async function collectDebugInfo(tree: WorkTree, work: EntryWork): Promise<void> {

@@ -18,7 +18,7 @@ const copyHook = z.strictObject({
 
 const sourceHooks = z.array(z.union([lineHook, copyHook]));
 
-type LineHook = z.infer<typeof lineHook>;
+export type LineHook = z.infer<typeof lineHook>;
 export type SourceHook = z.infer<typeof sourceHooks>[number];
 
 export function parseHooks(text: string, where: string): SourceHook[] {

@@ -8,7 +8,7 @@ import { contentKey, folderKey, listFiles } from '../../cache/content-key.ts';
 import { applyPatch, readPatches, readSeries, touchedFiles } from './patch-series.ts';
 import type { Patch, TreeIdentity } from './patch-series.ts';
 import { insertHookLine, parseHooks } from './source-hooks.ts';
-import type { SourceHook } from './source-hooks.ts';
+import type { LineHook, SourceHook } from './source-hooks.ts';
 
 export interface OverlaySpec {
   readonly patchFolder?: string;
@@ -18,6 +18,8 @@ export interface OverlaySpec {
   readonly graft?: Graft;
   /** Paths of a person's own patches, which go on top of all that. */
   readonly onTop?: readonly string[];
+  /** Lines for files of the tree, for one way of building it. */
+  readonly lines?: readonly LineHook[];
 }
 
 export interface Graft {
@@ -30,31 +32,37 @@ export interface Graft {
 const HOOKS = 'hooks.json';
 
 /** Part of a cache key: changes with everything that `composeOverlay` reads from the repository. */
-export async function overlayKey({ patchFolder, graft, onTop = [] }: OverlaySpec): Promise<string> {
+export async function overlayKey({ patchFolder, graft, ...own }: OverlaySpec): Promise<string> {
   const extra = await Promise.all((graft?.alsoCopy ?? []).map((file) => readFile(file)));
   return contentKey({
     patches: patchFolder === undefined ? '' : await folderKey(patchFolder, (file) => file.endsWith('.patch')),
     graft: graft === undefined ? '' : await folderKey(graft.folder, isSource),
     to: graft?.to ?? '',
     extra: extra.map((content) => content.toString('base64')),
-    ...(await ownParts(onTop)),
+    ...(await ownParts(own)),
   });
 }
 
 /** The same for all but the graft's own files: what is left when those are brought up to date one by one. */
-export async function overlayFrame({ patchFolder, patchCount, graft, onTop = [] }: OverlaySpec): Promise<string> {
+export async function overlayFrame({ patchFolder, patchCount, graft, ...own }: OverlaySpec): Promise<string> {
   return contentKey({
     patches: patchFolder === undefined ? '' : await folderKey(patchFolder, (file) => file.endsWith('.patch')),
     count: String(patchCount ?? ''),
     to: graft?.to ?? '',
     hooks: graft === undefined ? '' : await readFile(path.join(graft.folder, HOOKS), 'utf8'),
-    ...(await ownParts(onTop)),
+    ...(await ownParts(own)),
   });
 }
 
 /** Of a key: what is not there leaves the key as it was. */
-async function ownParts(onTop: readonly string[]): Promise<{ onTop?: string[] }> {
-  return onTop.length === 0 ? {} : { onTop: (await readPatches(onTop)).map(({ text }) => text) };
+async function ownParts({
+  onTop = [],
+  lines,
+}: Pick<OverlaySpec, 'onTop' | 'lines'>): Promise<{ onTop?: string[]; lines?: string }> {
+  return {
+    ...(onTop.length === 0 ? {} : { onTop: (await readPatches(onTop)).map(({ text }) => text) }),
+    ...(lines === undefined ? {} : { lines: JSON.stringify(lines) }),
+  };
 }
 
 /** The files that a person's own patches change. */
@@ -92,6 +100,7 @@ export async function composeOverlay(
   if (spec.graft) await applyGraft(spec.graft, scratch, { ...tree, bring });
   const title = spec.patchFolder === undefined ? tree.title : `${tree.title} with the series`;
   await applySeries(await readPatches(spec.onTop ?? []), scratch, { title, misfit: 'usage', bring });
+  for (const hook of spec.lines ?? []) await insertLine(hook, 'The line', scratch, { ...tree, bring });
   return [...touched].sort();
 }
 
@@ -132,12 +141,17 @@ async function applyHook(hook: SourceHook, graft: Graft, scratch: string, tree: 
     await copyInto(path.join(graft.folder, hook.copy), path.join(scratch, hook.to));
     return;
   }
+  await insertLine(hook, path.join(graft.folder, HOOKS), scratch, tree);
+}
+
+/** `what` is what does not fit when it doesn't. */
+async function insertLine(hook: LineHook, what: string, scratch: string, tree: ScratchTree): Promise<void> {
   await tree.bring(hook.file);
   const file = path.join(scratch, hook.file);
   const content = await readFile(file, 'utf8').catch(() => undefined);
   const result = content === undefined ? { fault: `there is no ${hook.file}` } : insertHookLine(content, hook);
   if ('fault' in result) {
-    throw new RigError(tree.misfit, `${path.join(graft.folder, HOOKS)} does not fit ${tree.title}: ${result.fault}.`, {
+    throw new RigError(tree.misfit, `${what} does not fit ${tree.title}: ${result.fault}.`, {
       remedy: 'Use a tree of the series that the rig is for, or adapt the hook.',
     });
   }

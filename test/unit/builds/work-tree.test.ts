@@ -139,6 +139,15 @@ describe('a work tree', () => {
     await expect(example.prepare()).rejects.toThrow(/there is no Missing/);
   });
 
+  exampleTest('has the lines of one way of building it, and only then', async ({ example }) => {
+    const lines = [{ file: 'Kconfig', after: 'source dma', line: 'counted := y' }];
+    const counted = await example.prepare({ ...example.overlay, lines });
+    expect(await content(counted, 'Kconfig')).toBe('source dma\ncounted := y\nsource device\n');
+    expect(await content(await example.prepare(), 'Kconfig')).toBe('source dma\nsource device\n');
+    const unfit = example.prepare({ lines: [{ file: 'Kconfig', after: 'source usb', line: 'x' }] });
+    await expect(unfit).rejects.toThrow('Kconfig has no line "source usb"');
+  });
+
   exampleTest('is unpacked again after a build in it was killed', async ({ example }) => {
     const tree = await example.prepare();
     await writeFile(tree.dirtyMarker, 'make');
@@ -208,7 +217,8 @@ exampleTest('the key changes with sources, hooks and patches, and not with docum
     await example.write(file, 'changed');
     keys.push(await overlayKey(example.overlay));
   }
-  expect(new Set(keys).size).toBe(4);
+  keys.push(await overlayKey({ ...example.overlay, lines: [{ file: 'Kconfig', after: 'source dma', line: 'x' }] }));
+  expect(new Set(keys).size).toBe(5);
 });
 
 describe('patches of a person’s own', () => {

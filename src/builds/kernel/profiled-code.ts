@@ -1,0 +1,64 @@
+/** The code whose executed lines the flavour gcov counts: TTM, the driver, and what the series adds or touches. */
+
+import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import path from 'node:path';
+
+import { touchedFiles, type Patch } from '../tree/patch-series.ts';
+import type { LineHook } from '../tree/source-hooks.ts';
+
+export interface ProfiledCode {
+  /** Folders of the tree with all their files, but not with folders in them. */
+  readonly folders: readonly string[];
+  /** Single files of other folders, sources and headers. */
+  readonly files: readonly string[];
+}
+
+const TTM = 'drivers/gpu/drm/ttm';
+
+/** What the kernel's own tests are made of is no code that could lack a test. */
+const TEST_CODE = /^tools\/|\/tests\//;
+
+export function codeToProfile(series: readonly Patch[], driver: string): ProfiledCode {
+  const touched = new Set(series.flatMap(touchedFiles).filter((file) => /\.[ch]$/.test(file) && !TEST_CODE.test(file)));
+  return { folders: [TTM, driver], files: [...touched].filter((file) => !file.startsWith(`${TTM}/`)).sort() };
+}
+
+/** Is this file of the tree, a source or a header, among it? */
+export function isProfiled(file: string, { folders, files }: ProfiledCode): boolean {
+  return folders.includes(path.posix.dirname(file)) || files.includes(file);
+}
+
+/**
+ * What kbuild is told: a list in its own Makefile, where each object's flags are put together, leaves the Makefiles of
+ * all folders, which the series changes, as they are.
+ */
+export function profilingLine({ folders, files }: ProfiledCode): LineHook {
+  const objects = files.filter((file) => file.endsWith('.c')).map((file) => file.replace(/c$/, 'o'));
+  const chosen = `$(filter ${folders.join(' ')},$(obj))$(filter ${objects.join(' ')},$(obj)/$(target-stem).o)`;
+  return {
+    file: 'scripts/Makefile.lib',
+    after: 'ifeq ($(CONFIG_GCOV_KERNEL),y)',
+    line: `_c_flags += $(if ${chosen},$(CFLAGS_GCOV))`,
+  };
+}
+
+/** Folders of what `collectProfiled` copies. */
+export const NOTES = 'notes';
+export const SOURCES = 'sources';
+
+/** What counters are read with: the compiler's notes on each object, and the sources, each by its path in the tree. */
+export async function collectProfiled(tree: string, code: ProfiledCode, to: string): Promise<void> {
+  const places = new Set([...code.folders, ...code.files.map((file) => path.posix.dirname(file))]);
+  for (const place of places) {
+    // A tree without the series has no folder of the driver.
+    for (const name of await readdir(path.join(tree, place)).catch(() => [])) {
+      const file = path.posix.join(place, name);
+      const source = /\.[ch]$/.test(file);
+      if (!source && !file.endsWith('.gcno')) continue;
+      if (!isProfiled(source ? file : file.replace(/gcno$/, 'c'), code)) continue;
+      const target = path.join(to, source ? SOURCES : NOTES, file);
+      await mkdir(path.dirname(target), { recursive: true });
+      await copyFile(path.join(tree, file), target);
+    }
+  }
+}
