@@ -65,9 +65,12 @@ export const DEFAULT_SELECTION: Omit<Selection, 'seed'> = {
   keep: false,
 };
 
-/** One VM for each processor: it keeps about one of them busy under TCG, however many it has itself. */
+/**
+ * One VM more than processors: under TCG it keeps about one of them busy, however many it has itself, but for the time
+ * in which it or its test waits.
+ */
 export function defaultMaxVms(processors = availableParallelism()): number {
-  return processors;
+  return processors + 1;
 }
 
 /** Of which sources the rig was built, where they are not its own. */

@@ -8,8 +8,8 @@ import { fits, footprint, takeRoom } from '../../../src/plan/vm-admission.ts';
 
 const GIB = 2 ** 30;
 
-test('processors: one VM for each', () => {
-  expect([1, 2, 16].map((processors) => defaultMaxVms(processors))).toEqual([1, 2, 16]);
+test('processors: one VM more than there are', () => {
+  expect([1, 2, 16].map((processors) => defaultMaxVms(processors))).toEqual([2, 3, 17]);
 });
 
 test('a machine needs its RAM, its VRAM and QEMU', async () => {
