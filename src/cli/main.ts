@@ -13,6 +13,7 @@ import {
   BENCH_OPTIONS,
   BUILD_OPTIONS,
   CLEAN_OPTIONS,
+  COVERAGE_OPTIONS,
   REPORT_OPTIONS,
   LISTS,
   LIST_OPTIONS,
@@ -23,6 +24,7 @@ import {
   type BenchOptions,
   type BuildOptions,
   type CleanOptions,
+  type CoverageOptions,
   type List,
   type ListOptions,
   type Options,
@@ -63,6 +65,7 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
     .action(async (benches: string[], options: BenchOptions) =>
       exit(await (await import('./run/bench-verb.ts')).benchVerb(benches.map(suiteNameOf), options, session)),
     );
+  addCoverageCommand(root, session, exit);
   addOptions(
     root.command('watch').description('run suites again whenever something they depend on is saved'),
     WATCH_OPTIONS,
@@ -95,6 +98,17 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
   await addCompletion(root);
   root.commands.forEach(hintAtHelp);
   return root;
+}
+
+function addCoverageCommand(root: Command, session: Session, exit: SetExitCode): void {
+  addOptions(
+    root.command('coverage').description('run suites, and say which lines of the series and the driver none reaches'),
+    COVERAGE_OPTIONS,
+  )
+    .argument('[suite...]', 'suites to run, as of "run"; without any the plan "smoke"')
+    .action(async (suites: string[], options: CoverageOptions) =>
+      exit(await (await import('./run/coverage-verb.ts')).coverageVerb(suites.map(suiteOf), options, session)),
+    );
 }
 
 function addDoctorCommand(root: Command, session: Session, exit: SetExitCode): void {

@@ -29,6 +29,12 @@ export function planParts(plan: Plan, { impossible }: Plans, allSuites: readonly
   return parts.filter((part) => part.suites.length > 0);
 }
 
+/** The same plan on one kernel only. */
+export function onFlavour({ matrix, ...plan }: Plan, flavour: Flavour): Plan {
+  const own = matrix && { ...matrix, factors: { ...matrix.factors, flavour: [flavour] as const } };
+  return { ...plan, flavours: [flavour], matrix: own };
+}
+
 /** The plan that a person gives on the command line by naming suites, or none for all of them. */
 export function planOf(
   names: readonly string[],

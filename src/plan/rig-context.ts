@@ -101,6 +101,8 @@ export interface RigContext {
   readonly commit?: string;
   /** Folder of this run, with one folder per VM in it. */
   readonly artifacts: string;
+  /** Where the counters of all VMs go, of kernels that count what they execute: see src/testbed/life/counters.ts. */
+  readonly counters?: string;
 }
 
 /** What a person adds to the kernel's command line of every VM. */

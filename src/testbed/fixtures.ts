@@ -20,6 +20,7 @@ import { sampleMemory } from './guest/memory-sampler.ts';
 import { appended, type Measurement, type TestRecord } from '../plan/rig-context.ts';
 import type { ProgramReport } from './programs/stress-program.ts';
 import { BugLimit } from './life/bug-limit.ts';
+import { countersFolder } from './life/counters.ts';
 import type { Provoked } from './life/provoked.ts';
 import { endVm } from './life/vm-verdict.ts';
 import { Sleeper, type SleeperOptions } from './programs/sleeper.ts';
@@ -132,6 +133,7 @@ export const test = base
         onReport: (report) => limit.heard(report),
         signal: AbortSignal.any([signal, limit.signal]),
       };
+      const countersTo = await countersFolder(rig, task);
       const { vm, cloned } = await startVm(spec, { stateless, onFallback: (why) => annotate(why, 'notice') });
       limit.watch(vm);
       room.usedBy(vm.pid);
@@ -140,7 +142,8 @@ export const test = base
         // A test that is interrupted has no result, but whoever interrupted it may want to see what its guest did.
         const failed = task.result?.state === 'fail' || signal.aborted;
         // It goes on until the VM has been asked for the last time.
-        await endVm(vm, record, { failed, provokes, keep }).finally(() => limit.end());
+        const ending = { failed, provokes, keep, ...(countersTo === undefined ? {} : { countersTo }) };
+        await endVm(vm, record, ending).finally(() => limit.end());
       });
       for (const { path: name, file, mode } of rig.fresh) await vm.putFile(name, await readFile(file), mode);
       // A bench has its guest to itself.

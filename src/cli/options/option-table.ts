@@ -8,6 +8,7 @@ import type { Shard } from '../../config/shard.ts';
 import type { Transfer } from '../../config/transfer.ts';
 import { DEFAULT_SELECTION, defaultMaxVms } from '../../plan/rig-context.ts';
 import { CYCLING_SUITES } from '../../plan/suite-files.ts';
+import type { CoverageFormat } from '../../report/coverage/coverage-files.ts';
 import type { ReportFormat } from '../../report/formats/report-files.ts';
 
 /** The kinds of values, and what a verb gets of each. */
@@ -136,6 +137,9 @@ const TABLE = {
   ledger: { is: 'file', help: 'write what each test file took, as rig/ledger.json has it' },
   older: { is: 'time', help: 'remove the artifacts of runs that are older (30 d, if neither option is given)' },
   above: { is: 'size', help: 'remove the oldest artifacts until so much is left (5 GiB, if neither option is given)' },
+  lcov: { is: 'file', help: "write the coverage in lcov's format" },
+  cobertura: { is: 'file', help: "write the coverage as Cobertura's XML" },
+  showPatch: { is: 'count', help: 'print the lines that this patch of the series adds, with their counts' },
   rounds: { is: 'count', help: 'how often each thing is measured', default: rounds },
 } as const satisfies Readonly<Record<string, OptionRow>>;
 
@@ -185,6 +189,13 @@ export const RUN_OPTIONS = [
 /** There is neither a plan nor a repetition: `test` runs what has to hold. */
 export const TEST_OPTIONS = [...WATCH_OPTIONS, 'effort', 'ledger'] as const;
 export const BENCH_OPTIONS = [...SELECTION_OPTIONS, ...REPORT_OPTIONS, 'rounds'] as const;
+export const COVERAGE_FILES = ['json', 'html', 'lcov', 'cobertura'] as const satisfies readonly CoverageFormat[];
+/** The kernel is one that counts, with the series in it. */
+export const COVERAGE_OPTIONS = [
+  ...(['machine', 'dmaBits', 'accel', 'kernelSrc', 'qemuSrc', 'keep', 'filter', 'seed', 'backend', 'matrix'] as const),
+  ...(['maxVms', 'plan', 'showPatch'] as const),
+  ...COVERAGE_FILES,
+] as const;
 /** Everything else is as it was when the run was recorded. */
 export const REPRO_OPTIONS = [...REPORT_OPTIONS, 'accel', 'debugInfo', 'keep', 'repeat', 'maxVms'] as const;
 export const UPSTREAM_OPTIONS = [...MACHINE_OPTIONS, 'maxVms'] as const;
@@ -206,6 +217,7 @@ export type RunOptions = Options<(typeof RUN_OPTIONS)[number]>;
 export type WatchOptions = Options<(typeof WATCH_OPTIONS)[number]>;
 export type TestOptions = Options<(typeof TEST_OPTIONS)[number]>;
 export type BenchOptions = Options<(typeof BENCH_OPTIONS)[number]>;
+export type CoverageOptions = Options<(typeof COVERAGE_OPTIONS)[number]>;
 export type ReproOptions = Options<(typeof REPRO_OPTIONS)[number]>;
 export type UpstreamOptions = Options<(typeof UPSTREAM_OPTIONS)[number]>;
 

@@ -94,9 +94,16 @@ export function qemuVariant({ qemuSrc, sanitize = false }: BuildOptions): QemuVa
   return { ...(qemuSrc === undefined ? {} : { source: qemuSrc }), sanitize };
 }
 
-/** Refuses files that can't be written before minutes of work rather than after. */
 export async function checkReportFiles(files: ReportFiles): Promise<void> {
-  for (const format of REPORT_OPTIONS) {
+  await checkFiles(files, REPORT_OPTIONS);
+}
+
+/** Refuses files that can't be written before minutes of work rather than after. */
+export async function checkFiles<Format extends string>(
+  files: Partial<Readonly<Record<NoInfer<Format>, string>>>,
+  formats: readonly Format[],
+): Promise<void> {
+  for (const format of formats) {
     const file = files[format];
     if (file !== undefined) await checkFile(format, file);
   }

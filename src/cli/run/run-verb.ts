@@ -129,7 +129,9 @@ function checkEngine({ engine, shard, shards }: RunOptions): void {
 /** The plan for a run of which neither suites nor a plan are named: it gives a first verdict soon. */
 const MAIN_JOB = 'smoke';
 
-export function choosePlan(names: readonly string[], options: RunOptions, plans: Plans): Plan {
+type Choice = Pick<RunOptions, 'plan' | 'matrix' | 'flavour' | 'exec'>;
+
+export function choosePlan(names: readonly string[], options: Choice, plans: Plans): Plan {
   const { plan: name, matrix: cover, flavour, exec } = options;
   if (name === undefined) {
     const { suites } = planNamed(plans, MAIN_JOB);

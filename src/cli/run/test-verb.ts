@@ -14,7 +14,7 @@ import { unknownWarningsText } from '../../report/text/unknown-warnings-text.ts'
 import { summaryLine } from '../../report/text/summary-line.ts';
 import { costTable, type CostPart } from '../../report/text/cost-table.ts';
 import { verdictTable } from '../../report/text/verdict-table.ts';
-import { planParts, type PlanPart } from '../../plan/plan-parts.ts';
+import { onFlavour, planParts, type PlanPart } from '../../plan/plan-parts.ts';
 import { suiteFiles, suiteNames } from '../../plan/suite-files.ts';
 import { PROJECT_NAMES, vitestProject, type ProjectName } from '../../plan/vitest-projects.ts';
 import { whichThereAre } from '../../util/nearest-names.ts';
@@ -97,9 +97,9 @@ async function writeLedger(file: string, files: readonly TestFile[]): Promise<vo
 
 /** The suites are those of the plan "ci": on one kernel, the plain one unless told otherwise. */
 async function ciPart(plans: Plans, flavour: Flavour, cover: Cover | undefined): Promise<PlanPart> {
-  const { matrix, ...ci } = planNamed(plans, 'ci');
-  const own = matrix && { cover: cover ?? matrix.cover, factors: { ...matrix.factors, flavour: [flavour] as const } };
-  const [part] = planParts({ ...ci, flavours: [flavour], matrix: own }, plans, await suiteNames());
+  const { matrix, ...ci } = onFlavour(planNamed(plans, 'ci'), flavour);
+  const own = matrix && { ...matrix, cover: cover ?? matrix.cover };
+  const [part] = planParts({ ...ci, matrix: own }, plans, await suiteNames());
   return part ?? { flavour, suites: [], combinations: [] };
 }
 

@@ -1,4 +1,5 @@
 /** JUnit XML, as GitLab, Jenkins and GitHub's actions read it: a failure is the product's, an error the rig's. */
+import { escape } from './xml.ts';
 import type { RunReport, TestResult } from '../run-report.ts';
 import { bySuite, kernelReportText, warningText } from '../text/result-text.ts';
 
@@ -53,19 +54,4 @@ function verdict({ status, failure = 'test', message = '' }: TestResult): string
 
 function seconds(milliseconds: number): string {
   return (milliseconds / 1000).toFixed(3);
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  '\n': '&#10;',
-};
-
-/** Characters that XML 1.0 has no way to say (a console may print them) become replacement characters. */
-function escape(text: string): string {
-  return text
-    .replaceAll(/[^\t\n\r\u0020-\uD7FF\uE000-\uFFFD\u{10000}-\u{10FFFF}]/gu, '\uFFFD')
-    .replaceAll(/[&<>"\n]/g, (character) => ENTITIES[character] ?? character);
 }

@@ -24,14 +24,22 @@ export const REPORT_FORMATS = Object.keys(RENDERERS) as ReportFormat[];
 /** Files by format, for those that are wanted. */
 export type ReportFiles = Partial<Readonly<Record<ReportFormat, string>>>;
 
-/** One that can't be written, or not be rendered, takes none of the others with it; its error is thrown at the end. */
 export async function writeReports(files: ReportFiles, report: RunReport): Promise<void> {
+  await writeRenderings(files, RENDERERS, report);
+}
+
+/** One that can't be written, or not be rendered, takes none of the others with it; its error is thrown at the end. */
+export async function writeRenderings<Format extends string, Subject>(
+  files: Partial<Readonly<Record<Format, string>>>,
+  renderers: Readonly<Record<Format, (subject: Subject, folder: string) => string>>,
+  subject: Subject,
+): Promise<void> {
   const errors: unknown[] = [];
-  for (const format of REPORT_FORMATS) {
+  for (const format of Object.keys(renderers) as Format[]) {
     const file = files[format];
     if (file === undefined) continue;
     try {
-      await writeWhole(file, RENDERERS[format](report, path.dirname(path.resolve(file))));
+      await writeWhole(file, renderers[format](subject, path.dirname(path.resolve(file))));
     } catch (error) {
       errors.push(error);
     }

@@ -15,7 +15,7 @@ interface StartOptions {
 }
 
 /** A test as vitest knows it. */
-interface TestCase {
+export interface TestCase {
   readonly fullTestName: string;
   readonly id: string;
 }

@@ -11,6 +11,7 @@ import { whileNotSampling } from '../guest/memory-sampler.ts';
 import type { JudgedReport, RigContext, TestRecord } from '../../plan/rig-context.ts';
 import { unknownWarnings } from '../../vm/kernel-log/known-warnings.ts';
 import { sourceLines } from '../../vm/kernel-log/source-lines.ts';
+import { fetchCounters } from './counters.ts';
 import { notSaid, provokedKinds, unprovoked, type Provoked } from './provoked.ts';
 
 interface Expectations {
@@ -18,13 +19,15 @@ interface Expectations {
   /** Keep the artifacts though nothing failed. */
   readonly keep?: boolean;
   readonly provokes: readonly Provoked[];
+  /** Where the counters of its kernel go, of a kernel that counts what it executes. */
+  readonly countersTo?: string;
 }
 
 /** Ends the VM, whatever is found, and whatever fails while it is looked for. */
 export async function endVm(
   vm: Vm,
   record: TestRecord,
-  { failed, provokes, keep: wanted = false }: Expectations,
+  { failed, provokes, keep: wanted = false, countersTo }: Expectations,
   rig: RigContext = inject('rig'),
 ): Promise<void> {
   let [keep, status] = [true, 'failed'];
@@ -35,6 +38,8 @@ export async function endVm(
       record.artifacts = vm.folder.path;
       await vm.folder.writeJson('device-stats.json', record.deviceStatistics ?? {});
     });
+    // What the kernel does while it is examined counts, too.
+    if (countersTo !== undefined) scope.defer(() => fetchCounters(vm, countersTo));
     const unheard = await hearOut(vm, provokes);
     record.kernelReports.push(...(await judgeReports(vm, provokes, rig)));
     const failure = (await hiddenFailure(vm, record, provokes, rig)) ?? unheard;
