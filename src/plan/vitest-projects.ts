@@ -2,7 +2,6 @@
  * The kinds of tests there are, as vitest projects: the rig's own (unit, device, vm, reliability, slurm), and the
  * suites.
  */
-import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
 import { slowdownOf, type Flavour } from '../config/flavour.ts';
@@ -22,18 +21,6 @@ const INCLUDE: Readonly<Record<ProjectName | 'benches', string>> = {
   kvm: 'test/kvm/**/*.test.ts',
   suites: 'src/suites/*.suite.ts',
   benches: 'src/benches/*.bench.ts',
-};
-
-/** Projects of one group share their workers; the virtual cluster of `slurm` starts VMs of its own accord. */
-const GROUPS: Readonly<Record<ProjectName | 'benches', number>> = {
-  unit: 0,
-  device: 1,
-  vm: 1,
-  reliability: 1,
-  kvm: 1,
-  suites: 1,
-  slurm: 2,
-  benches: 3,
 };
 
 /** Every wait of the rig has a limit of its own; this one is for a test that waits for something else. */
@@ -78,11 +65,11 @@ export function vitestProject(
       runner: repositoryPath('src/plan/printed-name-runner.ts'),
       // By default an assertion's message has no room for the second name of a list of complaints.
       chaiConfig: { truncateThreshold: LONGEST_VALUE },
-      sequence: { groupOrder: GROUPS[name] },
+      // Several files at a time, each with one VM at most. Vitest wants the same of all projects that it runs together.
+      maxWorkers: maxVms,
       ...(bootsVms
         ? {
-            // Several files at a time, each with one VM; when there are fewer files, several concurrent tests of each.
-            maxWorkers: maxVms,
+            // When there are fewer files, several concurrent tests of each.
             maxConcurrency: Math.max(1, Math.floor(maxVms / (include?.length ?? Infinity))),
             globalSetup: [repositoryPath('src/plan/global-setup.ts')],
             setupFiles: [repositoryPath('src/plan/worker-setup.ts')],
@@ -90,7 +77,6 @@ export function vitestProject(
             hookTimeout: lastResort,
           }
         : {
-            maxWorkers: availableParallelism(),
             testTimeout: 60_000,
             // It imports JSON as only bundlers do.
             server: { deps: { inline: ['@actions/workflow-parser'] } },
