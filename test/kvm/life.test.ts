@@ -1,6 +1,6 @@
 /**
- * What happens to a VM under KVM: it swaps; and by `--effort 2` it is cloned, sleeps, is saved while its device works,
- * and is killed.
+ * What happens to a VM under KVM, by `--effort 2`: it swaps, is cloned, sleeps, is saved while its device works, and is
+ * killed.
  */
 import { copyFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
@@ -80,7 +80,7 @@ async function smallTiers(): Promise<MachineProfile> {
   return { ...profile, cpuNodes: [1, 2], memory: { ...memory, boot: { node: 0, sizeMiB: 256 }, dimms } };
 }
 
-describe('under KVM', () => {
+describe.skipIf(EFFORT === 1)('under KVM', () => {
   test.for(UNSEEN ? [32] : [32, 40])(
     'objects keep within %i bits, go to swap and come back; without the limit not',
     async (dmaBits) => {
@@ -105,9 +105,7 @@ describe('under KVM', () => {
       expect(vm.kernelReports.filter(({ severity }) => severity === 'bug')).toEqual([]);
     },
   );
-});
 
-describe.skipIf(EFFORT === 1)('under KVM', () => {
   test('two clones of a template are well, and their devices keep what they are given', async () => {
     const host = await KvmHost.boot();
     // The template is of a QEMU that is gone tomorrow.
