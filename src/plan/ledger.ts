@@ -1,4 +1,4 @@
-/** The ledger: what each test file took when it was measured last, on 2 processors with 2 VMs at a time. */
+/** The ledger: what each test file took when it was measured last, on 2 processors with 3 VMs at a time. */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { repositoryPath } from '../config/paths.ts';

@@ -4,6 +4,7 @@
  * comes back. On machines of its own; `--machine` and `--dma-bits` play no part.
  */
 import { describe, expect } from 'vitest';
+import { testedCases } from '../plan/tested-cases.ts';
 import {
   contentComplaints,
   dmaComplaints,
@@ -110,10 +111,19 @@ describe('swap on a disk', { concurrent: true }, () => {
 describe('swap into compressed RAM', { concurrent: true }, () => {
   test.override({ machine: 'tight-zram', dmaBits });
 
-  test('three times the RAM', async ({ guest, gpu, backend, flavour, run }) => {
+  // A brief run has three times the RAM on a disk.
+  const amounts = testedCases(
+    [
+      ['three times', 3],
+      ['one and a half times', 1.5],
+    ] as const,
+    ([, times]) => times < 3,
+  );
+
+  test.for(amounts)('%s the RAM', async ([, times], { guest, gpu, backend, flavour, run }) => {
     await gpu.load({ backend });
     const before = await takeStock(guest);
-    const bytes = flavour === 'plain' ? BYTES : await threeTimesWhatIsLeft(guest);
+    const bytes = wholeObjects(times * (flavour === 'plain' ? RAM : await availableBytes(guest)));
     const { report, witnesses } = await run('smoke', { ...kept, bytes, pattern: 'compressible' }, smokeReport);
     expect(complaints(report, witnesses, bytes), report.firstError).toEqual([]);
     expect(stockComplaints(before, await takeStock(guest), report.objects)).toEqual([]);
@@ -182,12 +192,11 @@ function wholeObjects(bytes: number): number {
 }
 
 /**
- * Swap is RAM here, and the objects fill nearly all of it, compressed: of that, a detector like KASAN keeps a quarter
- * for itself.
+ * Swap is RAM here, and objects worth three times all of it fill nearly all of it, compressed: of that, a detector like
+ * KASAN keeps a quarter for itself.
  */
-async function threeTimesWhatIsLeft(guest: Guest): Promise<number> {
-  const available = (await guest.meminfo()).get('MemAvailable') ?? NaN;
-  return wholeObjects(3 * available);
+async function availableBytes(guest: Guest): Promise<number> {
+  return (await guest.meminfo()).get('MemAvailable') ?? NaN;
 }
 
 /** A bit in each part of VRAM that an object can be in, while the second object is there and nowhere else. */

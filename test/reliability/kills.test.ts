@@ -11,7 +11,7 @@ import { randomNumbers } from '../../src/util/random.ts';
 import { EFFORT, SEED } from './random-moments.ts';
 import { NO_SANDBOX, readEvents, Sandbox, SMALL_RUN, until } from './sandbox.ts';
 
-const KILLS = 5 * EFFORT;
+const KILLS = 3 * EFFORT;
 /** About what the small run takes on a quiet machine. */
 const LONGEST_MS = 10_000;
 
