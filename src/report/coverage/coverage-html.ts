@@ -1,6 +1,6 @@
 /** What was covered, for people: one file that needs nothing else, with the lines that each patch adds. */
-import { html, markupOf, trusted, type Html } from '../html/html.ts';
-import { STYLE } from '../html/html-style.ts';
+import { html, markupOf, type Html } from '../html/html.ts';
+import { pageHead } from '../html/html-head.ts';
 import type { AddedLines, CoverageReport, CoveredFile, CoveredLine, Share, Sources } from './coverage-report.ts';
 import { figure } from './share-text.ts';
 
@@ -34,15 +34,7 @@ export function coverageHtml({ report, driver, sources }: Subject): string {
   return markupOf(
     html`<!doctype html>
       <html lang="en">
-        <head>
-          <meta charset="utf-8" />
-          <meta name="viewport" content="width=device-width, initial-scale=1" />
-          <meta name="color-scheme" content="light dark" />
-          <title>${figure(series)} covered: dgpu-rig, Linux ${kernel}</title>
-          <style>
-            ${trusted(STYLE + OWN_STYLE)}
-          </style>
-        </head>
+        ${pageHead(`${figure(series)} covered: dgpu-rig, Linux ${kernel}`, OWN_STYLE)}
         <body>
           <header>
             <p class="name">dgpu-rig</p>

@@ -6,7 +6,7 @@ import { html, markupOf, trusted, type Html } from './html.ts';
 import { combinationMatrix, isCombination, matrixTable } from './html-matrix.ts';
 import { MARKS, WORDS } from './html-marks.ts';
 import { resultDetails } from './html-result.ts';
-import { STYLE } from './html-style.ts';
+import { pageHead } from './html-head.ts';
 import { cutShortText } from '../text/cut-short-text.ts';
 import { slug } from '../../util/slug.ts';
 import { lostJobText } from '../past/merge-shards.ts';
@@ -22,15 +22,7 @@ export function htmlReport(report: RunReport, folder: string): string {
   const verdict = verdictOf(report);
   const page = html`<!doctype html>
     <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <title>${verdict.toLowerCase()}: dgpu-rig, Linux ${report.kernel.version}</title>
-        <style>
-          ${trusted(STYLE)}
-        </style>
-      </head>
+      ${pageHead(`${verdict.toLowerCase()}: dgpu-rig, Linux ${report.kernel.version}`)}
       <body>
         <header>
           <p class="name">dgpu-rig</p>

@@ -2,9 +2,9 @@
 import { rateText } from '../judge/failure-rate.ts';
 import { minuteOf } from '../past/run-heading.ts';
 import type { Trend, TrendCell, TrendRow, TrendRun } from '../past/trend.ts';
-import { html, markupOf, trusted, type Html } from './html.ts';
+import { html, markupOf, type Html } from './html.ts';
 import { MARKS, WORDS } from './html-marks.ts';
-import { STYLE } from './html-style.ts';
+import { pageHead } from './html-head.ts';
 
 export function htmlTrend({ runs, rows }: Trend): string {
   const failing = rows.filter(({ rate }) => rate.failures > 0).length;
@@ -12,15 +12,7 @@ export function htmlTrend({ runs, rows }: Trend): string {
   const title = `${String(rows.length)} tests in ${String(runs.length)} runs`;
   const page = html`<!doctype html>
     <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="color-scheme" content="light dark" />
-        <title>trend: dgpu-rig, ${title}</title>
-        <style>
-          ${trusted(STYLE)} ${trusted(TREND_STYLE)}
-        </style>
-      </head>
+      ${pageHead(`trend: dgpu-rig, ${title}`, TREND_STYLE)}
       <body>
         <header>
           <p class="name">dgpu-rig</p>

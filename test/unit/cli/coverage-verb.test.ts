@@ -1,17 +1,17 @@
 /** Whatever ends a run of `dgpu-rig coverage`, it tells what it has counted, with the exit code of that run. */
 import { mkdirSync, readdirSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { collectProfiled } from '../../../src/builds/kernel/profiled-code.ts';
 import type { CoverageOptions } from '../../../src/cli/options/option-table.ts';
 import { coverageVerb } from '../../../src/cli/run/coverage-verb.ts';
 import type { VitestRequest } from '../../../src/cli/run/vitest-run.ts';
-import { Interruption, type Session } from '../../../src/cli/session.ts';
+import { Interruption } from '../../../src/cli/session.ts';
 import type { RunRequest } from '../../../src/plan/prepare-run.ts';
 import type { TestResult } from '../../../src/report/run-report.ts';
 import { buildCounted, DRIVER } from '../report/coverage/counted-program.ts';
+import { CapturedSession } from './captured-session.ts';
 
 const fakes = vi.hoisted(() => ({
   prepareRun: vi.fn<(request: RunRequest) => Promise<unknown>>(),
@@ -33,40 +33,30 @@ const PROGRAM = `int main(int words, char **arguments)
 }
 `;
 
-let folder: string;
-let printed: string;
-let end: AbortController;
-let session: Session;
+let session: CapturedSession;
 
 beforeEach(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
-  vi.stubEnv('DGPU_RIG_HISTORY', path.join(folder, 'history'));
-  printed = '';
-  const write = (text: unknown): boolean => (printed += String(text)).length > 0;
-  vi.spyOn(process.stdout, 'write').mockImplementation(write);
-  vi.spyOn(process.stderr, 'write').mockImplementation(write);
-  end = new AbortController();
-  const progress = { emit: () => undefined, print: (text: string) => void write(`${text}\n`), stop: () => undefined };
-  session = { progress, signal: end.signal };
+  session = await CapturedSession.open();
 });
 
-afterEach(async () => {
-  vi.restoreAllMocks();
-  vi.unstubAllEnvs();
-  await rm(folder, { recursive: true });
-});
+afterEach(() => session.close());
 
 /** A kernel of which one file is counted. */
 async function kernelOf(file: string): Promise<(vm: string) => Promise<unknown>> {
-  const tree = path.join(folder, 'tree');
+  const tree = path.join(session.folder, 'tree');
   const run = await buildCounted(tree, { [file]: PROGRAM });
-  const profiled = path.join(folder, 'profiled');
+  const profiled = path.join(session.folder, 'profiled');
   await collectProfiled(tree, { folders: [path.dirname(file)], files: [] }, profiled);
   const kernel = { version: '7.3.4', patches: [], profiled: { folder: profiled, gcov: 'gcov' } };
   fakes.prepareRun.mockImplementation(({ selection }) =>
     Promise.resolve({
       ...{ build: { kernel, qemu: { version: '10.0.13' } }, sources: {}, fresh: [], accelerator: 'tcg' },
-      ...{ acceleration: { accelerator: 'tcg' }, selection, startedAt: '2026-11-21', artifacts: `${folder}/run` },
+      ...{
+        acceleration: { accelerator: 'tcg' },
+        selection,
+        startedAt: '2026-11-21',
+        artifacts: `${session.folder}/run`,
+      },
     }),
   );
   return run;
@@ -96,35 +86,35 @@ test.for([
 ] as const)('of a test that %s', async ([, judged, wanted]) => {
   const run = await kernelOf(`${DRIVER}/edgpu_x.c`);
   vitestThat(run, judged);
-  const lcov = path.join(folder, 'c.info');
+  const lcov = path.join(session.folder, 'c.info');
   expect(await coverageVerb(['smoke'], { ...OPTIONS, lcov }, session)).toBe(wanted);
-  expect(printed).toMatch(/edgpu_x\.c +\d\d\.\d % of +4 {2}4$/m);
-  expect(printed).toMatch(
+  expect(session.printed).toMatch(/edgpu_x\.c +\d\d\.\d % of +4 {2}4$/m);
+  expect(session.printed).toMatch(
     /, driver 75\.0 % of 4 lines, by 1 suite in 1 VM; 1 VM ended before its counters were fetched\n$/,
   );
   expect(await readFile(lcov, 'utf8')).toContain('DA:4,0');
   expect(fakes.runVitest.mock.calls.at(-1)?.[0].rig.selection.flavour).toBe('gcov');
   // The counters are no artifacts.
-  expect(readdirSync(folder)).not.toContain('run-counters');
+  expect(readdirSync(session.folder)).not.toContain('run-counters');
 });
 
 test('of a run that is interrupted', async () => {
   const run = await kernelOf(`${DRIVER}/edgpu_x.c`);
-  vitestThat(run, {}, () => end.abort(new Interruption('SIGINT told the rig to stop.')));
+  vitestThat(run, {}, () => session.end.abort(new Interruption('SIGINT told the rig to stop.')));
   fakes.runVitest.mockImplementationOnce(async (request) => {
     await fakes.runVitest.getMockImplementation()?.(request);
-    throw end.signal.reason;
+    throw session.end.signal.reason;
   });
   expect(await coverageVerb(['smoke'], OPTIONS, session)).toBe(130);
-  expect(printed).toContain('Interrupted: SIGINT told the rig to stop.');
-  expect(printed).toMatch(/driver 75\.0 % of 4 lines/);
+  expect(session.printed).toContain('Interrupted: SIGINT told the rig to stop.');
+  expect(session.printed).toMatch(/driver 75\.0 % of 4 lines/);
 });
 
 test('a file that cannot be written is the exit code where the tests have none', async () => {
   const run = await kernelOf(`${DRIVER}/edgpu_x.c`);
-  vitestThat(run, {}, () => mkdirSync(path.join(folder, 'c.html')));
-  expect(await coverageVerb(['smoke'], { ...OPTIONS, html: path.join(folder, 'c.html') }, session)).toBe(4);
-  expect(printed).toContain('could not be written');
+  vitestThat(run, {}, () => mkdirSync(path.join(session.folder, 'c.html')));
+  expect(await coverageVerb(['smoke'], { ...OPTIONS, html: path.join(session.folder, 'c.html') }, session)).toBe(4);
+  expect(session.printed).toContain('could not be written');
 });
 
 test('a tree with another series is refused before anything is run', async () => {

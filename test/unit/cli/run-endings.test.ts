@@ -2,8 +2,7 @@
  * Whatever ends a run, what it has judged by then is kept: files, record, table, and the exit code of the worst of it.
  */
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Command } from 'commander';
@@ -11,13 +10,14 @@ import type { RunOptions } from '../../../src/cli/options/option-table.ts';
 import { runVerb } from '../../../src/cli/run/run-verb.ts';
 import type { VitestRequest } from '../../../src/cli/run/vitest-run.ts';
 import { reportVerb } from '../../../src/cli/verbs/report-verb.ts';
-import { Interruption, type Session } from '../../../src/cli/session.ts';
+import { Interruption } from '../../../src/cli/session.ts';
 import type { Plan } from '../../../src/config/plan.ts';
 import type { RunRequest } from '../../../src/plan/prepare-run.ts';
 import { reportOfEvents } from '../../../src/report/live/unfinished-run.ts';
 import { History } from '../../../src/report/past/history.ts';
 import { runReport, type RunReport, type TestResult } from '../../../src/report/run-report.ts';
 import { RigError } from '../../../src/util/rig-error.ts';
+import { CapturedSession } from './captured-session.ts';
 
 const fakes = vi.hoisted(() => ({
   /** Builds the rig of a flavour, or fails. */
@@ -79,29 +79,14 @@ vi.mock('../../../src/config/plan.ts', async (original) => ({
   loadPlans: () => Promise.resolve({ plans: [PLAN], factors: {}, impossible: [] }),
 }));
 
-let folder: string;
-let printed: string;
-let end: AbortController;
-let session: Session;
+let session: CapturedSession;
 
 beforeEach(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-endings-'));
-  vi.stubEnv('DGPU_RIG_HISTORY', path.join(folder, 'history'));
-  printed = '';
-  const write = (text: unknown): boolean => (printed += String(text)).length > 0;
-  vi.spyOn(process.stdout, 'write').mockImplementation(write);
-  vi.spyOn(process.stderr, 'write').mockImplementation(write);
-  end = new AbortController();
-  const progress = { emit: () => undefined, print: (text: string) => void write(`${text}\n`), stop: () => undefined };
-  session = { progress, signal: end.signal };
-  fakes.prepareRun.mockImplementation((request) => Promise.resolve(rigOf(request, folder)));
+  session = await CapturedSession.open();
+  fakes.prepareRun.mockImplementation((request) => Promise.resolve(rigOf(request, session.folder)));
 });
 
-afterEach(async () => {
-  vi.restoreAllMocks();
-  vi.unstubAllEnvs();
-  await rm(folder, { recursive: true });
-});
+afterEach(() => session.close());
 
 interface Ended {
   readonly exitCode: number;
@@ -110,9 +95,9 @@ interface Ended {
 }
 
 async function run(options: Partial<RunOptions> = {}): Promise<Ended> {
-  const json = path.join(folder, 'r.json');
+  const json = path.join(session.folder, 'r.json');
   const exitCode = await runVerb([], { ...OPTIONS, json, ...options }, session, new Command());
-  const [latest] = History.open(path.join(folder, 'history')).runs();
+  const [latest] = History.open(path.join(session.folder, 'history')).runs();
   return { exitCode, json: runReport.parse(JSON.parse(await readFile(json, 'utf8'))), recorded: latest?.report };
 }
 
@@ -128,25 +113,25 @@ test('a kernel bug that an earlier run had is told with the number of that run, 
   const kernelReports = [{ ...said, fatal: false, expected: false, count: 1 }];
   vitestThat([{ ...result('fail', 'kernel'), kernelReports }]);
   await run();
-  expect(printed).not.toContain('seen in');
+  expect(session.printed).not.toContain('seen in');
   const { json, recorded } = await run();
   expect(json.results[0]?.kernelReports[0]?.seenIn).toEqual({ count: 1, runs: [1] });
   expect(recorded).toEqual(json);
-  expect(printed).toContain('kasan, in f+0x1/0x2, seen in run 1\n');
-  printed = '';
+  expect(session.printed).toContain('kasan, in f+0x1/0x2, seen in run 1\n');
+  session.printed = '';
   await reportVerb([], {});
-  expect(printed).toContain('kasan, in f+0x1/0x2, seen in run 1\n');
+  expect(session.printed).toContain('kasan, in f+0x1/0x2, seen in run 1\n');
   // A report says of which run it is.
-  expect(printed).toMatch(/^Run 2 of 2026-11-21/);
-  printed = '';
+  expect(session.printed).toMatch(/^Run 2 of 2026-11-21/);
+  session.printed = '';
   await reportVerb(['1'], {});
-  expect(printed).toMatch(/^Run 1 of 2026-11-21/);
+  expect(session.printed).toMatch(/^Run 1 of 2026-11-21/);
 });
 
 describe('a kernel of the plan that does not build', () => {
   beforeEach(() => {
     fakes.prepareRun.mockImplementation((request) => {
-      if (request.selection.flavour !== 'kasan') return Promise.resolve(rigOf(request, folder));
+      if (request.selection.flavour !== 'kasan') return Promise.resolve(rigOf(request, session.folder));
       const remedy = { remedy: 'Make room.' };
       return Promise.reject(new RigError('infrastructure', 'Building Linux failed: No space left on device', remedy));
     });
@@ -165,9 +150,9 @@ describe('a kernel of the plan that does not build', () => {
     expect(json.results.at(-1)?.message).toContain('No space left on device');
     expect(json.cutShort?.how).toBe('failed');
     expect(recorded).toEqual(json);
-    expect(printed).toContain('smoke › a');
-    expect(printed).toContain('Make room.');
-    expect(printed).not.toContain('bug of the rig');
+    expect(session.printed).toContain('smoke › a');
+    expect(session.printed).toContain('Make room.');
+    expect(session.printed).not.toContain('bug of the rig');
   });
 
   test('leaves what was not begun in the report, and out of its judgement', async () => {
@@ -187,8 +172,8 @@ describe('a kernel of the plan that does not build', () => {
 
 describe('Ctrl-C', () => {
   const interrupt = (): never => {
-    end.abort(new Interruption('SIGINT told the rig to stop.'));
-    throw end.signal.reason as Error;
+    session.end.abort(new Interruption('SIGINT told the rig to stop.'));
+    throw session.end.signal.reason as Error;
   };
 
   test('keeps what was judged, says that it came, and is the exit code', async () => {
@@ -199,13 +184,13 @@ describe('Ctrl-C', () => {
     expect(json.results.slice(0, 2)).toEqual([result('pass'), result('fail', 'kernel')]);
     expect(json.summary).toMatchObject({ pass: 1, fail: 1, error: 0 });
     expect(recorded).toEqual(json);
-    expect(printed).toMatch(/^Interrupted: /m);
-    expect(printed).toMatch(/1 passed, 1 failed\n$/);
+    expect(session.printed).toMatch(/^Interrupted: /m);
+    expect(session.printed).toMatch(/1 passed, 1 failed\n$/);
   });
 
   test('is in the log of events', async () => {
     vitestThat([result('pass')], interrupt);
-    const jsonl = path.join(folder, 'events');
+    const jsonl = path.join(session.folder, 'events');
     await run({ jsonl });
     const lines = readFileSync(jsonl, 'utf8').trimEnd().split('\n');
     expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({ type: 'run-end', exitCode: 130 });
@@ -240,18 +225,18 @@ test('an error of the rig that nobody foresaw is no failed test', async () => {
 });
 
 test('a file that cannot be written costs neither record nor table, nor the verdict', async () => {
-  const gone = path.join(folder, 'gone');
+  const gone = path.join(session.folder, 'gone');
   mkdirSync(gone);
   vitestThat([result('fail', 'kernel')], () => rmSync(gone, { recursive: true, force: true }));
   const { exitCode, json, recorded } = await run({ html: path.join(gone, 'r.html') });
   expect(exitCode).toBe(3);
   expect(recorded?.summary.fail).toBe(3);
   expect(json).toEqual(recorded);
-  expect(printed).toContain('0 passed, 3 failed');
+  expect(session.printed).toContain('0 passed, 3 failed');
 });
 
 test('each result is on disk as soon as it is there', async () => {
-  const unfinished = path.join(folder, 'history/unfinished');
+  const unfinished = path.join(session.folder, 'history/unfinished');
   const kept: string[] = [];
   vitestThat([result('fail', 'kernel')], () => {
     for (const name of readdirSync(unfinished)) kept.push(readFileSync(path.join(unfinished, name), 'utf8'));
@@ -263,5 +248,5 @@ test('each result is on disk as soon as it is there', async () => {
 test('nothing stays of a run that is recorded but its record', async () => {
   vitestThat([result('pass')]);
   await run();
-  expect(await readdir(path.join(folder, 'history/unfinished'))).toEqual([]);
+  expect(await readdir(path.join(session.folder, 'history/unfinished'))).toEqual([]);
 });
