@@ -72,8 +72,6 @@ interface MachineOptions {
   readonly hotPluggable?: boolean;
   /** Arguments that must come before the device: a vIOMMU. */
   readonly before?: readonly string[];
-  /** The file that holds low memory, and how it is opened: as a template or its clones have it. */
-  readonly memoryFile?: string;
   /** Arguments of QEMU. */
   readonly extra?: readonly string[];
 }
@@ -371,7 +369,7 @@ function engineRegister(engine: number, name: string): bigint {
 }
 
 function machineArguments(options: MachineOptions): string[] {
-  const { device = '', bus = 'express', before = [], extra = [], hotPluggable = false, memoryFile } = options;
+  const { device = '', bus = 'express', before = [], extra = [], hotPluggable = false } = options;
   const { accel = 'qtest', cpu, empty = false } = options;
   const place = hotPluggable ? 'bus=port0,addr=0.0' : `addr=${SLOT}.0`;
   const dimm = (name: string, { base, size }: { base: bigint; size: number }) => [
@@ -384,7 +382,6 @@ function machineArguments(options: MachineOptions): string[] {
     // An AMD processor would make QEMU move memory above 4 GiB to 1 TiB.
     ...['-cpu', ['max,vendor=GenuineIntel,phys-bits=52', ...(cpu === undefined ? [] : [cpu])].join()],
     ...['-m', `size=${RAM.low.size >> 20}M,slots=2,maxmem=600T`],
-    ...(memoryFile === undefined ? [] : lowMemoryArguments(memoryFile)),
     ...dimm('1t', RAM.oneTiB),
     ...dimm('256t', RAM.top),
     ...['-chardev', `socket,id=monitor,fd=${channelFd(0)}`, '-mon', 'chardev=monitor,mode=control'],
@@ -402,11 +399,6 @@ function portArguments(): string[] {
     ...['-global', 'ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off'],
     ...['-device', `pcie-root-port,id=port0,chassis=1,addr=${SLOT}.0`],
   ];
-}
-
-function lowMemoryArguments(memoryFile: string): string[] {
-  const backend = `memory-backend-file,id=low,size=${RAM.low.size},mem-path=${memoryFile}`;
-  return ['-object', backend, '-machine', 'memory-backend=low'];
 }
 
 /** VRAM small enough to compare whole, unless the test wants another size. */

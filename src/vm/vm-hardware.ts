@@ -23,7 +23,8 @@ export async function assemble(spec: VmSpec, folder: VmFolder, key: SshKeyPair):
 export async function assembleClone(spec: VmSpec, folder: VmFolder, template: Template): Promise<Hardware> {
   const { swapImage: saved } = template;
   const swapImage = saved === undefined ? '' : await folder.copySwapImage(saved);
-  return replayable(hardwareOf(spec, { initrd: template.initrd, swapImage }), spec, folder);
+  const hardware = await replayable(hardwareOf(spec, { initrd: template.initrd, swapImage }), spec, folder);
+  return { ...hardware, waitsForState: true };
 }
 
 /** All of a machine but its channels and the files that are its own. */

@@ -116,14 +116,9 @@ export class Vm {
     return vm.#started(() => vm.#comeUp());
   }
 
-  /**
-   * Boots with its memory in files in `memory`, up to where a clone begins: its SSH server listens, and nobody has
-   * logged in.
-   */
-  static async bootForTemplate(spec: VmSpec, key: SshKeyPair, memory: string): Promise<Vm> {
-    const vm = await Vm.#spawn(spec, key, async (folder) => {
-      return { ...(await assemble(spec, folder, key)), memory: { use: 'template', folder: memory } };
-    });
+  /** Boots up to where a clone begins: its SSH server listens, and nobody has logged in. */
+  static async bootForTemplate(spec: VmSpec, key: SshKeyPair): Promise<Vm> {
+    const vm = await Vm.#spawn(spec, key, (folder) => assemble(spec, folder, key));
     return vm.#started(async () => {
       await vm.#untilListening();
       if (vm.#firstBug) throw kernelFailure(vm.#firstBug, undefined);
@@ -135,10 +130,7 @@ export class Vm {
    * switched on.
    */
   static async clone(spec: VmSpec, template: Template): Promise<Vm> {
-    const vm = await Vm.#spawn(spec, template.key, async (folder) => {
-      const hardware = await assembleClone(spec, folder, template);
-      return { ...hardware, memory: { use: 'clone', folder: template.folder } };
-    });
+    const vm = await Vm.#spawn(spec, template.key, (folder) => assembleClone(spec, folder, template));
     return vm.#started(() => vm.#wakeUp(spec, template));
   }
 
@@ -333,10 +325,7 @@ export class Vm {
     });
   }
 
-  /**
-   * Saves a machine that was booted for a template, all but its memory; it stands still from then on. Returns why it
-   * can't be saved.
-   */
+  /** Saves a machine that was booted for a template; it stands still from then on. Returns why it can't be saved. */
   async save(file: string): Promise<string | undefined> {
     await this.qmp('stop', {}, z.unknown());
     return saveState(this.#monitor(), file, this.#bounds(this.limits.start));

@@ -195,27 +195,26 @@ test('clones of a template go on with its work', async ({ spawnMachine, folder }
   await undisturbed.drain();
   const expected = await outcome(undisturbed);
 
-  const file = (share: string) => ({ memoryFile: `${folder}/ram,${share}` });
-  const template = await spawnMachine(file('share=on'));
+  const template = await spawnMachine({});
   await template.placeBars();
   await template.set('dma-bits', 45);
   await queueWork(template);
   for (let i = 0; i < 5; i++) await template.qtest.stepClock();
-  await ignoreShared(template);
+  await placePages(template);
   await save(template, `${folder}/state`);
   await template.end();
   for (let clones = 0; clones < 2; clones++) {
-    const clone = await spawnMachine({ ...file('share=off,readonly=on,rom=off'), extra: ['-incoming', 'defer'] });
-    await ignoreShared(clone);
+    const clone = await spawnMachine({ extra: ['-incoming', 'defer'] });
+    await placePages(clone);
     await load(clone, `${folder}/state`);
     await clone.drain();
     expect(await outcome(clone)).toEqual(expected);
   }
 });
 
-/** RAM stays in the template's file; VRAM, which no file holds, must come with the state. */
-async function ignoreShared(machine: EdgpuMachine): Promise<void> {
-  const capabilities = [{ capability: 'x-ignore-shared', state: true }];
+/** As templates are saved: each page of RAM and of VRAM has its own place in the file. */
+async function placePages(machine: EdgpuMachine): Promise<void> {
+  const capabilities = [{ capability: 'mapped-ram', state: true }];
   await machine.execute('migrate-set-capabilities', { capabilities });
 }
 

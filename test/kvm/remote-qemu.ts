@@ -7,6 +7,7 @@ import { constants, openSync } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
 import { createServer, Socket, type AddressInfo } from 'node:net';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { once } from 'node:events';
 import ssh2, { type ClientChannel } from 'ssh2';
 import { z } from 'zod';
@@ -31,7 +32,7 @@ const [configFile, ...argv] = process.argv.slice(2);
 if (configFile === undefined) throw new Error('usage: remote-qemu CONFIG ARGUMENT…');
 const config = remoteQemu.parse(JSON.parse(await readFile(configFile, 'utf8')));
 const client = await connect(config.ssh);
-process.exitCode = await run();
+process.exitCode = await relayQemu();
 process.exit();
 
 async function connect({ port, hostKey, privateKey }: RemoteQemu['ssh']): Promise<InstanceType<typeof ssh2.Client>> {
@@ -44,7 +45,7 @@ async function connect({ port, hostKey, privateKey }: RemoteQemu['ssh']): Promis
   return connection;
 }
 
-async function run(): Promise<number> {
+async function relayQemu(): Promise<number> {
   const port = await forwardPort();
   const console = valueOf(/^pipe,id=console,path=(.*)$/);
   const initrd = argv[argv.indexOf('-initrd') + 1];
@@ -62,7 +63,7 @@ async function run(): Promise<number> {
   const monitor = new Socket({ fd: MONITOR_FD });
   monitor.on('error', () => undefined);
   qemu.pipe(monitor);
-  monitor.pipe(qemu, { end: false });
+  void relayCommands(monitor, qemu);
   qemu.stderr.pipe(process.stderr);
   const [code, signal] = (await once(qemu, 'exit')) as [number | null, NodeJS.Signals?];
   await new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS));
@@ -112,9 +113,8 @@ async function forwardPort(): Promise<number> {
 /** Makes there what the rig has made here: folders, FIFOs, the disk, the image. */
 async function prepare(console: string, initrd: string): Promise<void> {
   const folder = path.dirname(console);
-  const memory = argv.flatMap((arg) => /,mem-path=([^,]*)/.exec(arg)?.[1] ?? []).map((file) => path.dirname(file));
-  const lines = [removeOthers(folder), ...memory.map(movedTemplate)];
-  lines.push(...[folder, path.dirname(initrd), ...memory].map((name) => `mkdir -p ${shellQuote(name)}`));
+  const lines = [removeOthers(folder), movedTemplate(path.dirname(initrd))];
+  lines.push(...[folder, path.dirname(initrd)].map((name) => `mkdir -p ${shellQuote(name)}`));
   for (const end of ['in', 'out']) {
     const fifo = shellQuote(`${console}.${end}`);
     lines.push(`test -p ${fifo} || mkfifo ${fifo}`);
@@ -130,11 +130,24 @@ async function prepare(console: string, initrd: string): Promise<void> {
   await image.read(tail, 0, tail.length, size);
   await image.close();
   lines.push(`cat ${shellQuote(config.image)} - > ${shellQuote(initrd)}`);
-  const channel = await start(lines.join(' && '));
+  await run(lines.join(' && '), tail);
+}
+
+async function run(command: string, stdin: Buffer = Buffer.alloc(0)): Promise<void> {
+  const channel = await start(command);
   channel.stderr.pipe(process.stderr);
-  channel.end(tail);
+  channel.end(stdin);
   const [code] = (await once(channel, 'exit')) as [number | null];
   if (code !== 0) throw new Error(`The files of the VM could not be made there (exit code ${String(code)})`);
+}
+
+/** The rig's commands, one a line; where the machine's state is to be written to, there is a folder by then. */
+async function relayCommands(monitor: Socket, qemu: ClientChannel): Promise<void> {
+  for await (const line of createInterface({ input: monitor })) {
+    const state = /"execute":"migrate",.*"uri":"file:([^"]*)"/.exec(line)?.[1];
+    if (state !== undefined) await run(`mkdir -p ${shellQuote(path.dirname(state))}`);
+    qemu.write(`${line}\n`);
+  }
 }
 
 /** A machine there has little memory, in which are also the files of VMs that are gone. */

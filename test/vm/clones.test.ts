@@ -79,7 +79,7 @@ describe('a machine is booted', () => {
   test('where its template has changed behind our back, after a new one was made', async () => {
     const spec = await testVmSpec('noswap', { gpu });
     const before = await obtainTemplate(spec);
-    await truncate(path.join(before.folder, 'ram'), 4096);
+    await truncate(before.state, 4096);
     const after = await obtainTemplate(spec);
     expect(after.hostKey).not.toBe(before.hostKey);
   });

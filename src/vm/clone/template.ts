@@ -1,6 +1,6 @@
 /**
- * Templates: a machine that was booted once, saved the moment its SSH server listens. Its clones start from there, read
- * its memory from its files and keep what they write to themselves. In the cache, by what the machine is made of.
+ * Templates: a machine that was booted once, saved the moment its SSH server listens. Its clones start from there, each
+ * with a copy of its memory. In the cache, by what the machine is made of.
  */
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -20,7 +20,7 @@ import type { Template, VmSpec } from '../vm-spec.ts';
 const STAGE = 'template';
 const RECORD = 'template.json';
 /** This number is counted up when what is saved, or how, changes. */
-const FORMAT = '2';
+const FORMAT = '3';
 /** Each holds what its guest had written to its memory, some hundred MB. */
 const MOST_TEMPLATES = 24;
 
@@ -132,14 +132,13 @@ async function makeTemplate(spec: VmSpec, folder: string): Promise<Template> {
 /** The machine's logs are beside those of the test that needs it, and stay if it fails. */
 async function bootAndSave(spec: VmSpec, folder: string): Promise<z.infer<typeof record>> {
   const key = generateSshKey();
-  const vm = await Vm.bootForTemplate({ ...spec, folder: `${spec.folder}-template` }, key, folder);
+  const vm = await Vm.bootForTemplate({ ...spec, folder: `${spec.folder}-template` }, key);
   return inScope(async (scope) => {
     scope.defer(() => vm.end({ keep: true, verdict: { status: 'failed' } }));
     const refused = await vm.save(path.join(folder, 'state'));
     const hasSwap = spec.profile.swap?.kind === 'disk';
     const own = ['initrd', ...(hasSwap ? ['swap.img'] : [])];
     for (const name of own) await copySparse(vm.folder.file(name), path.join(folder, name));
-    // It writes to its memory, and so to these files, until it is gone.
     await vm.end({ keep: false, verdict: { status: 'passed' } });
     if (refused !== undefined) return { refused };
     return { hostKey: vm.hostKey, key, hasSwap, files: await describe(folder) };

@@ -38,17 +38,8 @@ export interface VmHardware {
   readonly channels: Channels;
   /** The kernel gets these arguments after the profile's own. */
   readonly kernelArgs: readonly string[];
-  /** Memory in files, not of QEMU's own. */
-  readonly memory?: MemoryFiles | undefined;
-}
-
-/**
- * A template writes its memory to files; a clone reads them, keeps what it writes to itself, and waits for the
- * template's state.
- */
-interface MemoryFiles {
-  readonly use: 'template' | 'clone';
-  readonly folder: string;
+  /** It does not boot: it waits for the state of another one, which its monitor has it read. */
+  readonly waitsForState?: boolean;
 }
 
 /** Makes the guest's init start a shell on the serial port. */
@@ -78,7 +69,7 @@ export function qemuArguments(hardware: VmHardware): string[] {
     ...processor(hardware),
     ...bootMemory(hardware),
     ...iommu(profile),
-    ...profile.memory.dimms.flatMap((dimm, index) => pluggedMemory(dimm, index, hardware.memory)),
+    ...profile.memory.dimms.flatMap((dimm, index) => pluggedMemory(dimm, index)),
     ...swapDisk(profile, files),
     ...network(),
     ...['-device', 'virtio-rng-pci', '-device', 'pvpanic-pci'],
@@ -86,7 +77,7 @@ export function qemuArguments(hardware: VmHardware): string[] {
     ...profile.plugged.flatMap((device) => ['-device', device]),
     ...reactions(),
     ...monitorAndConsole(channels),
-    ...(hardware.memory?.use === 'clone' ? ['-incoming', 'defer'] : []),
+    ...(hardware.waitsForState ? ['-incoming', 'defer'] : []),
     ...['-kernel', files.kernel, '-initrd', files.initrd, '-append', kernelCommandLine(hardware)],
   ];
 }
@@ -101,9 +92,17 @@ function processor({ profile, accelerator, countsInstructions = false }: VmHardw
     ...['-machine', `q35${irqchip}`, '-accel', accelerator === 'tcg' ? `tcg,thread=${threads}` : 'kvm'],
     // A nanosecond of the guest's clocks is an instruction; while it is idle they go with the host's.
     ...(countsInstructions ? ['-icount', 'shift=0,sleep=on'] : []),
-    ...['-cpu', accelerator === 'tcg' ? cpu : underKvm(cpu)],
+    ...['-cpu', accelerator === 'tcg' ? underTcg(cpu) : underKvm(cpu)],
     ...['-smp', `${count},sockets=${count}`],
   ];
+}
+
+/**
+ * A processor with fast string instructions has the kernel clear and copy memory by those of a byte; TCG does one byte
+ * after the other. Without them it takes those of eight bytes.
+ */
+function underTcg(cpu: string): string {
+  return `${cpu},erms=off,fsrm=off`;
 }
 
 /**
@@ -119,13 +118,13 @@ function underKvm(cpu: string): string {
   return [named, ...hypercalls, 'arch-capabilities=off'].join(',');
 }
 
-function bootMemory({ profile: { memory, cpuNodes }, memory: files }: VmHardware): string[] {
+function bootMemory({ profile: { memory, cpuNodes } }: VmHardware): string[] {
   const { boot, maxBytes, dimms } = memory;
   const size = `${String(boot.sizeMiB)}M`;
   const pluggable = dimms.length > 0 ? `,slots=${String(dimms.length)},maxmem=${String(maxBytes >> 20n)}M` : '';
   const nodes = [...new Set([boot.node, ...cpuNodes])].sort((a, b) => a - b);
   return [
-    ...['-m', `${size}${pluggable}`, '-object', memoryBackend('ram', boot.sizeMiB, files)],
+    ...['-m', `${size}${pluggable}`, '-object', memoryBackend('ram', boot.sizeMiB)],
     ...nodes.flatMap((node) => ['-numa', numaNode(node, boot.node, cpuNodes)]),
   ];
 }
@@ -135,21 +134,18 @@ function numaNode(node: number, bootNode: number, cpuNodes: readonly number[]): 
   return [`node,nodeid=${String(node)}`, ...(node === bootNode ? ['memdev=ram'] : []), ...cpus].join(',');
 }
 
-function memoryBackend(id: string, sizeMiB: number, files: MemoryFiles | undefined): string {
-  const size = `id=${id},size=${String(sizeMiB)}M`;
-  if (!files) return `memory-backend-ram,${size}`;
-  const access = files.use === 'template' ? 'share=on' : 'share=off,readonly=on,rom=off';
-  return `memory-backend-file,${size},mem-path=${escapeComma(`${files.folder}/${id}`)},${access}`;
+/**
+ * Anonymous memory, in huge pages where the host has any: for a file that is mapped privately it has small ones alone,
+ * and a fault for each of them costs more than what a guest under TCG does with it.
+ */
+function memoryBackend(id: string, sizeMiB: number): string {
+  return `memory-backend-ram,id=${id},size=${String(sizeMiB)}M`;
 }
 
-function pluggedMemory(
-  dimm: MachineProfile['memory']['dimms'][number],
-  index: number,
-  files: MemoryFiles | undefined,
-): string[] {
+function pluggedMemory(dimm: MachineProfile['memory']['dimms'][number], index: number): string[] {
   const id = String(index);
   return [
-    ...['-object', memoryBackend(`ram${id}`, dimm.sizeMiB, files)],
+    ...['-object', memoryBackend(`ram${id}`, dimm.sizeMiB)],
     ...[
       '-device',
       `pc-dimm,id=dimm${id},memdev=ram${id},node=${String(dimm.node)},addr=0x${dimm.address.toString(16)}`,

@@ -1,4 +1,4 @@
-/** A machine's state to a file, and from a file: all but its memory, which is in files of its own already. */
+/** A machine's state, and its memory, to a file and from a file. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { RigError } from '../../util/rig-error.ts';
@@ -11,7 +11,7 @@ const progress = z.object({ status: z.string().default('none'), 'error-desc': z.
 
 /** Of a machine that stands still. That one of its devices can't be saved is a result: QEMU's reason. */
 export async function saveState(qmp: QmpClient, file: string, bounds: WaitBounds): Promise<string | undefined> {
-  await leaveMemoryOut(qmp, bounds);
+  await placePages(qmp, bounds);
   try {
     await qmp.execute('migrate', { uri: `file:${file}` }, bounds);
   } catch (error) {
@@ -25,13 +25,14 @@ export async function saveState(qmp: QmpClient, file: string, bounds: WaitBounds
 
 /** Into a QEMU that was started to wait for it; the machine then stands still as the saved one did. */
 export async function awaitState(qmp: QmpClient, file: string, bounds: WaitBounds): Promise<void> {
-  await leaveMemoryOut(qmp, bounds);
+  await placePages(qmp, bounds);
   await qmp.execute('migrate-incoming', { uri: `file:${file}` }, bounds);
   await untilCompleted(qmp, bounds);
 }
 
-async function leaveMemoryOut(qmp: QmpClient, bounds: WaitBounds): Promise<void> {
-  const capabilities = [{ capability: 'x-ignore-shared', state: true }];
+/** Each page has its own place in the file, from where QEMU reads it to where it belongs; empty ones are holes. */
+async function placePages(qmp: QmpClient, bounds: WaitBounds): Promise<void> {
+  const capabilities = [{ capability: 'mapped-ram', state: true }];
   await qmp.execute('migrate-set-capabilities', { capabilities }, bounds);
 }
 

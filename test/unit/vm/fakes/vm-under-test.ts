@@ -81,7 +81,7 @@ export class VmUnderTest {
       case 'boot':
         return Vm.boot(this.#spec);
       case 'template':
-        return Vm.bootForTemplate(this.#spec, generateSshKey(), this.qemu.folder);
+        return Vm.bootForTemplate(this.#spec, generateSshKey());
       case 'clone':
         return Vm.clone(this.#spec, this.#template());
     }
