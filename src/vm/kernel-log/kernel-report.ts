@@ -101,7 +101,7 @@ const STAMP = /(?:<(\d{1,3})>)?\[ *(\d+\.\d{6})\](?:\[ *([CT]\d+)\])? /g;
 interface OpenReport {
   kind: KernelReportKind;
   severity: Severity;
-  readonly title: string;
+  title: string;
   readonly lines: string[];
   fatal: boolean;
 }
@@ -126,6 +126,8 @@ interface Conversation {
   ended: boolean;
   /** Outside of reports. */
   previous: KernelLine | undefined;
+  /** Its last line, and the report that it began. */
+  last: { readonly line: KernelLine; readonly begun: OpenReport | undefined } | undefined;
   lastTime: number;
 }
 
@@ -154,6 +156,25 @@ export class KernelReportScanner {
 
   #take(line: KernelLine): KernelReport | undefined {
     const conversation = this.#conversation(line);
+    if (this.#isPrintedAgain(conversation, line)) return undefined;
+    const begun = this.#takeNew(conversation, line);
+    conversation.last = { line, begun };
+    return begun;
+  }
+
+  /**
+   * A kernel in trouble takes the console from the thread that prints to it, and prints the line again that the thread
+   * was at, or had just come to the end of ("replaying previous printk message").
+   */
+  #isPrintedAgain({ last }: Conversation, line: KernelLine): boolean {
+    if (last?.line.time !== line.time || !line.text.startsWith(last.line.text)) return false;
+    const { text } = last.line;
+    if (this.#warnings.at(-1) === last.line && text !== line.text) this.#warnings.pop();
+    if (last.begun && text !== line.text) completeTitle(last.begun, text, line.text);
+    return last.begun !== undefined || text === line.text;
+  }
+
+  #takeNew(conversation: Conversation, line: KernelLine): OpenReport | undefined {
     const { text } = line;
     rememberPageDump(conversation, text);
     if (CUT_HERE.test(text)) {
@@ -166,7 +187,7 @@ export class KernelReportScanner {
     return begun;
   }
 
-  #begin(conversation: Conversation, { kind, isAll }: Title, line: KernelLine): KernelReport | undefined {
+  #begin(conversation: Conversation, { kind, isAll }: Title, line: KernelLine): OpenReport | undefined {
     const { text } = line;
     const last = conversation.report ?? this.#found.findLast(({ severity }) => severity === 'bug');
     if (kind === 'panic' && last && isConsequence(text, last)) {
@@ -193,14 +214,14 @@ export class KernelReportScanner {
     return this.#keep(opened);
   }
 
-  #addLine({ report }: Conversation, kind: KernelReportKind, text: string): KernelReport {
+  #addLine({ report }: Conversation, kind: KernelReportKind, text: string): OpenReport {
     if (report && report.lines.at(-1) !== text) report.lines.push(text);
     const said = newReport(kind, text);
     said.lines.push(text);
     return this.#keep(said);
   }
 
-  #keep(report: OpenReport): KernelReport {
+  #keep(report: OpenReport): OpenReport {
     if (this.#found.length < MOST_REPORTS) this.#found.push(report);
     return report;
   }
@@ -246,6 +267,7 @@ export class KernelReportScanner {
       cutHere: false,
       ended: false,
       previous: undefined,
+      last: undefined,
       lastTime: time,
     };
     this.#conversations.set(caller, fresh);
@@ -255,6 +277,14 @@ export class KernelReportScanner {
 
 function newReport(kind: KernelReportKind, title: string): OpenReport {
   return { kind, severity: severityOf(kind), title, lines: [], fatal: kind === 'panic' };
+}
+
+/** Of the whole text its kind is another one, perhaps; what the lines before it say of the kind still stands. */
+function completeTitle(report: OpenReport, begun: string, whole: string): void {
+  const kind = parseTitle(begun)?.kind === report.kind ? parseTitle(whole)?.kind : undefined;
+  if (kind) Object.assign(report, { kind, severity: severityOf(kind) });
+  report.title = report.title.replace(begun, () => whole);
+  report.lines[report.lines.length - 1] = whole;
 }
 
 function isConsequence(panic: string, { kind }: OpenReport): boolean {

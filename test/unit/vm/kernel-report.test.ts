@@ -172,3 +172,39 @@ test('a title in the middle of another line is found all the same', () => {
   const torn = '[    1.000000] edgpu: mapping [    1.000001] BUG: KASAN: slab-use-after-free in f+0x1/0x2\n';
   expect(found(torn)).toEqual(['kasan alive | BUG: KASAN: slab-use-after-free in f+0x1/0x2']);
 });
+
+describe('a line that the console begins, and prints again from its beginning', () => {
+  const REPLAY = '** replaying previous printk message **';
+  const line = (text: string): string => `<4>[    1.000000][    T1] ${text}`;
+  const bug = 'BUG: KASAN: slab-use-after-free in provoke+0x10/0x20 [provoke]';
+
+  function scan(...lines: readonly string[]): KernelReportScanner {
+    const scanner = new KernelReportScanner();
+    for (const text of lines) scanner.push(text);
+    return scanner;
+  }
+
+  test('is the one report that its whole text is', () => {
+    const { reports } = scan(line('BUG: KAS'), REPLAY, line(bug));
+    expect(reports).toMatchObject([{ kind: 'kasan', title: bug, lines: [bug] }]);
+  });
+
+  test('is one warning', () => {
+    const { warnings } = scan(line('some driver has no'), REPLAY, line('some driver has no firmware'));
+    expect(warnings.map(({ text }) => text)).toEqual(['some driver has no firmware']);
+  });
+
+  test('keeps the kind that the lines before it gave it', () => {
+    const refcount = 'refcount_t: underflow; use-after-free.';
+    const title = 'WARNING: lib/refcount.c:28 at refcount_warn_saturate+0x55/0x60, CPU#0: sh/84';
+    const { reports } = scan(line(refcount), line(title.slice(0, 40)), REPLAY, line(title));
+    expect(reports).toMatchObject([{ kind: 'refcount', title, lines: [refcount, title] }]);
+  });
+
+  test.for([
+    ['another time', '<4>[    1.000001][    T1] '],
+    ['another task', '<4>[    1.000000][    T2] '],
+  ])('is no other one of $0', ([, stamp]) => {
+    expect(scan(line(bug), REPLAY, `${stamp}${bug}`).reports).toHaveLength(2);
+  });
+});
