@@ -369,7 +369,7 @@ contract('suspend with swap', { concurrent: true }, () => {
   const provokes = [/^PM: hibernation: Image allocation is \d+ pages short$/];
   test.override({ machine: 'tight', dmaBits: 40, provokes });
 
-  test('next to no swap left: what is in VRAM finds a place, an image of all memory does not', async ({
+  test('little swap left: what is in VRAM finds a place, an image of all memory does not', async ({
     gpu,
     guest,
     backend,
@@ -377,12 +377,14 @@ contract('suspend with swap', { concurrent: true }, () => {
     suspend,
   }) => {
     await gpu.load({ backend });
-    await guest.run('swapoff /dev/vda && mkswap /dev/vda 131072 && swapon /dev/vda');
+    // 192 MiB. Where the disk is slow the kernel writes far more than it has to, and what it has written takes swap while
+    // it is in memory still: up to 77 MiB at 4 MiB/s.
+    await guest.run('swapoff /dev/vda && mkswap /dev/vda 196608 && swapon /dev/vda');
     const sleeper = await startSleeper({ ...QUIET, writers: 1 });
     const available = (await guest.meminfo()).get('MemAvailable') ?? NaN;
     const hog = Math.floor((available + 64 * MIB) / MIB) * MIB;
     await guest.runInBackground(`edgpu-stress hog --bytes ${String(hog)} --seed 1 --use once`, { until: 'holding' });
-    expect((await guest.meminfo()).get('SwapFree')).toBeLessThan(96 * MIB);
+    expect((await guest.meminfo()).get('SwapFree')).toBeLessThan(160 * MIB);
     expect(await suspend('s3')).not.toHaveProperty('refusal');
     expect(await sleeper.verify()).toBeUndefined();
     expect((await suspend('s4')).refusal).toMatch(/space|memory/i);
