@@ -60,6 +60,17 @@ describe('clones', () => {
   });
 });
 
+test('the memory of a clone is in huge pages, where the host has any', async ({ skip }) => {
+  const choice = await readFile('/sys/kernel/mm/transparent_hugepage/enabled', 'utf8').catch(() => '[never]');
+  skip(choice.includes('[never]'), 'this host gives none');
+  const vm = await clone('noswap');
+  await say(vm, 'dd if=/dev/zero of=/tmp/much bs=1M count=200');
+  const all = await readFile(`/proc/${vm.pid}/smaps_rollup`, 'utf8');
+  const kibOf = (name: string): number => Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(all)?.[1]);
+  // The rest is QEMU's own: its heap and what it has translated.
+  expect(kibOf('AnonHugePages')).toBeGreaterThan(kibOf('Anonymous') / 2);
+});
+
 describe('a machine is booted', () => {
   test('where its template is damaged, which is said, and the next one is made anew', async () => {
     const spec = await testVmSpec('noswap', { gpu });
