@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Patch } from '../../builds/tree/patch-series.ts';
 import { SOURCES } from '../../builds/kernel/profiled-code.ts';
-import { listFiles } from '../../cache/content-key.ts';
+import { contentKey, listFiles } from '../../cache/content-key.ts';
 import { ownersOfLines, type Owners } from '../../series/added-lines.ts';
 import type { Counts, FileCounts } from './line-counts.ts';
 
@@ -26,6 +26,8 @@ interface CoveredFunction extends CoveredLine {
 
 export interface CoveredFile extends Share {
   readonly file: string;
+  /** See `sourceKey`: of another text, the numbers of its lines say nothing. */
+  readonly key: string;
   readonly counts: readonly CoveredLine[];
   readonly functions: readonly CoveredFunction[];
 }
@@ -37,7 +39,7 @@ export interface CoveredPatch extends Share {
   readonly files: readonly AddedLines[];
 }
 
-export interface AddedLines extends Omit<CoveredFile, 'functions'> {
+export interface AddedLines extends Omit<CoveredFile, 'functions' | 'key'> {
   /** All that it adds, code or not. */
   readonly added: readonly number[];
 }
@@ -67,8 +69,14 @@ export async function readSources(profiled: string): Promise<Sources> {
   );
 }
 
+/** Of the text of a source file, by its lines. */
+export function sourceKey(lines: readonly string[]): string {
+  return contentKey({ text: lines.join('\n') });
+}
+
 interface Measured {
   readonly kernel: string;
+  readonly sources: Sources;
   readonly series: readonly Patch[];
   /** The folder of the driver in the tree. */
   readonly driver: string;
@@ -81,10 +89,10 @@ export function ownersIn(sources: Sources, series: readonly Patch[]): Map<string
   return new Map([...sources].map(([file, lines]) => [file, ownersOfLines(file, lines.join('\n'), series)]));
 }
 
-export function coverageReport({ kernel, series, driver, owners, counts }: Measured): CoverageReport {
-  const files = [...owners.keys()].sort().flatMap((file) => {
+export function coverageReport({ kernel, sources, series, driver, owners, counts }: Measured): CoverageReport {
+  const files = [...sources].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([file, lines]) => {
     const found = counts.files.get(file);
-    return found === undefined ? [] : [coveredFile(file, found)];
+    return found === undefined ? [] : [coveredFile(file, sourceKey(lines), found)];
   });
   const patches = coveredPatches(files, series, owners);
   return {
@@ -99,14 +107,14 @@ export function coverageReport({ kernel, series, driver, owners, counts }: Measu
   };
 }
 
-function coveredFile(file: string, { lines, functions }: FileCounts): CoveredFile {
+function coveredFile(file: string, key: string, { lines, functions }: FileCounts): CoveredFile {
   const counts = [...lines]
     .map(([line, { count, suites }]): CoveredLine => ({ line, count, suites: [...suites].sort() }))
     .sort((a, b) => a.line - b.line);
   const called = [...functions]
     .map(([name, { line, count, suites }]): CoveredFunction => ({ name, line, count, suites: [...suites].sort() }))
     .sort((a, b) => a.line - b.line);
-  return { file, ...shareOf(counts), counts, functions: called };
+  return { file, key, ...shareOf(counts), counts, functions: called };
 }
 
 function coveredPatches(

@@ -88,6 +88,7 @@ beforeAll(async () => {
   const counts = await readCounts(counters, profiled);
   report = coverageReport({
     ...{ kernel: '7.3.4', series: SERIES, driver: DRIVER, counts },
+    sources,
     owners: ownersIn(sources, SERIES),
   });
 });
