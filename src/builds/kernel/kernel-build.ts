@@ -18,8 +18,8 @@ import { checkConfig } from './kernel-config.ts';
 import { readUserConfig } from './user-config.ts';
 import { gcovProgram } from './gcov-program.ts';
 import type { KernelSource } from './kernel-source.ts';
-import { codeToProfile, collectProfiled, profilingLine, type ProfiledCode } from './profiled-code.ts';
-import { patchsetHash, readPatches, readSeries } from '../tree/patch-series.ts';
+import { codeToProfile, collectCompiled, collectProfiled, profilingLine, type ProfiledCode } from './profiled-code.ts';
+import { patchsetHash, readPatches, readSeries, type Patch } from '../tree/patch-series.ts';
 import { graftedFiles, overlayKey } from '../tree/source-overlay.ts';
 import type { Graft, OverlaySpec } from '../tree/source-overlay.ts';
 import { editedFileOf, editWorkTree, prepareWorkTree } from '../tree/work-tree.ts';
@@ -95,6 +95,8 @@ export interface KernelBuild {
   readonly gdbScript?: string;
   /** Only of the flavour gcov. */
   readonly profiled?: Profiled;
+  /** Only of the variant `mutants`: the sources that were compiled of what the series and the driver have changed. */
+  readonly mutable?: string;
 }
 
 export interface KernelRequest {
@@ -108,7 +110,7 @@ export async function buildKernel(
   emit: Emit,
   signal: AbortSignal,
 ): Promise<KernelBuild> {
-  const { unpatched = false, debugInfo = false, patches = [] } = variant;
+  const { unpatched = false, debugInfo = false, patches = [], mutants = false } = variant;
   const config = await wantedConfig(flavour, variant);
   const overlay = await overlayFor({ source, flavour, variant });
   const toolchain = await toolchainIdentity();
@@ -120,6 +122,7 @@ export async function buildKernel(
     environment: JSON.stringify(MAKE_ENVIRONMENT),
     selftests: JSON.stringify(SELFTESTS),
     headers: JSON.stringify(ABI_HEADERS),
+    ...(mutants ? { mutable: 'sources' } : {}),
   });
   // Missed now rather than when all has run.
   const gcov = flavour === 'gcov' ? await gcovProgram() : undefined;
@@ -130,15 +133,10 @@ export async function buildKernel(
     await collectKernel(tree, work);
     if (debugInfo) await collectDebugInfo(tree, work);
     if (flavour === 'gcov') await collectProfiled(tree.source, await profiledCode(), path.join(work.folder, PROFILED));
+    if (mutants) await collectMutable(tree.source, await readPatches(patches), path.join(work.folder, MUTABLE));
     await compileSelftests(tree, work);
   };
-  const traits = [
-    ...(flavour === 'plain' ? [] : [flavour]),
-    ...(debugInfo ? ['debug information'] : []),
-    ...(config.own === '' ? [] : ['options of your own']),
-    ...(patches.length === 0 ? [] : ['patches of your own']),
-  ];
-  const title = `Build Linux with${unpatched ? 'out' : ''} the series${traits.length === 0 ? '' : ` (${traits.join(', ')})`}`;
+  const title = buildTitle(flavour, variant, config.own);
   const folder = await obtainEntry({ stage: 'kernel', title, key, build }, emit, signal);
   const series = overlay.patchFolder === undefined ? [] : await readSeries(overlay.patchFolder);
   const applied = [...series, ...(await readPatches(patches))];
@@ -161,7 +159,23 @@ export async function buildKernel(
       ? { debugModules: path.join(folder, DEBUG_MODULES), gdbScript: path.join(folder, 'vmlinux-gdb.py') }
       : {}),
     ...(gcov === undefined ? {} : { profiled: { folder: path.join(folder, PROFILED), gcov } }),
+    ...(mutants ? { mutable: path.join(folder, MUTABLE) } : {}),
   };
+}
+
+function buildTitle(
+  flavour: Flavour,
+  { unpatched = false, debugInfo = false, patches = [], mutants = false }: KernelVariant,
+  ownConfig: string,
+): string {
+  const traits = [
+    ...(flavour === 'plain' ? [] : [flavour]),
+    ...(mutants ? ['for mutants'] : []),
+    ...(debugInfo ? ['debug information'] : []),
+    ...(ownConfig === '' ? [] : ['options of your own']),
+    ...(patches.length === 0 ? [] : [mutants ? 'patched' : 'patches of your own']),
+  ];
+  return `Build Linux with${unpatched ? 'out' : ''} the series${traits.length === 0 ? '' : ` (${traits.join(', ')})`}`;
 }
 
 /** What goes into the sources: all of it, but where they have it already or nobody wants it. */
@@ -178,15 +192,18 @@ async function profiledCode(): Promise<ProfiledCode> {
   return codeToProfile(await readSeries(PATCH_FOLDER), DRIVER_GRAFT.to);
 }
 
-function treeKind(flavour: Flavour, { unpatched = false, debugInfo = false }: KernelVariant): LinuxTreeKind {
-  return `linux-${flavour}${unpatched ? '-unpatched' : ''}${debugInfo ? '-debug' : ''}`;
+function treeKind(
+  flavour: Flavour,
+  { unpatched = false, debugInfo = false, mutants = false }: KernelVariant,
+): LinuxTreeKind {
+  return `linux-${flavour}${unpatched ? '-unpatched' : ''}${debugInfo ? '-debug' : ''}${mutants ? '-mutants' : ''}`;
 }
 
 export function titleOf({ version }: KernelSource): string {
   return `Linux ${version}`;
 }
 
-type LinuxTreeKind = `linux-${Flavour}${'' | '-unpatched'}${'' | '-debug'}`;
+type LinuxTreeKind = `linux-${Flavour}${'' | '-unpatched'}${'' | '-debug'}${'' | '-mutants'}`;
 
 interface TreeUse {
   /** Builds with very different configurations had better not take turns in one tree. */
@@ -435,6 +452,11 @@ async function installModules(
 
 const DEBUG_MODULES = 'modules-debug';
 const PROFILED = 'profiled';
+const MUTABLE = 'mutable';
+
+async function collectMutable(tree: string, own: readonly Patch[], to: string): Promise<void> {
+  await collectCompiled(tree, codeToProfile([...(await readSeries(PATCH_FOLDER)), ...own], DRIVER_GRAFT.to), to);
+}
 
 /** vmlinux has its debug information in any case where there is some; gdb looks for its script beside it. */
 async function collectDebugInfo(tree: WorkTree, work: EntryWork): Promise<void> {

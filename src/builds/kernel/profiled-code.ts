@@ -48,17 +48,44 @@ export const SOURCES = 'sources';
 
 /** What counters are read with: the compiler's notes on each object, and the sources, each by its path in the tree. */
 export async function collectProfiled(tree: string, code: ProfiledCode, to: string): Promise<void> {
-  const places = new Set([...code.folders, ...code.files.map((file) => path.posix.dirname(file))]);
-  for (const place of places) {
-    // A tree without the series has no folder of the driver.
-    for (const name of await readdir(path.join(tree, place)).catch(() => [])) {
-      const file = path.posix.join(place, name);
+  for (const { folder, names } of await foldersOf(tree, code)) {
+    for (const name of names) {
+      const file = path.posix.join(folder, name);
       const source = /\.[ch]$/.test(file);
       if (!source && !file.endsWith('.gcno')) continue;
       if (!isProfiled(source ? file : file.replace(/gcno$/, 'c'), code)) continue;
-      const target = path.join(to, source ? SOURCES : NOTES, file);
-      await mkdir(path.dirname(target), { recursive: true });
-      await copyFile(path.join(tree, file), target);
+      await collect(tree, file, path.join(to, source ? SOURCES : NOTES));
     }
   }
+}
+
+/** The sources among it that this configuration compiles, each by its path in the tree. */
+export async function collectCompiled(tree: string, code: ProfiledCode, to: string): Promise<void> {
+  for (const { folder, names } of await foldersOf(tree, code)) {
+    const sources = names.filter((name) => name.endsWith('.c') && names.includes(name.replace(/c$/, 'o')));
+    const files = sources.map((name) => path.posix.join(folder, name)).filter((file) => isProfiled(file, code));
+    // What links a module is no code of anybody's.
+    for (const file of files.filter((name) => !name.endsWith('.mod.c')))
+      await collect(tree, file, path.join(to, SOURCES));
+  }
+}
+
+async function foldersOf(
+  tree: string,
+  { folders, files }: ProfiledCode,
+): Promise<{ readonly folder: string; readonly names: readonly string[] }[]> {
+  const all = [...new Set([...folders, ...files.map((file) => path.posix.dirname(file))])];
+  return Promise.all(
+    all.map(async (folder) => {
+      // A tree without the series has no folder of the driver.
+      const names = await readdir(path.join(tree, folder)).catch(() => []);
+      return { folder, names };
+    }),
+  );
+}
+
+async function collect(tree: string, file: string, to: string): Promise<void> {
+  const target = path.join(to, file);
+  await mkdir(path.dirname(target), { recursive: true });
+  await copyFile(path.join(tree, file), target);
 }

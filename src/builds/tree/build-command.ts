@@ -10,7 +10,7 @@ import type { Result } from 'execa';
 
 import { repositoryPath } from '../../config/paths.ts';
 import { onAbort } from '../../util/on-abort.ts';
-import { RigError } from '../../util/rig-error.ts';
+import { RigError, type FailureClass } from '../../util/rig-error.ts';
 import { signalProcess } from '../../util/signal-process.ts';
 import { buildEnvironment } from './build-environment.ts';
 import { heldLock } from '../../cache/build-lock.ts';
@@ -175,6 +175,21 @@ const MAKE_LINE = /^make(?:\[\d+\])?: /;
 /** What a compiler says of a place in a file. */
 const PLACE = /^([^\s:]+)(?=:\d+:)/;
 
+/** A command of a build that failed: by what it was given, or by a disk that is full. */
+export class BuildFailure extends RigError {
+  readonly fullDisk: boolean;
+
+  constructor(
+    failureClass: FailureClass,
+    message: string,
+    fullDisk: boolean,
+    options: ConstructorParameters<typeof RigError>[2],
+  ) {
+    super(failureClass, message, options);
+    this.fullDisk = fullDisk;
+  }
+}
+
 async function commandError(
   { what, log, editedFile = () => undefined }: BuildCommand,
   reason: string,
@@ -190,7 +205,8 @@ async function commandError(
   const shown = excerpt.map((line) => `  ${line.replace(PLACE, (file) => shownName(editedFile(file)) ?? file)}`);
   const full = own.some((line) => line.includes('No space left on device'));
   const mistaken = editedFile(PLACE.exec(error)?.[0] ?? '') !== undefined;
-  return new RigError(mistaken ? 'usage' : 'infrastructure', `${what} failed (${reason}):\n${shown.join('\n')}`, {
+  const message = `${what} failed (${reason}):\n${shown.join('\n')}`;
+  return new BuildFailure(mistaken ? 'usage' : 'infrastructure', message, full, {
     remedy: full ? 'Free some disk space, or point DGPU_RIG_CACHE at a larger disk.' : `The whole output is in ${log}`,
   });
 }
