@@ -3,18 +3,28 @@ import { contentKey } from '../../cache/content-key.ts';
 import { functionsIn, parseC, statementAround } from './c-syntax.ts';
 import { editsOf, type Edit, type Operator } from './mutation-operators.ts';
 
-export interface Mutant {
-  /** Of file, function, what was there, what is there instead, and which of several it is: not of the lines' numbers. */
-  readonly id: string;
+/** What a mutant is known by: not the numbers of its lines. */
+interface MutantContent {
   readonly file: string;
   readonly function: string;
+  /** The lines that differ, as one text with single spaces. */
+  readonly was: string;
+  readonly becomes: string;
+  /** Which of several of the same content in the function, from 1. */
+  readonly nth: number;
+}
+
+export function mutantId({ file, function: name, was, becomes, nth }: MutantContent): string {
+  return contentKey({ file, name, was, becomes, nth: String(nth) }).slice(0, 10);
+}
+
+export interface Mutant extends Omit<MutantContent, 'nth'> {
+  /** See `mutantId`. */
+  readonly id: string;
   readonly operator: Operator;
   /** The line of the edit, and the one at which its statement begins; from 1. */
   readonly line: number;
   readonly statement: number;
-  /** The lines that differ, as one text with single spaces. */
-  readonly was: string;
-  readonly becomes: string;
   /** For git apply, and for people. */
   readonly diff: string;
 }
@@ -26,8 +36,10 @@ export async function mutantsOf(file: string, text: string, lines: ReadonlySet<n
   const places = new Set<string>();
   return functionsIn(root).flatMap(({ name, body }) =>
     editsOf(body).flatMap((edit): Mutant[] => {
-      const changed = changedLines(text, edit);
-      if (!changed.numbers.every((line) => lines.has(line))) return [];
+      const first = edit.node.startPosition.row;
+      const last = first + text.slice(edit.start, edit.end).split('\n').length;
+      for (let line = first + 1; line <= last; line++) if (!lines.has(line)) return [];
+      const changed = changedLines(text, first, edit);
       const { was, becomes } = changed;
       // Two operators may come to the same.
       const place = JSON.stringify([changed.first, was, becomes]);
@@ -38,7 +50,7 @@ export async function mutantsOf(file: string, text: string, lines: ReadonlySet<n
       seen.set(JSON.stringify(content), nth);
       const statement = statementAround(edit.node).startPosition.row + 1;
       const line = edit.node.startPosition.row + 1;
-      const id = contentKey({ ...content, nth: String(nth) }).slice(0, 10);
+      const id = mutantId({ ...content, nth });
       return [{ id, ...content, operator: edit.operator, line, statement, diff: diffOf(file, name, text, changed) }];
     }),
   );
@@ -47,18 +59,16 @@ export async function mutantsOf(file: string, text: string, lines: ReadonlySet<n
 interface ChangedLines {
   /** From 0. */
   readonly first: number;
-  readonly numbers: readonly number[];
   readonly was: readonly string[];
   readonly becomes: readonly string[];
 }
 
-function changedLines(text: string, { start, end, text: instead }: Edit): ChangedLines {
+function changedLines(text: string, first: number, { start, end, text: instead }: Edit): ChangedLines {
   const from = text.lastIndexOf('\n', start - 1) + 1;
   const to = text.indexOf('\n', end);
-  const first = text.slice(0, from).split('\n').length - 1;
   const was = text.slice(from, to).split('\n');
   const becomes = `${text.slice(from, start)}${instead}${text.slice(end, to)}`.split('\n');
-  return { first, numbers: was.map((_, index) => first + index + 1), was, becomes };
+  return { first, was, becomes };
 }
 
 function oneLine(lines: readonly string[]): string {

@@ -1,4 +1,4 @@
-/** What a mutant has that the code has not: the mistakes that people make in C, and those that they make in a kernel. */
+/** What a mutant has that the code has not: the mistakes that people make in C, and those they make in a kernel. */
 import type { Node } from 'web-tree-sitter';
 
 export const OPERATORS = [
@@ -20,7 +20,7 @@ export interface Edit {
 
 /** What nobody's test has to notice: messages, assertions, hints to the scheduler. */
 const NOISE =
-  /^_*(?:pr_|dev_(?:emerg|crit|err|warn|info|dbg|notice)|drm_(?:emerg|crit|err|warn|info|dbg|notice)|printk|trace_|kunit_|WARN|BUG|BUILD_BUG|static_assert|might_|cond_resched|lockdep_|(?:dma_resv_)?assert_|VM_|MODULE_|EXPORT_)/;
+  /^_*(?:pr_|dev_(?:emerg|crit|err|warn|info|dbg|notice)|drm_(?:emerg|crit|err|warn|info|dbg|notice)|printk|trace_|kunit_|WARN|BUG|BUILD_BUG|static_assert|might_|cond_resched|LIST_HEAD|DEFINE_|DECLARE_|lockdep_|(?:dma_resv_)?assert_|VM_|MODULE_|EXPORT_)/;
 
 /** All edits of a function's body. What the grammar could not read stays as it is. */
 export function editsOf(node: Node): Edit[] {

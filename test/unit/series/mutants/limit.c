@@ -6,6 +6,8 @@
 static int take(struct pool *pool, struct folio *folio, gfp_t gfp)
 {
 	int i, ret = 0;
+	LIST_HEAD(done);
+	LIST_HEAD(lost);
 
 	if (!pool->ready)
 		return -ENODEV;
