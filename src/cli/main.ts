@@ -14,6 +14,7 @@ import {
   BUILD_OPTIONS,
   CLEAN_OPTIONS,
   COVERAGE_OPTIONS,
+  MUTATE_OPTIONS,
   REPORT_OPTIONS,
   LISTS,
   LIST_OPTIONS,
@@ -27,6 +28,7 @@ import {
   type CoverageOptions,
   type List,
   type ListOptions,
+  type MutateOptions,
   type Options,
   type RunOptions,
   type TestOptions,
@@ -66,6 +68,7 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
       exit(await (await import('./run/bench-verb.ts')).benchVerb(benches.map(suiteNameOf), options, session)),
     );
   addCoverageCommand(root, session, exit);
+  addMutateCommand(root, session, exit);
   addOptions(
     root.command('watch').description('run suites again whenever something they depend on is saved'),
     WATCH_OPTIONS,
@@ -108,6 +111,17 @@ function addCoverageCommand(root: Command, session: Session, exit: SetExitCode):
     .argument('[suite...]', 'suites to run, as of "run"; without any the plan "smoke"')
     .action(async (suites: string[], options: CoverageOptions) =>
       exit(await (await import('./run/coverage-verb.ts')).coverageVerb(suites.map(suiteOf), options, session)),
+    );
+}
+
+function addMutateCommand(root: Command, session: Session, exit: SetExitCode): void {
+  addOptions(
+    root.command('mutate').description('change the code of the series and the driver, and say what no suite notices'),
+    MUTATE_OPTIONS,
+  )
+    .argument('[suite...]', 'suites to run, as of "run"; without any those of --coverage, or the plan "smoke"')
+    .action(async (suites: string[], options: MutateOptions) =>
+      exit(await (await import('./mutate/mutate-verb.ts')).mutateVerb(suites.map(suiteOf), options, session)),
     );
 }
 

@@ -139,6 +139,11 @@ const TABLE = {
   above: { is: 'size', help: 'remove the oldest artifacts until so much is left (5 GiB, if neither option is given)' },
   lcov: { is: 'file', help: "write the coverage in lcov's format" },
   cobertura: { is: 'file', help: "write the coverage as Cobertura's XML" },
+  coverage: {
+    is: 'files',
+    help: 'only mutants of lines that suites reach by this file of "coverage --json"; may be repeated',
+  },
+  count: { is: 'count', help: 'how many mutants to judge (20 by default); those that do not compile are not counted' },
   showPatch: { is: 'count', help: 'print the lines that this patch of the series adds, with their counts' },
   rounds: { is: 'count', help: 'how often each thing is measured', default: rounds },
 } as const satisfies Readonly<Record<string, OptionRow>>;
@@ -196,6 +201,11 @@ export const COVERAGE_OPTIONS = [
   ...(['maxVms', 'plan', 'showPatch'] as const),
   ...COVERAGE_FILES,
 ] as const;
+/** The kernel has the series in it; with patches of a person's own the mutants are of those. */
+export const MUTATE_OPTIONS = [
+  ...(['machine', 'dmaBits', 'accel', 'append', 'flavour', 'kernelSrc', 'patch', 'kconfig', 'qemuSrc'] as const),
+  ...(['keep', 'filter', 'seed', 'backend', 'maxVms', 'coverage', 'count', 'json'] as const),
+] as const;
 /** Everything else is as it was when the run was recorded. */
 export const REPRO_OPTIONS = [...REPORT_OPTIONS, 'accel', 'debugInfo', 'keep', 'repeat', 'maxVms'] as const;
 export const UPSTREAM_OPTIONS = [...MACHINE_OPTIONS, 'maxVms'] as const;
@@ -218,6 +228,7 @@ export type WatchOptions = Options<(typeof WATCH_OPTIONS)[number]>;
 export type TestOptions = Options<(typeof TEST_OPTIONS)[number]>;
 export type BenchOptions = Options<(typeof BENCH_OPTIONS)[number]>;
 export type CoverageOptions = Options<(typeof COVERAGE_OPTIONS)[number]>;
+export type MutateOptions = Options<(typeof MUTATE_OPTIONS)[number]>;
 export type ReproOptions = Options<(typeof REPRO_OPTIONS)[number]>;
 export type UpstreamOptions = Options<(typeof UPSTREAM_OPTIONS)[number]>;
 

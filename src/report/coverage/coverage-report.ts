@@ -90,10 +90,12 @@ export function ownersIn(sources: Sources, series: readonly Patch[]): Map<string
 }
 
 export function coverageReport({ kernel, sources, series, driver, owners, counts }: Measured): CoverageReport {
-  const files = [...sources].sort(([a], [b]) => (a < b ? -1 : 1)).flatMap(([file, lines]) => {
-    const found = counts.files.get(file);
-    return found === undefined ? [] : [coveredFile(file, sourceKey(lines), found)];
-  });
+  const files = [...sources]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([file, lines]) => {
+      const found = counts.files.get(file);
+      return found === undefined ? [] : [coveredFile(file, sourceKey(lines), found)];
+    });
   const patches = coveredPatches(files, series, owners);
   return {
     schema: 1,

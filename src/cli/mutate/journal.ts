@@ -1,0 +1,60 @@
+/** What campaigns have found out so far, a line each, on disk as soon as it is known: the next goes on from there. */
+import { appendFile, mkdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { NOTICES } from '../../report/mutants/mutation-report.ts';
+
+const notice = z.strictObject({ how: z.enum(NOTICES), test: z.string(), message: z.string() });
+
+/** Without a mutant it is about the kernel as it is. */
+const entry = z.union([
+  z.strictObject({ mutant: z.string(), builds: z.literal(false) }),
+  z.strictObject({
+    mutant: z.string().optional(),
+    suite: z.string(),
+    durationMs: z.number(),
+    caught: notice.optional(),
+  }),
+]);
+type Entry = z.infer<typeof entry>;
+type SuiteRun = Extract<Entry, { suite: string }>;
+
+export class Journal {
+  readonly #file: string;
+  readonly #entries: Entry[];
+
+  private constructor(file: string, entries: Entry[]) {
+    this.#file = file;
+    this.#entries = entries;
+  }
+
+  static async open(file: string): Promise<Journal> {
+    await mkdir(path.dirname(file), { recursive: true });
+    const text = await readFile(file, 'utf8').catch(() => '');
+    // A rig that was killed, or a disk that was full, leaves half a line.
+    return new Journal(file, text.split('\n').flatMap(parseLine));
+  }
+
+  async add(found: Entry): Promise<void> {
+    await appendFile(this.#file, `\n${JSON.stringify(found)}\n`);
+    this.#entries.push(found);
+  }
+
+  runOf(suite: string, mutant?: string): SuiteRun | undefined {
+    return this.#entries.find(
+      (found): found is SuiteRun => 'suite' in found && found.suite === suite && found.mutant === mutant,
+    );
+  }
+
+  isUnbuilt(mutant: string): boolean {
+    return this.#entries.some((found) => 'builds' in found && found.mutant === mutant);
+  }
+}
+
+function parseLine(line: string): Entry[] {
+  try {
+    return [entry.parse(JSON.parse(line))];
+  } catch {
+    return [];
+  }
+}
