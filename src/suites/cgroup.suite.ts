@@ -4,7 +4,9 @@
  * play no part.
  */
 import { describe, expect } from 'vitest';
+import { testedCases } from '../plan/tested-cases.ts';
 import { test } from '../testbed/fixtures.ts';
+import { dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { smokeReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
@@ -40,6 +42,43 @@ describe('a cgroup with less memory than its objects have', { concurrent: true }
     expect(await guest.run(`grep -w oom_kill ${CGROUP}/memory.events`)).toMatch(/ 0$/m);
     record.metrics['cgroupPeak'] = Number(await guest.run(`cat ${CGROUP}/memory.peak`));
     expect(record.metrics['cgroupPeak']).toBeLessThan(LIMIT / 2);
+  });
+});
+
+/** More than lies above the limit: some of it is where objects have to be. */
+const PROTECTED = 1024 * MIB;
+/** More than there is below the limit without it. */
+const MORE = 960 * MIB;
+
+/** More than a minute each, so not for a brief run. */
+const protections = testedCases(
+  [
+    ['memory.min keeps its memory', PROTECTED],
+    ['control: without, its memory goes to swap', 0],
+  ] as const,
+  () => false,
+);
+
+describe.for(protections)('next to objects that fill all that the device reaches: %s', ([, min]) => {
+  test.override({ machine: 'straddle', dmaBits: 40 });
+
+  test('a cgroup', { concurrent: true }, async ({ guest, gpu, run, record }) => {
+    await gpu.load({ backend: 'shmem' });
+    await guest.run(
+      `{ grep -q " ${CGROUPS} " /proc/mounts || mount -t cgroup2 none ${CGROUPS}; } && ` +
+        `echo +memory > ${CGROUPS}/cgroup.subtree_control && mkdir -p ${CGROUP} && ` +
+        `echo ${String(min)} > ${CGROUP}/memory.min`,
+    );
+    const hog = `edgpu-stress hog --bytes ${String(PROTECTED)} --seed 1 --use once`;
+    await guest.exec(`(${inCgroup(hog)} > /dev/null 2>&1 &)`);
+    await guest.run(`until [ $(cat ${CGROUP}/memory.current) -ge ${String(PROTECTED)} ]; do sleep 0.2; done`);
+    const { report, witnesses } = await run('smoke', { bytes: MORE, 'object-size': 4 * MIB }, smokeReport);
+    const swapped = Number(await guest.run(`cat ${CGROUP}/memory.swap.current`));
+    record.metrics['swapped'] = swapped;
+    expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0 });
+    expect(dmaComplaints(witnesses, 40)).toEqual([]);
+    if (min === 0) expect(swapped).toBeGreaterThan(16 * MIB);
+    else expect(swapped).toBe(0);
   });
 });
 

@@ -5,6 +5,7 @@
 import { describe, expect, inject } from 'vitest';
 import { test } from '../testbed/fixtures.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
+import { makeMovable, memoryBlocks } from '../testbed/guest/memory-blocks.ts';
 import { caseVerdicts, countCases, parseKtap, type CaseVerdicts } from '../plan/ktap.ts';
 import { bugsExpected, bugsFound, kindsOf, type ProvokedWarning } from '../testbed/witnesses/provoked-warnings.ts';
 import type { TestRecord } from '../plan/rig-context.ts';
@@ -128,6 +129,17 @@ describe('KUnit', { concurrent: true }, () => {
     test('shmem_limit_kunit', async ({ guest, unpatched, record, skip }) => {
       skip(unpatched, 'this kernel does not have it');
       expect(verdictChanges({}, await runModules(['shmem_limit_kunit'], { guest, record }))).toEqual([]);
+    });
+
+    test('shmem_limit_kunit, where what lies above is ZONE_MOVABLE', async ({ guest, unpatched, record, skip }) => {
+      skip(unpatched, 'this kernel does not have it');
+      const above = (await memoryBlocks(guest)).filter(({ address }) => address >= 2 ** 40);
+      await makeMovable(guest, above);
+      expect(verdictChanges({}, await runModules(['shmem_limit_kunit'], { guest, record }))).toEqual([]);
+      expect(record.cases).toMatchObject({
+        'shmem_limit.movable_file_has_lower_zones': 'pass',
+        'shmem_limit.others_move_up_to_where_they_may_be': 'pass',
+      });
     });
   });
 });

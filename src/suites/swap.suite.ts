@@ -130,6 +130,21 @@ describe('swap into compressed RAM', { concurrent: true }, () => {
   });
 });
 
+describe('swap into compressed RAM', { concurrent: true }, () => {
+  test.override({ machine: 'tight-zram', dmaBits });
+
+  test('large folios come back as large folios, where all memory is within reach', async ({ guest, gpu, run }) => {
+    await gpu.load({ backend: 'shmem', huge: true });
+    const bytes = FEWER_BYTES;
+    const before = await largeFolios(guest);
+    const { report, witnesses } = await run('smoke', { ...kept, bytes, pattern: 'compressible' }, smokeReport);
+    const { out, back } = await largeFolios(guest);
+    expect(complaints(report, witnesses, bytes), report.firstError).toEqual([]);
+    expect(out).toBeGreaterThan(before.out);
+    expect(back).toBeGreaterThan(before.back);
+  });
+});
+
 describe.for([32, 40])('swap into compressed RAM, of which a part is out of reach, dma-bits %i', (reach) => {
   test.override({ machine: 'tiers-zram', dmaBits: reach });
 
@@ -185,6 +200,14 @@ async function countSwapIns(guest: Guest): Promise<() => Promise<SwapIns>> {
     const grown = (name: string): number => (after.get(name) ?? NaN) - (before.get(name) ?? NaN);
     return { read: grown('pswpin'), readAhead: grown('swap_ra'), replaced: grown('shmem_limit_replace') };
   };
+}
+
+/** How many large folios of any size have gone to swap and come back as such. */
+async function largeFolios(guest: Guest): Promise<{ out: number; back: number }> {
+  const sizes = '/sys/kernel/mm/transparent_hugepage/hugepages-*/stats';
+  const sum = async (name: string): Promise<number> =>
+    (await guest.run(`cat ${sizes}/${name}`)).split('\n').reduce((total, count) => total + Number(count), 0);
+  return { out: await sum('swpout'), back: await sum('swpin') };
 }
 
 function wholeObjects(bytes: number): number {

@@ -39,6 +39,8 @@ export interface DriverOptions {
   readonly policy?: Policy;
   /** Whether no more VRAM is handed out than could be saved; by default it is so. */
   readonly suspendBudget?: boolean;
+  /** Whether objects of backend `shmem` have large folios. */
+  readonly huge?: boolean;
   /** What importers of dma-bufs may pin; by default half of what the device reaches. */
   readonly pinLimitMiB?: number;
 }
@@ -70,10 +72,13 @@ export class Gpu {
   }
 
   /** Loads the driver, for all devices of the machine; returns when user space can open this one. */
-  async load({ backend, gemLimit, dmaBits, walk, policy, suspendBudget, pinLimitMiB }: DriverOptions): Promise<void> {
+  async load(options: DriverOptions): Promise<void> {
+    const { backend, gemLimit, dmaBits, walk, policy, huge, suspendBudget, pinLimitMiB } = options;
     const suspend_budget = suspendBudget === undefined ? undefined : Number(suspendBudget);
     const gem_limit = gemLimit === undefined ? undefined : Number(gemLimit);
-    const all = { backend, gem_limit, dma_bits: dmaBits, walk, policy, suspend_budget, pin_limit: pinLimitMiB };
+    const large = huge === undefined ? undefined : Number(huge);
+    const limits = { gem_limit, dma_bits: dmaBits, suspend_budget, pin_limit: pinLimitMiB };
+    const all = { backend, ...limits, walk, policy, huge: large };
     const parameters = Object.entries(all).flatMap(([name, value]) =>
       value === undefined ? [] : [`${name}=${String(value)}`],
     );
