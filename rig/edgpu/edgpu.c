@@ -122,6 +122,9 @@ static void edgpu_exit(PCIDevice *pci)
     for (unsigned i = 0; i < s->engine_count; i++) {
         edgpu_engine_exit(&s->engine[i]);
     }
+    if (s->has_display) {
+        edgpu_display_exit(s);
+    }
     edgpu_scramble_exit(s);
     edgpu_removal_exit(s);
     /* A region in another keeps the device alive, though both are its own. */
@@ -165,6 +168,9 @@ static void edgpu_realize(PCIDevice *pci, Error **errp)
         e->throttle = &s->throttle;
         e->pace = &s->pace;
         edgpu_engine_init(e, s, i);
+    }
+    if (s->has_display) {
+        edgpu_display_init(s);
     }
     edgpu_removal_init(s);
     edgpu_scramble_init(s);
@@ -264,6 +270,7 @@ static const Property edgpu_properties[] = {
     DEFINE_PROP_UINT32("engines", EdgpuState, engine_count, 2),
     DEFINE_PROP_SIZE("vram-size", EdgpuState, vram_size, 64 * MiB),
     DEFINE_PROP_SIZE("aperture-size", EdgpuState, aperture_size, 0),
+    DEFINE_PROP_BOOL("display", EdgpuState, has_display, false),
 };
 
 /* ---- Migration ---- */
@@ -318,6 +325,10 @@ static const VMStateDescription vmstate_edgpu = {
         VMSTATE_UINT64(fault_events.charged_until, EdgpuState),
         VMSTATE_UINT64(fault_events.suppressed, EdgpuState),
         VMSTATE_END_OF_LIST()
+    },
+    .subsections = (const VMStateDescription * const []) {
+        &vmstate_edgpu_display,
+        NULL
     }
 };
 

@@ -4,14 +4,15 @@
  *
  * The state of the device, and what its parts ask of each other, in this order:
  * statistics, DMA, lost VRAM, commands, engines, removal, failures on demand,
- * interrupts, power, registers, QMP commands. Each calls only what comes before
- * it; engines call back by EdgpuEngineOps. What the device does is in edgpu.md,
+ * interrupts, display, power, registers, QMP commands. Each calls only what
+ * comes before it; engines call back by EdgpuEngineOps. What the device does is in edgpu.md,
  * the layout that drivers see in edgpu_regs.h.
  */
 #ifndef EDGPU_H
 #define EDGPU_H
 
 #include "hw/pci/pci_device.h"
+#include "edgpu_display.h"
 #include "edgpu_engine.h"
 #include "edgpu_inject.h"
 #include "edgpu_regs.h"
@@ -46,6 +47,7 @@ struct EdgpuState {
     uint32_t engine_count;
     uint64_t vram_size;
     uint64_t aperture_size;
+    bool has_display;
     EdgpuThrottle throttle;
     EdgpuPace pace;
     EdgpuInjector injector;
@@ -60,6 +62,7 @@ struct EdgpuState {
     bool function_reset;        /* and not the machine's; only in between */
     uint64_t unscrambled;       /* bytes at the end of lost VRAM; saved as 0 */
     EdgpuEngine engine[EDGPU_MAX_ENGINES];
+    EdgpuDisplay display;
     EdgpuStatistics stats;
     EdgpuEventLimit fault_events;
     MSITriggerFunc *send_message;       /* as the base class does it */
@@ -74,6 +77,7 @@ extern const MemoryRegionOps edgpu_regs_ops;
 void edgpu_raise(EdgpuState *s, uint32_t bits);
 void edgpu_fence_completed(EdgpuState *s, unsigned engine);
 void edgpu_engine_faulted(EdgpuState *s, const EdgpuEngine *e);
+void edgpu_display_faulted(EdgpuState *s);
 /* Every message of the function, the masked ones once they are unmasked. */
 void edgpu_send_message(PCIDevice *pci, MSIMessage msg);
 void edgpu_set_irq_enable(EdgpuState *s, uint32_t bits);

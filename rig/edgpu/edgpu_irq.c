@@ -80,9 +80,9 @@ static bool edgpu_event_allowed(EdgpuEventLimit *limit)
     return true;
 }
 
-/* @e: the engine that has stopped; NULL for a message. */
+/* @e: the engine that has stopped; NULL for the display, and for a message. */
 static void edgpu_report_fault(EdgpuState *s, const EdgpuEngine *e,
-                               EdgpuFault fault)
+                               bool display, EdgpuFault fault)
 {
     g_autofree char *path = NULL;
     uint64_t suppressed = s->fault_events.suppressed;
@@ -93,9 +93,9 @@ static void edgpu_report_fault(EdgpuState *s, const EdgpuEngine *e,
     }
     path = object_get_canonical_path(OBJECT(s));
     qapi_event_send_edgpu_fault(path, e, e ? e->index : 0,
-                                e, e ? e->fault_slot : 0, fault.kind - 1,
-                                fault.addr, s->dma_bits, suppressed,
-                                suppressed);
+                                e, e ? e->fault_slot : 0, display, display,
+                                fault.kind - 1, fault.addr, s->dma_bits,
+                                suppressed, suppressed);
     s->fault_events.suppressed = 0;
 }
 
@@ -103,8 +103,17 @@ void edgpu_engine_faulted(EdgpuState *s, const EdgpuEngine *e)
 {
     trace_edgpu_fault(e->index, e->fault_slot, edgpu_fault_name(e->fault.kind),
                       e->fault.addr);
-    edgpu_report_fault(s, e, e->fault);
+    edgpu_report_fault(s, e, false, e->fault);
     edgpu_raise(s, edgpu_irq_bit(EDGPU_IRQ_FAULT_SHIFT, e->index));
+}
+
+/* Nobody waits for a frame, so there is no message. */
+void edgpu_display_faulted(EdgpuState *s)
+{
+    const EdgpuFault *fault = &s->display.fault;
+
+    trace_edgpu_display_fault(edgpu_fault_name(fault->kind), fault->addr);
+    edgpu_report_fault(s, NULL, true, *fault);
 }
 
 /* A message is a DMA write of 4 bytes. */
@@ -119,7 +128,7 @@ void edgpu_send_message(PCIDevice *pci, MSIMessage msg)
     if (!edgpu_within_limit(s, msg.address, sizeof(msg.data),
                             &s->stats.max_irq_address, &fault)) {
         trace_edgpu_irq_refused(msg.address);
-        edgpu_report_fault(s, NULL, fault);
+        edgpu_report_fault(s, NULL, false, fault);
         return;
     }
     trace_edgpu_irq(msg.address, msg.data);

@@ -14,7 +14,7 @@ typedef enum EdgpuAccess {
     EDGPU_WO,                   /* reads 0 */
 } EdgpuAccess;
 
-/* @e is the engine of an engine register, NULL of a global one. */
+/* @e is the engine of an engine register, NULL of any other. */
 typedef struct EdgpuReg {
     const char *name;
     uint16_t offset;
@@ -39,6 +39,16 @@ EDGPU_GETTER(get_vram_generation, s->vram_generation)
 EDGPU_GETTER(get_scratch, s->scratch)
 EDGPU_GETTER(get_irq_status, s->irq_status)
 EDGPU_GETTER(get_irq_enable, s->irq_enable)
+EDGPU_GETTER(get_displays, s->has_display)
+EDGPU_GETTER(get_display_control, s->display.enabled ? EDGPU_DISP_ENABLE : 0)
+EDGPU_GETTER(get_display_width, s->display.next.width)
+EDGPU_GETTER(get_display_height, s->display.next.height)
+EDGPU_GETTER(get_display_stride, s->display.next.stride)
+EDGPU_GETTER(get_display_nents, s->display.next.nents)
+EDGPU_GETTER(get_display_base, s->display.next.base)
+EDGPU_GETTER(get_display_fault_kind, s->display.fault.kind)
+EDGPU_GETTER(get_display_fault_addr, s->display.fault.addr)
+EDGPU_GETTER(get_display_fault_count, s->display.fault_count)
 EDGPU_GETTER(get_ring_base, e->ring_base)
 EDGPU_GETTER(get_ring_size, e->ring_size)
 EDGPU_GETTER(get_head, e->head)
@@ -87,6 +97,36 @@ static void set_tail(EdgpuState *s, EdgpuEngine *e, uint64_t value)
     edgpu_engine_doorbell(e, value);
 }
 
+static void set_display_control(EdgpuState *s, EdgpuEngine *e, uint64_t value)
+{
+    edgpu_display_set_control(s, value);
+}
+
+static void set_display_width(EdgpuState *s, EdgpuEngine *e, uint64_t value)
+{
+    s->display.next.width = value;
+}
+
+static void set_display_height(EdgpuState *s, EdgpuEngine *e, uint64_t value)
+{
+    s->display.next.height = value;
+}
+
+static void set_display_stride(EdgpuState *s, EdgpuEngine *e, uint64_t value)
+{
+    s->display.next.stride = value;
+}
+
+static void set_display_nents(EdgpuState *s, EdgpuEngine *e, uint64_t value)
+{
+    s->display.next.nents = value;
+}
+
+static void set_display_base(EdgpuState *s, EdgpuEngine *e, uint64_t value)
+{
+    s->display.next.base = value;
+}
+
 static const EdgpuReg edgpu_global_regs[] = {
     { "ID", EDGPU_REG_ID, 4, EDGPU_RO, EDGPU_ID },
     { "VERSION", EDGPU_REG_VERSION, 4, EDGPU_RO, EDGPU_VERSION },
@@ -102,6 +142,7 @@ static const EdgpuReg edgpu_global_regs[] = {
       set_irq_status },
     { "IRQ_ENABLE", EDGPU_REG_IRQ_ENABLE, 4, EDGPU_RW, 0, get_irq_enable,
       set_irq_enable },
+    { "DISPLAYS", EDGPU_REG_DISPLAYS, 4, EDGPU_RO, 0, get_displays },
 };
 
 static const EdgpuReg edgpu_engine_regs[] = {
@@ -118,6 +159,27 @@ static const EdgpuReg edgpu_engine_regs[] = {
     { "FAULT_SLOT", EDGPU_ENG_FAULT_SLOT, 4, EDGPU_RO, 0, get_fault_slot },
     { "FAULT_ADDR", EDGPU_ENG_FAULT_ADDR, 8, EDGPU_RO, 0, get_fault_addr },
     { "FAULT_COUNT", EDGPU_ENG_FAULT_COUNT, 4, EDGPU_RO, 0, get_fault_count },
+};
+
+static const EdgpuReg edgpu_display_regs[] = {
+    { "DISP_CONTROL", EDGPU_DISP_CONTROL, 4, EDGPU_RW, 0, get_display_control,
+      set_display_control },
+    { "DISP_WIDTH", EDGPU_DISP_WIDTH, 4, EDGPU_RW, 0, get_display_width,
+      set_display_width },
+    { "DISP_HEIGHT", EDGPU_DISP_HEIGHT, 4, EDGPU_RW, 0, get_display_height,
+      set_display_height },
+    { "DISP_STRIDE", EDGPU_DISP_STRIDE, 4, EDGPU_RW, 0, get_display_stride,
+      set_display_stride },
+    { "DISP_NENTS", EDGPU_DISP_NENTS, 4, EDGPU_RW, 0, get_display_nents,
+      set_display_nents },
+    { "DISP_FAULT_COUNT", EDGPU_DISP_FAULT_COUNT, 4, EDGPU_RO, 0,
+      get_display_fault_count },
+    { "DISP_BASE", EDGPU_DISP_BASE, 8, EDGPU_RW, 0, get_display_base,
+      set_display_base },
+    { "DISP_FAULT_KIND", EDGPU_DISP_FAULT_KIND, 4, EDGPU_RO, 0,
+      get_display_fault_kind },
+    { "DISP_FAULT_ADDR", EDGPU_DISP_FAULT_ADDR, 8, EDGPU_RO, 0,
+      get_display_fault_addr },
 };
 
 static const EdgpuReg *edgpu_find_reg(const EdgpuReg *regs, size_t count,
@@ -145,6 +207,13 @@ static const EdgpuReg *edgpu_decode(EdgpuState *s, hwaddr addr, unsigned size,
     *e = NULL;
     if (addr < EDGPU_ENGINE_BASE) {
         reg = edgpu_find_reg(edgpu_global_regs, ARRAY_SIZE(edgpu_global_regs),
+                             offset);
+    } else if (addr >= EDGPU_DISPLAY_BASE) {
+        if (!s->has_display) {
+            return NULL;
+        }
+        offset = addr - EDGPU_DISPLAY_BASE;
+        reg = edgpu_find_reg(edgpu_display_regs, ARRAY_SIZE(edgpu_display_regs),
                              offset);
     } else {
         hwaddr n = (addr - EDGPU_ENGINE_BASE) / EDGPU_ENGINE_STRIDE;

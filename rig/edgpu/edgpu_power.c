@@ -18,6 +18,7 @@ void edgpu_reset_hold(Object *obj, ResetType type)
     for (unsigned i = 0; i < s->engine_count; i++) {
         edgpu_engine_cold_reset(&s->engine[i]);
     }
+    edgpu_display_reset(s);
     s->scratch = 0;
     s->irq_status = 0;
     s->irq_enable = 0;

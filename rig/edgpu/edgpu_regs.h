@@ -40,6 +40,7 @@
 #define EDGPU_REG_SCRATCH		0x0024	/* rw */
 #define EDGPU_REG_IRQ_STATUS		0x0028	/* rw1c: EDGPU_IRQ_* */
 #define EDGPU_REG_IRQ_ENABLE		0x002c	/* rw: EDGPU_IRQ_* */
+#define EDGPU_REG_DISPLAYS		0x0030	/* ro: number of displays, 0 or 1 */
 
 #define EDGPU_ID			0x55504745	/* "EGPU" */
 #define EDGPU_VERSION			1
@@ -68,6 +69,23 @@
 #define EDGPU_CONTROL_RESET		0x1	/* clear ring, head, tail and fault; keep VRAM and fence */
 #define EDGPU_STATUS_BUSY		0x1	/* head != tail and no fault */
 #define EDGPU_STATUS_FAULT		0x2	/* stopped on a fault until reset */
+
+/* The display's registers: EDGPU_DISPLAY_BASE + offset; none without one. */
+#define EDGPU_DISPLAY_BASE		0x2000
+
+#define EDGPU_DISP_CONTROL		0x00	/* rw: EDGPU_DISP_ENABLE; a write takes over all that is rw below */
+#define EDGPU_DISP_WIDTH		0x04	/* rw: pixels, 1 to EDGPU_MAX_DISP_SIZE */
+#define EDGPU_DISP_HEIGHT		0x08	/* rw: likewise */
+#define EDGPU_DISP_STRIDE		0x0c	/* rw: bytes from line to line, up to EDGPU_MAX_DISP_STRIDE */
+#define EDGPU_DISP_NENTS		0x10	/* rw: entries of the scatter list; 0: the frame is in one piece */
+#define EDGPU_DISP_FAULT_COUNT		0x14	/* ro: faults since the device was reset */
+#define EDGPU_DISP_BASE			0x18	/* rw q: DMA address of the scatter list, or of the frame */
+#define EDGPU_DISP_FAULT_KIND		0x20	/* ro: EDGPU_FAULT_* since the last write to CONTROL */
+#define EDGPU_DISP_FAULT_ADDR		0x28	/* ro q: first offending address */
+
+#define EDGPU_DISP_ENABLE		0x1	/* a pixel is 4 bytes: blue, green, red, and one that is ignored */
+#define EDGPU_MAX_DISP_SIZE		4096
+#define EDGPU_MAX_DISP_STRIDE		0x4000
 
 /* A fault stops its engine; nothing is ever clamped, wrapped or skipped. */
 #define EDGPU_FAULT_NONE		0

@@ -234,6 +234,15 @@ export class EdgpuMachine {
     return this.qtest.write(BAR.regs + engineRegister(engine, name), size, value);
   }
 
+  /** A register of the display by its name, without EDGPU_DISP_. */
+  readDisplay(name: string, size: 4 | 8 = 4): Promise<bigint> {
+    return this.qtest.read(BAR.regs + displayRegister(name), size);
+  }
+
+  writeDisplay(name: string, value: bigint, size: 4 | 8 = 4): Promise<void> {
+    return this.qtest.write(BAR.regs + displayRegister(name), size, value);
+  }
+
   readRegsBar(offset: number, size: 1 | 2 | 4 | 8): Promise<bigint> {
     return this.qtest.read(BAR.regs + BigInt(offset), size);
   }
@@ -366,6 +375,10 @@ export function ringBase(engine: number): bigint {
 
 function engineRegister(engine: number, name: string): bigint {
   return BigInt(edgpu('ENGINE_BASE') + engine * edgpu('ENGINE_STRIDE') + edgpu(`ENG_${name}`));
+}
+
+function displayRegister(name: string): bigint {
+  return BigInt(edgpu('DISPLAY_BASE') + edgpu(`DISP_${name}`));
 }
 
 function machineArguments(options: MachineOptions): string[] {

@@ -19,6 +19,7 @@ const statistics = z.strictObject({
   commands: counter,
   irqs: counter,
   'max-irq-address': counter,
+  frames: counter,
   'dma-read-bytes': counter,
   'dma-write-bytes': counter,
   'max-dma-address': counter,

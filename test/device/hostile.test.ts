@@ -25,6 +25,7 @@ type Action =
   | { readonly kind: 'msix'; readonly offset: number; readonly size: 1 | 2 | 4 | 8; readonly value: bigint }
   | { readonly kind: 'inject'; readonly failures: unknown }
   | { readonly kind: 'clear' }
+  | { readonly kind: 'look'; readonly display: readonly bigint[] }
   | { readonly kind: 'throttle'; readonly property: string; readonly value: number };
 
 const engine = fc.nat(1);
@@ -76,6 +77,7 @@ const registers = fc.oneof(
   fc.nat(0x30),
   fc.nat(0x3f).map((offset) => edgpu('ENGINE_BASE') + offset),
   fc.nat(0x3f).map((offset) => edgpu('ENGINE_BASE') + edgpu('ENGINE_STRIDE') + offset),
+  fc.nat(0x2f).map((offset) => edgpu('DISPLAY_BASE') + offset),
   fc.nat(edgpu('REGS_SIZE') - 8),
 );
 
@@ -150,6 +152,25 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('inject' as const), failures }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'clear' as const }) },
   {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('look' as const),
+      display: fc.oneof(
+        {
+          weight: 3,
+          arbitrary: fc.tuple(
+            fc.constantFrom(1n, 8n, 64n),
+            fc.constantFrom(1n, 8n),
+            fc.constantFrom(256n, 260n),
+            fc.constantFrom(0n, 0n, 1n, 3n),
+            fc.constantFrom(DATA, ringBase(0)),
+          ),
+        },
+        { weight: 1, arbitrary: fc.tuple(interesting, interesting, interesting, interesting, interesting) },
+      ),
+    }),
+  },
+  {
     weight: 1,
     arbitrary: fc.record({
       kind: fc.constant('throttle' as const),
@@ -169,6 +190,16 @@ async function unlessRefused(asked: Promise<unknown>): Promise<void> {
   await asked.catch((error: unknown) => {
     if (!(error instanceof RigError) || error.failureClass === 'timeout') throw error;
   });
+}
+
+/** Fills the registers of the display in this order, and looks at the picture, which QEMU writes to nowhere. */
+async function look(machine: EdgpuMachine, values: readonly bigint[]): Promise<void> {
+  for (const [index, name] of ['WIDTH', 'HEIGHT', 'STRIDE', 'NENTS'].entries()) {
+    await machine.writeDisplay(name, (values[index] ?? 0n) & 0xffff_ffffn);
+  }
+  await machine.writeDisplay('BASE', values.at(-1) ?? 0n, 8);
+  await machine.writeDisplay('CONTROL', 1n);
+  await machine.execute('screendump', { filename: '/dev/null' });
 }
 
 async function act(machine: EdgpuMachine, pm: number, one: Action): Promise<void> {
@@ -214,13 +245,15 @@ async function act(machine: EdgpuMachine, pm: number, one: Action): Promise<void
       return unlessRefused(machine.execute('edgpu-inject', { path: machine.monitor.path, failures: one.failures }));
     case 'clear':
       return machine.monitor.clearFailures();
+    case 'look':
+      return look(machine, one.display);
     case 'throttle':
       return unlessRefused(machine.set(one.property, one.value));
   }
 }
 
 test('a hostile guest gets faults, and nothing else', { timeout: propertyTimeoutMs() }, async ({ startMachine }) => {
-  const machine = await startMachine();
+  const machine = await startMachine({ device: 'display=on' });
   const pm = (await machine.pci.findCapability(PM)) ?? 0;
   const { numRuns, ...parameters } = propertyRuns(60);
   let actionCount = 0;
@@ -242,11 +275,12 @@ test('a hostile guest gets faults, and nothing else', { timeout: propertyTimeout
     await machine.writeEngine(1, 'CONTROL', 1n);
   });
   await fc.assert(property, { numRuns, ...parameters });
-  const { commands, faults, injected } = await machine.monitor.statistics();
-  tellVolume({ runs: numRuns, actions: actionCount, 'commands done': commands, faults, injections: injected });
+  const { commands, faults, frames, injected } = await machine.monitor.statistics();
+  tellVolume({ runs: numRuns, actions: actionCount, 'commands done': commands, faults, frames, injections: injected });
   // Both must happen: an engine that stops at its first command has seen nothing.
   expect(commands).toBeGreaterThan(numRuns * 1.5);
   expect(faults).toBeGreaterThan(numRuns / 10);
+  expect(frames).toBeGreaterThan(numRuns / 10);
   // One more event, long after the flood, tells how many there was none for.
   await machine.qtest.stepClock(2_000_000_000);
   await machine.writeEngine(0, 'TAIL', 0xffffn);

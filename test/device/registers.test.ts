@@ -25,6 +25,7 @@ const GLOBAL: readonly Register[] = [
   { name: 'SCRATCH', size: 4, access: 'rw', reset: 0n },
   { name: 'IRQ_STATUS', size: 4, access: 'rw1c', reset: 0n },
   { name: 'IRQ_ENABLE', size: 4, access: 'rw', reset: 0n },
+  { name: 'DISPLAYS', size: 4, access: 'ro', reset: 1n },
 ];
 
 const ENGINE: readonly Register[] = [
@@ -41,15 +42,34 @@ const ENGINE: readonly Register[] = [
   { name: 'FAULT_COUNT', size: 4, access: 'ro', reset: 0n },
 ];
 
+const DISPLAY: readonly Register[] = [
+  { name: 'CONTROL', size: 4, access: 'rw', reset: 0n },
+  { name: 'WIDTH', size: 4, access: 'rw', reset: 0n },
+  { name: 'HEIGHT', size: 4, access: 'rw', reset: 0n },
+  { name: 'STRIDE', size: 4, access: 'rw', reset: 0n },
+  { name: 'NENTS', size: 4, access: 'rw', reset: 0n },
+  { name: 'FAULT_COUNT', size: 4, access: 'ro', reset: 0n },
+  { name: 'BASE', size: 8, access: 'rw', reset: 0n },
+  { name: 'FAULT_KIND', size: 4, access: 'ro', reset: 0n },
+  { name: 'FAULT_ADDR', size: 8, access: 'ro', reset: 0n },
+];
+
+const WITH_DISPLAY = { device: 'display=on' };
+
 const PLACED = [
   ...GLOBAL.map((register) => ({ ...register, offset: edgpu(`REG_${register.name}`) })),
   ...ENGINE.map((register) => ({ ...register, offset: edgpu('ENGINE_BASE') + edgpu(`ENG_${register.name}`) })),
+  ...DISPLAY.map((register) => ({ ...register, offset: edgpu('DISPLAY_BASE') + edgpu(`DISP_${register.name}`) })),
 ];
 
 describe('the header', () => {
   test('has every register that is tested here, and no other', () => {
-    const names = [...EDGPU_DEFINES.keys()].filter((name) => /^EDGPU_(REG|ENG)_/.test(name));
-    const tested = [...GLOBAL.map(({ name }) => `EDGPU_REG_${name}`), ...ENGINE.map(({ name }) => `EDGPU_ENG_${name}`)];
+    const names = [...EDGPU_DEFINES.keys()].filter((name) => /^EDGPU_(REG|ENG|DISP)_(?!ENABLE)/.test(name));
+    const tested = [
+      ...GLOBAL.map(({ name }) => `EDGPU_REG_${name}`),
+      ...ENGINE.map(({ name }) => `EDGPU_ENG_${name}`),
+      ...DISPLAY.map(({ name }) => `EDGPU_DISP_${name}`),
+    ];
     expect(names.sort()).toEqual(tested.sort());
   });
 
@@ -66,7 +86,7 @@ describe('the header', () => {
 
 describe('registers', () => {
   test('read their reset values, whole and in halves', async ({ startMachine }) => {
-    const machine = await startMachine();
+    const machine = await startMachine(WITH_DISPLAY);
     for (const { name, size, offset, reset } of PLACED) {
       expect(await machine.readRegsBar(offset, size), name).toBe(reset);
       if (size === 8) {
@@ -77,7 +97,7 @@ describe('registers', () => {
   });
 
   test('that are read-only ignore writes', async ({ startMachine }) => {
-    const machine = await startMachine();
+    const machine = await startMachine(WITH_DISPLAY);
     for (const { offset, size, reset, name } of PLACED.filter(({ access }) => access === 'ro')) {
       await machine.writeRegsBar(offset, size, NOTHING[size]);
       expect(await machine.readRegsBar(offset, size), name).toBe(reset);
@@ -87,7 +107,7 @@ describe('registers', () => {
   test('answer an access of another size or alignment with all ones, and ignore such a write', async ({
     startMachine,
   }) => {
-    const machine = await startMachine();
+    const machine = await startMachine(WITH_DISPLAY);
     await machine.writeRegister('SCRATCH', 0x1234_5678n);
     for (const { offset, size, name } of PLACED) {
       expect(await machine.readRegsBar(offset, 1), name).toBe(NOTHING[1]);
@@ -105,9 +125,18 @@ describe('registers', () => {
   });
 
   test('holes and absent engines read all ones and ignore writes', async ({ startMachine }) => {
-    const machine = await startMachine();
+    const machine = await startMachine(WITH_DISPLAY);
     const engineEnd = edgpu('ENGINE_BASE') + 2 * edgpu('ENGINE_STRIDE');
-    for (const offset of [0x30, 0xff0, edgpu('ENGINE_BASE') + 0x1c, edgpu('ENGINE_BASE') + 0x3c, engineEnd, 0xfff8]) {
+    for (const offset of [
+      0x34,
+      0xff0,
+      edgpu('ENGINE_BASE') + 0x1c,
+      edgpu('ENGINE_BASE') + 0x3c,
+      engineEnd,
+      0x1ff8,
+      0x2024,
+      0xfff8,
+    ]) {
       await machine.writeRegsBar(offset, 4, 0n);
       expect(await machine.readRegsBar(offset, 4), offset.toString(16)).toBe(NOTHING[4]);
       expect(await machine.readRegsBar(offset & ~7, 8), offset.toString(16)).toBe(NOTHING[8]);

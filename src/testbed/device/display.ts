@@ -15,15 +15,19 @@ interface DisplayDriver {
   readonly driver: string;
 }
 
-/** Returns when the program has shown its picture. It goes on until `endShow()`. */
+/**
+ * Returns when the program has shown its picture. It goes on until `endShow()`. `runner` is what it is run with: a word
+ * before the command, or several.
+ */
 export async function showPicture(
   guest: Pick<Guest, 'run' | 'runInBackground'>,
   { module, driver }: DisplayDriver,
   seed: number,
   options = '',
+  runner = '',
 ): Promise<void> {
   await guest.run(`modprobe ${module}`);
-  const command = `edgpu-stress kms --driver ${driver} --seed ${String(seed)} ${options}`.trimEnd();
+  const command = `${runner}edgpu-stress kms --driver ${driver} --seed ${String(seed)} ${options}`.trimEnd();
   await guest.runInBackground(command, { until: 'shown' });
 }
 
@@ -35,7 +39,7 @@ export async function endShow(guest: Pick<Guest, 'run'>): Promise<ProgramReport>
   return programReport.parse(JSON.parse(said.trim().split('\n').at(-1) ?? ''));
 }
 
-interface Picture {
+export interface Picture {
   readonly width: number;
   readonly height: number;
   /** Red, green and blue of each, row by row. */
