@@ -9,6 +9,7 @@
  * zeroes. When it does not answer any more, until a reset brings it back, all
  * that creates, moves or uses objects fails with EIO, as do jobs under way, and
  * access by mmap to what was in VRAM is a SIGBUS.
+ * On a device with a display there are KMS and dumb buffers, which are objects in system memory.
  * A reset of the device by sysfs keeps the content of objects, in system
  * memory; if it could not, the next wait for an object fails with EIO.
  */

@@ -9,6 +9,7 @@
 #include <linux/string.h>
 #include <linux/util_macros.h>
 
+#include <drm/clients/drm_client_setup.h>
 #include <drm/drm_drv.h>
 #include <drm/drm_file.h>
 #include <drm/drm_gem.h>
@@ -16,6 +17,7 @@
 #include <drm/drm_print.h>
 
 #include "edgpu_access.h"
+#include "edgpu_display.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_engine.h"
@@ -25,6 +27,7 @@
 #include "edgpu_gemshmem.h"
 #include "edgpu_prime.h"
 #include "edgpu_purge.h"
+#include "edgpu_scanout.h"
 #include "edgpu_shrinker.h"
 #include "edgpu_submit.h"
 #include "edgpu_ttm.h"
@@ -114,10 +117,11 @@ static const struct drm_driver edgpu_drm_driver = {
 	.ioctls = edgpu_ioctls,
 	.num_ioctls = ARRAY_SIZE(edgpu_ioctls),
 	.driver_features = DRIVER_GEM | DRIVER_RENDER | DRIVER_SYNCOBJ |
-			   DRIVER_SYNCOBJ_TIMELINE,
+			   DRIVER_SYNCOBJ_TIMELINE | DRIVER_MODESET | DRIVER_ATOMIC,
 	.open = edgpu_file_open,
 	.postclose = edgpu_file_postclose,
 	.show_fdinfo = drm_show_memory_stats,
+	.dumb_create = edgpu_gem_dumb_create,
 	.gem_prime_import = edgpu_gem_import,
 	.gem_prime_import_sg_table = edgpu_gem_import_sg_table,
 };
@@ -267,10 +271,16 @@ static int edgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = edgpu_engines_init(edgpu);
 	if (ret)
 		return ret;
+	ret = edgpu_scanout_init(edgpu);
+	if (ret)
+		return ret;
 	ret = edgpu_ttm_init(edgpu);
 	if (ret)
 		return ret;
 	edgpu_prime_init(edgpu);
+	ret = edgpu_display_init(edgpu);
+	if (ret)
+		return ret;
 	ret = edgpu_shrinker_init(edgpu);
 	if (ret)
 		return ret;
@@ -295,6 +305,7 @@ static int edgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		 edgpu->vram_size >> 20, edgpu->aperture_size >> 20, edgpu->num_engines,
 		 edgpu->dma_bits, edgpu_backend);
 	edgpu_runtime_init(edgpu);
+	drm_client_setup(&edgpu->drm, NULL);
 	return 0;
 }
 
@@ -307,7 +318,10 @@ static void edgpu_remove(struct pci_dev *pdev)
 	struct edgpu_device *edgpu = pci_get_drvdata(pdev);
 
 	edgpu_runtime_fini(edgpu);
+	/* What is shown goes with those who show it. */
+	edgpu_scanout_stop(edgpu);
 	drm_dev_unplug(&edgpu->drm);
+	edgpu_display_fini(edgpu);
 	edgpu_pm_fini(edgpu);
 	edgpu_shrinker_fini(edgpu);
 	edgpu_engines_wait_idle(edgpu);

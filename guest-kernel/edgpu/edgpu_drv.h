@@ -3,12 +3,13 @@
  * The files, from the bottom up. Each uses only what those have that are named before it,
  * which is tested (test/unit/series/driver-order.test.ts):
  *
- *	registers, rings:	fence, ring
+ *	registers, rings:	fence, ring, scanout
  *	engines:		engine, entry
  *	memory:			file, vram, bo, carveout, tt, knobs, shrinker
  *	objects:		job, move, access, purge, ttm
  *	sleep:			save, runtime, pm, reset
  *	ioctls:			prime, gem, evict, submit, gemshmem
+ *	mode setting:		display
  *	debugfs:		frames, debugfs
  *	the module:		drv
  */
@@ -25,11 +26,13 @@
 #include <drm/ttm/ttm_device.h>
 
 #include "edgpu_compat.h"
+#include "edgpu_display.h"
 #include "edgpu_pm.h"
 #include "edgpu_regs.h"
 #include "edgpu_ring.h"
 #include "edgpu_runtime.h"
 #include "edgpu_save.h"
+#include "edgpu_scanout.h"
 #include "edgpu_tt.h"
 #include "edgpu_vram.h"
 
@@ -112,6 +115,10 @@ struct edgpu_device {
 	struct edgpu_pm pm;
 	/** @runtime: its naps */
 	struct edgpu_runtime runtime;
+	/** @scanout: what the display reads */
+	struct edgpu_scanout scanout;
+	/** @display: the display, if there is one */
+	struct edgpu_display display;
 	/** @shrinker: takes pages of idle objects under memory pressure */
 	struct ttm_shrinker shrinker;
 };

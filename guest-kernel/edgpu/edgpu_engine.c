@@ -20,6 +20,7 @@
 #include "edgpu_drv.h"
 #include "edgpu_engine.h"
 #include "edgpu_fence.h"
+#include "edgpu_scanout.h"
 
 /* An engine that moves no slot and no fence for so long is taken for hung. */
 #define EDGPU_HANG_TIMEOUT	(5 * HZ)
@@ -350,6 +351,7 @@ void edgpu_engines_start(struct edgpu_device *edgpu)
 	edgpu_fences_signal(&lost, -EIO);
 	edgpu_write(edgpu, EDGPU_REG_IRQ_STATUS, irqs);
 	edgpu_write(edgpu, EDGPU_REG_IRQ_ENABLE, irqs);
+	edgpu_scanout_start(edgpu);
 }
 
 /**
@@ -392,6 +394,7 @@ void edgpu_engines_stop(struct edgpu_device *edgpu)
 {
 	unsigned int i;
 
+	edgpu_scanout_stop(edgpu);
 	edgpu_write(edgpu, EDGPU_REG_IRQ_ENABLE, 0);
 	for (i = 0; i < edgpu->num_engines; i++) {
 		struct edgpu_ring *ring = &edgpu->rings[i];

@@ -10,6 +10,7 @@
 #include <linux/slab.h>
 #include <linux/swap.h>
 
+#include <drm/drm_dumb_buffers.h>
 #include <drm/drm_file.h>
 #include <drm/drm_gem_ttm_helper.h>
 #include <drm/drm_vma_manager.h>
@@ -354,6 +355,29 @@ int edgpu_gem_create_ioctl(struct drm_device *drm, void *data, struct drm_file *
 		drm_gem_object_put(&bo->base.base);
 	}
 	edgpu_exit(edgpu, &entry);
+	return ret;
+}
+
+/**
+ * edgpu_gem_dumb_create() - &drm_driver.dumb_create
+ * @file: whose object it is to be
+ * @drm: the device
+ * @args: what of, and out: handle, size and pitch
+ *
+ * Return: 0 or a negative error code.
+ */
+int edgpu_gem_dumb_create(struct drm_file *file, struct drm_device *drm,
+			  struct drm_mode_create_dumb *args)
+{
+	struct drm_edgpu_gem_create create = { .placement = EDGPU_PLACEMENT_SYSTEM };
+	int ret;
+
+	ret = drm_mode_size_dumb(drm, args, 0, 0);
+	if (ret)
+		return ret;
+	create.size = args->size;
+	ret = edgpu_gem_create_ioctl(drm, &create, file);
+	args->handle = create.handle;
 	return ret;
 }
 

@@ -51,6 +51,10 @@ static bool edgpu_gem_limit = true;
 module_param_named(gem_limit, edgpu_gem_limit, bool, 0644);
 MODULE_PARM_DESC(gem_limit, "For tests of tests: keep objects of backend=gem within the device's reach (default: yes)");
 
+static bool edgpu_scanout_unpinned;
+module_param_named(scanout_unpinned, edgpu_scanout_unpinned, bool, 0444);
+MODULE_PARM_DESC(scanout_unpinned, "For tests of tests: don't pin what the display reads (default: no)");
+
 static const char * const edgpu_walk_names[TTM_SHRINKER_WALKS] = {
 	[TTM_SHRINKER_WALK_MACRO] = "macro",
 	[TTM_SHRINKER_WALK_CALLBACK] = "callback",
@@ -111,6 +115,16 @@ bool edgpu_knobs_save_wanted(struct ttm_buffer_object *bo)
 bool edgpu_knobs_evict_in_suspend(void)
 {
 	return READ_ONCE(edgpu_evict_in_suspend);
+}
+
+/**
+ * edgpu_knobs_scanout_unpinned() - whether what the display reads may go away
+ *
+ * Return: true if a test wants to see that.
+ */
+bool edgpu_knobs_scanout_unpinned(void)
+{
+	return edgpu_scanout_unpinned;
 }
 
 static bool edgpu_knobs_find_pages(u64 count)

@@ -12,6 +12,7 @@ struct ttm_buffer_object;
 
 bool edgpu_knobs_save_wanted(struct ttm_buffer_object *bo);
 bool edgpu_knobs_evict_in_suspend(void);
+bool edgpu_knobs_scanout_unpinned(void);
 int edgpu_knobs_evict(struct edgpu_device *edgpu);
 int edgpu_knobs_gem_limit(struct file *file);
 int edgpu_knobs_walk(struct edgpu_device *edgpu);

@@ -44,6 +44,8 @@ const machineProfile = z
     swap: swap.optional(),
     /** How many GPUs; those in the guest have the same order. */
     devices: z.int().min(0).max(4).default(1),
+    /** Whether the first of them has a display. */
+    display: z.boolean().default(false),
     /** More devices, each the value of a `-device` of QEMU's: for the driver of something that is not ours. */
     plugged: z.array(z.string().regex(/^[\w-]+(,[\w.-]+=\S*)*$/)).default([]),
     kernelArgs: z.array(z.string().regex(/^\S+$/)),

@@ -73,7 +73,7 @@ export function qemuArguments(hardware: VmHardware): string[] {
     ...swapDisk(profile, files),
     ...network(),
     ...['-device', 'virtio-rng-pci', '-device', 'pvpanic-pci'],
-    ...(gpu ? graphics(gpu, profile.devices) : []),
+    ...(gpu ? graphics(gpu, profile) : []),
     ...profile.plugged.flatMap((device) => ['-device', device]),
     ...reactions(),
     ...monitorAndConsole(channels),
@@ -183,11 +183,14 @@ function network(): string[] {
   ];
 }
 
-function graphics({ dmaBits, vramMiB, apertureMiB }: GpuHardware, devices: number): string[] {
+function graphics(
+  { dmaBits, vramMiB, apertureMiB }: GpuHardware,
+  { devices, display }: Pick<MachineProfile, 'devices' | 'display'>,
+): string[] {
   const sizes = `vram-size=${String(vramMiB)}M,aperture-size=${String(apertureMiB)}M`;
   return Array.from({ length: devices }, (_, unit) => [
     '-device',
-    `edgpu,id=${gpuId(unit)},dma-bits=${String(dmaBits)},${sizes}`,
+    `edgpu,id=${gpuId(unit)},dma-bits=${String(dmaBits)},${sizes}${display && unit === 0 ? ',display=on' : ''}`,
   ]).flat();
 }
 
