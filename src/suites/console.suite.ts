@@ -1,0 +1,187 @@
+/**
+ * What the kernel shows by itself: its log on our device's display, in a buffer object that it makes when the driver is
+ * loaded, with no user space open on it. The host looks at the display, and reads there what the kernel has said on its
+ * serial port; under memory pressure, over a sleep, a reset and a change of drivers.
+ */
+import { describe, expect, vi } from 'vitest';
+import { endShow, showPicture, takePicture, wrongPixels } from '../testbed/device/display.ts';
+import type { Gpu } from '../testbed/device/gpu.ts';
+import { ALPHABET_LINES, asRows, CELL, ScreenReader } from '../testbed/device/screen-text.ts';
+import { testedCases } from '../plan/tested-cases.ts';
+import { test } from '../testbed/fixtures.ts';
+import type { Guest } from '../testbed/guest/guest.ts';
+import { randomNumbers } from '../util/random.ts';
+import type { Vm } from '../vm/vm.ts';
+
+test.override({ machine: 'desk', dmaBits: 32, stateless: true });
+
+const MIB = 2 ** 20;
+/** There are 512 MiB that 32 bits reach. */
+const HOG = 640 * MIB;
+const [WIDTH, HEIGHT] = [1024, 768] as const;
+const COLUMNS = WIDTH / CELL.width;
+const FRAME = WIDTH * HEIGHT * 4;
+const PAGE = 4096;
+const ENTRY = 16;
+/** The screen is printed by a thread of its own, after the serial port or before it. */
+const LAG = { timeout: 20_000, interval: 300 };
+const EDGPU = { module: 'edgpu', driver: 'edgpu' };
+const PCI = '/sys/class/drm/card0/device';
+
+/** Lines that nobody else says. */
+function randomLines(seed: number, count: number): string[] {
+  const random = randomNumbers(seed);
+  const word = (): string =>
+    Array.from({ length: 60 }, () => String.fromCharCode(33 + Math.floor(random() * 94))).join('');
+  return Array.from({ length: count }, word);
+}
+
+async function say(guest: Guest, lines: readonly string[]): Promise<void> {
+  const quoted = lines.map((line) => `'<6>${line.replaceAll("'", `'\\''`)}'`).join(' ');
+  await guest.run(`for line in ${quoted}; do printf '%s\\n' "$line" > /dev/kmsg; done`);
+}
+
+/** Loads the driver; returns when the screen can be read. */
+async function learnToRead(vm: Vm, guest: Guest, load: () => Promise<unknown>): Promise<ScreenReader> {
+  await load();
+  await say(guest, ALPHABET_LINES);
+  return vi.waitFor(async () => {
+    const reader = ScreenReader.learn(await takePicture(vm));
+    if (!reader) throw new Error('The screen does not show the lines of the alphabet.');
+    return reader;
+  }, LAG);
+}
+
+/** Returns when the last of so many lines that the serial port got are on the screen, in their order. */
+async function expectScreenSays(vm: Vm, reader: ScreenReader, lines: number): Promise<void> {
+  await vm.hearKernelOut();
+  const said = vm.console.tail(lines).flatMap((line) => asRows(line, COLUMNS));
+  await vi.waitFor(async () => {
+    expect(missing(said, reader.read(await takePicture(vm)))).toEqual([]);
+  }, LAG);
+}
+
+/** The lines that are not on the screen, or not one below the other; below the last row comes the first. */
+function missing(lines: readonly string[], rows: readonly string[]): string[] {
+  const start = rows.indexOf(lines[0] ?? '');
+  return lines.filter((line, i) => start < 0 || rows[(start + i) % rows.length] !== line);
+}
+
+async function showsLines(vm: Vm, reader: ScreenReader, lines: readonly string[]): Promise<number> {
+  const rows = reader.read(await takePicture(vm));
+  return lines.filter((line) => rows.some((row) => row.endsWith(line))).length;
+}
+
+async function expectLines(vm: Vm, reader: ScreenReader, lines: readonly string[]): Promise<void> {
+  await vi.waitFor(async () => {
+    expect(await showsLines(vm, reader, lines)).toBe(lines.length);
+  }, LAG);
+}
+
+const CGROUPS = '/sys/fs/cgroup';
+const PRESSED = `${CGROUPS}/pressed`;
+const confine = [
+  `{ grep -q " ${CGROUPS} " /proc/mounts || mount -t cgroup2 none ${CGROUPS}; }`,
+  `echo +cpuset > ${CGROUPS}/cgroup.subtree_control`,
+  `mkdir -p ${PRESSED}`,
+  `echo 0 > ${PRESSED}/cpuset.mems`,
+].join(' && ');
+
+/** A program wants more than there is of the memory that 32 bits reach, and gets it, as all else there is swapped. */
+async function pressMemory(guest: Guest): Promise<void> {
+  await guest.run(confine);
+  const hog = `edgpu-stress hog --bytes ${String(HOG)} --seed 1 --use once`;
+  await guest.runInBackground(`sh -c 'echo $$ > ${PRESSED}/cgroup.procs && exec ${hog}'`, { until: 'holding' });
+  await guest.killAll('hog');
+}
+
+async function whatWasRead(gpu: Gpu): Promise<{ frames: number; bytes: number; highest: number; faults: number }> {
+  const all = await gpu.statistics();
+  return { frames: all.frames, bytes: all['dma-read-bytes'], highest: all['max-dma-address'], faults: all.faults };
+}
+
+describe.for(testedCases([32, 40], (dmaBits) => dmaBits === 40))('dma-bits %i', { concurrent: true }, (dmaBits) => {
+  test.override({ dmaBits });
+
+  test('the screen says what the serial port says, with no user space', async ({ vm, guest, gpu, seed }) => {
+    const reader = await learnToRead(vm, guest, () => gpu.load({ backend: 'shmem' }));
+    await say(guest, randomLines(seed, 12));
+    await expectScreenSays(vm, reader, 10);
+    // Nobody has the device open.
+    expect((await guest.run('cat /sys/kernel/debug/dri/0/clients')).trim().split('\n')).toHaveLength(1);
+    await gpu.resetStatistics();
+    for (let looks = 0; looks < 3; looks++) await takePicture(vm);
+    const { frames, bytes, highest, faults } = await whatWasRead(gpu);
+    expect([frames, bytes, faults]).toEqual([3, 3 * (FRAME + (FRAME / PAGE) * ENTRY), 0]);
+    expect(highest).toBeLessThan(2 ** dmaBits);
+  });
+});
+
+describe('console', { concurrent: true }, () => {
+  test('the driver goes and comes back, and the screen with it', async ({ vm, guest, gpu, seed }) => {
+    const reader = await learnToRead(vm, guest, () => gpu.load({ backend: 'shmem' }));
+    await gpu.unload();
+    // Nobody shows anything.
+    expect((await takePicture(vm)).pixels.every((byte) => byte === 0)).toBe(true);
+    await gpu.load({ backend: 'shmem' });
+    await say(guest, randomLines(seed, 4));
+    await expectScreenSays(vm, reader, 4);
+    expect(gpu.faultEvents()).toEqual([]);
+  });
+
+  test('a program takes the display over, and the log comes back after it', async ({ vm, guest, gpu, seed }) => {
+    const reader = await learnToRead(vm, guest, () => gpu.load({ backend: 'shmem' }));
+    await showPicture(guest, EDGPU, seed);
+    const picture = await takePicture(vm);
+    expect([picture.width, picture.height]).toEqual([WIDTH, HEIGHT]);
+    expect(wrongPixels(picture, seed)).toBe(0);
+    expect(await endShow(guest)).toMatchObject({ ok: true, mismatches: 0 });
+    await say(guest, randomLines(seed, 4));
+    await expectScreenSays(vm, reader, 4);
+    expect(gpu.faultEvents()).toEqual([]);
+  });
+
+  test('control: a picture out of reach is black, and a fault', async ({ vm, guest, gpu, seed }) => {
+    await gpu.load({ backend: 'shmem', dmaBits: 64 });
+    // From the processor whose own memory is out of reach.
+    await showPicture(guest, EDGPU, seed, '', 'taskset 2 ');
+    expect((await takePicture(vm)).pixels.every((byte) => byte === 0)).toBe(true);
+    expect(gpu.faultEvents()).toMatchObject([{ kind: 'dma-limit' }]);
+    expect(await endShow(guest)).toMatchObject({ ok: true, mismatches: 0 });
+  });
+});
+
+/** What is swapped for it takes its time: not in a brief run. */
+describe.for(testedCases(['under memory pressure'], () => false))('%s', { concurrent: true }, () => {
+  test('the screen stays as it was, and over a reset of the device; after a sleep it is back', async ({
+    vm,
+    guest,
+    gpu,
+    seed,
+    suspend,
+  }) => {
+    const reader = await learnToRead(vm, guest, () => gpu.load({ backend: 'shmem' }));
+    const lines = randomLines(seed, 8);
+    await say(guest, lines);
+    await expectLines(vm, reader, lines);
+    await pressMemory(guest);
+    expect(await showsLines(vm, reader, lines)).toBe(8);
+    await guest.run(`echo 1 > ${PCI}/reset`);
+    expect(await showsLines(vm, reader, lines)).toBe(8);
+    expect(await suspend('s3')).not.toHaveProperty('refusal');
+    await say(guest, randomLines(seed + 1, 4));
+    await expectScreenSays(vm, reader, 4);
+    expect(gpu.faultEvents()).toEqual([]);
+  });
+
+  test('control: what is not pinned while it is shown breaks', async ({ vm, guest, gpu, seed }) => {
+    const load = () => guest.run('modprobe edgpu scanout_unpinned=1');
+    const reader = await learnToRead(vm, guest, load);
+    const lines = randomLines(seed, 8);
+    await say(guest, lines);
+    await expectLines(vm, reader, lines);
+    await pressMemory(guest);
+    expect(await showsLines(vm, reader, lines)).toBeLessThan(8);
+    expect(gpu.faultEvents()).toEqual([]);
+  });
+});
