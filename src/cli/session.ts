@@ -37,7 +37,7 @@ export function loggedSession(session: Session, log: Emit): Session {
 
 /** What a command in a guest prints, or gdb, has standard output to itself. */
 export function progressOutput(verb: string | undefined): NodeJS.WriteStream {
-  return verb === 'shell' || verb === 'gdb' ? process.stderr : process.stdout;
+  return ['shell', 'gdb', 'crash'].includes(verb ?? '') ? process.stderr : process.stdout;
 }
 
 /** What is printed when the first signal has come. */

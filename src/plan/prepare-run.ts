@@ -9,6 +9,8 @@ import { artifactsFolder, repositoryPath } from '../config/paths.ts';
 import type { Emit } from '../util/rig-event.ts';
 import type { AcceleratorChoice } from '../config/combination.ts';
 import { assertKvmPossible, chooseAccelerator } from '../vm/kvm-proof.ts';
+import { traceEvents } from '../vm/trace/trace-events.ts';
+import { traceSettings } from '../vm/trace/trace-patterns.ts';
 import type { RigContext, Selection, Sources } from './rig-context.ts';
 import { onUsualMachine, usualMachine } from './usual-machine.ts';
 
@@ -48,6 +50,8 @@ export async function prepareRun({
     emit,
     signal,
   });
+  const settings =
+    asked.trace === undefined ? undefined : traceSettings(asked.trace, await traceEvents(build, emit, signal));
   const acceleration = await chooseAccelerator(accelerator, { software: build, profile, emit, signal });
   return {
     build,
@@ -55,6 +59,7 @@ export async function prepareRun({
     fresh: [],
     accelerator,
     ...onUsualMachine(usual, asked, acceleration),
+    ...(settings === undefined ? {} : { traceSettings: settings }),
     startedAt: startedAt.toISOString(),
     ...(commit === undefined ? {} : { commit }),
     artifacts: path.join(artifactsFolder(), runName(startedAt)),

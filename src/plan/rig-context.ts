@@ -40,6 +40,8 @@ export interface Selection {
   readonly durationMs?: number;
   /** More of the kernel's command line, for every VM. */
   readonly append?: string;
+  /** Trace events of the guest's kernel, as patterns. */
+  readonly trace?: readonly string[];
   readonly programs?: Programs;
   /** Paths of the suites that are not the rig's own. */
   readonly outside?: readonly string[];
@@ -95,6 +97,8 @@ export interface RigContext {
   /** Of every time limit of a VM; 1 by default. */
   readonly patience?: number;
   readonly selection: Selection;
+  /** The events that `selection.trace` asks for, as this kernel takes them. */
+  readonly traceSettings?: readonly string[];
   /** ISO 8601. */
   readonly startedAt: string;
   /** Of the rig's repository, with a + where it was edited; missing where it is none. */
@@ -173,6 +177,8 @@ export interface TestRecord {
   measurements?: Measurement[];
   /** Folder of the VM's artifacts, when they were kept. */
   artifacts?: string;
+  /** Names of the files in it that not every VM leaves: of what led to a failure. */
+  evidence?: string[];
 }
 
 declare module 'vitest' {

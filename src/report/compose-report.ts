@@ -33,10 +33,11 @@ function kernelFacts({ version, patches, patchset, commit }: RigContext['build']
 }
 
 function askedOf({ selection, sources }: RigContext): Asked {
-  const { machine, wider, dmaBits, backend, cycles, durationMs, append, programs, outside = [] } = selection;
+  const { machine, wider, dmaBits, backend, cycles, durationMs, append, trace, programs, outside = [] } = selection;
   return {
     ...{ machine, dmaBits: [...dmaBits], backend, ...sourcesAsked(sources) },
     ...(append === undefined ? {} : { append }),
+    ...(trace === undefined ? {} : { trace: [...trace] }),
     ...(wider === undefined ? {} : { wider }),
     ...(cycles === undefined ? {} : { cycles }),
     ...(durationMs === undefined ? {} : { durationMs }),

@@ -108,6 +108,10 @@ export const testResult = z.object({
   measurements: z.array(measurement).optional().describe('of a bench'),
   message: z.string().optional().describe('why it did not pass'),
   artifacts: z.string().optional().describe("folder with the VM's logs, if kept"),
+  evidence: z
+    .array(z.string())
+    .optional()
+    .describe('files in it that not every VM leaves: a trace, a time line, a dump of its memory'),
 });
 
 const cutShort = z.object({
@@ -139,6 +143,7 @@ const asked = z.object({
   kconfig: z.array(z.string()).optional().describe('options of the kernel, and files of such'),
   patch: z.array(z.string()).optional().describe('files, applied to the kernel on top of all else'),
   append: z.string().optional().describe("on the kernel's command line"),
+  trace: z.array(z.string()).optional().describe("trace events of the guest's kernel, as patterns"),
   qemuSource: z.string().optional().describe('folder'),
   sanitize: z.boolean().optional(),
 });

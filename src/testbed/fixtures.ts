@@ -27,6 +27,7 @@ import { Sleeper, type SleeperOptions } from './programs/sleeper.ts';
 import { machineFor } from '../plan/usual-machine.ts';
 import { takeRoom } from '../plan/vm-admission.ts';
 import { acceleratorOf } from './life/vm-accelerator.ts';
+import { Tracing } from './life/tracing.ts';
 import { startVm, vmFolder } from './life/vm-start.ts';
 import {
   runWithWitnesses,
@@ -129,22 +130,25 @@ export const test = base
         software: rig.build,
         gpu: { dmaBits, vramMiB, apertureMiB: Math.min(vramMiB, GPU_MEMORY.apertureMiB) },
         kernelArgs: [...kernelArgs, ...appended(rig)],
+        tracesDevice: rig.traceSettings !== undefined,
         folder: vmFolder(rig.artifacts, task),
         onReport: (report) => limit.heard(report),
         signal: AbortSignal.any([signal, limit.signal]),
       };
       const countersTo = await countersFolder(rig, task);
       const { vm, cloned } = await startVm(spec, { stateless, onFallback: (why) => annotate(why, 'notice') });
-      limit.watch(vm);
+      const tracing = new Tracing(vm, rig.traceSettings);
+      limit.watch(tracing);
       room.usedBy(vm.pid);
       record.metrics['cloned'] = Number(cloned);
       onCleanup(async () => {
         // A test that is interrupted has no result, but whoever interrupted it may want to see what its guest did.
         const failed = task.result?.state === 'fail' || signal.aborted;
         // It goes on until the VM has been asked for the last time.
-        const ending = { failed, provokes, keep, ...(countersTo === undefined ? {} : { countersTo }) };
+        const ending = { failed, provokes, keep, tracing, ...(countersTo === undefined ? {} : { countersTo }) };
         await endVm(vm, record, ending).finally(() => limit.end());
       });
+      await tracing.begin();
       for (const { path: name, file, mode } of rig.fresh) await vm.putFile(name, await readFile(file), mode);
       // A bench has its guest to itself.
       if (task.file.projectName === 'suites') sampleMemory(vm, (record.memory = []));

@@ -23,6 +23,8 @@ const LIMITS_MS = {
   monitor: 10 * SECOND,
   /** A guest whose command did not end has this long to give its kernel's log. */
   hangLog: 1 * SECOND,
+  /** The memory of a guest on its way to the disk. */
+  dump: 30 * SECOND,
   /** How long the answer to a "magic system request" takes to be printed. */
   sysrqAnswer: SECOND / 4,
   /** How far the console may lag behind the kernel's log. */

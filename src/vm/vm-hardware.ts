@@ -7,6 +7,7 @@ import { qemuArguments, type Channels, type VmHardware } from './qemu/command-li
 import { channelFd, QemuProcess } from './qemu/qemu-process.ts';
 import type { SshKeyPair } from './link/ssh-session.ts';
 import { replayScript, type VmFolder } from './vm-folder.ts';
+import { nextDeviceTrace } from './trace/device-trace.ts';
 import type { Template, VmSpec } from './vm-spec.ts';
 
 export type Hardware = Omit<VmHardware, 'channels'>;
@@ -38,6 +39,7 @@ export function hardwareOf(
     accelerator,
     countsInstructions,
     gpu,
+    isReadable: kernel.debugModules !== undefined,
     kernelArgs: [...flavourKernelArgs(kernel.flavour), ...kernelArgs],
     files: { kernel: kernel.image, firmware: qemu.firmware, ...own },
   };
@@ -49,9 +51,14 @@ async function replayable(hardware: Hardware, { profile, software }: VmSpec, fol
   return hardware;
 }
 
-export function spawnQemu(binary: string, hardware: Hardware, { consoleName }: VmFolder): Promise<QemuProcess> {
-  const channels: Channels = { kind: 'rig', monitorFd: channelFd(0), console: consoleName };
-  return QemuProcess.spawn(binary, qemuArguments({ ...hardware, channels }), 1);
+export function spawnQemu(
+  { software, tracesDevice = false }: Pick<VmSpec, 'software' | 'tracesDevice'>,
+  hardware: Hardware,
+  folder: VmFolder,
+): Promise<QemuProcess> {
+  const channels: Channels = { kind: 'rig', monitorFd: channelFd(0), console: folder.consoleName };
+  const deviceTrace = tracesDevice ? nextDeviceTrace(folder) : undefined;
+  return QemuProcess.spawn(software.qemu.binary, qemuArguments({ ...hardware, channels, deviceTrace }), 1);
 }
 
 /** The guest's initrd, and behind it a segment of our own with the key that this run may log in with. */

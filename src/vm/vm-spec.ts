@@ -9,7 +9,13 @@ import type { Accelerator } from './time-limits.ts';
 /** The part of a build that a VM boots. */
 export interface VmSoftware {
   readonly qemu: { readonly binary: string; readonly firmware: readonly string[] };
-  readonly kernel: { readonly image: string; readonly flavour: Flavour };
+  readonly kernel: {
+    readonly image: string;
+    readonly flavour: Flavour;
+    readonly vmlinux?: string;
+    /** Only with debug information: then the memory of a guest that hangs or dies is dumped. */
+    readonly debugModules?: string;
+  };
   readonly initrd: string;
 }
 
@@ -21,6 +27,8 @@ export interface VmSpec {
   readonly software: VmSoftware;
   readonly gpu?: GpuHardware;
   readonly kernelArgs?: readonly string[];
+  /** QEMU logs what the device does. */
+  readonly tracesDevice?: boolean;
   /** Multiplies every time limit, for tests of what happens at its end; 1 by default. */
   readonly patience?: number;
   /** Where its logs and its verdict go; made by boot, and gone after `end({ keep: false })`. */

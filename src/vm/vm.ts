@@ -27,6 +27,7 @@ import { takeIdentity } from './clone/clone-identity.ts';
 import { OF_AWAKE_GUEST, OF_SLEEPING_GUEST, takeHangEvidence } from './kernel-log/hang-evidence.ts';
 import { KernelReportScanner, type KernelReport, type KernelWarning } from './kernel-log/kernel-report.ts';
 import { awaitState, saveState } from './qemu/migration.ts';
+import { dumpMemory, type DumpSymbols } from './memory-dump.ts';
 import type { QemuExit, QemuProcess, RungTime } from './qemu/qemu-process.ts';
 import { QmpClient, type QmpEvent } from './qemu/qmp.ts';
 import { SerialConsole } from './link/serial-console.ts';
@@ -72,7 +73,8 @@ export class Vm {
   readonly #onReport: VmSpec['onReport'];
   readonly #death = new AbortController();
   readonly #spawnedAt = performance.now();
-  readonly #binary: string;
+  readonly #spec: Pick<VmSpec, 'software' | 'tracesDevice'>;
+  readonly #dumpSymbols: DumpSymbols | undefined;
   #process: QemuProcess;
   /** The next one, while it is started. */
   #nextProcess: Promise<QemuProcess> | undefined;
@@ -96,7 +98,9 @@ export class Vm {
     this.limits = timeLimits(spec.accelerator, flavour, spec.patience);
     this.#slowdown = slowdownOf(flavour);
     this.folder = folder;
-    this.#binary = spec.software.qemu.binary;
+    this.#spec = spec;
+    const { vmlinux, debugModules: modules } = spec.software.kernel;
+    this.#dumpSymbols = vmlinux === undefined || modules === undefined ? undefined : { vmlinux, modules };
     this.#hardware = hardware;
     this.#key = key;
     this.#onReport = spec.onReport;
@@ -139,7 +143,7 @@ export class Vm {
     const folder = await VmFolder.create(spec.folder);
     try {
       const hardware = await assembleIn(folder);
-      const qemu = await spawnQemu(spec.software.qemu.binary, hardware, folder);
+      const qemu = await spawnQemu(spec, hardware, folder);
       return new Vm(spec, folder, qemu, hardware, key);
     } catch (error) {
       await folder.conclude({ status: 'failed', reason: toError(error).message }, true);
@@ -320,8 +324,24 @@ export class Vm {
       scope.defer(() => this.#qmp?.close());
       // One that is just being started is to be ended, too; that it could not be started is no matter any more.
       await this.#nextProcess?.catch(() => undefined);
+      if (keep) await this.#dumpMemory();
       ladder.push(...(await this.#process.end(this.#qmp?.isOpen ? () => this.#quit() : undefined)));
       return ladder;
+    });
+  }
+
+  /** Of a guest that has panicked or did not answer, for a debugger; nothing else can be asked of it any more. */
+  async #dumpMemory(): Promise<void> {
+    const { isOpen = false } = this.#qmp ?? {};
+    const isStuck = this.#hangEvidence !== undefined || this.kernelReports.some(({ fatal }) => fatal);
+    if (!isOpen || !isStuck || this.#dumpSymbols === undefined) return;
+    const bounds = { signal: new AbortController().signal, deadlineMs: this.limits.dump };
+    await dumpMemory({
+      folder: this.folder,
+      profile: this.#hardware.profile,
+      symbols: this.#dumpSymbols,
+      // Not by the addresses of processes: page tables may be what is broken.
+      dump: (file) => this.#monitor().execute('dump-guest-memory', { paging: false, protocol: `file:${file}` }, bounds),
     });
   }
 
@@ -408,7 +428,7 @@ export class Vm {
     this.#pastEvents = [...this.#pastEvents, ...this.#monitor().history];
     this.#qmp?.close();
     const kernelArgs = [...this.#hardware.kernelArgs, 'rig.resume'];
-    this.#nextProcess = spawnQemu(this.#binary, { ...this.#hardware, kernelArgs }, this.folder).then(
+    this.#nextProcess = spawnQemu(this.#spec, { ...this.#hardware, kernelArgs }, this.folder).then(
       (next) => (this.#process = next),
     );
     await this.#nextProcess;

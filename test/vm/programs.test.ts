@@ -1,14 +1,12 @@
 /** A person's own programs, from the command line to the verdict: as tests, again by `repro`, and by `shell`. */
 import { existsSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { execa } from 'execa';
-import { expect, onTestFinished, test } from 'vitest';
-import { repositoryPath } from '../../src/config/paths.ts';
-import { runReport, type RunReport } from '../../src/report/run-report.ts';
+import { expect, test } from 'vitest';
+import type { RunReport } from '../../src/report/run-report.ts';
+import { reportOf, rig } from './rig-command.ts';
 import { temporaryFolder } from './test-vm.ts';
 
-const LIMIT_MS = 300_000;
 const MACHINE = ['--machine', 'noswap', '--max-vms', '2'] as const;
 const WARN = 'modprobe lkdtm && echo WARNING > /sys/kernel/debug/provoke-crash/DIRECT';
 
@@ -30,25 +28,6 @@ import { taints } from 'dgpu-rig/testbed/guest/kernel-health.ts';
 
 test('is run', ({ machine }) => expect([typeof dmaComplaints, taints(0), machine]).toEqual(['function', [], 'tiers']));
 `;
-
-interface Ended {
-  readonly exitCode: number | undefined;
-  readonly said: string;
-}
-
-async function rig(history: string, ...args: string[]): Promise<Ended> {
-  const env = { DGPU_RIG_HISTORY: history };
-  const options = { env, all: true, reject: false, timeout: LIMIT_MS } as const;
-  const { exitCode, all } = await execa(repositoryPath('dgpu-rig'), args, options);
-  // It leaves logs where a person looks for them.
-  const [, artifacts] = /^Artifacts: (\/.*)$/m.exec(all) ?? [];
-  if (artifacts !== undefined) onTestFinished(() => rm(artifacts, { recursive: true, force: true }));
-  return { exitCode, said: all };
-}
-
-async function reportOf(file: string): Promise<RunReport> {
-  return runReport.parse(JSON.parse(await readFile(file, 'utf8')));
-}
 
 function verdicts({ results }: RunReport): string[] {
   return results.map(({ test: name, status, failure = '' }) => `${status} ${failure} ${name}`.replace('  ', ' '));

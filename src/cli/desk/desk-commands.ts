@@ -34,6 +34,14 @@ export function addDeskCommands(root: Command, session: Session, exit: (code: nu
     .action(async (args: string[], options: GdbOptions) =>
       exit(await (await import('./gdb-verb.ts')).gdbVerb(args, options, session)),
     );
+  root
+    .command('crash')
+    .description('start drgn on the memory of a guest that panicked, hung or did not answer in time')
+    .argument('<id>', 'a run (12, last, a commit), or one of its tests (12.3)')
+    .argument('[args...]', 'more arguments for drgn; after --')
+    .action(async (id: string, args: string[]) =>
+      exit(await (await import('./crash-verb.ts')).crashVerb(id, args, session)),
+    );
   addOptions(
     root.command('repro').description('run what failed in a recorded run again: same seed, machine and kernel'),
     REPRO_OPTIONS,

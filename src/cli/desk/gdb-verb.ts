@@ -38,7 +38,7 @@ export async function gdbVerb(more: readonly string[], given: GdbOptions, sessio
         'The guest stands still until gdb says "continue"; leaving gdb ends it. "./dgpu-rig shell --vm" gets into it.',
       );
       progress.stop();
-      return await runGdb(gdbArguments(rig.build.kernel, socket, more), session.signal);
+      return await runDebugger('gdb', gdbArguments(rig.build.kernel, socket, more), session.signal);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
@@ -68,16 +68,20 @@ export function gdbArguments(
 }
 
 /**
- * Ctrl-C is for gdb: it stops the guest, not the rig. What else ends the rig ends gdb, too, by SIGHUP: upon a SIGTERM
- * gdb prints a KeyboardInterrupt of its Python.
+ * Ctrl-C is for the debugger: it stops what that does, not the rig. What else ends the rig ends the debugger, too, by
+ * SIGHUP: upon a SIGTERM gdb prints a KeyboardInterrupt of its Python.
  */
-export async function runGdb(args: readonly string[], signal: AbortSignal): Promise<number> {
+export async function runDebugger(
+  program: 'gdb' | 'drgn',
+  args: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
   const interrupts = process.listeners('SIGINT');
   const ignore = (): void => undefined;
   for (const listener of interrupts) process.off('SIGINT', listener);
   process.on('SIGINT', ignore);
   try {
-    const { exitCode } = await execa('gdb', args, {
+    const { exitCode } = await execa(program, args, {
       ...{ stdio: 'inherit', reject: false, cancelSignal: signal, killSignal: 'SIGHUP' },
     });
     signal.throwIfAborted();

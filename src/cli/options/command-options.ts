@@ -7,6 +7,7 @@ import { isMachineFile } from '../../config/machine-name.ts';
 import { parseQuantity } from '../../config/parse-quantity.ts';
 import { parseShard, type Shard } from '../../config/shard.ts';
 import { parseTransfer, type Transfer } from '../../config/transfer.ts';
+import { parseTracePatterns } from '../../vm/trace/trace-patterns.ts';
 import { longName, OPTIONS, type NumberRange, type OptionName, type OptionRow, type Options } from './option-table.ts';
 
 /** What the verb `completion` is for. */
@@ -63,6 +64,8 @@ function syntaxOf(is: OptionRow['is']): Syntax {
       return { flag: 'file', parse: repeated((word) => word) };
     case 'kconfigs':
       return { flag: 'option', parse: repeated((word) => word) };
+    case 'events':
+      return { flag: 'list', parse: parseEvents };
     case 'commands':
       return { flag: 'command', parse: repeated((word) => word) };
     case 'transfers':
@@ -155,6 +158,12 @@ function parseKernelArguments(text: string): string {
   if (/[\0\n\r]/.test(text)) throw new InvalidArgumentError("The kernel's command line is one line.");
   if (text.length <= LONGEST_APPEND) return text;
   throw new InvalidArgumentError(`It has ${text.length} characters; the most are ${LONGEST_APPEND}.`);
+}
+
+function parseEvents(text: string): readonly string[] {
+  const patterns = parseTracePatterns(text);
+  if (patterns) return patterns;
+  throw new InvalidArgumentError('Give events as SYSTEM:EVENT, separated by commas: drm:*,vmscan:mm_vmscan_*.');
 }
 
 function parsePattern(text: string): RegExp {

@@ -33,6 +33,8 @@ interface Values {
   readonly files: readonly string[];
   /** `CONFIG_X=y`, or paths of files of such lines. */
   readonly kconfigs: readonly string[];
+  /** Patterns of trace events of the guest's kernel. */
+  readonly events: readonly string[];
 }
 
 /** Whole numbers, both ends among them. */
@@ -117,6 +119,10 @@ const TABLE = {
   matrix: { is: { oneOf: COVERS }, help: 'what the suite matrix tests: every pair of values, or every combination' },
   cycles: { is: 'count', help: `number of random suspend cycles (suites ${CYCLING_SUITES.join(' and ')})` },
   duration: { is: 'time', help: 'the longest time for these cycles: 30 min, 2 h' },
+  trace: {
+    is: 'events',
+    help: "record these trace events of the guest's kernel, and keep them where a test fails: drm:*,dma_fence:*",
+  },
   maxVms: {
     is: 'count',
     help: 'most VMs at the same time, as long as there is memory for them',
@@ -189,7 +195,7 @@ export const RUN_OPTIONS = [
   ...WATCH_OPTIONS,
   ...REPORT_OPTIONS,
   ...PROGRAM_OPTIONS,
-  ...(['jsonl', 'repeat', 'plan', 'for', 'shard', 'engine', 'shards'] as const),
+  ...(['trace', 'jsonl', 'repeat', 'plan', 'for', 'shard', 'engine', 'shards'] as const),
 ] as const;
 /** There is neither a plan nor a repetition: `test` runs what has to hold. */
 export const TEST_OPTIONS = [...WATCH_OPTIONS, 'effort', 'ledger'] as const;
@@ -207,7 +213,7 @@ export const MUTATE_OPTIONS = [
   ...(['keep', 'filter', 'seed', 'backend', 'maxVms', 'coverage', 'count', 'json'] as const),
 ] as const;
 /** Everything else is as it was when the run was recorded. */
-export const REPRO_OPTIONS = [...REPORT_OPTIONS, 'accel', 'debugInfo', 'keep', 'repeat', 'maxVms'] as const;
+export const REPRO_OPTIONS = [...REPORT_OPTIONS, 'accel', 'debugInfo', 'trace', 'keep', 'repeat', 'maxVms'] as const;
 export const UPSTREAM_OPTIONS = [...MACHINE_OPTIONS, 'maxVms'] as const;
 export const BISECT_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'backend', 'maxVms', ...PROGRAM_OPTIONS] as const;
 

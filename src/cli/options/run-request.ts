@@ -39,12 +39,13 @@ export function runRequest(options: ChosenOptions, { progress, signal }: Session
 function selectionOf(options: ChosenOptions): Selection {
   const { machine = DEFAULT_SELECTION.machine, dmaBits, flavour, keep, seed = randomSeed() } = options;
   const { backend = DEFAULT_SELECTION.backend, rounds = DEFAULT_SELECTION.rounds } = options;
-  const { cycles, duration, append } = options;
+  const { cycles, duration, append, trace } = options;
   return {
     ...{ machine: absoluteMachine(machine), dmaBits, backend, flavour, combinations: [], rounds, keep, seed },
     ...(cycles === undefined ? {} : { cycles }),
     ...(duration === undefined ? {} : { durationMs: duration }),
     ...(append === undefined ? {} : { append }),
+    ...(trace === undefined ? {} : { trace }),
   };
 }
 

@@ -186,6 +186,7 @@ export function optionsOf(
     ...(asked?.kconfig && { kconfig: asked.kconfig }),
     ...(asked?.patch && { patch: asked.patch }),
     ...(asked?.append !== undefined && { append: asked.append }),
+    ...(given.trace === undefined && asked?.trace && { trace: asked.trace }),
     ...(asked?.qemuSource !== undefined && { qemuSrc: asked.qemuSource }),
     ...(asked?.sanitize && { sanitize: true }),
     flavour,

@@ -45,14 +45,17 @@ export function resultDetails(result: TestResult, artifactsLink: string | undefi
           .map(([name, value]) => [name, metric(name, value)]),
       )}
     </div>
-    ${artifactsLink === undefined ? undefined : artifacts(artifactsLink)}`;
+    ${artifactsLink === undefined ? undefined : artifacts(artifactsLink, result.evidence)}`;
 }
 
 const ARTIFACTS = ['serial.log', 'qmp.log', 'device-stats.json', 'result.json', 'replay.sh'] as const;
 
-function artifacts(link: string): Html {
-  const links = ARTIFACTS.map((name) => html`<a href="${encodeURI(`${link}/${name}`)}">${name}</a> `);
-  return html`<p class="artifacts">Artifacts: <a href="${encodeURI(link)}">${link}</a> ${links}</p>`;
+const TIME_LINE = html`timeline.json is for <a href="https://ui.perfetto.dev">ui.perfetto.dev</a>.`;
+
+function artifacts(link: string, evidence: readonly string[] = []): Html {
+  const links = [...ARTIFACTS, ...evidence].map((name) => html`<a href="${encodeURI(`${link}/${name}`)}">${name}</a> `);
+  const hint = evidence.includes('timeline.json') ? TIME_LINE : undefined;
+  return html`<p class="artifacts">Artifacts: <a href="${encodeURI(link)}">${link}</a> ${links} ${hint}</p>`;
 }
 
 function kernelReport(report: ReportedKernelBug): Html {

@@ -198,6 +198,7 @@ function failureText(test: TestCase, result: TestResult): string {
     result.message ?? '',
     ...notes.slice(0, MOST_NOTES).map((note) => `kernel: ${note.title}`),
     ...(result.artifacts === undefined ? [] : [`artifacts: ${result.artifacts}`]),
+    ...(result.evidence === undefined ? [] : [`in them: ${result.evidence.join(', ')}`]),
   ];
   return [...title, indented(details.join('\n'))].join('\n');
 }

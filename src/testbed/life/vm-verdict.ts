@@ -1,4 +1,5 @@
 /** The end of a test's VM: what only shows afterwards, what is kept of it, and whether the test still passes. */
+import { readdir } from 'node:fs/promises';
 import { inject } from 'vitest';
 import { inScope } from '../../util/closing-scope.ts';
 import { RigError } from '../../util/rig-error.ts';
@@ -10,8 +11,11 @@ import { examineKernel, taintsLeftBy } from '../guest/kernel-health.ts';
 import { whileNotSampling } from '../guest/memory-sampler.ts';
 import type { JudgedReport, RigContext, TestRecord } from '../../plan/rig-context.ts';
 import { unknownWarnings } from '../../vm/kernel-log/known-warnings.ts';
+import { DUMP_FILE } from '../../vm/memory-dump.ts';
+import { TRACE_FILE } from '../../vm/trace/guest-trace.ts';
 import { sourceLines } from '../../vm/kernel-log/source-lines.ts';
 import { fetchCounters } from './counters.ts';
+import { TIME_LINE_FILE, type Tracing } from './tracing.ts';
 import { notSaid, provokedKinds, unprovoked, type Provoked } from './provoked.ts';
 
 interface Expectations {
@@ -21,23 +25,34 @@ interface Expectations {
   readonly provokes: readonly Provoked[];
   /** Where the counters of its kernel go, of a kernel that counts what it executes. */
   readonly countersTo?: string;
+  /** What is recorded of it. */
+  readonly tracing?: Pick<Tracing, 'stop' | 'keep'>;
 }
 
 /** Ends the VM, whatever is found, and whatever fails while it is looked for. */
 export async function endVm(
   vm: Vm,
   record: TestRecord,
-  { failed, provokes, keep: wanted = false, countersTo }: Expectations,
+  { failed, provokes, keep: wanted = false, countersTo, tracing }: Expectations,
   rig: RigContext = inject('rig'),
 ): Promise<void> {
   let [keep, status] = [true, 'failed'];
   await inScope(async (scope) => {
+    // By then all of them are written.
+    scope.defer(async () => {
+      const evidence = keep ? await evidenceIn(vm.folder.path) : [];
+      if (evidence.length > 0) record.evidence = evidence;
+    });
     scope.defer(() => vm.end({ keep, verdict: { status, ...record } }));
     scope.defer(async () => {
       if (!keep) return;
       record.artifacts = vm.folder.path;
       await vm.folder.writeJson('device-stats.json', record.deviceStatistics ?? {});
     });
+    if (tracing) {
+      await tracing.stop();
+      scope.defer(() => (keep ? tracing.keep() : undefined));
+    }
     // What the kernel does while it is examined counts, too.
     if (countersTo !== undefined) scope.defer(() => fetchCounters(vm, countersTo));
     const unheard = await hearOut(vm, provokes);
@@ -111,4 +126,12 @@ async function hiddenFailure(
 async function lastStatistics(vm: Vm): Promise<Record<string, number>> {
   if (vm.state.kind !== 'ready') return {};
   return new Gpu(vm, new Guest(vm)).statistics().catch(() => ({}));
+}
+
+/** Files of what led to a failure, which a report points to. */
+const EVIDENCE: readonly string[] = [TIME_LINE_FILE, TRACE_FILE, DUMP_FILE, 'hang-registers.txt', 'failures.csv'];
+
+async function evidenceIn(folder: string): Promise<string[]> {
+  const there: string[] = await readdir(folder).catch(() => []);
+  return EVIDENCE.filter((name) => there.includes(name));
 }

@@ -132,7 +132,7 @@ async function makeTemplate(spec: VmSpec, folder: string): Promise<Template> {
 /** The machine's logs are beside those of the test that needs it, and stay if it fails. */
 async function bootAndSave(spec: VmSpec, folder: string): Promise<z.infer<typeof record>> {
   const key = generateSshKey();
-  const vm = await Vm.bootForTemplate({ ...spec, folder: `${spec.folder}-template` }, key);
+  const vm = await Vm.bootForTemplate({ ...spec, tracesDevice: false, folder: `${spec.folder}-template` }, key);
   return inScope(async (scope) => {
     scope.defer(() => vm.end({ keep: true, verdict: { status: 'failed' } }));
     const refused = await vm.save(path.join(folder, 'state'));

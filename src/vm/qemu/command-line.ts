@@ -36,10 +36,14 @@ export interface VmHardware {
   readonly gpu: GpuHardware | undefined;
   readonly files: BootFiles;
   readonly channels: Channels;
+  /** The kernel says where in memory is what a debugger starts from. */
+  readonly isReadable?: boolean;
   /** The kernel gets these arguments after the profile's own. */
   readonly kernelArgs: readonly string[];
   /** It does not boot: it waits for the state of another one, which its monitor has it read. */
   readonly waitsForState?: boolean;
+  /** A file for the device's trace events, with the host's time. */
+  readonly deviceTrace?: string | undefined;
 }
 
 /** Makes the guest's init start a shell on the serial port. */
@@ -73,9 +77,11 @@ export function qemuArguments(hardware: VmHardware): string[] {
     ...swapDisk(profile, files),
     ...network(),
     ...['-device', 'virtio-rng-pci', '-device', 'pvpanic-pci'],
+    ...(hardware.isReadable ? ['-device', 'vmcoreinfo'] : []),
     ...(gpu ? graphics(gpu, profile) : []),
     ...profile.plugged.flatMap((device) => ['-device', device]),
     ...reactions(),
+    ...(hardware.deviceTrace === undefined ? [] : deviceTrace(hardware.deviceTrace)),
     ...monitorAndConsole(channels),
     ...(hardware.waitsForState ? ['-incoming', 'defer'] : []),
     ...['-kernel', files.kernel, '-initrd', files.initrd, '-append', kernelCommandLine(hardware)],
@@ -192,6 +198,11 @@ function graphics(
     '-device',
     `edgpu,id=${gpuId(unit)},dma-bits=${String(dmaBits)},${sizes}${display && unit === 0 ? ',display=on' : ''}`,
   ]).flat();
+}
+
+/** Not each access to a register: of those there are many, and what they bring about is an event of its own. */
+function deviceTrace(file: string): string[] {
+  return ['-msg', 'timestamp=on', '-trace', 'edgpu_*', '-trace', '-edgpu_reg_*', '-D', file];
 }
 
 /**

@@ -135,3 +135,24 @@ test('a console that stays behind fails a test that passed, but not one that pro
   reports.push({ ...OOPS, kind: 'soft-lockup' });
   await judge(['soft-lockup']);
 });
+
+describe('what is recorded of a VM', () => {
+  const recorded = async (failed: boolean): Promise<string[]> => {
+    const heard: string[] = [];
+    const { vm } = deadVm(() => Promise.resolve(), [], { end: () => Promise.resolve(heard.push('end')) });
+    const tracing = {
+      stop: () => Promise.resolve(void heard.push('stop')),
+      keep: () => Promise.resolve(void heard.push('keep')),
+    };
+    await endVm(vm, record(), { failed, provokes: [], tracing }, RIG as unknown as RigContext);
+    return heard;
+  };
+
+  test('is kept before it is ended, if its test failed', async () => {
+    expect(await recorded(true)).toEqual(['stop', 'keep', 'end']);
+  });
+
+  test('is not kept of a test that passed', async () => {
+    expect(await recorded(false)).toEqual(['stop', 'end']);
+  });
+});

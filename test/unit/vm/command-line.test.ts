@@ -39,6 +39,14 @@ describe('variations', () => {
     expect(qemuArguments({ ...BASE, profile, accelerator: 'kvm' }).at(-1)).not.toContain('no_timer_check');
   });
 
+  test('the device is traced, and the kernel says where a debugger begins, only where somebody wants it', async () => {
+    const profile = await loadMachineProfile('tiers');
+    expect(qemuArguments({ ...BASE, profile }).join(' ')).not.toMatch(/-trace|-msg|vmcoreinfo/);
+    const args = qemuArguments({ ...BASE, profile, deviceTrace: '/a/log', isReadable: true }).join(' ');
+    expect(args).toContain('-msg timestamp=on -trace edgpu_* -trace -edgpu_reg_* -D /a/log');
+    expect(args).toContain('-device vmcoreinfo');
+  });
+
   test('counting instructions takes a single thread', async () => {
     const profile = await loadMachineProfile('tiers');
     const args = qemuArguments({ ...BASE, profile, countsInstructions: true }).join(' ');
