@@ -78,6 +78,7 @@ const sourcesFile = z.strictObject({
   sources: z.record(z.enum(SOURCES), source),
   binaries: binaries(BINARIES),
   bench: binaries(['virtme-ng']),
+  igt: z.record(z.string(), z.string()),
 });
 
 export type SourceName = (typeof SOURCES)[number];
