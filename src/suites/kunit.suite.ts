@@ -137,8 +137,8 @@ describe('KUnit', { concurrent: true }, () => {
       await makeMovable(guest, above);
       expect(verdictChanges({}, await runModules(['shmem_limit_kunit'], { guest, record }))).toEqual([]);
       expect(record.cases).toMatchObject({
-        'shmem_limit.movable_file_has_lower_zones': 'pass',
-        'shmem_limit.others_move_up_to_where_they_may_be': 'pass',
+        'shmem_limit › movable_file_has_lower_zones': 'pass',
+        'shmem_limit › others_move_up_to_where_they_may_be': 'pass',
       });
     });
   });
