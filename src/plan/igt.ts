@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { repositoryPath } from '../config/paths.ts';
 import type { Subtest } from './rig-context.ts';
 
-export type IgtStatus = 'Pass' | 'Fail' | 'Skip' | 'Crash' | 'Timeout';
+type IgtStatus = 'Pass' | 'Fail' | 'Skip' | 'Crash' | 'Timeout';
 
 export interface IgtResult {
   /** `core_auth@basic-auth`; of a program without parts its name alone. */
@@ -23,7 +23,7 @@ export interface IgtExpectations {
   readonly skips: readonly RegExp[];
 }
 
-export interface IgtEnd {
+interface IgtEnd {
   readonly exitCode: number | null;
   readonly output: string;
   readonly timedOut?: boolean;

@@ -8,10 +8,9 @@ import { endShow, showPicture, takePicture, wrongPixels } from '../testbed/devic
 import type { Gpu } from '../testbed/device/gpu.ts';
 import { ALPHABET_LINES, asRows, CELL, ScreenReader } from '../testbed/device/screen-text.ts';
 import { testedCases } from '../plan/tested-cases.ts';
-import { test } from '../testbed/fixtures.ts';
+import { test, type Vm } from '../testbed/fixtures.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 import { randomNumbers } from '../util/random.ts';
-import type { Vm } from '../vm/vm.ts';
 
 test.override({ machine: 'desk', dmaBits: 32, stateless: true });
 

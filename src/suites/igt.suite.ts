@@ -4,28 +4,17 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { describe, expect, inject } from 'vitest';
-import { obtainIgt, igtProgram, IGT_LOADER } from '../builds/debian/igt-package.ts';
 import { slowdownOf } from '../config/flavour.ts';
-import {
-  failuresCsv,
-  igtExpectations,
-  igtResults,
-  isSkipped,
-  judgedIgt,
-  type IgtExpectations,
-  type IgtResult,
-} from '../plan/igt.ts';
+import { failuresCsv, igtExpectations, isSkipped, judgedIgt, type IgtResult } from '../plan/igt.ts';
 import { test } from '../testbed/fixtures.ts';
-import type { Guest } from '../testbed/guest/guest.ts';
+import { installIgt, runIgt } from '../testbed/programs/igt.ts';
 import { RigError } from '../util/rig-error.ts';
-import { putFiles } from '../vm/link/file-transfer.ts';
 
 const { selection, build } = inject('rig');
 
 /** Of one program, in the guest. */
 const LIMIT_S = 240 * slowdownOf(selection.flavour);
 const TEST_LIMIT_MS = 3_600_000 * slowdownOf(selection.flavour);
-const FOLDER = '/tmp/igt';
 
 const DRIVERS = [
   { module: 'edgpu', machine: 'noswap' },
@@ -42,16 +31,14 @@ for (const { module, machine } of DRIVERS) {
       { timeout: TEST_LIMIT_MS },
       async ({ vm, guest, task, annotate, signal }) => {
         const expectations = await igtExpectations(module);
-        const igt = await obtainIgt(() => undefined, signal);
-        await putFiles(vm.session(), igt.archive, '/tmp/igt.tar.gz', vm.signal);
-        await guest.run(`mkdir ${FOLDER} && tar -xzf /tmp/igt.tar.gz -C ${FOLDER} && rm /tmp/igt.tar.gz`);
+        const programs = await installIgt(vm, guest, signal);
         await guest.run(`modprobe ${module} && test -c /dev/dri/card0`);
         const results: IgtResult[] = [];
         // What was said before the kernel died counts.
         const tell = (): void => void (task.meta.subtests = judgedIgt(results, expectations));
-        for (const program of igt.programs.filter((name) => !isSkipped(name, expectations))) {
+        for (const program of programs.filter((name) => !isSkipped(name, expectations))) {
           await annotate(`running ${program}`, 'step');
-          results.push(...(await runProgram(guest, program, expectations)));
+          results.push(...(await runIgt(guest, program, expectations, LIMIT_S)));
           tell();
         }
         await writeFile(vm.folder.file('failures.csv'), failuresCsv(results));
@@ -61,20 +48,6 @@ for (const { module, machine } of DRIVERS) {
       },
     );
   });
-}
-
-/** All of its parts but those that are not to be run. */
-async function runProgram(guest: Guest, program: string, expectations: IgtExpectations): Promise<IgtResult[]> {
-  const command = `${IGT_LOADER} ${igtProgram(program)}`;
-  const some = expectations.skips.some(({ source }) => source.includes('@'));
-  const parts = some ? (await guest.exec(`cd ${FOLDER} && ${command} --list-subtests`)).stdout.split('\n') : [];
-  const skipped = parts.filter((part) => isSkipped(`${program}@${part.trim()}`, expectations));
-  const chosen = skipped.length === 0 ? '' : ` --run-subtest '*,${skipped.map((part) => `!${part.trim()}`).join(',')}'`;
-  const { exitCode, stdout, durationMs } = await guest.exec(
-    `cd ${FOLDER} && timeout ${String(LIMIT_S)} ${command}${chosen} 2>&1`,
-    { deadlineMs: 2000 * LIMIT_S },
-  );
-  return igtResults(program, { exitCode, output: stdout, timedOut: durationMs >= 1000 * LIMIT_S });
 }
 
 function unexpected(module: string, count: number): RigError {

@@ -377,8 +377,8 @@ contract('suspend with swap', { concurrent: true }, () => {
     suspend,
   }) => {
     await gpu.load({ backend });
-    // 192 MiB. Where the disk is slow the kernel writes far more than it has to, and what it has written takes swap while
-    // it is in memory still: up to 77 MiB at 4 MiB/s.
+    // 192 MiB. Where the disk is slow the kernel writes far more than it has to, and what it has written takes swap
+    // while it is in memory still: up to 77 MiB at 4 MiB/s.
     await guest.run('swapoff /dev/vda && mkswap /dev/vda 196608 && swapon /dev/vda');
     const sleeper = await startSleeper({ ...QUIET, writers: 1 });
     const available = (await guest.meminfo()).get('MemAvailable') ?? NaN;

@@ -11,7 +11,7 @@ import { loadMachineProfile } from '../config/machine-profile.ts';
 import { timeLimits, type Accelerator } from '../vm/time-limits.ts';
 import type { SleepOptions } from '../vm/sleep/sleep.ts';
 import type { SleepRecord, SleepState } from '../vm/sleep/sleep-stages.ts';
-import type { VmSpec } from '../vm/vm.ts';
+import type { Vm, VmSpec } from '../vm/vm.ts';
 import { canFailAllocations } from './programs/allocation-failures.ts';
 import { GPU_MEMORY } from '../config/gpu-memory.ts';
 import { Gpu } from './device/gpu.ts';
@@ -35,6 +35,8 @@ import {
   USUAL_OBJECT_SIZE,
   type StressFixtures,
 } from './witnesses/witnessed-stress.ts';
+
+export type { Vm };
 
 /** The report keeps so many of each test. */
 const MOST_SLEEPS = 50;

@@ -1,4 +1,4 @@
-/** IGT's tests from Debian, with their libraries: what of them the guest needs, packed in the cache, never installed. */
+/** IGT's tests from Debian, with their libraries: what the guest needs of them, packed in the cache, not installed. */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';

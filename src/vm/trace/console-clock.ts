@@ -10,7 +10,7 @@ const MOST = 50_000;
 
 const KERNEL_LINE = /^<(\d+)>\[ *(\d+\.\d+)\](?:\[ *\w+\])? (.*)$/;
 
-export interface KernelLogLine {
+interface KernelLogLine {
   readonly seconds: number;
   readonly text: string;
 }

@@ -20,7 +20,7 @@ grep -q " ${TRACING} " /proc/mounts || mount -t tracefs none ${TRACING}
 cd ${TRACING}`;
 
 /** What makes the guest record these events, in the words of the kernel's file set_event. */
-export function startScript(settings: readonly string[]): string {
+function startScript(settings: readonly string[]): string {
   return [
     TRACEFS_SCRIPT,
     `mkdir -p ${INSTANCE}`,

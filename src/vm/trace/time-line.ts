@@ -5,7 +5,7 @@
 import { kernelLogLine } from './console-clock.ts';
 
 /** A slice (X, with its duration), a moment (i), or the name of a row (M). */
-export interface TimeLineEvent {
+interface TimeLineEvent {
   readonly ph: 'X' | 'i' | 'M';
   readonly name: string;
   readonly pid: number;

@@ -9,7 +9,7 @@ export interface TraceEvent {
   readonly module?: string;
 }
 
-/** `drm:*`, `vmscan:mm_vmscan_*` or, of any system, `sched_switch`; the asterisk and the question mark as in a shell. */
+/** `drm:*`, `vmscan:mm_vmscan_*` or, of any system, `sched_switch`; asterisk and question mark are as in a shell. */
 const PATTERN = /^[\w*?-]+(?::[\w*?-]+)?$/;
 
 /** The patterns of a list with commas; undefined if it is none. */

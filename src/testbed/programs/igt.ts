@@ -1,0 +1,35 @@
+/** IGT's programs in a guest: they are put there, and run one by one. */
+import { igtProgram, IGT_LOADER, obtainIgt } from '../../builds/debian/igt-package.ts';
+import { igtResults, isSkipped, type IgtExpectations, type IgtResult } from '../../plan/igt.ts';
+import { putFiles } from '../../vm/link/file-transfer.ts';
+import type { Vm } from '../../vm/vm.ts';
+import type { Guest } from '../guest/guest.ts';
+
+const FOLDER = '/tmp/igt';
+
+/** Returns the names of the programs that are there now. */
+export async function installIgt(vm: Vm, guest: Guest, signal: AbortSignal): Promise<readonly string[]> {
+  const { archive, programs } = await obtainIgt(() => undefined, signal);
+  await putFiles(vm.session(), archive, '/tmp/igt.tar.gz', vm.signal);
+  await guest.run(`mkdir ${FOLDER} && tar -xzf /tmp/igt.tar.gz -C ${FOLDER} && rm /tmp/igt.tar.gz`);
+  return programs;
+}
+
+/** All parts of a program but those that are not to be run. */
+export async function runIgt(
+  guest: Guest,
+  program: string,
+  expectations: IgtExpectations,
+  limitS: number,
+): Promise<IgtResult[]> {
+  const command = `${IGT_LOADER} ${igtProgram(program)}`;
+  const some = expectations.skips.some(({ source }) => source.includes('@'));
+  const parts = some ? (await guest.exec(`cd ${FOLDER} && ${command} --list-subtests`)).stdout.split('\n') : [];
+  const skipped = parts.filter((part) => isSkipped(`${program}@${part.trim()}`, expectations));
+  const chosen = skipped.length === 0 ? '' : ` --run-subtest '*,${skipped.map((part) => `!${part.trim()}`).join(',')}'`;
+  const { exitCode, stdout, durationMs } = await guest.exec(
+    `cd ${FOLDER} && timeout ${String(limitS)} ${command}${chosen} 2>&1`,
+    { deadlineMs: 2000 * limitS },
+  );
+  return igtResults(program, { exitCode, output: stdout, timedOut: durationMs >= 1000 * limitS });
+}
