@@ -8,7 +8,6 @@ import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witne
 import { testedCases } from '../plan/tested-cases.ts';
 import { test } from '../testbed/fixtures.ts';
 import { fillable } from '../testbed/life/flavour-scale.ts';
-import { memoryBlocks, takeOffline } from '../testbed/guest/memory-blocks.ts';
 import { hasUnreachableRam, PAGE_SIZE, reachableFreeBytes } from '../testbed/guest/proc-files.ts';
 import { dmaReport, memoryAbove, reachComplaints } from '../testbed/witnesses/reach.ts';
 
@@ -80,38 +79,6 @@ describe('straddle, dma-bits 40', { concurrent: true }, () => {
     expect(dmaComplaints(witnesses, 40)).toEqual([]);
     expect(fallback).toBeLessThanOrEqual(bytes / PAGE_SIZE / 100);
     expect(witnesses.pswpout).toBe(0);
-  });
-});
-
-describe('memory within reach that goes offline', { concurrent: true }, () => {
-  test.override({ machine: 'tiers', dmaBits: 40 });
-  const objectSize = 16 * MIB;
-  /** Less than a block, which is 128 MiB. */
-  const leftFree = 64 * MIB;
-  /** On an idle host a block takes a second or two. */
-  const seconds = 60;
-
-  test('idle objects move to where they may be, or it ends', async ({ guest, gpu, startSleeper, record }) => {
-    await gpu.load({ backend: 'shmem' });
-    const within = reachableFreeBytes(await guest.zones(), 40);
-    // Next to what the kernel has for them, objects could not leave a block.
-    const half = { vram: 1, system: Math.floor((within - leftFree) / 2 / objectSize), objectSize, cpu: 2 };
-    const first = await startSleeper(half);
-    const second = await startSleeper(half);
-    await guest.run('echo 1 > /sys/kernel/debug/dri/128/evict && swapoff /dev/vda');
-    // The first has page tables of the kernel.
-    const block = (await memoryBlocks(guest)).findLast(({ node }) => node === 1);
-    if (block === undefined) throw new Error('node 1 has no memory');
-    expect(await takeOffline(guest, block, seconds)).toContain('Device or resource busy');
-    expect(await first.end()).toMatchObject({ ok: true });
-    await guest.run('echo 1 > /sys/kernel/debug/dri/128/evict');
-    const before = await guest.vmstat();
-    expect(await takeOffline(guest, block, seconds)).toBeUndefined();
-    const moved = ((await guest.vmstat()).get('pgmigrate_success') ?? 0) - (before.get('pgmigrate_success') ?? 0);
-    record.metrics['moved'] = moved;
-    expect(moved).toBeGreaterThan(objectSize / PAGE_SIZE);
-    expect(await second.verify()).toBeUndefined();
-    expect(await second.end()).toMatchObject({ ok: true });
   });
 });
 

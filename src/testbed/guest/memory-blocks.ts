@@ -34,10 +34,3 @@ export async function makeMovable(guest: Guest, blocks: readonly MemoryBlock[]):
       `echo offline > $block/state && echo online_movable > $block/state || exit 1; done`,
   );
 }
-
-/** Ends with the error of the kernel, if any, and with undefined if the memory is offline. */
-export async function takeOffline(guest: Guest, { path }: MemoryBlock, seconds: number): Promise<string | undefined> {
-  const { exitCode, stderr } = await guest.exec(`timeout ${String(seconds)} sh -c 'echo offline > ${path}/state'`);
-  if (exitCode === 0) return undefined;
-  return exitCode === 124 || exitCode === 143 ? 'timeout' : stderr.trim();
-}
