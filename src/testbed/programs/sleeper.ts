@@ -9,8 +9,6 @@ export interface SleeperOptions {
   readonly system: number;
   readonly objectSize: number;
   readonly seed: number;
-  /** The only one that it runs on. What the kernel has for it is on that one's node then, if there is room. */
-  readonly cpu?: number;
   readonly caching?: 'cached' | 'wc' | 'uc';
   /** Engines that copy and hash the objects all the time. */
   readonly busy?: boolean;
@@ -50,12 +48,11 @@ export class Sleeper {
   }
 
   /** Returns when all objects are where they are to be. */
-  static async start(guest: Guest, { cpu, ...options }: SleeperOptions): Promise<Sleeper> {
-    const pinned = cpu === undefined ? '' : `taskset ${(1 << cpu).toString(16)} `;
+  static async start(guest: Guest, options: SleeperOptions): Promise<Sleeper> {
     const log = `/run/sleeper-${String(++Sleeper.#started)}.log`;
     // A session of its own: it outlives the one that started it, which S4 ends.
     const pid = await guest.run(
-      `setsid ${pinned}edgpu-stress sleeper ${wordsOf(options)} < /dev/null > ${log} 2>&1 & ` +
+      `setsid edgpu-stress sleeper ${wordsOf(options)} < /dev/null > ${log} 2>&1 & ` +
         `until grep -qs holding ${log}; do kill -0 $! 2> /dev/null || { cat ${log}; exit 1; }; sleep 0.2; done; echo $!`,
       { deadlineMs: DEADLINE_MS },
     );
