@@ -16,6 +16,7 @@ const ORDER = [
   'edgpu_inject.c',
   'edgpu_failure.c',
   'edgpu_irq.c',
+  'edgpu_display.c',
   'edgpu_power.c',
   'edgpu_mmio.c',
   'edgpu_qmp.c',

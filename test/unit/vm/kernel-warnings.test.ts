@@ -88,7 +88,7 @@ describe('a line of level warning or worse', () => {
   test('of a dump that is longer than what is kept of it is not listed', () => {
     const title = '<3>BUG kmalloc-1k (Not tainted): Object corrupt';
     const dump = (name: string, lines: number): string[] =>
-      Array<string>(lines).fill(`<3>${name}  ff11000002a93400: cc cc cc cc cc cc cc cc  ........`);
+      Array.from({ length: lines }, (_, i) => `<3>${name}  ${(0xa93400 + 16 * i).toString(16)}: cc cc cc cc  ....`);
     expect(warningsIn([title, ...dump('Redzone', 150), ...dump('Padding', 100), '<4>foo: odd'])).toEqual([
       { level: 4, text: 'foo: odd' },
     ]);
