@@ -276,12 +276,14 @@ function commandOf({ program, mutation, options = {}, before, after, end }: Cont
     ...words,
   ];
   const steps = [
-    'log=/run/control.log',
+    // A log of its own: in one that stays, `until` would find the word of the program before this one.
+    'log=$(mktemp)',
     before,
     end === undefined ? `${run.join(' ')} > $log 2>&1` : `${run.join(' ')} > $log 2>&1 & p=$!; ${end}; wait $p`,
     'code=$?',
     after,
     'cat $log',
+    'rm $log',
     'exit $code',
   ];
   return steps.filter((step) => step !== undefined).join('\n');

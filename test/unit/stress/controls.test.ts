@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { repositoryPath } from '../../../src/config/paths.ts';
-import { MUTATIONS, NO_DEVICE, SURROUNDINGS } from '../../../src/testbed/programs/controls.ts';
+import { missedBy, MUTATIONS, NO_DEVICE, SURROUNDINGS, type Control } from '../../../src/testbed/programs/controls.ts';
+import { guestOfHostShell } from '../testbed/host-shell.ts';
 
 /** Controls that need a guest of their own, by suite and name. */
 const ELSEWHERE = [
@@ -86,4 +87,10 @@ test('every mutation is used, and exists', async () => {
   const existing = [...source.matchAll(/^\t\{ "([\w-]+)", \w+ \},$/gm)].map(([, name = '']) => name);
   const used = new Set(MUTATIONS.map(({ mutation }) => mutation?.replace(/:\d+$/, '')));
   expect([...used].sort()).toEqual(existing.sort());
+});
+
+test('the log of a program has nothing in it that the one before it said', async () => {
+  const guest = await guestOfHostShell({ 'edgpu-stress': 'echo holding\nexit 3\n' });
+  const control: Control = { program: 'hold', bug: 'none', before: 'cat $log 2> /dev/null', says: /^holding$/ };
+  for (let round = 0; round < 2; round++) expect(await missedBy(guest, control, 1)).toBeUndefined();
 });
