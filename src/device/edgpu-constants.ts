@@ -1,7 +1,8 @@
 /** The numbers of rig/edgpu/edgpu_regs.h, by name: the header is the only source of them. */
 import { readFileSync } from 'node:fs';
+import { repositoryPath } from '../config/paths.ts';
 
-const HEADER = new URL('../../rig/edgpu/edgpu_regs.h', import.meta.url);
+const HEADER = repositoryPath('rig/edgpu/edgpu_regs.h');
 
 export const EDGPU_DEFINES: ReadonlyMap<string, number> = parseDefines(readFileSync(HEADER, 'utf8'));
 

@@ -24,25 +24,33 @@ interface LaunchOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Whether npm packages are there and up to date. */
   readonly installed?: boolean;
+  /** In the place of esbuild; without it, nothing can be compiled. */
+  readonly esbuild?: string;
 }
 
 async function launch(cache: string, options: LaunchOptions): Promise<Launch> {
-  const { name = 'rig', fakes = {}, env = {}, installed = false } = options;
+  const { name = 'rig', fakes = {}, env = {}, installed = false, esbuild } = options;
   const repository = path.join(cache, name);
   await mkdir(path.join(repository, 'src/config'), { recursive: true });
   for (const file of ['dgpu-rig', 'package-lock.json', 'src/config/host-checks.js', 'src/config/places.js']) {
-    await cp(repositoryPath(file), path.join(repository, file));
+    await cp(repositoryPath(file), path.join(repository, file), { preserveTimestamps: true });
   }
   if (installed) {
     await mkdir(path.join(repository, 'node_modules/typescript'), { recursive: true });
-    await writeFile(path.join(repository, 'node_modules/.package-lock.json'), '');
+    await writeFile(path.join(repository, 'node_modules/.package-lock.json'), '', { flag: 'a' });
+  }
+  if (esbuild !== undefined) {
+    await mkdir(path.join(repository, 'node_modules/esbuild/bin'), { recursive: true });
+    await writeFile(path.join(repository, 'node_modules/esbuild/bin/esbuild'), `#!/bin/sh\n${esbuild}\n`, {
+      mode: 0o755,
+    });
   }
   // Then the space on this disk does not matter.
   for (const stage of ['packages', 'qemu', 'kernel'])
     await mkdir(path.join(cache, stage, 'entry'), { recursive: true });
   const bin = path.join(cache, 'bin');
   const asked = path.join(cache, 'asked');
-  await mkdir(bin);
+  await mkdir(bin, { recursive: true });
   for (const [program, script] of Object.entries({ npm: `echo "$@" > ${asked}; exit 1`, ...fakes })) {
     await writeFile(path.join(bin, program), `#!/bin/sh\n${script}\n`);
     await chmod(path.join(bin, program), 0o755);
@@ -90,6 +98,31 @@ test('packages are not replaced under a rig that runs', async ({ cache }) => {
   expect(exitCode).toBe(4);
   expect(stderr).toMatch(/another dgpu-rig .* is running.*\n {2}Wait/);
   expect(npm).toBeUndefined();
+});
+
+/** As the rig itself it says which program it is to run. */
+const tellingNode = 'case $1 in --version) echo v20.19.0 ;; *) printf "%s\\n" "$@" | tail -n 2 >&2 ;; esac';
+
+test('the sources are compiled once for each state of them', async ({ cache }) => {
+  const count = path.join(cache, 'compiled');
+  const esbuild = `for word; do case $word in --outdir=*) mkdir -p "\${word#*=}" ;; esac; done; echo >> ${count}`;
+  const started: string[] = [];
+  for (const source of ['a.ts', 'a.ts', 'b.ts']) {
+    await mkdir(path.join(cache, 'rig/src'), { recursive: true });
+    await writeFile(path.join(cache, 'rig/src', source), '', { flag: 'a' });
+    const { stderr } = await launch(cache, { installed: true, esbuild, fakes: { node: tellingNode } });
+    started.push(stderr);
+  }
+  const [first = '', again, changed] = started;
+  expect(first).toMatch(/node_modules\/\.cache\/dgpu-rig\/[\d-]+\/main\.js\ndoctor$/);
+  expect(again).toBe(first);
+  expect(changed).not.toBe(first);
+  expect((await readFile(count, 'utf8')).length).toBe(2);
+});
+
+test('what does not compile is run as it is, so that the error is explained', async ({ cache }) => {
+  const { stderr } = await launch(cache, { installed: true, esbuild: 'exit 1', fakes: { node: tellingNode } });
+  expect(stderr).toMatch(/src\/cli\/main\.ts\ndoctor$/);
 });
 
 test('no package runs scripts when it is installed', async () => {
