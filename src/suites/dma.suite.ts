@@ -7,6 +7,7 @@ import { describe, expect, inject } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { testedCases } from '../plan/tested-cases.ts';
 import { test } from '../testbed/fixtures.ts';
+import { emptyLastBlock, OFFLINE_REFUSED, takeOffline } from '../testbed/guest/memory-blocks.ts';
 import { fillable } from '../testbed/life/flavour-scale.ts';
 import { hasUnreachableRam, PAGE_SIZE, reachableFreeBytes } from '../testbed/guest/proc-files.ts';
 import { dmaReport, memoryAbove, reachComplaints } from '../testbed/witnesses/reach.ts';
@@ -79,6 +80,57 @@ describe('straddle, dma-bits 40', { concurrent: true }, () => {
     expect(dmaComplaints(witnesses, 40)).toEqual([]);
     expect(fallback).toBeLessThanOrEqual(bytes / PAGE_SIZE / 100);
     expect(witnesses.pswpout).toBe(0);
+  });
+});
+
+/** On an idle host a block takes a second or two. */
+const OFFLINE_SECONDS = 20;
+
+describe('memory within reach that goes offline', { concurrent: true }, () => {
+  test.override({ machine: 'tiers', dmaBits: 40, provokes: [OFFLINE_REFUSED] });
+
+  test('where idle objects are, they move to where they may be, or it ends', async ({
+    guest,
+    gpu,
+    startSleeper,
+    record,
+  }) => {
+    const objectSize = 16 * MIB;
+    /** Less than a block, which is 128 MiB. */
+    const leftFree = 64 * MIB;
+    // What the kernel needs for programs is on nodes 2 and 3 then.
+    await guest.run('for pid in $(pidof dropbear); do taskset -p c $pid; done');
+    const block = await emptyLastBlock(guest, 1);
+    await gpu.load({ backend: 'shmem' });
+    const within = reachableFreeBytes(await guest.zones(), 40);
+    const half = { vram: 1, system: Math.floor((within - leftFree) / 2 / objectSize), objectSize };
+    const first = await startSleeper(half);
+    const second = await startSleeper(half);
+    await guest.run('echo 1 > /sys/kernel/debug/dri/128/evict && swapoff /dev/vda');
+    expect(await takeOffline(guest, block, OFFLINE_SECONDS)).toContain('Device or resource busy');
+    expect(await first.end()).toMatchObject({ ok: true });
+    await guest.run('echo 1 > /sys/kernel/debug/dri/128/evict');
+    const before = await guest.vmstat();
+    expect(await takeOffline(guest, block, OFFLINE_SECONDS)).toBeUndefined();
+    const moved = ((await guest.vmstat()).get('pgmigrate_success') ?? 0) - (before.get('pgmigrate_success') ?? 0);
+    record.metrics['moved'] = moved;
+    expect(moved).toBeGreaterThan(objectSize / PAGE_SIZE);
+    expect(await second.verify()).toBeUndefined();
+    expect(await second.end()).toMatchObject({ ok: true });
+  });
+
+  test('where slabs of a page are, it is refused', async ({ guest }) => {
+    // Hard links need such slabs and no others; what else they need, files have had before.
+    const links = '/run/links';
+    await guest.run(`mkdir -p ${links} && mount -t tmpfs -o nr_inodes=0 links ${links} && mkdir ${links}/a`);
+    await guest.run(`cd ${links}/a && for i in $(seq 4000); do : > $i; done`);
+    await guest.run('for pid in $(pidof dropbear); do taskset -p 1 $pid; done');
+    const block = await emptyLastBlock(guest, 1);
+    await guest.run(`echo offline > ${block.path}/state`);
+    // Then nothing else has room on that node.
+    await guest.run(`taskset 2 dd if=/dev/zero of=${links}/fill bs=1M count=128 2> /dev/null`);
+    await guest.run(`echo online_kernel > ${block.path}/state && taskset 2 cp -al ${links}/a ${links}/b`);
+    expect(await takeOffline(guest, block, OFFLINE_SECONDS)).toContain('Device or resource busy');
   });
 });
 

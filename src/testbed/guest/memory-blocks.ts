@@ -1,4 +1,5 @@
 /** Memory of the guest that can go offline and come back, block by block: /sys/devices/system/memory. */
+import { RigError } from '../../util/rig-error.ts';
 import type { Guest } from './guest.ts';
 
 const FOLDER = '/sys/devices/system/memory';
@@ -33,4 +34,31 @@ export async function makeMovable(guest: Guest, blocks: readonly MemoryBlock[]):
     `for block in ${blocks.map(({ path }) => path).join(' ')}; do ` +
       `echo offline > $block/state && echo online_movable > $block/state || exit 1; done`,
   );
+}
+
+/** What the kernel says of each page that keeps a block from going offline, for the benefit of whoever wanted it to. */
+export const OFFLINE_REFUSED =
+  /^(migrating pfn [0-9a-f]+ failed ret:|page: refcount:|memcg:|aops:|flags: 0x|page_type: |raw: |head: |page dumped because: (migration failure|unmovable page)$)/;
+
+/**
+ * Ends with the error of the kernel, if any; with "goes on" if it had to be told to stop after so many seconds; and with
+ * undefined if the memory is offline.
+ */
+export async function takeOffline(guest: Guest, { path }: MemoryBlock, seconds: number): Promise<string | undefined> {
+  const { exitCode, stderr } = await guest.exec(`timeout ${String(seconds)} sh -c 'echo offline > ${path}/state'`);
+  if (exitCode === 0) return undefined;
+  return stderr.trim() || 'goes on';
+}
+
+/**
+ * The last block of a node, online again, with nothing in it; of those between it and the first, which has what the
+ * kernel needs, none is.
+ */
+export async function emptyLastBlock(guest: Guest, node: number): Promise<MemoryBlock> {
+  const [, ...others] = (await memoryBlocks(guest)).filter((block) => block.node === node);
+  const last = others.at(-1);
+  if (last === undefined) throw new RigError('test', `Node ${String(node)} has less than two blocks of memory.`);
+  for (const { path } of others) await guest.run(`echo offline > ${path}/state`);
+  await guest.run(`echo online_kernel > ${last.path}/state`);
+  return last;
 }
