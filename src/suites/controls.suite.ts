@@ -5,6 +5,7 @@
 import { describe, expect } from 'vitest';
 import { test } from '../testbed/fixtures.ts';
 import { missedBy, MUTATIONS, NO_DEVICE, SURROUNDINGS, type Control } from '../testbed/programs/controls.ts';
+import { UNREACHABLE } from '../testbed/sleep/sleep-suite.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 
 test.override({ stateless: true });
@@ -26,6 +27,10 @@ describe('control', { concurrent: true }, () => {
     expect(await gpu.statistics()).toMatchObject({ faults: 0 });
     await gpu.unload();
   });
+});
+
+describe('control', { concurrent: true }, () => {
+  test.override({ machine: 'tiers', dmaBits: 40, backend: 'shmem', provokes: [UNREACHABLE] });
 
   test('programs find what is wrong around them', async ({ guest, gpu, backend, seed }) => {
     await gpu.load({ backend });

@@ -22,6 +22,8 @@ const FIRMWARE = "SeaBIOS does not set up the memory types of all of QEMU's CPUs
 const PART = 'it belongs to a report, before or after which it is said';
 const SWITCHED_OFF = 'a machine that switches itself off says so at level emergency';
 
+const CMA_IS_FULL = 'what CMA has left is said, line by line, when it can give no more, for which its user is ready';
+
 const NO_IOAPIC = "QEMU's AMD IOMMU does not list the IOAPIC, without which Linux does not remap interrupts";
 
 export const KNOWN_WARNINGS: readonly KnownWarning[] = [
@@ -54,6 +56,12 @@ export const KNOWN_WARNINGS: readonly KnownWarning[] = [
     text: /^\*\*(?!.*trace_printk).*\*\*$/,
     example: '** This system shows unhashed kernel memory addresses   **',
     reason: 'debugging of slabs shows addresses, and the kernel warns of that in a frame of stars',
+    until,
+  },
+  {
+    text: /^=> \d+ free of \d+ total pages$/,
+    example: '=> 7648 free of 32768 total pages',
+    reason: CMA_IS_FULL,
     until,
   },
   {
