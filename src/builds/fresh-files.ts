@@ -14,7 +14,7 @@ import type { RigBuild } from './build-rig.ts';
 import type { EntryWork } from '../cache/cache-entry.ts';
 import { fetchDebianPackages } from './debian/debian-packages.ts';
 import { compileStress, STRESS_PROGRAM } from './guest/guest-image.ts';
-import { compileDriver, DRIVER_GRAFT } from './kernel/kernel-build.ts';
+import { compileModule, DRIVER_GRAFT } from './kernel/kernel-build.ts';
 import { openKernelSource } from './kernel/kernel-source.ts';
 
 export const PARTS = ['driver', 'stress'] as const;
@@ -28,7 +28,7 @@ export interface GuestFile {
   readonly mode: number;
 }
 
-interface FreshRequest {
+export interface FreshRequest {
   readonly build: RigBuild;
   readonly kernelSource: string | undefined;
   /** Where the file goes; it has to stay for as long as guests are started with it. */
@@ -48,27 +48,38 @@ export async function freshFile(part: Part, request: FreshRequest): Promise<Gues
   const log = path.join(cacheDirectory(), `logs/${part}.log`);
   return runStep(emit, { id: part, title: TITLES[part], signal }, async (step) => {
     const work = { folder, step, signal, log };
-    return { outcome: 'done', value: await { driver: freshDriver, stress: freshStress }[part](request, work) };
+    const file = part === 'stress' ? freshStress(request, work) : buildModule(DRIVER, request, work);
+    return { outcome: 'done', value: await file };
   });
 }
 
-async function freshDriver({ build, kernelSource }: FreshRequest, work: EntryWork): Promise<GuestFile> {
+const DRIVER = `kernel/${DRIVER_GRAFT.to}/edgpu.ko`;
+
+/** A module as the sources are now, with the patches of the kernel's variant in it; by its name in modules.dep. */
+export async function freshModule(name: string, request: FreshRequest): Promise<GuestFile> {
+  const { folder, emit, signal } = request;
+  const [id, log] = ['module', path.join(cacheDirectory(), 'logs/module.log')];
+  return runStep(emit, { id, title: `Build ${path.basename(name)}`, signal }, async (step) => ({
+    ...{ outcome: 'done', value: await buildModule(name, request, { folder, step, signal, log }) },
+  }));
+}
+
+async function buildModule(name: string, { build, kernelSource }: FreshRequest, work: EntryWork): Promise<GuestFile> {
   const { folder, signal, step, log } = work;
   const source = await openKernelSource(kernelSource, await fetchDebianPackages(() => undefined, signal));
   const { flavour, variant, release, modules, config } = build.kernel;
-  const name = `kernel/${DRIVER_GRAFT.to}/edgpu.ko`;
   const inGuest = path.join('/usr/lib/modules', release, name);
-  const file = path.join(folder, 'edgpu.ko');
+  const file = path.join(folder, path.basename(name));
   const onWait = (): void => step.progress('waiting for another rig that is building');
   await withBuildLock({ name: 'kernel', signal, onWait }, async (locked) => {
     const installed = path.join(modules, 'lib/modules', release);
-    const module = await compileDriver(
+    const module = await compileModule(
       { source, flavour, variant },
       { installed, config, name },
       { ...work, signal: locked },
     );
     const argv = ['strip', '--strip-debug', '-o', file, module] as const;
-    await runBuildCommand({ what: 'Stripping the driver', argv, cwd: folder, log, signal: locked });
+    await runBuildCommand({ what: 'Stripping the module', argv, cwd: folder, log, signal: locked });
   });
   return { path: inGuest, file, mode: 0o644 };
 }

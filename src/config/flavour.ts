@@ -108,7 +108,7 @@ export interface KernelVariant {
   readonly kconfig?: readonly string[];
   /** Paths of patches of a person's own, for on top of all else. */
   readonly patches?: readonly string[];
-  /** In a work tree of their own, with what could be mutated beside the kernel: for `dgpu-rig mutate`. */
+  /** With what could be mutated beside the kernel: for `dgpu-rig mutate`. */
   readonly mutants?: boolean;
 }
 

@@ -95,7 +95,7 @@ export interface KernelBuild {
   readonly gdbScript?: string;
   /** Only of the flavour gcov. */
   readonly profiled?: Profiled;
-  /** Only of the variant `mutants`: the sources that were compiled of what the series and the driver have changed. */
+  /** Only of the variant `mutants`: what `collectCompiled` wrote of all that the series and the driver have changed. */
   readonly mutable?: string;
 }
 
@@ -122,7 +122,7 @@ export async function buildKernel(
     environment: JSON.stringify(MAKE_ENVIRONMENT),
     selftests: JSON.stringify(SELFTESTS),
     headers: JSON.stringify(ABI_HEADERS),
-    ...(mutants ? { mutable: 'sources' } : {}),
+    ...(mutants ? { mutable: 'sources, modules' } : {}),
   });
   // Missed now rather than when all has run.
   const gcov = flavour === 'gcov' ? await gcovProgram() : undefined;
@@ -192,18 +192,15 @@ async function profiledCode(): Promise<ProfiledCode> {
   return codeToProfile(await readSeries(PATCH_FOLDER), DRIVER_GRAFT.to);
 }
 
-function treeKind(
-  flavour: Flavour,
-  { unpatched = false, debugInfo = false, mutants = false }: KernelVariant,
-): LinuxTreeKind {
-  return `linux-${flavour}${unpatched ? '-unpatched' : ''}${debugInfo ? '-debug' : ''}${mutants ? '-mutants' : ''}`;
+function treeKind(flavour: Flavour, { unpatched = false, debugInfo = false }: KernelVariant): LinuxTreeKind {
+  return `linux-${flavour}${unpatched ? '-unpatched' : ''}${debugInfo ? '-debug' : ''}`;
 }
 
 export function titleOf({ version }: KernelSource): string {
   return `Linux ${version}`;
 }
 
-type LinuxTreeKind = `linux-${Flavour}${'' | '-unpatched'}${'' | '-debug'}${'' | '-mutants'}`;
+type LinuxTreeKind = `linux-${Flavour}${'' | '-unpatched'}${'' | '-debug'}`;
 
 interface TreeUse {
   /** Builds with very different configurations had better not take turns in one tree. */
@@ -286,15 +283,15 @@ export async function compileKernel(tree: WorkTree, work: MakeWork): Promise<voi
   await make(tree, { ...work, onLine }, 'Building the kernel', ['bzImage', 'modules']);
 }
 
-/** Where the kernel's modules are installed, and the driver's name among them; and how that kernel is configured. */
+/** Where the kernel's modules are installed, and the name of one among them; and how that kernel is configured. */
 interface InstalledModule {
   readonly installed: string;
   readonly config: string;
   readonly name: string;
 }
 
-/** The driver's module alone, of a tree that has been built; returns its path. */
-export async function compileDriver(
+/** One module alone, of a tree that has been built; returns its path. */
+export async function compileModule(
   { source, flavour, variant = {} }: KernelRequest,
   { installed, config, name }: InstalledModule,
   work: EntryWork,
@@ -309,7 +306,7 @@ export async function compileDriver(
   await make(
     tree,
     work,
-    'Building the driver',
+    'Building the module',
     [name, ...needed].map((module) => module.replace(/^kernel\//, '')),
   );
   return path.join(tree.source, name.replace(/^kernel\//, ''));

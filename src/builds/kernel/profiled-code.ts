@@ -1,7 +1,8 @@
 /** The code whose executed lines the flavour gcov counts: TTM, the driver, and what the series adds or touches. */
 
-import { copyFile, mkdir, readdir } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { z } from 'zod';
 
 import { touchedFiles, type Patch } from '../tree/patch-series.ts';
 import type { LineHook } from '../tree/source-hooks.ts';
@@ -59,15 +60,30 @@ export async function collectProfiled(tree: string, code: ProfiledCode, to: stri
   }
 }
 
-/** The sources among it that this configuration compiles, each by its path in the tree. */
+const MODULES = 'modules.json';
+const modulesFile = z.record(z.string(), z.string());
+
+/** The sources among it that this configuration compiles, each by its path in the tree, and the modules they are in. */
 export async function collectCompiled(tree: string, code: ProfiledCode, to: string): Promise<void> {
+  const modules = new Map<string, string>();
   for (const { folder, names } of await foldersOf(tree, code)) {
     const sources = names.filter((name) => name.endsWith('.c') && names.includes(name.replace(/c$/, 'o')));
     const files = sources.map((name) => path.posix.join(folder, name)).filter((file) => isProfiled(file, code));
     // What links a module is no code of anybody's.
     for (const file of files.filter((name) => !name.endsWith('.mod.c')))
       await collect(tree, file, path.join(to, SOURCES));
+    for (const list of names.filter((name) => name.endsWith('.mod'))) {
+      const objects = (await readFile(path.join(tree, folder, list), 'utf8')).split(/\s+/);
+      const module = path.posix.join('kernel', folder, list.replace(/mod$/, 'ko'));
+      for (const object of objects) modules.set(object.replace(/o$/, 'c'), module);
+    }
   }
+  await writeFile(path.join(to, MODULES), JSON.stringify(Object.fromEntries(modules)));
+}
+
+/** Where a source's module is among those that are installed, by what `collectCompiled` wrote; else it is built in. */
+export async function moduleOf(file: string, collected: string): Promise<string | undefined> {
+  return modulesFile.parse(JSON.parse(await readFile(path.join(collected, MODULES), 'utf8')))[file];
 }
 
 async function foldersOf(

@@ -1,8 +1,14 @@
-/** Kernels with a mutant in them, each built in the work tree that all mutants share, and the suites on them. */
+/**
+ * Kernels with a mutant in them, and the suites on them. A mutant of a module costs that module, which takes the place
+ * of the one in the guest's image; any other costs a kernel, an image and templates of its own.
+ */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { freshModule } from '../../builds/fresh-files.ts';
+import { moduleOf } from '../../builds/kernel/profiled-code.ts';
 import { BuildFailure } from '../../builds/tree/build-command.ts';
 import { requireSpace } from '../../cache/disk-space.ts';
+import type { KernelVariant } from '../../config/flavour.ts';
 import type { Plans } from '../../config/plan.ts';
 import { planOf, planParts } from '../../plan/plan-parts.ts';
 import { prepareRun, type RunRequest } from '../../plan/prepare-run.ts';
@@ -53,21 +59,31 @@ export class KernelTrial implements Trial<RigContext> {
   async build(mutant?: Mutant): Promise<RigContext | undefined> {
     if (mutant === undefined) return this.#base;
     await requireSpace(NEEDED_GIB, 'A kernel with a mutant');
-    const file = path.join(this.#base.artifacts, `${mutant.id}.patch`);
-    await mkdir(path.dirname(file), { recursive: true });
-    await writeFile(file, mutant.diff);
+    const folder = path.join(this.#base.artifacts, mutant.id);
+    await mkdir(folder, { recursive: true });
+    const patch = path.join(folder, `${mutant.id}.patch`);
+    await writeFile(patch, mutant.diff);
     const { variant = {} } = this.#request;
+    const mutated = { ...variant, patches: [...(variant.patches ?? []), patch] };
+    let module: RigContext | undefined;
     try {
-      return await prepareRun({
-        ...this.#request,
-        variant: { ...variant, patches: [...(variant.patches ?? []), file] },
-      });
-    } catch (error) {
-      if (error instanceof BuildFailure && !error.fullDisk) return undefined;
-      throw error;
+      module = await ifItBuilds(() => this.#withModule(mutant, mutated, folder));
+      // Of a work tree that was cleared no module can be built, so it is the kernel that says whether this compiles.
+      return module ?? (await ifItBuilds(() => prepareRun({ ...this.#request, variant: mutated })));
     } finally {
-      await rm(file);
+      if (!module) await rm(folder, { recursive: true });
     }
+  }
+
+  /** Undefined where the mutant is in no module. */
+  async #withModule(mutant: Mutant, variant: KernelVariant, folder: string): Promise<RigContext | undefined> {
+    const { build } = this.#base;
+    const module = await moduleOf(mutant.file, build.kernel.mutable ?? '');
+    if (module === undefined) return undefined;
+    const { kernelSource, emit, signal } = this.#request;
+    const mutated = { ...build, kernel: { ...build.kernel, variant } };
+    const file = await freshModule(module, { build: mutated, kernelSource, folder, emit, signal });
+    return { ...this.#base, fresh: [file] };
   }
 
   async run(rig: RigContext, suite: string): Promise<SuiteOutcome> {
@@ -116,12 +132,22 @@ export class KernelTrial implements Trial<RigContext> {
     );
   }
 
-  /** Nobody else has this kernel. */
-  async discard({ build }: RigContext): Promise<void> {
+  /** Nobody else has this kernel, or this module. */
+  async discard({ build, fresh }: RigContext): Promise<void> {
+    for (const { file } of fresh) await rm(path.dirname(file), { recursive: true, force: true });
     for (const folder of [build.kernel.folder, path.dirname(build.initrd)]) {
       if (![this.#base.build.kernel.folder, path.dirname(this.#base.build.initrd)].includes(folder))
         await rm(folder, { recursive: true, force: true });
     }
+  }
+}
+
+async function ifItBuilds(build: () => Promise<RigContext | undefined>): Promise<RigContext | undefined> {
+  try {
+    return await build();
+  } catch (error) {
+    if (error instanceof BuildFailure && !error.fullDisk) return undefined;
+    throw error;
   }
 }
 

@@ -6,6 +6,7 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { buildKernel, type KernelBuild } from '../../../src/builds/kernel/kernel-build.ts';
 import type { KernelSource } from '../../../src/builds/kernel/kernel-source.ts';
 import type { KernelVariant } from '../../../src/config/flavour.ts';
+import type { EntrySpec } from '../../../src/cache/cache-entry.ts';
 
 const fakes = vi.hoisted(() => ({ obtainEntry: vi.fn() }));
 vi.mock('../../../src/cache/cache-entry.ts', () => fakes);
@@ -48,4 +49,27 @@ test('options and patches of one’s own are in the key, and the patches in the 
   expect(patched.patches).toEqual([...usual.patches, 'fix.patch']);
   expect(new Set([usual.patchset, patched.patchset, otherwise.patchset]).size).toBe(3);
   expect((await build({ unpatched: true, patches: [patch] })).patches).toEqual(['fix.patch']);
+});
+
+test('what a mutant is built in is the tree that the kernel without it was built in', async () => {
+  const cache = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
+  onTestFinished(() => rm(cache, { recursive: true }));
+  vi.stubEnv('DGPU_RIG_CACHE', cache);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const trees: string[] = [];
+  const unpack = (folder: string): Promise<void> => {
+    trees.push(path.basename(path.dirname(folder)));
+    return Promise.reject(new Error('That much is seen.'));
+  };
+  const fill = (): object => ({ unpack });
+  const source = { ...{ version: '7.3.4', identity: 'identity', treeName: 'tree', complete: false }, fill };
+  const signal = new AbortController().signal;
+  const step = { progress: () => undefined };
+  const work = { ...{ folder: cache, log: path.join(cache, 'log'), signal }, step };
+  fakes.obtainEntry.mockImplementation(({ build }: EntrySpec) => build(work));
+  for (const variant of [{}, { mutants: true }]) {
+    const request = { source: source as unknown as KernelSource, flavour: 'plain', variant } as const;
+    await expect(buildKernel(request, () => undefined, signal)).rejects.toThrow('That much is seen.');
+  }
+  expect(trees[1]).toBe(trees[0]);
 });

@@ -1,12 +1,18 @@
 /** Which objects of a kernel of the flavour gcov count what they execute. */
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { gcovProgram } from '../../../src/builds/kernel/gcov-program.ts';
 import { DRIVER_GRAFT, PATCH_FOLDER } from '../../../src/builds/kernel/kernel-build.ts';
-import { codeToProfile, isProfiled, profilingLine } from '../../../src/builds/kernel/profiled-code.ts';
+import {
+  codeToProfile,
+  collectCompiled,
+  isProfiled,
+  moduleOf,
+  profilingLine,
+} from '../../../src/builds/kernel/profiled-code.ts';
 import { readSeries } from '../../../src/builds/tree/patch-series.ts';
 import { insertHookLine } from '../../../src/builds/tree/source-hooks.ts';
 
@@ -64,4 +70,23 @@ test.for([
     failureClass: 'infrastructure',
     remedy: expect.stringContaining('apt-get install') as string,
   });
+});
+
+test('what is compiled is collected, and the module that it is in', async () => {
+  const place = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
+  onTestFinished(() => rm(place, { recursive: true }));
+  const file = async (name: string, text = ''): Promise<void> => {
+    await mkdir(path.dirname(path.join(place, 'tree', name)), { recursive: true });
+    await writeFile(path.join(place, 'tree', name), text);
+  };
+  const ttm = 'drivers/gpu/drm/ttm';
+  for (const name of [`${ttm}/ttm_tt`, `${ttm}/ttm_bo`, 'mm/shmem']) {
+    await file(`${name}.c`);
+    await file(`${name}.o`);
+  }
+  await file(`${ttm}/ttm.mod`, `${ttm}/ttm_tt.o\n${ttm}/ttm_bo.o\n\n`);
+  const collected = path.join(place, 'mutable');
+  await collectCompiled(path.join(place, 'tree'), CODE, collected);
+  expect(await moduleOf(`${ttm}/ttm_bo.c`, collected)).toBe(`kernel/${ttm}/ttm.ko`);
+  expect(await moduleOf('mm/shmem.c', collected)).toBeUndefined();
 });

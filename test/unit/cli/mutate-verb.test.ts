@@ -2,11 +2,12 @@
  * `dgpu-rig mutate` from its options to its exit code, with a kernel of one small file and a vitest that fails where a
  * mutant is meant to be noticed: the control is a mutant that is caught, and one that survives.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { BuildFailure } from '../../../src/builds/tree/build-command.ts';
+import type { FreshRequest, GuestFile } from '../../../src/builds/fresh-files.ts';
 import { DRIVER_GRAFT } from '../../../src/builds/kernel/kernel-build.ts';
 import { mutateVerb } from '../../../src/cli/mutate/mutate-verb.ts';
 import type { MutateOptions } from '../../../src/cli/options/option-table.ts';
@@ -20,8 +21,10 @@ import { CapturedSession } from './captured-session.ts';
 
 const fakes = vi.hoisted(() => ({
   prepareRun: vi.fn<(request: RunRequest) => Promise<unknown>>(),
+  freshModule: vi.fn<(name: string, request: FreshRequest) => Promise<GuestFile>>(),
   runVitest: vi.fn<(request: VitestRequest) => Promise<unknown>>(),
 }));
+vi.mock('../../../src/builds/fresh-files.ts', async (original) => ({ ...(await original<object>()), ...fakes }));
 vi.mock('../../../src/plan/prepare-run.ts', async (original) => ({ ...(await original<object>()), ...fakes }));
 vi.mock('../../../src/cli/run/vitest-run.ts', () => fakes);
 
@@ -34,7 +37,7 @@ const FILE = `${DRIVER_GRAFT.to}/edgpu_x.c`;
 const TEXT = 'int small(int words)\n{\n\tint most = 7;\n\treturn words < 5;\n}\n';
 
 let session: CapturedSession;
-/** What the kernel of which a test is run has instead of TEXT; empty for the code as it is. */
+/** What the kernel or the module of which a test is run has instead of TEXT; empty for the code as it is. */
 let inKernel = new Map<string, string>();
 
 beforeEach(async () => {
@@ -44,6 +47,13 @@ beforeEach(async () => {
   const mutable = path.join(session.folder, 'mutable');
   mkdirSync(path.join(mutable, 'sources', DRIVER_GRAFT.to), { recursive: true });
   writeFileSync(path.join(mutable, 'sources', FILE), TEXT);
+  isIn({});
+  fakes.freshModule.mockReset().mockImplementation((name, { build, folder }) => {
+    const [patch = ''] = build.kernel.variant.patches ?? [];
+    const file = path.join(folder, path.basename(name));
+    inKernel.set(file, readFileSync(patch, 'utf8'));
+    return Promise.resolve({ path: `/usr/lib/modules/7.3.4/${name}`, file, mode: 0o644 });
+  });
   fakes.prepareRun.mockReset().mockImplementation(({ selection, variant }) => {
     const [patch] = variant?.patches ?? [];
     const diff = patch === undefined ? '' : readFileSync(patch, 'utf8');
@@ -60,10 +70,16 @@ beforeEach(async () => {
 });
 afterEach(() => session.close());
 
+/** The module that each source is in; the others are built in. */
+function isIn(modules: Readonly<Record<string, string>>): void {
+  writeFileSync(path.join(session.folder, 'mutable/modules.json'), JSON.stringify(modules));
+}
+
 /** One test, which fails where the kernel has such a line. */
 function notices(line: RegExp, judged: Partial<TestResult> = { status: 'fail', failure: 'test', message: 'no' }): void {
   fakes.runVitest.mockReset().mockImplementation(({ rig, onResult }) => {
-    const noticed = line.test(inKernel.get(rig.build.kernel.folder) ?? '');
+    const [{ file } = { file: rig.build.kernel.folder }] = rig.fresh;
+    const noticed = line.test(inKernel.get(file) ?? '');
     const named = { suite: 'smoke', test: 'counts', params: {}, durationMs: 1, metrics: {}, kernelReports: [] };
     const result: TestResult = { ...named, status: 'pass', ...(noticed ? judged : {}) };
     onResult?.(result, true);
@@ -84,8 +100,29 @@ test('a mutant that a test notices is caught, and one that none notices is told 
   expect(session.printed).toMatch(/^3 of 3 mutants judged: 2 caught \(2 by a suite\), 1 survived; seed 1, of 3\n$/m);
   const report = JSON.parse(await readFile(json, 'utf8')) as MutationReport;
   expect(report.mutants.map(({ caught }) => caught?.how ?? 'survived').sort()).toEqual(['suite', 'suite', 'survived']);
-  // In a work tree of their own, all of them.
+  // With the sources beside it, all of them.
   expect(fakes.prepareRun.mock.calls.every(([{ variant }]) => variant?.mutants === true)).toBe(true);
+});
+
+test('a mutant of a module costs that module, in the image of the kernel as it is', async () => {
+  notices(/^\+\treturn/m);
+  isIn({ [FILE]: 'kernel/drivers/gpu/drm/edgpu/edgpu.ko' });
+  expect(await mutateVerb(['smoke'], { ...OPTIONS, count: 3 }, session)).toBe(1);
+  expect(session.printed).toContain('3 of 3 mutants judged: 2 caught (2 by a suite), 1 survived');
+  expect(fakes.prepareRun.mock.calls.length).toBe(1);
+  const modules = fakes.freshModule.mock.calls.map(([name]) => path.basename(name));
+  expect(modules).toEqual(Array(3).fill('edgpu.ko'));
+  // Neither modules nor patches are left.
+  expect(existsSync(path.join(session.folder, 'run')) ? readdirSync(path.join(session.folder, 'run')) : []).toEqual([]);
+});
+
+test('where a module does not build, the kernel says whether that is the mutant', async () => {
+  notices(/^\+/m);
+  isIn({ [FILE]: 'kernel/drivers/gpu/drm/edgpu/edgpu.ko' });
+  fakes.freshModule.mockRejectedValue(new BuildFailure('infrastructure', 'Building the module failed', false, {}));
+  expect(await mutateVerb(['smoke'], { ...OPTIONS, count: 3 }, session)).toBe(0);
+  expect(session.printed).toContain('3 of 3 mutants judged: 3 caught');
+  expect(fakes.prepareRun.mock.calls.length).toBe(1 + 3);
 });
 
 test('where all are caught, the exit code is 0; how each was is told apart', async () => {
