@@ -12,37 +12,45 @@ const entry = z.union([
   z.strictObject({
     mutant: z.string().optional(),
     suite: z.string(),
+    /** Of its file: what one of another text has said is nothing that is known of this one. */
+    text: z.string(),
     durationMs: z.number(),
     caught: notice.optional(),
   }),
 ]);
 type Entry = z.infer<typeof entry>;
 type SuiteRun = Extract<Entry, { suite: string }>;
+type Found = Exclude<Entry, SuiteRun> | Omit<SuiteRun, 'text'>;
 
 export class Journal {
   readonly #file: string;
   readonly #entries: Entry[];
+  readonly #textOf: (suite: string) => string;
 
-  private constructor(file: string, entries: Entry[]) {
+  private constructor(file: string, entries: Entry[], textOf: (suite: string) => string) {
     this.#file = file;
     this.#entries = entries;
+    this.#textOf = textOf;
   }
 
-  static async open(file: string): Promise<Journal> {
+  /** `textOf` tells the texts of a suite apart. */
+  static async open(file: string, textOf: (suite: string) => string): Promise<Journal> {
     await mkdir(path.dirname(file), { recursive: true });
     const text = await readFile(file, 'utf8').catch(() => '');
     // A rig that was killed, or a disk that was full, leaves half a line.
-    return new Journal(file, text.split('\n').flatMap(parseLine));
+    return new Journal(file, text.split('\n').flatMap(parseLine), textOf);
   }
 
-  async add(found: Entry): Promise<void> {
-    await appendFile(this.#file, `\n${JSON.stringify(found)}\n`);
-    this.#entries.push(found);
+  async add(found: Found): Promise<void> {
+    const known = 'suite' in found ? { ...found, text: this.#textOf(found.suite) } : found;
+    await appendFile(this.#file, `\n${JSON.stringify(known)}\n`);
+    this.#entries.push(known);
   }
 
   runOf(suite: string, mutant?: string): SuiteRun | undefined {
     return this.#entries.find(
-      (found): found is SuiteRun => 'suite' in found && found.suite === suite && found.mutant === mutant,
+      (found): found is SuiteRun =>
+        'suite' in found && found.suite === suite && found.mutant === mutant && found.text === this.#textOf(suite),
     );
   }
 

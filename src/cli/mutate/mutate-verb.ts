@@ -7,7 +7,7 @@ import { cacheDirectory, repositoryPath } from '../../config/paths.ts';
 import { loadPlans } from '../../config/plan.ts';
 import { prepareRun, type RunRequest } from '../../plan/prepare-run.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
-import { isOutside, suiteFiles } from '../../plan/suite-files.ts';
+import { filesToRun, isOutside, suiteFiles } from '../../plan/suite-files.ts';
 import { checkSuites } from '../../plan/suite-syntax.ts';
 import { readSources } from '../../report/coverage/coverage-report.ts';
 import { readCoverage, type CoverageRecord } from '../../report/coverage/covering-suites.ts';
@@ -48,7 +48,7 @@ export async function mutateVerb(names: readonly string[], given: MutateOptions,
   );
   const all = await candidatesIn(await readSources(mutableOf(rig)), { own, coverage, suites });
   const left = all.filter(({ mutant }) => !equivalent.has(mutant.id));
-  const journal = await Journal.open(await journalFile(rig, suites, filter));
+  const journal = await openJournal(rig, suites, filter);
   const onJudged = (line: string): void => session.progress.print(line);
   const campaign = new Campaign(
     { candidates: sampled(left, ({ mutant }) => mutant.id, seed), count, journal, onJudged },
@@ -111,16 +111,21 @@ function mutableOf({ build }: RigContext): string {
 }
 
 /** By all that a verdict depends on, but for the seed: a mutant that is judged is judged for each sample. */
-async function journalFile(rig: RigContext, suites: readonly string[], filter: RegExp | undefined): Promise<string> {
+async function openJournal(rig: RigContext, suites: readonly string[], filter: RegExp | undefined): Promise<Journal> {
   const { build, selection } = rig;
-  const outside = await Promise.all(suites.filter(isOutside).map((file) => readFile(file, 'utf8')));
+  const texts = new Map<string, string>();
+  for (const suite of suites) {
+    const text = await Promise.all((await filesToRun([suite])).map((file) => readFile(file, 'utf8')));
+    texts.set(suite, contentKey({ text }));
+  }
   const key = contentKey({
     kernel: build.kernel.folder,
     software: [build.qemu.binary, build.initrd],
     selection: JSON.stringify({ ...selection, seed: 0, keep: false }),
     accelerator: rig.acceleration.accelerator,
     filter: String(filter ?? ''),
-    suites: [await folderKey(repositoryPath('src/suites')), await folderKey(repositoryPath('src/testbed')), ...outside],
+    testbed: await folderKey(repositoryPath('src/testbed')),
   });
-  return path.join(cacheDirectory(), 'mutants', `${key}.jsonl`);
+  const textOf = (suite: string): string => texts.get(suite) ?? '';
+  return Journal.open(path.join(cacheDirectory(), 'mutants', `${key}.jsonl`), textOf);
 }

@@ -62,8 +62,9 @@ async function campaign(
   candidates: readonly Candidate[],
   judge: Trial<string>,
   count = candidates.length,
+  textOf: (suite: string) => string = (suite) => suite,
 ): Promise<Campaign<string>> {
-  const journal = await Journal.open(path.join(folder, 'mutants/journal.jsonl'));
+  const journal = await Journal.open(path.join(folder, 'mutants/journal.jsonl'), textOf);
   return new Campaign({ candidates, count, journal, onJudged: (line) => lines.push(line) }, judge);
 }
 
@@ -169,4 +170,16 @@ test('half a line in the journal, as a full disk leaves it, is as if it were not
   expect(done).toEqual(['build m1', 'm1 quick', 'discard m1']);
   await (await campaign([candidate('m1', 'quick')], trial())).run();
   expect(done.length).toBe(3);
+});
+
+test('a suite that was edited is run again where nothing else has noticed the mutant, and no other suite', async () => {
+  const all = [candidate('m1', 'quick', 'slow'), candidate('m2', 'quick', 'slow')];
+  await (await campaign(all, trial({ 'm1 quick': [TESTED] }))).run();
+  done = [];
+  const edited = await campaign(all, trial({ 'm2 slow': [TESTED] }), all.length, (suite) => {
+    return suite === 'slow' ? 'with another test' : suite;
+  });
+  await edited.run();
+  expect(done).toEqual(['build plain', 'plain slow', 'build m2', 'm2 slow', 'discard m2']);
+  expect(edited.mutants.map(({ caught }) => caught?.suite)).toEqual(['quick', 'slow']);
 });
