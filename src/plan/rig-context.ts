@@ -96,6 +96,8 @@ export interface RigContext {
   readonly acceleration: Acceleration;
   /** Of every time limit of a VM; 1 by default. */
   readonly patience?: number;
+  /** A kernel bug is all that is to be found out: a test ends with it, rather than when it has had time to. */
+  readonly endsAtBug?: true;
   readonly selection: Selection;
   /** The events that `selection.trace` asks for, as this kernel takes them. */
   readonly traceSettings?: readonly string[];

@@ -120,7 +120,7 @@ export const test = base
       await annotate(stateless ? 'starting its VM' : 'booting', 'step');
       const limit = new BugLimit({
         provokes,
-        limitMs: timeLimits(accelerator, rig.selection.flavour, rig.patience).afterBug,
+        limitMs: rig.endsAtBug ? 0 : timeLimits(accelerator, rig.selection.flavour, rig.patience).afterBug,
         // A test that has ended has no progress any more.
         tell: (detail) => annotate(detail, 'step').catch(() => undefined),
       });

@@ -69,10 +69,14 @@ export class KernelTrial implements Trial<RigContext> {
     try {
       module = await ifItBuilds(() => this.#withModule(mutant, mutated, folder));
       // Of a work tree that was cleared no module can be built, so it is the kernel that says whether this compiles.
-      return module ?? (await ifItBuilds(() => prepareRun({ ...this.#request, variant: mutated })));
+      return module ?? (await ifItBuilds(() => this.#withKernel(mutated)));
     } finally {
       if (!module) await rm(folder, { recursive: true });
     }
+  }
+
+  async #withKernel(variant: KernelVariant): Promise<RigContext> {
+    return { ...(await prepareRun({ ...this.#request, variant })), endsAtBug: true };
   }
 
   /** Undefined where the mutant is in no module. */
@@ -83,7 +87,7 @@ export class KernelTrial implements Trial<RigContext> {
     const { kernelSource, emit, signal } = this.#request;
     const mutated = { ...build, kernel: { ...build.kernel, variant } };
     const file = await freshModule(module, { build: mutated, kernelSource, folder, emit, signal });
-    return { ...this.#base, fresh: [file] };
+    return { ...this.#base, fresh: [file], endsAtBug: true };
   }
 
   async run(rig: RigContext, suite: string): Promise<SuiteOutcome> {

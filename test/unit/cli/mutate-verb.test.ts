@@ -125,6 +125,13 @@ test('where a module does not build, the kernel says whether that is the mutant'
   expect(fakes.prepareRun.mock.calls.length).toBe(1 + 3);
 });
 
+test('who tries a mutant wants no more of a VM whose kernel has reported a bug; who tries the code as it is does', async () => {
+  notices(/^\+/m, { status: 'fail', failure: 'kernel', message: 'Oops' });
+  await mutateVerb(['smoke'], { ...OPTIONS, count: 3 }, session);
+  expect(session.printed).toContain('3 caught (3 by a kernel report)');
+  expect(fakes.runVitest.mock.calls.map(([{ rig }]) => rig.endsAtBug)).toEqual([undefined, true, true, true]);
+});
+
 test('where all are caught, the exit code is 0; how each was is told apart', async () => {
   notices(/^\+/m, { status: 'error', failure: 'timeout', message: 'hangs' });
   expect(await mutateVerb(['smoke'], { ...OPTIONS, count: 3 }, session)).toBe(0);
