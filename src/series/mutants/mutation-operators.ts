@@ -88,9 +88,13 @@ function operatorOf(node: Node): Node {
 function nextNumber(node: Node): Edit[] {
   const [, digits, suffix = ''] = /^(0[xX][0-9a-fA-F]+|\d+)([uUlL]*)$/.exec(node.text) ?? [];
   if (digits === undefined) return [];
-  const next = BigInt(digits) + 1n;
-  const text = /^0x/i.test(digits) ? `0x${next.toString(16)}` : String(next);
-  return [replaced('constant', node, `${text}${suffix}`)];
+  const [prefix = '', base] = /^0x/i.test(digits)
+    ? (['0x', 16] as const)
+    : /^0\d/.test(digits)
+      ? (['0', 8] as const)
+      : [];
+  const next = BigInt(base === 8 ? `0o${digits}` : digits) + 1n;
+  return [replaced('constant', node, `${prefix}${next.toString(base)}${suffix}`)];
 }
 
 const ERROR_CODE = /^-E[A-Z0-9]+$/;
@@ -132,21 +136,48 @@ function isNoise(statement: Node): boolean {
   return does?.type === 'call_expression' && NOISE.test(calleeOf(does));
 }
 
-/** Of two that have nothing in common, the order hardly matters. */
+/** Of two that have nothing in common, or do no more than use two members of the same thing, the order hardly matters. */
 function swapped(node: Node): Edit[] {
   const next = node.nextSibling;
   if (node.parent?.type !== 'compound_statement' || next?.type !== 'expression_statement') return [];
   if (next.hasError || isNoise(node) || isNoise(next) || node.text === next.text) return [];
   const both = [node, next].map(({ namedChildren: [does] }) => does?.type === 'call_expression');
-  const names = new Set(node.descendantsOfType(['identifier', 'field_identifier']).map(({ text }) => text));
-  const shared = next.descendantsOfType(['identifier', 'field_identifier']).some(({ text }) => names.has(text));
-  if (!both.includes(true) || !shared) return [];
+  if (!both.includes(true) || !areOrdered(node, next)) return [];
   const between = node.parent.text.slice(
     node.endIndex - node.parent.startIndex,
     next.startIndex - node.parent.startIndex,
   );
   const text = `${next.text}${between}${node.text}`;
   return [{ operator: 'statements-swapped', node, start: node.startIndex, end: next.endIndex, text }];
+}
+
+/** Calls that are about more than what they are given. */
+const ORDERING = /lock|mb$|wake|signal|complete|queue|fence|flush|sync|wait/;
+
+function areOrdered(one: Node, other: Node): boolean {
+  const [ours, theirs] = [placesIn(one), placesIn(other)];
+  const within = (inner: string, outer: string): boolean =>
+    inner === outer || /^(?:->|[.[])/.test(inner.slice(outer.length));
+  const shared = ours.some((a) =>
+    theirs.some((b) => (a.startsWith(b) && within(a, b)) || (b.startsWith(a) && within(b, a))),
+  );
+  if (shared) return true;
+  const orders = [one, other].some((node) =>
+    node.descendantsOfType('call_expression').some((call) => ORDERING.test(calleeOf(call))),
+  );
+  const roots = new Set(ours.map(rootOf));
+  return orders && theirs.some((place) => roots.has(rootOf(place)));
+}
+
+function rootOf(place: string): string {
+  return /^\w*/.exec(place)?.[0] ?? '';
+}
+
+/** What is read or written, as it is spelled: "a->b.c", not the "a" in it, nor what is called. */
+function placesIn(node: Node): string[] {
+  if (['field_expression', 'subscript_expression', 'identifier'].includes(node.type)) return [node.text];
+  const called = node.type === 'call_expression' ? node.childForFieldName('function') : null;
+  return node.namedChildren.filter((child) => child.id !== called?.id).flatMap(placesIn);
 }
 
 /** What may sleep where it must not, or gives up where it must not. */

@@ -1,14 +1,7 @@
-/** A random order that depends on the seed and on what there is, and not on the order in which it was found. */
-import { randomNumbers } from '../../util/random.ts';
+/** A random order by the seed, in which each has its place whatever else there is: what is left out moves no other. */
+import { contentKey } from '../../cache/content-key.ts';
 
 export function sampled<T>(all: readonly T[], idOf: (one: T) => string, seed: number): T[] {
-  const left = [...all].sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
-  const random = randomNumbers(seed);
-  return left.map((_, index) => {
-    const chosen = index + Math.floor(random() * (left.length - index));
-    const [here, there] = [left[index], left[chosen]] as [T, T];
-    left[chosen] = here;
-    left[index] = there;
-    return there;
-  });
+  const placed = all.map((one) => ({ one, place: contentKey({ seed: String(seed), id: idOf(one) }) }));
+  return placed.sort((a, b) => (a.place < b.place ? -1 : 1)).map(({ one }) => one);
 }

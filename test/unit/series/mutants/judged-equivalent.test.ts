@@ -42,4 +42,7 @@ test('a sample depends on the seed, and not on the order of what it is of', () =
   expect([...some].sort()).toEqual([...all].sort());
   expect(sampled(all.toReversed(), (one) => one, 7)).toEqual(some);
   expect(sampled(all, (one) => one, 8)).not.toEqual(some);
+  // One that is found to be equivalent leaves the others where they are.
+  const [, second, ...others] = some;
+  expect(sampled([second ?? '', ...others], (one) => one, 7)).toEqual([second, ...others]);
 });

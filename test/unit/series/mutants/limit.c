@@ -43,3 +43,13 @@ static void *find(struct pool *pool)
 		return ERR_PTR(-ENOENT);
 	return pool->first;
 }
+
+static void forget(struct pool *pool)
+{
+	knob_create(pool, 0644);
+	kfree(pool->slots);
+	kfree(pool->names);
+	pool->names = NULL;
+	mutex_unlock(&pool->lock);
+	pool->most = count_of(pool->limits);
+}
