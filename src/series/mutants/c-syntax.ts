@@ -4,10 +4,13 @@ import { Language, Parser, type Node } from 'web-tree-sitter';
 
 let parser: Promise<Parser> | undefined;
 
+/** Marks for sparse, after which the grammar would take the rest of a declaration for a statement. */
+const MARKS = /\b__(?:user|iomem|rcu|percpu|force|bitwise|private)\b/g;
+
 /** Parses one file; its nodes say where they are by characters of `text`. */
 export async function parseC(text: string): Promise<Node> {
   parser ??= makeParser();
-  const tree = (await parser).parse(text);
+  const tree = (await parser).parse(text.replaceAll(MARKS, (mark) => ' '.repeat(mark.length)));
   if (!tree) throw new Error('tree-sitter has no tree for a text');
   return tree.rootNode;
 }

@@ -46,6 +46,8 @@ static void *find(struct pool *pool)
 
 static void forget(struct pool *pool)
 {
+	void __user *to = slot_of(pool);
+
 	knob_create(pool, 0644);
 	kfree(pool->slots);
 	kfree(pool->names);

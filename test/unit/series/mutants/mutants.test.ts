@@ -60,6 +60,10 @@ test('two statements that are about different members stay in their order, which
   expect(made('statements-swapped').filter((change) => change.startsWith('kfree(pool->slots)'))).toEqual([]);
 });
 
+test('a declaration with a mark for sparse is a declaration', () => {
+  expect(ALL.filter(({ was }) => was.includes('__user'))).toEqual([]);
+});
+
 test('every operator has a mutant', () => {
   expect([...new Set(ALL.map(({ operator }) => operator))].sort()).toEqual([...OPERATORS].sort());
 });
