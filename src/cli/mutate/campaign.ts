@@ -99,16 +99,19 @@ export class Campaign<Kernel> {
         return found ? [{ suite, ...found }] : [];
       })[0];
     let kernel: Kernel | undefined;
-    for (const suite of suites.filter((name) => journal.runOf(name, mutant.id) === undefined)) {
-      if (catchOf()) break;
-      kernel ??= await this.#trial.build(mutant);
-      if (kernel === undefined) {
-        await journal.add({ mutant: mutant.id, builds: false });
-        return undefined;
+    try {
+      for (const suite of suites.filter((name) => journal.runOf(name, mutant.id) === undefined)) {
+        if (catchOf()) break;
+        kernel ??= await this.#trial.build(mutant);
+        if (kernel === undefined) {
+          await journal.add({ mutant: mutant.id, builds: false });
+          return undefined;
+        }
+        await journal.add({ mutant: mutant.id, suite, ...(await this.#outcome(kernel, suite)) });
       }
-      await journal.add({ mutant: mutant.id, suite, ...(await this.#outcome(kernel, suite)) });
+    } finally {
+      if (kernel !== undefined) await this.#trial.discard(kernel);
     }
-    if (kernel !== undefined) await this.#trial.discard(kernel);
     const caught = catchOf();
     return { ...mutant, suites, ...(caught ? { caught } : {}) };
   }

@@ -143,6 +143,7 @@ test('an interrupted campaign goes on where it was, within a mutant, too', async
   const first = await campaign(all, ending);
   await expect(first.run()).rejects.toThrow('SIGINT');
   expect(first.mutants.map(({ id }) => id)).toEqual(['m1']);
+  expect(done.at(-1)).toBe('discard m2');
   done = [];
   const second = await campaign(all, trial({}, ['m3']));
   await second.run();
