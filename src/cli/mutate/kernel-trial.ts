@@ -19,6 +19,7 @@ import type { TestResult } from '../../report/run-report.ts';
 import { testTitle } from '../../report/text/result-text.ts';
 import type { Mutant } from '../../series/mutants/mutants.ts';
 import type { FailureClass } from '../../util/rig-error.ts';
+import { discardTemplatesOf } from '../../vm/clone/template.ts';
 import { JudgedRun } from '../run/judged-run.ts';
 import { runParts } from '../run/plan-run.ts';
 import type { Session } from '../session.ts';
@@ -139,10 +140,10 @@ export class KernelTrial implements Trial<RigContext> {
   /** Nobody else has this kernel, or this module. */
   async discard({ build, fresh }: RigContext): Promise<void> {
     for (const { file } of fresh) await rm(path.dirname(file), { recursive: true, force: true });
-    for (const folder of [build.kernel.folder, path.dirname(build.initrd)]) {
-      if (![this.#base.build.kernel.folder, path.dirname(this.#base.build.initrd)].includes(folder))
-        await rm(folder, { recursive: true, force: true });
-    }
+    if (build.kernel.folder === this.#base.build.kernel.folder) return;
+    await discardTemplatesOf(build.kernel.image);
+    for (const folder of [build.kernel.folder, path.dirname(build.initrd)])
+      await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -32,6 +32,7 @@ const record = z.union([
     key: z.object({ publicKey: z.string(), privateKey: z.string() }),
     hasSwap: z.boolean(),
     files: z.array(file),
+    kernel: z.string().optional(),
   }),
   /** This machine can't be saved; nobody has to find that out again. */
   z.object({ refused: z.string() }),
@@ -59,6 +60,17 @@ export async function obtainTemplate(spec: VmSpec): Promise<Template> {
 /** Whatever is wrong with it, the next who wants it makes a new one. */
 export async function discardTemplate(template: Template): Promise<void> {
   await rm(path.join(template.folder, RECORD), { force: true });
+}
+
+/** All templates of a kernel, by its image, that nobody will boot again. */
+export async function discardTemplatesOf(kernel: string): Promise<void> {
+  const parent = path.join(cacheDirectory(), STAGE);
+  for (const name of await readdir(parent).catch(() => [])) {
+    const text = await readFile(path.join(parent, name, RECORD), 'utf8').catch(() => '');
+    const { data } = record.safeParse(parseJson(text));
+    if (data && 'kernel' in data && data.kernel === kernel)
+      await rm(path.join(parent, name), { recursive: true, force: true });
+  }
 }
 
 function keyOf(spec: VmSpec): string {
@@ -141,7 +153,7 @@ async function bootAndSave(spec: VmSpec, folder: string): Promise<z.infer<typeof
     for (const name of own) await copySparse(vm.folder.file(name), path.join(folder, name));
     await vm.end({ keep: false, verdict: { status: 'passed' } });
     if (refused !== undefined) return { refused };
-    return { hostKey: vm.hostKey, key, hasSwap, files: await describe(folder) };
+    return { hostKey: vm.hostKey, key, hasSwap, files: await describe(folder), kernel: spec.software.kernel.image };
   });
 }
 

@@ -5,7 +5,7 @@
 import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect } from 'vitest';
-import { obtainTemplate } from '../../../src/vm/clone/template.ts';
+import { discardTemplatesOf, obtainTemplate } from '../../../src/vm/clone/template.ts';
 import type { VmSpec } from '../../../src/vm/vm.ts';
 import { test } from '../cache/temporary-cache.ts';
 import { FakeQemu } from './fakes/fake-qemu.ts';
@@ -48,6 +48,16 @@ describe('a template', () => {
     expect(await qemu.pids()).toHaveLength(1);
     // Of one that was made there is nothing to see.
     expect(await readdir(qemu.folder)).not.toContain('vm-template');
+  });
+
+  test('goes with its kernel, if nobody will boot that again; those of other kernels stay', async () => {
+    const { qemu, spec } = await fake();
+    savesWell(qemu);
+    const template = await obtainTemplate(spec);
+    await discardTemplatesOf('/of/another/kernel');
+    expect(await obtainTemplate(spec)).toEqual(template);
+    await discardTemplatesOf(spec.software.kernel.image);
+    expect(await readdir(path.dirname(template.folder))).toEqual([]);
   });
 
   test('is made though another rig removes an old one at the same time', async ({ cache }) => {
