@@ -6,7 +6,7 @@ import type { Catch, JudgedMutant } from '../../report/mutants/mutation-report.t
 import { mutantTitle, verdictLine } from '../../report/mutants/mutation-text.ts';
 import type { Mutant } from '../../series/mutants/mutants.ts';
 import { RigError, type FailureClass } from '../../util/rig-error.ts';
-import type { Journal } from './journal.ts';
+import type { Journal, SuiteRun } from './journal.ts';
 
 export interface Candidate {
   readonly mutant: Mutant;
@@ -93,27 +93,28 @@ export class Campaign<Kernel> {
   async #judge(mutant: Mutant, suites: readonly string[]): Promise<JudgedMutant | undefined> {
     const { journal } = this.#request;
     if (journal.isUnbuilt(mutant.id)) return undefined;
+    const runs = (): SuiteRun[] => suites.flatMap((suite) => journal.runOf(suite, mutant.id) ?? []);
     const catchOf = (): Catch | undefined =>
-      suites.flatMap((suite) => {
-        const found = journal.runOf(suite, mutant.id)?.caught;
-        return found ? [{ suite, ...found }] : [];
-      })[0];
+      runs().flatMap(({ suite, caught }) => (caught ? [{ suite, ...caught }] : []))[0];
     let kernel: Kernel | undefined;
     try {
       for (const suite of suites.filter((name) => journal.runOf(name, mutant.id) === undefined)) {
         if (catchOf()) break;
+        const began = kernel === undefined ? performance.now() : undefined;
         kernel ??= await this.#trial.build(mutant);
         if (kernel === undefined) {
           await journal.add({ mutant: mutant.id, builds: false });
           return undefined;
         }
-        await journal.add({ mutant: mutant.id, suite, ...(await this.#outcome(kernel, suite)) });
+        const built = began === undefined ? {} : { builtMs: Math.round(performance.now() - began) };
+        await journal.add({ mutant: mutant.id, suite, ...built, ...(await this.#outcome(kernel, suite)) });
       }
     } finally {
       if (kernel !== undefined) await this.#trial.discard(kernel);
     }
     const caught = catchOf();
-    return { ...mutant, suites, ...(caught ? { caught } : {}) };
+    const durationMs = runs().reduce((sum, run) => sum + run.durationMs + (run.builtMs ?? 0), 0);
+    return { ...mutant, suites, durationMs, ...(caught ? { caught } : {}) };
   }
 
   /** A rig that fails is no catch, unless it does so again: a mutant may well cost a VM its connection. */

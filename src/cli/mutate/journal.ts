@@ -15,11 +15,13 @@ const entry = z.union([
     /** Of its file: what one of another text has said is nothing that is known of this one. */
     text: z.string(),
     durationMs: z.number(),
+    /** What the kernel took, which was built for this suite and those that came after it. */
+    builtMs: z.number().optional(),
     caught: notice.optional(),
   }),
 ]);
 type Entry = z.infer<typeof entry>;
-type SuiteRun = Extract<Entry, { suite: string }>;
+export type SuiteRun = Extract<Entry, { suite: string }>;
 type Found = Exclude<Entry, SuiteRun> | Omit<SuiteRun, 'text'>;
 
 export class Journal {

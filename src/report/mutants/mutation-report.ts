@@ -18,6 +18,8 @@ export interface Catch {
 export interface JudgedMutant extends Mutant {
   /** Those that reach the line, in the order in which they are tried. */
   readonly suites: readonly string[];
+  /** What its kernel and its suites took. */
+  readonly durationMs: number;
   /** A survivor has none. */
   readonly caught?: Catch;
 }

@@ -82,9 +82,13 @@ test('suites are run on the code as it is, then on each mutant, the fastest firs
     ['m2', undefined, ['quick', 'slow']],
   ]);
   expect(lines).toEqual([
-    'caught    m1  mm/limit.c:3 take(): constant, by quick › holds (suite)',
-    'survived  m2  mm/limit.c:3 take(): constant',
+    'caught    m1  mm/limit.c:3 take(): constant, by quick › holds (suite)  (0.0 s)',
+    'survived  m2  mm/limit.c:3 take(): constant  (0.0 s)',
   ]);
+  // What its suites took, and its kernel.
+  const [first, second] = one.mutants.map(({ durationMs }) => durationMs);
+  expect(first).toBeGreaterThanOrEqual(10);
+  expect(second).toBeGreaterThanOrEqual(40);
   expect(one.suites).toEqual([
     { name: 'quick', durationMs: 10 },
     { name: 'slow', durationMs: 30 },

@@ -92,12 +92,16 @@ test('a mutant that a test notices is caught, and one that none notices is told 
   const json = path.join(session.folder, 'm.json');
   expect(await mutateVerb(['smoke'], { ...OPTIONS, count: 3, json }, session)).toBe(1);
   expect(session.printed).toMatch(
-    /^caught {4}\w{10} {2}\S+edgpu_x\.c:4 small\(\): bound-off-by-one, by smoke › counts \(suite\)$/m,
+    /^caught {4}\w{10} {2}\S+edgpu_x\.c:4 small\(\): bound-off-by-one, by smoke › counts \(suite\) {2}\(0\.\d s\)$/m,
   );
-  expect(session.printed).toMatch(/^survived {2}\w{10} {2}\S+edgpu_x\.c:3 small\(\): constant\ndiff --git /m);
+  expect(session.printed).toMatch(
+    /^survived {2}\w{10} {2}\S+edgpu_x\.c:3 small\(\): constant {2}\(0\.\d s\)\ndiff --git /m,
+  );
   expect(session.printed).toContain('-\tint most = 7;\n+\tint most = 8;\n');
   expect(session.printed).toContain('nearest tests, which reach the line and did not notice: smoke\n');
-  expect(session.printed).toMatch(/^3 of 3 mutants judged: 2 caught \(2 by a suite\), 1 survived; seed 1, of 3\n$/m);
+  expect(session.printed).toMatch(
+    /^3 of 3 mutants judged: 2 caught \(2 by a suite\), 1 survived; 0\.\d s each; seed 1, of 3\n$/m,
+  );
   const report = JSON.parse(await readFile(json, 'utf8')) as MutationReport;
   expect(report.mutants.map(({ caught }) => caught?.how ?? 'survived').sort()).toEqual(['suite', 'suite', 'survived']);
   // With the sources beside it, all of them.
@@ -168,7 +172,9 @@ test('a mutant that does not compile counts for nothing; a full disk ends all, a
     return Promise.reject(new BuildFailure('infrastructure', 'Building the kernel failed', fullDisk, {}));
   });
   expect(await mutateVerb(['smoke'], { ...OPTIONS, count: 3 }, session)).toBe(0);
-  expect(session.printed).toContain('2 of 3 mutants judged: 2 caught (2 by a suite), 0 survived; 1 did not compile');
+  expect(session.printed).toContain(
+    '2 of 3 mutants judged: 2 caught (2 by a suite), 0 survived; 1 did not compile; 0.',
+  );
   fullDisk = true;
   vi.stubEnv('DGPU_RIG_CACHE', path.join(session.folder, 'other'));
   fakes.prepareRun.mockClear();
@@ -185,7 +191,9 @@ test('only what a suite reaches is mutated, and only suites that reach it are ru
   const record = { suites: ['evict', 'smoke'], files: [{ file: FILE, key: sourceKey(TEXT.split('\n')), counts }] };
   writeFileSync(coverage, JSON.stringify(record));
   expect(await mutateVerb([], { ...OPTIONS, count: 3, coverage: [coverage] }, session)).toBe(0);
-  expect(session.printed).toContain('2 of 3 mutants judged: 2 caught (2 by a suite), 0 survived; seed 1, of 2');
+  expect(session.printed).toMatch(
+    /2 of 3 mutants judged: 2 caught \(2 by a suite\), 0 survived; .* each; seed 1, of 2$/m,
+  );
   const run = fakes.runVitest.mock.calls.flatMap(([{ projects }]) => JSON.stringify(projects));
   expect(run.filter((text) => text.includes('smoke.suite.ts'))).toEqual([]);
 });
