@@ -66,13 +66,17 @@ describe('chunks', { concurrent: true }, () => {
     },
   );
 
-  test('the device fails at each of them, on the way out and back', async ({ gpu, backend, run }) => {
+  test('the device fails at each of them, on the way out and back', async ({ guest, gpu, backend, run }) => {
     await gpu.load({ backend });
     await gpu.inject(...failAtEach(CHUNKS));
     const { report } = await run('evict', { ...object, from: 'vram' }, evictReport);
     expect(contentComplaints(report, BYTES), report.firstError).toEqual([]);
     expect(report.failedMoves).toBe(CHUNKS);
     expect(await gpu.pendingFailures()).toEqual([]);
+    // A move that fails has moved nothing.
+    const stats = await guest.read('/sys/kernel/debug/dri/128/stats');
+    expect(stats).toContain(`from_vram_bytes: ${String(BYTES)}\n`);
+    expect(Number(/^to_vram_bytes: (\d+)$/m.exec(stats)?.[1])).toBeGreaterThanOrEqual(BYTES);
   });
 
   test('signals; and a move holds no more than a chunk', async ({ guest, gpu, backend, run }) => {

@@ -6,6 +6,7 @@
 import { describe, expect } from 'vitest';
 import { z } from 'zod';
 import { dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
+import { testedCases } from '../plan/tested-cases.ts';
 import { test } from '../testbed/fixtures.ts';
 import { scaled } from '../testbed/life/flavour-scale.ts';
 import { GPU_MEMORY } from '../config/gpu-memory.ts';
@@ -52,6 +53,25 @@ describe('50,000 objects', { concurrent: true }, () => {
     await guest.killAll('objects');
     expect(stockComplaints(before, await takeStock(guest), COUNT)).toEqual([]);
   });
+});
+
+/** More than other users of a slab cache come and go with. */
+const FEW = { count: 4000, 'object-size': 4096 };
+
+describe('4,000 objects whose pages are not shmem’s', { concurrent: true }, () => {
+  test.override({ machine: 'tiers', dmaBits });
+
+  test.for(testedCases(['backup', 'legacy'] as const, (other) => other === 'backup'))(
+    'leave nothing behind either, backend %s',
+    async (other, { guest, gpu, run }) => {
+      await gpu.load({ backend: other });
+      await run('objects', FEW, objectsReport);
+      const before = await takeStock(guest);
+      const { report } = await run('objects', FEW, objectsReport);
+      expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, objectsVerified: FEW.count });
+      expect(stockComplaints(before, await takeStock(guest), FEW.count)).toEqual([]);
+    },
+  );
 });
 
 const MIB = 2 ** 20;
