@@ -136,7 +136,7 @@ function isNoise(statement: Node): boolean {
   return does?.type === 'call_expression' && NOISE.test(calleeOf(does));
 }
 
-/** Of two that have nothing in common, or do no more than use two members of the same thing, the order hardly matters. */
+/** Of two that have nothing in common, or are about two members of the same thing, the order hardly matters. */
 function swapped(node: Node): Edit[] {
   const next = node.nextSibling;
   if (node.parent?.type !== 'compound_statement' || next?.type !== 'expression_statement') return [];
