@@ -76,7 +76,8 @@ async function systemFinding(file) {
   return {
     verdict: 'fault',
     text: `The system is ${name}, and the rig needs Debian ${OLDEST_DEBIAN} or later: it is built with packages of Debian.`,
-    remedy: 'Run the rig on Debian, in a virtual machine or in a container of the image debian:13.',
+    // Nobody comes here but who has told the launcher to enter no userland.
+    remedy: 'Unset DGPU_RIG_USERLAND: then the rig goes on in a Debian userland (docs/other-systems.md).',
   };
 }
 

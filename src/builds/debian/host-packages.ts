@@ -1,5 +1,8 @@
 /** The Debian packages that the host itself needs for the builds. */
 
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+
 import { execa } from 'execa';
 
 import { RigError } from '../../util/rig-error.ts';
@@ -7,45 +10,24 @@ import type { Emit } from '../../util/rig-event.ts';
 import { runStep } from '../../util/step.ts';
 import { runBuildCommand } from '../tree/build-command.ts';
 import { buildEnvironment } from '../tree/build-environment.ts';
-import { cacheDirectory } from '../../config/paths.ts';
-import path from 'node:path';
+import { cacheDirectory, repositoryPath } from '../../config/paths.ts';
 
-const HOST_PACKAGES: readonly string[] = [
-  // All builds
-  'build-essential',
-  'flex',
-  'bison',
-  'git',
-  'dpkg-dev',
-  'xz-utils',
-  'python3',
-  'rsync',
-  // The kernel
-  'bc',
-  'kmod',
-  'libelf-dev',
-  // QEMU
-  'ninja-build',
-  'pkg-config',
-  'python3-venv',
-  'libglib2.0-dev',
-  'libpixman-1-dev',
-  'libslirp-dev',
-  'libfdt-dev',
-  'libseccomp-dev',
-  'libspice-server-dev',
-  'zlib1g-dev',
-];
+/** Of a list that a Debian userland is made with, too, where no node has run yet. */
+async function hostPackages(): Promise<string[]> {
+  const text = await readFile(repositoryPath('src/userland/host-packages.txt'), 'utf8');
+  return text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+}
 
-/** Those of `wanted` that are not installed. */
-export async function missingHostPackages(wanted = HOST_PACKAGES): Promise<string[]> {
+/** Those of these, or of all that the builds need, that are not installed. */
+export async function missingHostPackages(those?: readonly string[]): Promise<string[]> {
+  const wanted = those ?? (await hostPackages());
   const result = await execa('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\n', ...wanted], {
     env: buildEnvironment(),
     extendEnv: false,
     reject: false,
   });
   if (result.code === 'ENOENT') {
-    throw new RigError('infrastructure', 'This is not a Debian machine: there is no dpkg-query.', {
+    throw new RigError('infrastructure', 'There is no dpkg-query here, which Debian has.', {
       remedy: 'Run the rig on Debian 12 or later.',
     });
   }

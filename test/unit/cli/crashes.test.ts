@@ -36,6 +36,7 @@ describe('an error that nobody has caught', { concurrent: true }, () => {
     onTestFinished(() => rm(folder, { recursive: true }));
     await mkdir(path.join(folder, 'src/cli'), { recursive: true });
     await copyFile(repositoryPath('dgpu-rig'), path.join(folder, 'dgpu-rig'));
+    await cp(repositoryPath('src/userland'), path.join(folder, 'src/userland'), { recursive: true });
     await cp(repositoryPath('package-lock.json'), path.join(folder, 'package-lock.json'), { preserveTimestamps: true });
     await symlink(repositoryPath('node_modules'), path.join(folder, 'node_modules'));
     const guard = 'src/cli/crash-guard.mjs';
@@ -49,6 +50,7 @@ describe('an error that nobody has caught', { concurrent: true }, () => {
     const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-broken-'));
     onTestFinished(() => rm(folder, { recursive: true }));
     await copyFile(repositoryPath('dgpu-rig'), path.join(folder, 'dgpu-rig'));
+    await cp(repositoryPath('src/userland'), path.join(folder, 'src/userland'), { recursive: true });
     const { exitCode } = await execa(path.join(folder, 'dgpu-rig'), ['run'], { reject: false });
     expect(exitCode).toBe(4);
   });

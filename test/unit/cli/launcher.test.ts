@@ -32,8 +32,9 @@ async function launch(cache: string, options: LaunchOptions): Promise<Launch> {
   const { name = 'rig', fakes = {}, env = {}, installed = false, esbuild } = options;
   const repository = path.join(cache, name);
   await mkdir(path.join(repository, 'src/config'), { recursive: true });
-  for (const file of ['dgpu-rig', 'package-lock.json', 'src/config/host-checks.js', 'src/config/places.js']) {
-    await cp(repositoryPath(file), path.join(repository, file), { preserveTimestamps: true });
+  const files = ['dgpu-rig', 'package-lock.json', 'src/config/host-checks.js', 'src/config/places.js', 'src/userland'];
+  for (const file of files) {
+    await cp(repositoryPath(file), path.join(repository, file), { recursive: true, preserveTimestamps: true });
   }
   if (installed) {
     await mkdir(path.join(repository, 'node_modules/typescript'), { recursive: true });
