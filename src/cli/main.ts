@@ -202,6 +202,15 @@ function addBisectCommands(root: Command, session: Session, exit: SetExitCode): 
     );
 }
 
+/** Whatever is done with patches is done with files: here the ids of messages become some. */
+async function fetchPatches(command: Command, { progress, signal }: Session): Promise<void> {
+  const { patch } = command.opts<Partial<Pick<BuildOptions, 'patch'>>>();
+  if (!patch?.some((word) => word.includes('@'))) return;
+  const { patchFiles } = await import('../builds/tree/patch-message.ts');
+  const source = command.getOptionValueSource('patch');
+  command.setOptionValueWithSource('patch', await patchFiles(patch, progress.emit, signal), source);
+}
+
 /** For Tab and for who asks for the code; all others only see that there is such a verb. */
 async function addCompletion(root: Command): Promise<void> {
   if (['complete', 'completion'].includes(process.argv[2] ?? '')) {
@@ -227,6 +236,7 @@ const { signal } = session;
 let exitCode = 0;
 try {
   const root = await program(await version(), session, (code) => (exitCode = code));
+  root.hook('preAction', async (_, command) => fetchPatches(command, session));
   await root.parseAsync();
   // It may have ended as if nothing had happened.
   if (exitCode === 0 && !(signal.reason instanceof Interruption)) signal.throwIfAborted();

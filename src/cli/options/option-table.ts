@@ -86,7 +86,10 @@ const TABLE = {
   },
   kernelSrc: { is: 'folder', help: 'use this kernel tree instead of the pinned one', inFile: true },
   drivers: { is: 'switch', help: 'compile what uses TTM in every driver of the tree, too' },
-  patch: { is: 'files', help: 'apply this patch to the kernel, on top of all else; may be repeated' },
+  patch: {
+    is: 'files',
+    help: 'apply this patch to the kernel, on top of all else: a file, or the id of its message on a list, for b4; may be repeated',
+  },
   kconfig: {
     is: 'kconfigs',
     help: 'build the kernel with this option (CONFIG_X=y) or the options in this file, too; may be repeated',
