@@ -172,9 +172,13 @@ function addKernelVerbs(kernel: Command, session: Session, exit: SetExitCode): v
     );
   addOptions(
     kernel.command('check').description('apply, style-check and build every patch of the series, one by one'),
-    ['kernelSrc', 'drivers'],
-  ).action(async (options: Options<'kernelSrc' | 'drivers'>) =>
-    exit(await (await import('./verbs/kernel-verb.ts')).kernelCheckVerb(options, session)),
+    ['kernelSrc', 'drivers', 'run'],
+  ).action(async ({ run, ...options }: Options<'kernelSrc' | 'drivers' | 'run'>) =>
+    exit(
+      run === undefined
+        ? await (await import('./verbs/kernel-verb.ts')).kernelCheckVerb(options, session)
+        : await (await import('./verbs/series-run.ts')).seriesRunVerb({ ...options, run }, session),
+    ),
   );
   addOptions(
     kernel.command('upstream-verdicts').description("record what the kernel's own tests say on the unpatched kernel"),

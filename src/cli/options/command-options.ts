@@ -7,6 +7,7 @@ import { isMachineFile } from '../../config/machine-name.ts';
 import { parseQuantity } from '../../config/parse-quantity.ts';
 import { parseShard, type Shard } from '../../config/shard.ts';
 import { parseTransfer, type Transfer } from '../../config/transfer.ts';
+import { suiteOf } from '../../plan/suite-files.ts';
 import { parseTracePatterns } from '../../vm/trace/trace-patterns.ts';
 import { longName, OPTIONS, type NumberRange, type OptionName, type OptionRow, type Options } from './option-table.ts';
 
@@ -66,6 +67,8 @@ function syntaxOf(is: OptionRow['is']): Syntax {
       return { flag: 'option', parse: repeated((word) => word) };
     case 'events':
       return { flag: 'list', parse: parseEvents };
+    case 'suites':
+      return { flag: 'suite', parse: repeated(suiteOf) };
     case 'commands':
       return { flag: 'command', parse: repeated((word) => word) };
     case 'transfers':
@@ -91,7 +94,7 @@ export function asArguments(options: Partial<Options<OptionName>>, names: readon
 }
 
 function isRepeated(is: OptionRow['is']): boolean {
-  return typeof is === 'string' && ['commands', 'transfers', 'files', 'kconfigs'].includes(is);
+  return typeof is === 'string' && ['commands', 'suites', 'transfers', 'files', 'kconfigs'].includes(is);
 }
 
 /** One of the rig's own is a name, one of the user's a file. */

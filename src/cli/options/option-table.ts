@@ -31,6 +31,7 @@ interface Values {
   readonly commands: readonly string[];
   readonly transfers: readonly Transfer[];
   readonly files: readonly string[];
+  readonly suites: readonly string[];
   /** `CONFIG_X=y`, or paths of files of such lines. */
   readonly kconfigs: readonly string[];
   /** Patterns of trace events of the guest's kernel. */
@@ -86,6 +87,10 @@ const TABLE = {
   },
   kernelSrc: { is: 'folder', help: 'use this kernel tree instead of the pinned one', inFile: true },
   drivers: { is: 'switch', help: 'compile what uses TTM in every driver of the tree, too' },
+  run: {
+    is: 'suites',
+    help: 'instead, boot each commit and run this suite, up to the first bad one; may be repeated',
+  },
   patch: {
     is: 'files',
     help: 'apply this patch to the kernel, on top of all else: a file, or the id of its message on a list, for b4; may be repeated',
