@@ -23,6 +23,8 @@ const PART = 'it belongs to a report, before or after which it is said';
 const SWITCHED_OFF = 'a machine that switches itself off says so at level emergency';
 
 const CMA_IS_FULL = 'what CMA has left is said, line by line, when it can give no more, for which its user is ready';
+const OLD_PATH =
+  'a program has looked into /sys/kernel/debug/tracing, or into all of debugfs, and the kernel mounts it there';
 
 const NO_IOAPIC = "QEMU's AMD IOMMU does not list the IOAPIC, without which Linux does not remap interrupts";
 
@@ -104,6 +106,12 @@ export const KNOWN_WARNINGS: readonly KnownWarning[] = [
     text: /^(Unstable clock detected, |If you want to keep using the local clock, | {2}"trace_clock=local"$|on the kernel command line$)/,
     example: 'Unstable clock detected, switching default tracing clock to "global"',
     reason: EMULATED_TIME,
+    until,
+  },
+  {
+    text: /^NOTICE: Automounting of tracing to debugfs is deprecated and will be removed in 20\d\d$/,
+    example: 'NOTICE: Automounting of tracing to debugfs is deprecated and will be removed in 2030',
+    reason: OLD_PATH,
     until,
   },
   {

@@ -113,6 +113,12 @@ describe('unknown warnings', () => {
     expect(unknownWarnings(warningsIn([said]), BEFORE)).toEqual([]);
   });
 
+  test('are none that a program makes the kernel say which looks for tracing where it used to be', () => {
+    const said = '<4>NOTICE: Automounting of tracing to debugfs is deprecated and will be removed in 2030';
+    expect(unknownWarnings(warningsIn([said]), BEFORE)).toEqual([]);
+    expect(unknownWarnings(warningsIn([`${said}?`]), BEFORE)).toHaveLength(1);
+  });
+
   test('are a call of trace_printk() that somebody has forgotten, though the frame around it is known', () => {
     const said = ['**   NOTICE   **', '**         **', '** trace_printk() being used. Allocating extra memory.  **'];
     expect(unknownWarnings(warningsIn(said.map((text) => `<4>${text}`)), BEFORE)).toEqual([
