@@ -76,7 +76,7 @@ userland_has_podman() {
 
 # What can't run has its reason here, and not in each exit code 125 of podman's later.
 userland_make_podman() {
-	podman build --tag "$image" "$userland" && { (userland_podman true) || { podman rmi --force "$image" && false; }; }
+	podman build --network host --tag "$image" "$userland" && { (userland_podman true) || { podman rmi --force "$image" && false; }; }
 }
 
 # Runs $@ in the image, instead of this shell: the rig's exit code is podman's, and signals reach it.
