@@ -10,10 +10,13 @@ shift 5
 mount --bind "$debian" "$debian"
 for folder in dev proc sys; do mount --rbind "/$folder" "$debian/$folder"; done
 for file in resolv.conf hosts; do
-	[ ! -e "/etc/$file" ] || mount --bind "$(readlink -f "/etc/$file")" "$debian/etc/$file"
+	[ -e "/etc/$file" ] || continue
+	touch "$debian/etc/$file"
+	mount --bind "$(readlink -f "/etc/$file")" "$debian/etc/$file"
 done
 # Links of the host on the way to it are followed on the host.
 case $HOME in /?*) mkdir -p "$debian$HOME" && mount --rbind "$HOME" "$debian$HOME" ;; esac
+mkdir -p "$debian/.host"
 cd "$debian"
 pivot_root . .host
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

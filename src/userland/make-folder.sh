@@ -3,13 +3,13 @@
 set -eu
 userland=$(dirname "$0")
 umask 022
-rm -rf "$1"
+# Nobody else is at work here: these are of rigs that were killed.
+rm -rf "$(dirname "$1")"/*.new
 # In a container of lxc's it takes the devices from the host: nobody makes any in a user namespace.
 container=lxc debootstrap --force-check-gpg --arch=amd64 --variant=minbase trixie "$1" http://deb.debian.org/debian
-mkdir "$1/usr/share/dgpu-rig" "$1/.host"
+mkdir "$1/usr/share/dgpu-rig"
 cp "$userland/host-packages.txt" "$userland/install-packages.sh" "$1/usr/share/dgpu-rig"
-# There to be covered by the host's at each start; apt needs the first one now.
-for file in resolv.conf hosts; do cat "/etc/$file" > "$1/etc/$file" || true; done
+cat /etc/resolv.conf > "$1/etc/resolv.conf"
 for folder in dev proc; do mount --rbind "/$folder" "$1/$folder"; done
 chroot "$1" sh /usr/share/dgpu-rig/install-packages.sh /usr/share/dgpu-rig/host-packages.txt
 for folder in dev proc; do umount --lazy "$1/$folder"; done
