@@ -1,4 +1,4 @@
-/** A patch that a person names by the id of its message on a list: b4 fetches it, with the series that it is part of. */
+/** A patch that a person names by the id of its message on a list: b4 fetches it, with the rest of its series. */
 
 import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
