@@ -35,6 +35,7 @@ userland_enter() {
 	esac
 	key=$(cd "$userland" && cat Containerfile host-packages.txt install-packages.sh make-folder.sh | sha256sum | cut -c -12)
 	log=$cache/logs/userland.log
+	userland_writable
 	export DGPU_RIG_CACHE="$cache" DGPU_RIG_USERLAND=none
 	# The usual place is in the home.
 	export npm_config_cache="${npm_config_cache:-$cache/npm}"
@@ -43,20 +44,39 @@ userland_enter() {
 	"userland_enter_$way" "$@"
 }
 
-# The folders that are written, each once, and those within others after them.
+# The folders that are written, a line each, and those within others after them.
 userland_writable() {
-	printf '%s\n' "$root" "$cache" "$here" "${DGPU_RIG_HISTORY-}" "$(echo "${DGPU_RIG_WRITABLE-}" | tr : '\n')" |
-		grep -vx '/*' | sort -u
+	folders="$root
+$cache
+$here"
+	if [ "${DGPU_RIG_HISTORY-}" ] && mkdir -p "$DGPU_RIG_HISTORY"; then userland_add "$DGPU_RIG_HISTORY"; fi
+	before=$IFS
+	IFS=:
+	set -f
+	for folder in ${DGPU_RIG_WRITABLE-}; do
+		[ -d "$folder" ] ||
+			userland_refuse "DGPU_RIG_WRITABLE names \"$folder\", and there is no such folder." "Make it, or leave it out."
+		userland_add "$folder"
+	done
+	set +f
+	IFS=$before
+	folders=$(echo "$folders" | grep -vx '/*' | sort -u)
+}
+
+userland_add() {
+	folders="$folders
+$(cd "$1" && pwd -P)"
 }
 
 # Has $1 (podman or folder) made where it is missing, under a lock: whoever starts at the same time waits, and finds it
 # done.
 userland_make() {
+	if "userland_has_$1"; then return; fi
+	# Tab waits for nothing.
+	[ "$verb" != complete ] || exit 4
 	exec 7> "$cache/userland/lock"
 	flock 7
 	if ! "userland_has_$1"; then
-		# Tab waits for nothing.
-		[ "$verb" != complete ] || exit 4
 		echo "dgpu-rig: this system is not Debian: making a Debian userland, once (1 GB; $log)..." >&2
 		"userland_make_$1" > "$log" 2>&1 < /dev/null ||
 			userland_refuse "The Debian userland could not be made: $(grep . "$log" | tail -n 1)" "$2"
@@ -82,7 +102,6 @@ userland_make_podman() {
 # Runs $@ in the image, instead of this shell: the rig's exit code is podman's, and signals reach it.
 userland_podman() {
 	set -- --workdir "$here" "$image" "$@"
-	folders=$(userland_writable)
 	before=$IFS
 	IFS='
 '
@@ -110,7 +129,7 @@ userland_enter_folder() {
 		userland_refuse "This system is not Debian; a Debian userland needs podman or user namespaces, and: $why" \
 			"Install podman, permit user namespaces (sysctl user.max_user_namespaces), or run the rig on Debian."
 	userland_make folder "All of it is in $log."
-	exec unshare $map --mount sh "$userland/enter-folder.sh" "$folder" "$(userland_writable)" "$(id -u)" "$(id -g)" "$here" \
+	exec unshare $map --mount sh "$userland/enter-folder.sh" "$folder" "$folders" "$(id -u)" "$(id -g)" "$here" \
 		"$root/dgpu-rig" "$@"
 }
 

@@ -134,13 +134,15 @@ describe('with podman', () => {
     const calls = await place.asked();
     expect(calls.map((call) => call.slice(0, 2).join(' '))).toEqual([
       'podman image',
+      // Under the lock again.
+      'podman image',
       'podman build',
       // Whether it can run at all.
       'podman run',
       'podman run',
     ]);
     // Not in a network of its own, which not every rootless podman can make.
-    expect(calls[1]?.join(' ')).toContain('--network host');
+    expect(calls[2]?.join(' ')).toContain('--network host');
     const run = calls.at(-1) ?? [];
     const image = run.findIndex((word) => word.startsWith('localhost/dgpu-rig-userland:'));
     expect(run.slice(image + 1)).toEqual([place.folder('rig/dgpu-rig'), 'run', '--filter', 'two words', '']);
@@ -178,16 +180,15 @@ describe('with podman', () => {
     );
   });
 
-  test('further folders come along where they are named', async ({ place }) => {
+  test('further folders come along where they are named, wherever they are named from', async ({ place }) => {
     await place.be(SYSTEMS.fedora);
     await place.put({ podman: PODMAN });
-    await place.launch(['doctor'], {
-      DGPU_RIG_WRITABLE: '/data/linux:/data/my results',
-      DGPU_RIG_HISTORY: '/data/history',
-    });
+    for (const name of ['linux', 'work/my results']) await mkdir(place.folder(name), { recursive: true });
+    const named = { DGPU_RIG_WRITABLE: '../linux:my results', DGPU_RIG_HISTORY: place.folder('data/history') };
+    expect((await place.launch(['doctor'], named)).exitCode).toBe(3);
     const volumes = volumesOf((await place.asked()).at(-1) ?? []);
-    for (const folder of ['/data/linux', '/data/my results', '/data/history']) {
-      expect(volumes).toContain(`${folder}:${folder}`);
+    for (const name of ['linux', 'work/my results', 'data/history']) {
+      expect(volumes).toContain(`${place.folder(name)}:${place.folder(name)}`);
     }
   });
 
@@ -264,6 +265,17 @@ describe('wherever', () => {
     const { exitCode, stderr } = await place.launch(['run'], { DGPU_RIG_CACHE: place.folder('file/cache') });
     expect(stderr).toMatch(/^dgpu-rig: The cache would be .*file\/cache, .*\n {2}Point DGPU_RIG_CACHE at/);
     expect(exitCode).toBe(4);
+  });
+
+  test('a folder that is not there is told', async ({ place }) => {
+    await place.be(SYSTEMS.fedora);
+    await place.put({ podman: PODMAN, unshare: UNSHARE, debootstrap: '' });
+    const { exitCode, stderr } = await place.launch(['run'], { DGPU_RIG_WRITABLE: `${place.folder('work')}:/no such` });
+    expect(stderr).toBe(
+      'dgpu-rig: DGPU_RIG_WRITABLE names "/no such", and there is no such folder.\n  Make it, or leave it out.',
+    );
+    expect(exitCode).toBe(4);
+    expect(await place.asked()).toEqual([]);
   });
 
   test('another processor is told, and nothing is made', async ({ place }) => {
