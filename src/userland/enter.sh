@@ -37,8 +37,8 @@ userland_enter() {
 	log=$cache/logs/userland.log
 	userland_writable
 	export DGPU_RIG_CACHE="$cache" DGPU_RIG_USERLAND=none
-	# The usual place is in the home.
-	export npm_config_cache="${npm_config_cache:-$cache/npm}"
+	# The usual places of npm's cache, and of b4's and others', are in the home.
+	export npm_config_cache="$cache/programs/npm" XDG_CACHE_HOME="$cache/programs"
 	# Where debootstrap is, and what is for root alone otherwise.
 	PATH=$PATH:/usr/sbin:/sbin
 	"userland_enter_$way" "$@"

@@ -36,7 +36,7 @@ const PODMAN = [
   'build*) echo STEP 1; touch "$PLACE/image" ;;',
   'rmi*) rm "$PLACE/image" ;;',
   '*true) exit 0 ;;',
-  'run*) exit 3 ;;',
+  'run*) env > "$PLACE/environment"; exit 3 ;;',
   'esac',
 ].join('\n');
 
@@ -156,6 +156,23 @@ describe('with podman', () => {
     expect(run.includes('keep-id')).toBe(process.getuid?.() !== 0);
     // The terminal is none here.
     expect(run).not.toContain('--tty');
+  });
+
+  test('what programs keep in the home, they keep in the cache: the home is there to be read', async ({ place }) => {
+    await place.be(SYSTEMS.fedora);
+    await place.put({ podman: PODMAN });
+    await place.launch(['doctor'], { DGPU_RIG_CACHE: '../cache' });
+    const environment = (await readFile(place.folder('environment'), 'utf8')).split('\n');
+    const cache = place.folder('cache');
+    expect(environment).toEqual(
+      expect.arrayContaining([
+        `DGPU_RIG_CACHE=${cache}`,
+        `XDG_CACHE_HOME=${cache}/programs`,
+        `npm_config_cache=${cache}/programs/npm`,
+        // It enters nothing from there.
+        'DGPU_RIG_USERLAND=none',
+      ]),
+    );
   });
 
   test('the second start builds nothing, and one with other packages does', async ({ place }) => {
