@@ -177,7 +177,7 @@ function addKernelVerbs(kernel: Command, session: Session, exit: SetExitCode): v
     exit(
       run === undefined
         ? await (await import('./verbs/kernel-verb.ts')).kernelCheckVerb(options, session)
-        : await (await import('./verbs/series-run.ts')).seriesRunVerb({ ...options, run }, session),
+        : await (await import('./verbs/series-run-verb.ts')).seriesRunVerb({ ...options, run }, session),
     ),
   );
   addOptions(

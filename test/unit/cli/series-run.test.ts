@@ -1,6 +1,6 @@
 /** Each commit of a series is run, up to the first bad one; here the run is an exit code that is written down. */
 import { describe, expect } from 'vitest';
-import { runSeries, type SeriesRun } from '../../../src/cli/verbs/series-run.ts';
+import { runSeries, type SeriesRun } from '../../../src/cli/verbs/series-run-verb.ts';
 import { test } from '../cache/temporary-cache.ts';
 
 const SERIES = ['0001-a.patch', '0002-b.patch', '0003-c.patch'].map((name) => ({

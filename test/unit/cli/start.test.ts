@@ -9,7 +9,10 @@ import { repositoryPath } from '../../../src/config/paths.ts';
 test('of all packages only that which reads the command line', async () => {
   const { outputFiles } = await build({
     entryPoints: [repositoryPath('src/cli/main.ts')],
-    external: ['*-verb.ts', './options/completion.ts', './user-defaults.ts', './options/version-text.ts'],
+    external: [
+      ...['*-verb.ts', './options/completion.ts', './user-defaults.ts', './options/version-text.ts'],
+      '../builds/tree/patch-message.ts',
+    ],
     ...{ bundle: true, platform: 'node', format: 'esm', packages: 'external', write: false },
   });
   const imports = Array.from(outputFiles[0]?.text.matchAll(/^import .*from "([^"]+)";$/gm) ?? [], ([, name]) => name);
