@@ -6,7 +6,7 @@ umask 022
 # Nobody else is at work here: these are of rigs that were killed.
 rm -rf "$(dirname "$1")"/*.new
 # In a container of lxc's it takes the devices from the host: nobody makes any in a user namespace.
-container=lxc debootstrap --force-check-gpg --arch=amd64 --variant=minbase trixie "$1" http://deb.debian.org/debian
+container=lxc debootstrap --force-check-gpg --arch=amd64 --variant=minbase trixie "$1"
 mkdir "$1/usr/share/dgpu-rig"
 cp "$userland/host-packages.txt" "$userland/install-packages.sh" "$1/usr/share/dgpu-rig"
 cat /etc/resolv.conf > "$1/etc/resolv.conf"
