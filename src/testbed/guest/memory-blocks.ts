@@ -41,7 +41,7 @@ export const OFFLINE_REFUSED =
   /^(migrating pfn [0-9a-f]+ failed ret:|page: refcount:|memcg:|aops:|flags: 0x|page_type: |raw: |head: |page dumped because: (migration failure|unmovable page)$)/;
 
 /**
- * Ends with the error of the kernel, if any; with "goes on" if it had to be told to stop after so many seconds; and with
+ * Ends with the error of the kernel, if any; with "goes on" if it had to be told to stop after so many seconds; with
  * undefined if the memory is offline.
  */
 export async function takeOffline(guest: Guest, { path }: MemoryBlock, seconds: number): Promise<string | undefined> {
