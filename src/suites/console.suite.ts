@@ -1,10 +1,10 @@
 /**
  * What the kernel shows by itself: its log on our device's display, in a buffer object that it makes when the driver is
  * loaded, with no user space open on it. The host looks at the display, and reads there what the kernel has said on its
- * serial port; under memory pressure, over a sleep, a reset and a change of drivers.
+ * serial port; under memory pressure, over a sleep, a reset and a change of drivers, and when the kernel has panicked.
  */
 import { describe, expect, vi } from 'vitest';
-import { endShow, showPicture, takePicture, wrongPixels } from '../testbed/device/display.ts';
+import { endShow, showPicture, takePicture, withoutTop, wrongPixels, type Picture } from '../testbed/device/display.ts';
 import type { Gpu } from '../testbed/device/gpu.ts';
 import { ALPHABET_LINES, asRows, CELL, ScreenReader } from '../testbed/device/screen-text.ts';
 import { testedCases } from '../plan/tested-cases.ts';
@@ -99,7 +99,7 @@ async function whatWasRead(gpu: Gpu): Promise<{ frames: number; bytes: number; h
   return { frames: all.frames, bytes: all['dma-read-bytes'], highest: all['max-dma-address'], faults: all.faults };
 }
 
-describe.for(testedCases([32, 40], (dmaBits) => dmaBits === 40))('dma-bits %i', { concurrent: true }, (dmaBits) => {
+describe.for(testedCases([32, 40, 48], (dmaBits) => dmaBits === 40))('dma-bits %i', { concurrent: true }, (dmaBits) => {
   test.override({ dmaBits });
 
   test('the screen says what the serial port says, with no user space', async ({ vm, guest, gpu, seed }) => {
@@ -182,5 +182,55 @@ describe.for(testedCases(['under memory pressure'], () => false))('%s', { concur
     await pressMemory(guest);
     expect(await showsLines(vm, reader, lines)).toBeLessThan(8);
     expect(gpu.faultEvents()).toEqual([]);
+  });
+});
+
+/** Crashes the kernel, and returns what the display shows then. */
+async function crash(vm: Vm, guest: Guest): Promise<Picture> {
+  const failure = await guest.exec('echo c > /proc/sysrq-trigger; sleep 100').catch((error: unknown) => error);
+  expect(failure).toMatchObject({ failureClass: 'kernel' });
+  return takePicture(vm);
+}
+
+/**
+ * What the serial port got, from this line on up to what the kernel says when the screen has been drawn. There, levels
+ * are not shown.
+ */
+function lastWords(vm: Vm, first: string): string[] {
+  const heard = vm.console.tail(100);
+  const start = heard.findIndex((line) => line.endsWith(first));
+  const end = heard.findIndex((line) => line.includes('---[ end Kernel panic'));
+  return heard.slice(start, end).flatMap((line) => asRows(line.replace(/^<\d+>/, ''), COLUMNS));
+}
+
+describe('panic', { concurrent: true }, () => {
+  test.override({ provokes: ['panic'] });
+
+  test('the panic screen says what the serial port says, up to the end', async ({ vm, guest, gpu, seed }) => {
+    const reader = await learnToRead(vm, guest, () => gpu.load({ backend: 'shmem' }));
+    const lines = randomLines(seed, 3);
+    await say(guest, lines);
+    await expectLines(vm, reader, lines);
+    // With a line break it would be refused.
+    await guest.run('printf kmsg > /sys/module/drm/parameters/panic_screen');
+    const rows = reader.read(await crash(vm, guest));
+    const said = lastWords(vm, lines[0] ?? '').slice(-rows.length);
+    expect(said.join('\n')).toMatch(/Kernel panic - not syncing: sysrq triggered crash/);
+    expect(rows.slice(-said.length)).toEqual(said);
+    expect(gpu.faultEvents()).toEqual([]);
+  });
+
+  test('control: the panic screen that has no log says what it has to say', async ({ vm, guest, gpu, seed }) => {
+    const reader = await learnToRead(vm, guest, () => gpu.load({ backend: 'shmem' }));
+    const lines = randomLines(seed, 3);
+    await say(guest, lines);
+    await expectLines(vm, reader, lines);
+    await guest.run('printf user > /sys/module/drm/parameters/panic_screen');
+    const picture = await crash(vm, guest);
+    expect(reader.read(picture).join('\n')).not.toMatch(/Kernel panic|Trigger a crash/);
+    // It is in the middle of the screen, half a row below the others.
+    const rows = reader.read(withoutTop(picture, CELL.height / 2)).map((row) => row.trim());
+    expect(rows).toContain('Please reboot your computer.');
+    expect(rows.filter((row) => lines.some((line) => row.endsWith(line)))).toEqual([]);
   });
 });

@@ -288,6 +288,11 @@ export class Vm {
     return schema.parse(reply);
   }
 
+  /** A picture of the display, which QEMU makes of a guest that has died, too. */
+  async screendump(filename: string): Promise<void> {
+    await this.#monitor().execute('screendump', { filename }, this.#boundsOfQemu());
+  }
+
   /** Every event of this name since QEMU started. */
   events(name: string): QmpEvent[] {
     return [...this.#pastEvents.filter(({ event }) => event === name), ...this.#monitor().seen(name)];
@@ -513,8 +518,12 @@ export class Vm {
   }
 
   async #quit(): Promise<void> {
-    const bounds = { signal: new AbortController().signal, deadlineMs: this.limits.monitor };
-    await this.#qmp?.execute('quit', {}, bounds);
+    await this.#qmp?.execute('quit', {}, this.#boundsOfQemu());
+  }
+
+  /** The death of the guest is not the end of QEMU. */
+  #boundsOfQemu(): WaitBounds {
+    return { signal: new AbortController().signal, deadlineMs: this.limits.monitor };
   }
 
   #bounds(deadlineMs: number): WaitBounds {

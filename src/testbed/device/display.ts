@@ -3,7 +3,6 @@
  * as the host sees it: the witness of a display driver.
  */
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
 import { RigError } from '../../util/rig-error.ts';
 import type { Vm } from '../../vm/vm.ts';
 import type { Guest } from '../guest/guest.ts';
@@ -48,8 +47,13 @@ export interface Picture {
 
 export async function takePicture(vm: Vm): Promise<Picture> {
   const filename = vm.folder.file('screen.ppm');
-  await vm.qmp('screendump', { filename }, z.unknown());
+  await vm.screendump(filename);
   return parsePpm(await readFile(filename));
+}
+
+/** The picture below its topmost rows of pixels. */
+export function withoutTop({ width, height, pixels }: Picture, rows: number): Picture {
+  return { width, height: height - rows, pixels: pixels.subarray(rows * width * 3) };
 }
 
 export function parsePpm(data: Buffer): Picture {
