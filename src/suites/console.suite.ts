@@ -185,6 +185,57 @@ describe.for(testedCases(['under memory pressure'], () => false))('%s', { concur
   });
 });
 
+/** Each boots a machine of its own, or two. */
+describe.for(testedCases(['from start to end'], () => false))('%s', { concurrent: true }, () => {
+  test.override({ stateless: false });
+
+  test('hibernation: what the display showed before, it shows of another QEMU', async ({
+    vm,
+    guest,
+    gpu,
+    seed,
+    suspend,
+  }) => {
+    const reader = await learnToRead(vm, guest, () => gpu.load({ backend: 'shmem' }));
+    const lines = randomLines(seed, 4);
+    await say(guest, lines);
+    await expectLines(vm, reader, lines);
+    // The log, of which there is a lot on the way, is not drawn meanwhile.
+    await showPicture(guest, EDGPU, seed);
+    const { pid } = vm;
+    expect(await suspend('s4')).not.toHaveProperty('refusal');
+    expect(vm.pid).not.toBe(pid);
+    expect(wrongPixels(await takePicture(vm), seed)).toBe(0);
+    expect(await endShow(guest)).toMatchObject({ ok: true, mismatches: 0 });
+    expect(await showsLines(vm, reader, lines)).toBe(4);
+    await say(guest, randomLines(seed + 1, 4));
+    await expectScreenSays(vm, reader, 4);
+    expect(gpu.faultEvents()).toEqual([]);
+  });
+});
+
+describe.for(testedCases(['from start to end'], () => false))('%s', { concurrent: true }, () => {
+  // The driver is a module: some program has to load it.
+  const kernelArgs = ['rdinit=/bin/sh', '--', '-c', '"modprobe edgpu; exec /init"'];
+  test.override({ stateless: false, kernelArgs });
+
+  test('PID 1 first loads the driver: what the kernel had said by then is on the screen, from the first line on', async ({
+    vm,
+    guest,
+    gpu,
+  }) => {
+    const reader = await learnToRead(vm, guest, () => Promise.resolve());
+    const [, userSpace] = /^.*?\[ *([\d.]+)\].* Run \/bin\/sh as init process$/m.exec(await guest.run('dmesg')) ?? [];
+    const time = (line: string): number => Number(/\[ *([\d.]+)\]/.exec(line)?.[1]);
+    const before = vm.console.tail(1000).filter((line) => time(line) < Number(userSpace));
+    expect(before[0]).toContain('Linux version');
+    expect(before.length).toBeGreaterThan(5);
+    const said = before.flatMap((line) => asRows(line, COLUMNS));
+    expect(reader.read(await takePicture(vm)).slice(0, said.length)).toEqual(said);
+    expect(gpu.faultEvents()).toEqual([]);
+  });
+});
+
 /** Crashes the kernel, and returns what the display shows then. */
 async function crash(vm: Vm, guest: Guest): Promise<Picture> {
   const failure = await guest.exec('echo c > /proc/sysrq-trigger; sleep 100').catch((error: unknown) => error);
