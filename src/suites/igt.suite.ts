@@ -16,17 +16,23 @@ const { selection, build } = inject('rig');
 const LIMIT_S = 240 * slowdownOf(selection.flavour);
 const TEST_LIMIT_MS = 3_600_000 * slowdownOf(selection.flavour);
 
+/**
+ * Memory is zeroed for qxl: its qxl_release_alloc() leaves the flags of a fence as they come from kmalloc(), and
+ * qxl_release_free() asks dma_fence_was_initialized(), which is for memory that was zeroed. Where a release has no
+ * fence (the cursor is moved or hidden) whoever had the memory before decides, and at times the kernel reports
+ * "refcount_t: underflow". The series does not change this file of the driver's.
+ */
 const DRIVERS = [
-  { module: 'edgpu', machine: 'desk' },
-  { module: 'qxl', machine: 'qxl' },
-  { module: 'bochs', machine: 'bochs' },
-] as const;
+  { module: 'edgpu', machine: 'desk', kernelArgs: [] },
+  { module: 'qxl', machine: 'qxl', kernelArgs: ['init_on_alloc=1'] },
+  { module: 'bochs', machine: 'bochs', kernelArgs: [] },
+];
 
-for (const { module, machine } of DRIVERS) {
+for (const { module, machine, kernelArgs } of DRIVERS) {
   describe(`on ${module}`, { concurrent: true }, () => {
     // Each program of IGT looks for the kernel's trace where it once was.
     const provokes = [/^NOTICE: Automounting of tracing to debugfs is deprecated/];
-    test.override({ machine, stateless: true, provokes });
+    test.override({ machine, kernelArgs, stateless: true, provokes });
 
     test.skipIf(module === 'edgpu' && build.kernel.unpatched)(
       'each part does what it is known to do',
