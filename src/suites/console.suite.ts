@@ -86,6 +86,22 @@ const confine = [
   `echo 0 > ${PRESSED}/cpuset.mems`,
 ].join(' && ');
 
+interface Talk {
+  readonly vm: Vm;
+  readonly guest: Guest;
+  readonly reader: ScreenReader;
+  readonly seed: number;
+  readonly count: number;
+}
+
+/** The lines that were said, once all of them are on the screen. */
+async function sayAndSee({ vm, guest, reader, seed, count }: Talk): Promise<readonly string[]> {
+  const lines = randomLines(seed, count);
+  await say(guest, lines);
+  await expectLines(vm, reader, lines);
+  return lines;
+}
+
 /** A program wants more than there is of the memory that 32 bits reach, and gets it, as all else there is swapped. */
 async function pressMemory(guest: Guest): Promise<void> {
   await guest.run(confine);
@@ -160,9 +176,7 @@ describe.for(testedCases(['under memory pressure'], () => false))('%s', { concur
     suspend,
   }) => {
     const reader = await learnToRead(vm, guest, () => gpu.load({ backend: 'shmem' }));
-    const lines = randomLines(seed, 8);
-    await say(guest, lines);
-    await expectLines(vm, reader, lines);
+    const lines = await sayAndSee({ vm, guest, reader, seed, count: 8 });
     await pressMemory(guest);
     expect(await showsLines(vm, reader, lines)).toBe(8);
     await guest.run(`echo 1 > ${PCI}/reset`);
@@ -176,9 +190,7 @@ describe.for(testedCases(['under memory pressure'], () => false))('%s', { concur
   test('control: what is not pinned while it is shown breaks', async ({ vm, guest, gpu, seed }) => {
     const load = () => guest.run('modprobe edgpu scanout_unpinned=1');
     const reader = await learnToRead(vm, guest, load);
-    const lines = randomLines(seed, 8);
-    await say(guest, lines);
-    await expectLines(vm, reader, lines);
+    const lines = await sayAndSee({ vm, guest, reader, seed, count: 8 });
     await pressMemory(guest);
     expect(await showsLines(vm, reader, lines)).toBeLessThan(8);
     expect(gpu.faultEvents()).toEqual([]);
@@ -197,9 +209,7 @@ describe.for(testedCases(['from start to end'], () => false))('%s', { concurrent
     suspend,
   }) => {
     const reader = await learnToRead(vm, guest, () => gpu.load({ backend: 'shmem' }));
-    const lines = randomLines(seed, 4);
-    await say(guest, lines);
-    await expectLines(vm, reader, lines);
+    const lines = await sayAndSee({ vm, guest, reader, seed, count: 4 });
     // The log, of which there is a lot on the way, is not drawn meanwhile.
     await showPicture(guest, EDGPU, seed);
     const { pid } = vm;
@@ -259,9 +269,7 @@ describe('panic', { concurrent: true }, () => {
 
   test('the panic screen says what the serial port says, up to the end', async ({ vm, guest, gpu, seed }) => {
     const reader = await learnToRead(vm, guest, () => gpu.load({ backend: 'shmem' }));
-    const lines = randomLines(seed, 3);
-    await say(guest, lines);
-    await expectLines(vm, reader, lines);
+    const lines = await sayAndSee({ vm, guest, reader, seed, count: 3 });
     // With a line break it would be refused.
     await guest.run('printf kmsg > /sys/module/drm/parameters/panic_screen');
     const rows = reader.read(await crash(vm, guest));
@@ -273,9 +281,7 @@ describe('panic', { concurrent: true }, () => {
 
   test('control: the panic screen that has no log says what it has to say', async ({ vm, guest, gpu, seed }) => {
     const reader = await learnToRead(vm, guest, () => gpu.load({ backend: 'shmem' }));
-    const lines = randomLines(seed, 3);
-    await say(guest, lines);
-    await expectLines(vm, reader, lines);
+    const lines = await sayAndSee({ vm, guest, reader, seed, count: 3 });
     await guest.run('printf user > /sys/module/drm/parameters/panic_screen');
     const picture = await crash(vm, guest);
     expect(reader.read(picture).join('\n')).not.toMatch(/Kernel panic|Trigger a crash/);

@@ -4,7 +4,6 @@
  */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { execa } from 'execa';
 import { z } from 'zod';
 import { bisect, openBisectTree } from '../../series/bisect-tree.ts';
 import { withBuildLock } from '../../cache/build-lock.ts';
@@ -25,6 +24,7 @@ import {
 import { stepArguments, type BisectOptions } from './bisect-options.ts';
 import { programsOf } from '../options/run-request.ts';
 import { openHistory } from '../run/recorded-runs.ts';
+import { runRig } from '../rig-process.ts';
 import { STOPPING, type Session } from '../session.ts';
 import { temporaryFolder } from '../../util/temporary-folder.ts';
 
@@ -131,7 +131,7 @@ async function judgeCheckout(file: string, { signal }: Session): Promise<number>
   const exitCodes: number[] = [];
   const judgement = await judgeCommit(step.runs, async (index) => {
     process.stdout.write(`\n${commit.slice(0, 12)} ${subject}: run ${String(index)} of at most ${String(step.runs)}\n`);
-    const code = await runOnce(step, signal);
+    const code = await runRig(['run', ...step.arguments, '--kernel-src', step.tree], signal);
     exitCodes.push(code);
     return code;
   });
@@ -140,19 +140,6 @@ async function judgeCheckout(file: string, { signal }: Session): Promise<number>
     flag: 'a',
   });
   return GIT_ANSWERS[judgement];
-}
-
-async function runOnce(step: z.infer<typeof stepFile>, signal: AbortSignal): Promise<number> {
-  const argv = ['run', ...step.arguments, '--kernel-src', step.tree];
-  const { exitCode } = await execa(repositoryPath('dgpu-rig'), argv, {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    reject: false,
-    cancelSignal: signal,
-    forceKillAfterDelay: 30_000,
-  });
-  signal.throwIfAborted();
-  // A process without an exit code was killed.
-  return exitCode ?? -1;
 }
 
 async function readSteps(log: string): Promise<LoggedStep[]> {

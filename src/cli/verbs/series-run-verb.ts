@@ -4,7 +4,6 @@
  */
 import { access, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { execa } from 'execa';
 import { fetchDebianPackages } from '../../builds/debian/debian-packages.ts';
 import { prepareHost } from '../../builds/debian/host.ts';
 import { PATCH_FOLDER } from '../../builds/kernel/kernel-build.ts';
@@ -16,6 +15,7 @@ import { suiteFiles } from '../../plan/suite-files.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { judgeExit } from '../bisect/bisect-judgement.ts';
+import { runRig } from '../rig-process.ts';
 import type { Session } from '../session.ts';
 
 export interface SeriesRun {
@@ -93,17 +93,9 @@ export async function seriesRunVerb(
   await suiteFiles(suites);
   await prepareHost(progress.emit, signal);
   const source = await openKernelSource(kernelSrc, await fetchDebianPackages(progress.emit, signal));
-  const run = async (argv: readonly string[]): Promise<number> => {
+  const run = (argv: readonly string[]): Promise<number> => {
     progress.stop();
-    const { exitCode } = await execa(repositoryPath('dgpu-rig'), argv, {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      reject: false,
-      cancelSignal: signal,
-      forceKillAfterDelay: 30_000,
-    });
-    signal.throwIfAborted();
-    // A process without an exit code was killed.
-    return exitCode ?? -1;
+    return runRig(argv, signal);
   };
   const folders = ['src/suites', 'src/testbed', 'src/vm', 'images', 'rig', 'guest-kernel/config', 'guest-kernel/edgpu'];
   const basis = contentKey({
