@@ -1,8 +1,6 @@
 /**
  * What a line of the kernel's log on a display costs, with our driver and with bochs, whose frame buffer is in shmem,
- * too, and is copied to the device. The kernel prints it in a thread of its own, whose CPU time this is. It is unfair
- * to bochs: drm_log_draw_line() says of line N that N + 1 lines have changed, as it takes the height of a rectangle for
- * its lower edge.
+ * too, and is copied to the device. The kernel prints it in a thread of its own, whose CPU time this is.
  *
  * Instructions: see swap.bench.ts.
  */

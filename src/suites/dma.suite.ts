@@ -7,7 +7,14 @@ import { describe, expect, inject } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { testedCases } from '../plan/tested-cases.ts';
 import { test } from '../testbed/fixtures.ts';
-import { emptyLastBlock, OFFLINE_REFUSED, takeOffline } from '../testbed/guest/memory-blocks.ts';
+import {
+  emptyBlocks,
+  OFFLINE_REFUSED,
+  putOnline,
+  takeOffline,
+  type MemoryBlock,
+} from '../testbed/guest/memory-blocks.ts';
+import type { Guest } from '../testbed/guest/guest.ts';
 import { fillable } from '../testbed/life/flavour-scale.ts';
 import { hasUnreachableRam, PAGE_SIZE, reachableFreeBytes } from '../testbed/guest/proc-files.ts';
 import { dmaReport, memoryAbove, reachComplaints } from '../testbed/witnesses/reach.ts';
@@ -100,21 +107,21 @@ describe('memory within reach that goes offline', { concurrent: true }, () => {
     const leftFree = 64 * MIB;
     // What the kernel needs for programs is on nodes 2 and 3 then.
     await guest.run('for pid in $(pidof dropbear); do taskset -p c $pid; done');
-    const block = await emptyLastBlock(guest, 1);
+    const blocks = await emptyBlocks(guest, 1);
+    for (const block of blocks) await putOnline(guest, block);
     await gpu.load({ backend: 'shmem' });
     const within = reachableFreeBytes(await guest.zones(), 40);
     const half = { vram: 1, system: Math.floor((within - leftFree) / 2 / objectSize), objectSize };
     const first = await startSleeper(half);
     const second = await startSleeper(half);
     await guest.run('echo 1 > /sys/kernel/debug/dri/128/evict && swapoff /dev/vda');
-    expect(await takeOffline(guest, block, OFFLINE_SECONDS)).toContain('Device or resource busy');
+    for (const block of blocks)
+      expect(await takeOffline(guest, block, OFFLINE_SECONDS)).toContain('Device or resource busy');
     expect(await first.end()).toMatchObject({ ok: true });
     await guest.run('echo 1 > /sys/kernel/debug/dri/128/evict');
-    const before = await guest.vmstat();
-    expect(await takeOffline(guest, block, OFFLINE_SECONDS)).toBeUndefined();
-    const moved = ((await guest.vmstat()).get('pgmigrate_success') ?? 0) - (before.get('pgmigrate_success') ?? 0);
+    const moved = await movedFromOne(guest, blocks, objectSize / PAGE_SIZE);
     record.metrics['moved'] = moved;
-    expect(moved).toBeGreaterThan(objectSize / PAGE_SIZE);
+    expect(moved).toBeGreaterThanOrEqual(objectSize / PAGE_SIZE);
     expect(await second.verify()).toBeUndefined();
     expect(await second.end()).toMatchObject({ ok: true });
   });
@@ -125,14 +132,31 @@ describe('memory within reach that goes offline', { concurrent: true }, () => {
     await guest.run(`mkdir -p ${links} && mount -t tmpfs -o nr_inodes=0 links ${links} && mkdir ${links}/a`);
     await guest.run(`cd ${links}/a && for i in $(seq 4000); do : > $i; done`);
     await guest.run('for pid in $(pidof dropbear); do taskset -p 1 $pid; done');
-    const block = await emptyLastBlock(guest, 1);
-    await guest.run(`echo offline > ${block.path}/state`);
+    const [block] = await emptyBlocks(guest, 1);
+    if (block === undefined) throw new Error('Node 1 has one block of memory.');
     // Then nothing else has room on that node.
     await guest.run(`taskset 2 dd if=/dev/zero of=${links}/fill bs=1M count=128 2> /dev/null`);
-    await guest.run(`echo online_kernel > ${block.path}/state && taskset 2 cp -al ${links}/a ${links}/b`);
+    await putOnline(guest, block);
+    await guest.run(`taskset 2 cp -al ${links}/a ${links}/b`);
     expect(await takeOffline(guest, block, OFFLINE_SECONDS)).toContain('Device or resource busy');
   });
 });
+
+/**
+ * The pages that leave the first block that goes offline with so many of them in it, and 0 if there is none. Another one
+ * may have page tables in it, which can't leave.
+ */
+async function movedFromOne(guest: Guest, blocks: readonly MemoryBlock[], atLeast: number): Promise<number> {
+  for (const block of blocks.toReversed()) {
+    const migrated = async (): Promise<number> => (await guest.vmstat()).get('pgmigrate_success') ?? NaN;
+    const before = await migrated();
+    const refused = await takeOffline(guest, block, OFFLINE_SECONDS);
+    const moved = (await migrated()) - before;
+    if (refused === undefined && moved >= atLeast) return moved;
+    expect(refused ?? 'busy').toContain('busy');
+  }
+  return 0;
+}
 
 const iommus = [
   ['iommu-intel', 'cached'],

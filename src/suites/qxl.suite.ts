@@ -67,6 +67,19 @@ describe('qxl', { concurrent: true }, () => {
   });
 });
 
+describe('qxl, with the log of the kernel on its display', () => {
+  test.override({ kernelArgs: ['drm_client_lib.active=log', 'console=drm_log'] });
+
+  test('as many lines as it has, and more, are no trouble', async ({ guest }) => {
+    await guest.run('modprobe qxl; for line in $(seq 200); do echo "<6>line $line" > /dev/kmsg; done');
+    // Whoever draws them does it when there is time.
+    await guest.run(
+      'thread=$(dirname $(grep -l "^pr/drm_log" /proc/[0-9]*/comm)) && time() { cut -d " " -f 3,14,15 $thread/stat; } && ' +
+        'until [ "$(time)" = "$last" ]; do last=$(time); sleep 1; done',
+    );
+  });
+});
+
 async function vramInUse(guest: Guest): Promise<number> {
   return Number(await guest.run("sed -n 's/^ *usage: //p' /sys/kernel/debug/dri/0/qxl_mem_mm"));
 }

@@ -1,11 +1,10 @@
 /** Memory of the guest that can go offline and come back, block by block: /sys/devices/system/memory. */
-import { RigError } from '../../util/rig-error.ts';
 import type { Guest } from './guest.ts';
 
 const FOLDER = '/sys/devices/system/memory';
 
 /** A stretch of physical addresses, all of one node. */
-interface MemoryBlock {
+export interface MemoryBlock {
   readonly path: string;
   readonly node: number;
   readonly address: number;
@@ -50,15 +49,14 @@ export async function takeOffline(guest: Guest, { path }: MemoryBlock, seconds: 
   return stderr.trim() || 'goes on';
 }
 
-/**
- * The last block of a node, online again, with nothing in it; of those between it and the first, which has what the
- * kernel needs, none is.
- */
-export async function emptyLastBlock(guest: Guest, node: number): Promise<MemoryBlock> {
+/** All blocks of a node but the first, which has what the kernel needs; they are empty and offline then. */
+export async function emptyBlocks(guest: Guest, node: number): Promise<MemoryBlock[]> {
   const [, ...others] = (await memoryBlocks(guest)).filter((block) => block.node === node);
-  const last = others.at(-1);
-  if (last === undefined) throw new RigError('test', `Node ${String(node)} has less than two blocks of memory.`);
   for (const { path } of others) await guest.run(`echo offline > ${path}/state`);
-  await guest.run(`echo online_kernel > ${last.path}/state`);
-  return last;
+  return others;
+}
+
+/** For all that the kernel allocates, as at boot. */
+export async function putOnline(guest: Guest, { path }: MemoryBlock): Promise<void> {
+  await guest.run(`echo online_kernel > ${path}/state`);
 }
