@@ -5,8 +5,9 @@
  * `--dma-bits`.
  */
 import { describe, expect, inject } from 'vitest';
+import { z } from 'zod';
 import { testedCases } from '../plan/tested-cases.ts';
-import { test } from '../testbed/fixtures.ts';
+import { test, type Vm } from '../testbed/fixtures.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 import { vramOfObjects } from '../testbed/guest/object-frames.ts';
 import { suspendCycles } from '../testbed/sleep/sleep-schedule.ts';
@@ -203,6 +204,12 @@ contract('suspend with two devices', { concurrent: true }, () => {
   });
 });
 
+/** Bytes a second, or 0 for as many as it can. */
+async function limitDisk(vm: Vm, bps: number): Promise<void> {
+  const others = { bps_rd: 0, bps_wr: 0, iops: 0, iops_rd: 0, iops_wr: 0 };
+  await vm.qmp('block_set_io_throttle', { device: 'swap', bps, ...others }, z.unknown());
+}
+
 contract('suspend with swap', { concurrent: true }, () => {
   test.override({ machine: 'tight', dmaBits: 40 });
 
@@ -311,7 +318,10 @@ contract('suspend with swap', { concurrent: true }, () => {
     expect(await driverStat(guest, 'sleeps_refused')).toBe(1);
     expect(await driverStat(guest, 'saved_bytes')).toBe(0);
     await guest.run(`echo /dev/vda > ${SUSPEND_FILE}`);
+    // What waits for a slow disk must not be all the memory that is left.
+    await limitDisk(vm, 8 * MIB);
     expect(await suspend('s3')).not.toHaveProperty('refusal');
+    await limitDisk(vm, 0);
     expect(await sleeper.verify()).toBeUndefined();
     expect(await sleeper.end()).toMatchObject({ ok: true });
     expect(await others.complaints()).toEqual([]);
