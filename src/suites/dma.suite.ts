@@ -7,14 +7,7 @@ import { describe, expect, inject } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { testedCases } from '../plan/tested-cases.ts';
 import { test } from '../testbed/fixtures.ts';
-import {
-  emptyBlocks,
-  OFFLINE_REFUSED,
-  putOnline,
-  takeOffline,
-  type MemoryBlock,
-} from '../testbed/guest/memory-blocks.ts';
-import type { Guest } from '../testbed/guest/guest.ts';
+import { emptyBlocks, OFFLINE_REFUSED, putOnline, takeOffline } from '../testbed/guest/memory-blocks.ts';
 import { fillable } from '../testbed/life/flavour-scale.ts';
 import { hasUnreachableRam, PAGE_SIZE, reachableFreeBytes } from '../testbed/guest/proc-files.ts';
 import { dmaReport, memoryAbove, reachComplaints } from '../testbed/witnesses/reach.ts';
@@ -93,38 +86,8 @@ describe('straddle, dma-bits 40', { concurrent: true }, () => {
 /** On an idle host a block takes a second or two. */
 const OFFLINE_SECONDS = 20;
 
-describe('memory within reach that goes offline', { concurrent: true }, () => {
-  test.override({ machine: 'tiers', dmaBits: 40, provokes: [OFFLINE_REFUSED] });
-
-  test('where idle objects are, they move to where they may be, or it ends', async ({
-    guest,
-    gpu,
-    startSleeper,
-    record,
-  }) => {
-    const objectSize = 16 * MIB;
-    /** Less than a block, which is 128 MiB. */
-    const leftFree = 64 * MIB;
-    // What the kernel needs for programs is on nodes 2 and 3 then.
-    await guest.run('for pid in $(pidof dropbear); do taskset -p c $pid; done');
-    const blocks = await emptyBlocks(guest, 1);
-    for (const block of blocks) await putOnline(guest, block);
-    await gpu.load({ backend: 'shmem' });
-    const within = reachableFreeBytes(await guest.zones(), 40);
-    const half = { vram: 1, system: Math.floor((within - leftFree) / 2 / objectSize), objectSize };
-    const first = await startSleeper(half);
-    const second = await startSleeper(half);
-    await guest.run('echo 1 > /sys/kernel/debug/dri/128/evict && swapoff /dev/vda');
-    for (const block of blocks)
-      expect(await takeOffline(guest, block, OFFLINE_SECONDS)).toContain('Device or resource busy');
-    expect(await first.end()).toMatchObject({ ok: true });
-    await guest.run('echo 1 > /sys/kernel/debug/dri/128/evict');
-    const moved = await movedFromOne(guest, blocks, objectSize / PAGE_SIZE);
-    record.metrics['moved'] = moved;
-    expect(moved).toBeGreaterThanOrEqual(objectSize / PAGE_SIZE);
-    expect(await second.verify()).toBeUndefined();
-    expect(await second.end()).toMatchObject({ ok: true });
-  });
+describe('memory that goes offline', { concurrent: true }, () => {
+  test.override({ machine: 'tiers', provokes: [OFFLINE_REFUSED] });
 
   test('where slabs of a page are, it is refused', async ({ guest }) => {
     // Hard links need such slabs and no others; what else they need, files have had before.
@@ -141,22 +104,6 @@ describe('memory within reach that goes offline', { concurrent: true }, () => {
     expect(await takeOffline(guest, block, OFFLINE_SECONDS)).toContain('Device or resource busy');
   });
 });
-
-/**
- * The pages that leave the first block that goes offline with so many of them in it, and 0 if there is none. Another one
- * may have page tables in it, which can't leave.
- */
-async function movedFromOne(guest: Guest, blocks: readonly MemoryBlock[], atLeast: number): Promise<number> {
-  for (const block of blocks.toReversed()) {
-    const migrated = async (): Promise<number> => (await guest.vmstat()).get('pgmigrate_success') ?? NaN;
-    const before = await migrated();
-    const refused = await takeOffline(guest, block, OFFLINE_SECONDS);
-    const moved = (await migrated()) - before;
-    if (refused === undefined && moved >= atLeast) return moved;
-    expect(refused ?? 'busy').toContain('busy');
-  }
-  return 0;
-}
 
 const iommus = [
   ['iommu-intel', 'cached'],

@@ -4,7 +4,7 @@ import type { Guest } from './guest.ts';
 const FOLDER = '/sys/devices/system/memory';
 
 /** A stretch of physical addresses, all of one node. */
-export interface MemoryBlock {
+interface MemoryBlock {
   readonly path: string;
   readonly node: number;
   readonly address: number;
