@@ -7,22 +7,10 @@
 import { test } from '../testbed/fixtures.ts';
 import { COUNTED_GUEST } from '../testbed/bench/counted-guest.ts';
 import { inTurn, measurements } from '../testbed/bench/in-turn.ts';
-import type { Guest } from '../testbed/guest/guest.ts';
+import { drawnLog } from '../testbed/device/display.ts';
 
 const LINES = 200;
 const TEXT = 'the quick brown fox jumps over the lazy dog '.repeat(2).trim();
-
-/** Until the thread has nothing more to print: then its CPU time stays as it is. */
-const CPU_TIME = [
-  'thread=$(grep -l "^pr/drm_log" /proc/[0-9]*/comm)',
-  'before=',
-  'while read -r now rest < "${thread%/comm}/schedstat" && [ "$now" != "$before" ]; do before=$now; sleep 1; done',
-  'test -n "$before" && echo "$before"',
-].join('; ');
-
-async function cpuTimeNs(guest: Guest): Promise<number> {
-  return Number(await guest.run(CPU_TIME));
-}
 
 test.override({ machine: 'displays', dmaBits: 40, ...COUNTED_GUEST });
 
@@ -30,9 +18,9 @@ test('a line of the log', async ({ guest, rounds, report, cpuUnit }) => {
   const results = await inTurn(['edgpu', 'bochs'], rounds, async (driver) => {
     await guest.run(`modprobe ${driver}`);
     // What was said before is printed, too, and the first of all finds the display.
-    const before = await cpuTimeNs(guest);
+    const before = await drawnLog(guest);
     await guest.run(`for line in $(seq ${String(LINES)}); do echo "<6>$line ${TEXT}" > /dev/kmsg; done`);
-    const after = await cpuTimeNs(guest);
+    const after = await drawnLog(guest);
     await guest.run(`rmmod ${driver}`);
     return (after - before) / LINES / 1000;
   });

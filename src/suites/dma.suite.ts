@@ -1,7 +1,7 @@
 /**
  * Memory within the device's reach, and all of it: objects fill what is free below the limit, without one page being
  * swapped out or bounced, without the device ever asking for an address above it, and in use by others only as long as
- * those can't be moved.
+ * those can't be moved. Taking memory offline ends, whatever is in it.
  */
 import { describe, expect, inject } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';

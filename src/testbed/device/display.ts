@@ -82,3 +82,19 @@ export function kmsPixel(seed: number, x: number, y: number): number {
   const value = Math.imul(seed ^ ((y << 16) | x), 2654435761);
   return (value ^ (value >>> 15)) & 0xffffff;
 }
+
+/** Until the thread has nothing more to draw: then its CPU time stays as it is. */
+const DRAWN = [
+  'thread=$(grep -l "^pr/drm_log" /proc/[0-9]*/comm)',
+  'before=',
+  'while read -r now rest < "${thread%/comm}/schedstat" && [ "$now" != "$before" ]; do before=$now; sleep 1; done',
+  'test -n "$before" && echo "$before"',
+].join('; ');
+
+/**
+ * Returns when all that the kernel has said is drawn on its display, with the CPU time of the thread that draws, in ns;
+ * rejected if nobody draws.
+ */
+export async function drawnLog(guest: Guest): Promise<number> {
+  return Number(await guest.run(DRAWN));
+}
