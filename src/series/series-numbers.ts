@@ -17,7 +17,7 @@ interface Range {
  * Of upstream, in any place: they come first, to be sent alone. A fix keeps its number, and a new one gets it by hand,
  * as no commit says of itself that it is one.
  */
-const FIXES = { first: 1, last: 9 };
+const FIXES = { name: 'fixes', first: 1, last: 9 };
 
 /** In the order in which they are applied, after the fixes. */
 const RANGES: readonly Range[] = [
@@ -51,7 +51,8 @@ const RANGES: readonly Range[] = [
       'MAINTAINERS',
     ],
   },
-  { name: 'x86', first: 90, last: 99, home: 'arch/x86/', allowed: ['arch/x86/'] },
+  { name: 'x86', first: 90, last: 94, home: 'arch/x86/', allowed: ['arch/x86/'] },
+  { name: 'cgroup', first: 95, last: 99, home: 'kernel/cgroup/', allowed: ['kernel/cgroup/', 'include/linux/'] },
 ];
 
 /** The driver is kept as source, not as a patch. */
@@ -77,10 +78,9 @@ export function numberSeries(
   const numbers: number[] = [];
   let reached = 0;
   for (const commit of commits) {
-    const place = rangeOf(commit);
-    if ('fault' in place) return { fault: `"${commit.subject}" ${place.fault}` };
     const now = present.get(commit.subject);
-    const range = now !== undefined && now <= FIXES.last ? { ...FIXES, name: 'fixes' } : place;
+    const range = now !== undefined && now <= FIXES.last ? FIXES : rangeOf(commit);
+    if ('fault' in range) return { fault: `"${commit.subject}" ${range.fault}` };
     if (reached >= range.first && reached > range.last) {
       return { fault: `"${commit.subject}" (${range.name}) has to come before the commits of later ranges` };
     }

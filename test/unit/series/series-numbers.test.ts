@@ -31,6 +31,11 @@ describe('numbers of a series', () => {
     expect(numberSeries([ttm('first')], new Map())).toEqual({ numbers: [30] });
   });
 
+  test('are the last ones for a controller of cgroups', () => {
+    const dmem = { subject: 'c', files: ['kernel/cgroup/dmem.c', 'include/linux/cgroup_dmem.h'] };
+    expect(numberSeries([mm('a'), ttm('t'), dmem], PRESENT)).toEqual({ numbers: [10, 30, 95] });
+  });
+
   test('of others are not taken', () => {
     expect(numberSeries([ttm('t'), ttm('x')], PRESENT, new Set([31, 32]))).toEqual({ numbers: [30, 33] });
   });
@@ -41,9 +46,8 @@ describe('numbers of a series', () => {
   });
 
   test('of fixes are the first ones, whatever they change', () => {
-    expect(numberSeries([ttm('fix'), mm('other fix'), mm('a'), ttm('t')], PRESENT)).toEqual({
-      numbers: [2, 3, 10, 30],
-    });
+    const anywhere = { subject: 'other fix', files: ['lib/test_hmm.c'] };
+    expect(numberSeries([ttm('fix'), anywhere, mm('a'), ttm('t')], PRESENT)).toEqual({ numbers: [2, 3, 10, 30] });
   });
 
   test('follow a new order', () => {
