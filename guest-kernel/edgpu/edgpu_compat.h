@@ -47,6 +47,11 @@ static inline long edgpu_discarded_pages(struct ttm_device *ttm)
 	return atomic_long_read(&ttm->discarded_pages);
 }
 
+static inline long edgpu_uncharged_pages(struct ttm_device *ttm)
+{
+	return atomic_long_read(&ttm->uncharged_pages);
+}
+
 /* How many pages of a large object are moved or evicted at a time. */
 static inline u32 *edgpu_chunk_pages(struct ttm_device *ttm)
 {
@@ -90,6 +95,7 @@ static inline void edgpu_set_budget(struct ttm_resource_manager *man, bool budge
 
 #else
 
+struct drm_printer;
 struct file;
 
 /* No file has a limit, so there is none to lift. */
@@ -174,6 +180,15 @@ static inline const unsigned long *edgpu_discarded(const struct ttm_buffer_objec
 static inline long edgpu_discarded_pages(struct ttm_device *ttm)
 {
 	return 0;
+}
+
+static inline long edgpu_uncharged_pages(struct ttm_device *ttm)
+{
+	return 0;
+}
+
+static inline void ttm_device_show_memcgs(struct ttm_device *ttm, struct drm_printer *p)
+{
 }
 
 static inline u32 *edgpu_chunk_pages(struct ttm_device *ttm)

@@ -23,12 +23,16 @@
  *		runtime_refused: suspends put off, because engines were at work
  *		or there was no place for what is in VRAM; saved_swapped_pages:
  *		how much of what was saved last was in swap once all of it was;
- *		prime_pages and prime_limit: what those pins hold, and may hold.
+ *		prime_pages and prime_limit: what those pins hold, and may hold;
+ *		uncharged_pages: charged to another memory cgroup than that of
+ *		whoever made the object, which was full.
  * lru		One line for each object on the lists, the next one to be
  *		evicted first: manager (system, vram, or unevictable: pinned,
  *		swapped out or without pages), priority, bytes, pins, offset for
  *		mmap (hex), pages of it in swap (0 if it is locked), and how many
  *		of them are not its own, but those of a copy that TTM has made.
+ * memcgs	The memory cgroups that own objects, but for the root: see
+ *		ttm_device_show_memcgs().
  * vram		What TTM and the buddy allocator say about VRAM.
  * evict	Any write: take system memory from all objects that are not in
  *		use, once.
@@ -47,6 +51,7 @@
 
 #include <drm/drm_debugfs.h>
 #include <drm/drm_file.h>
+#include <drm/drm_print.h>
 #include <drm/drm_vma_manager.h>
 #include <drm/ttm/ttm_bo.h>
 #include <drm/ttm/ttm_placement.h>
@@ -104,9 +109,20 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 	seq_printf(m, "saved_swapped_pages: %lu\n", edgpu->save.swapped);
 	seq_printf(m, "prime_pages: %ld\n", atomic_long_read(&edgpu->prime_pages));
 	seq_printf(m, "prime_limit: %ld\n", edgpu->pin_limit);
+	seq_printf(m, "uncharged_pages: %ld\n", edgpu_uncharged_pages(&edgpu->ttm));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(edgpu_stats);
+
+static int edgpu_memcgs_show(struct seq_file *m, void *data)
+{
+	struct edgpu_device *edgpu = m->private;
+	struct drm_printer p = drm_seq_file_printer(m);
+
+	ttm_device_show_memcgs(&edgpu->ttm, &p);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(edgpu_memcgs);
 
 /* Of the shmem file that has its content: that of its own pages, or of a copy. */
 static void edgpu_lru_show_swapped(struct seq_file *m, struct ttm_buffer_object *bo)
@@ -194,6 +210,7 @@ void edgpu_debugfs_init(struct drm_minor *minor)
 
 	debugfs_create_file("stats", 0444, root, edgpu, &edgpu_stats_fops);
 	debugfs_create_file("lru", 0444, root, edgpu, &edgpu_lru_fops);
+	debugfs_create_file("memcgs", 0444, root, edgpu, &edgpu_memcgs_fops);
 	edgpu_frames_init(edgpu, root);
 	debugfs_create_file("evict", 0200, root, edgpu, &edgpu_evict_fops);
 	edgpu_knobs_init(edgpu, root);

@@ -6,6 +6,7 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
 #include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
@@ -21,6 +22,7 @@
 #include "edgpu_entry.h"
 #include "edgpu_file.h"
 #include "edgpu_gem.h"
+#include "edgpu_knobs.h"
 #include "edgpu_prime.h"
 #include "edgpu_save.h"
 #include "edgpu_tt.h"
@@ -202,6 +204,7 @@ edgpu_bo_create(struct edgpu_device *edgpu, struct edgpu_file *owner,
 {
 	struct ttm_operation_ctx ctx;
 	struct edgpu_placement placement;
+	struct mem_cgroup *before;
 	struct edgpu_bo *bo;
 	int ret;
 
@@ -221,10 +224,12 @@ edgpu_bo_create(struct edgpu_device *edgpu, struct edgpu_file *owner,
 	edgpu_placement_init(&placement, args->placement,
 			     args->flags & EDGPU_CREATE_PREFER_SYSTEM);
 
+	before = edgpu_knobs_set_maker();
 	/* Destroys the object if it fails. */
 	ret = ttm_bo_init_reserved(&edgpu->ttm, &bo->base, ttm_bo_type_device,
 				   &placement.base, 0, &ctx, NULL,
 				   owner ? &owner->resv : NULL, edgpu_bo_destroy);
+	set_active_memcg(before);
 	if (!ret)
 		ttm_bo_unreserve(&bo->base);
 	else if (owner)

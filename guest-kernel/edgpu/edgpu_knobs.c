@@ -14,8 +14,10 @@
 #include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/shmem_fs.h>
 #include <linux/sizes.h>
@@ -54,6 +56,10 @@ MODULE_PARM_DESC(gem_limit, "For tests of tests: keep objects of backend=gem wit
 static bool edgpu_scanout_unpinned;
 module_param_named(scanout_unpinned, edgpu_scanout_unpinned, bool, 0444);
 MODULE_PARM_DESC(scanout_unpinned, "For tests of tests: don't pin what the display reads (default: no)");
+
+static bool edgpu_charge_root;
+module_param_named(charge_root, edgpu_charge_root, bool, 0644);
+MODULE_PARM_DESC(charge_root, "For tests of tests: charge objects to the root memory cgroup, not to that of whoever makes them (default: no)");
 
 static const char * const edgpu_walk_names[TTM_SHRINKER_WALKS] = {
 	[TTM_SHRINKER_WALK_MACRO] = "macro",
@@ -125,6 +131,20 @@ bool edgpu_knobs_evict_in_suspend(void)
 bool edgpu_knobs_scanout_unpinned(void)
 {
 	return edgpu_scanout_unpinned;
+}
+
+/**
+ * edgpu_knobs_set_maker() - say whom to charge for an object that is made next
+ *
+ * Return: what to hand to set_active_memcg() when it is made.
+ */
+struct mem_cgroup *edgpu_knobs_set_maker(void)
+{
+	struct mem_cgroup *before = set_active_memcg(root_mem_cgroup);
+
+	if (!READ_ONCE(edgpu_charge_root))
+		set_active_memcg(before);
+	return before;
 }
 
 static bool edgpu_knobs_find_pages(u64 count)

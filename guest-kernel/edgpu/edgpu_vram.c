@@ -7,10 +7,13 @@
  * VRAM is behind the aperture.
  */
 
+#include <linux/cgroup_dmem.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 
 #include <drm/drm_buddy.h>
+#include <drm/drm_drv.h>
 #include <drm/drm_managed.h>
 #include <drm/drm_print.h>
 #include <drm/ttm/ttm_bo.h>
@@ -19,7 +22,12 @@
 
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
+#include "edgpu_entry.h"
 #include "edgpu_vram.h"
+
+static bool edgpu_dmem = true;
+module_param_named(dmem, edgpu_dmem, bool, 0444);
+MODULE_PARM_DESC(dmem, "For tests of tests: charge VRAM to cgroups, which limit it (default: yes)");
 
 /* struct edgpu_extent - a stretch of VRAM and what of a resource is in it. */
 struct edgpu_extent {
@@ -306,6 +314,47 @@ static const struct ttm_resource_manager_func edgpu_vram_funcs = {
 	.debug = edgpu_vram_debug,
 };
 
+/* &dmem_cgroup_ops.reclaim: somebody has written less than there is to dmem.max. */
+static int edgpu_vram_reclaim(struct dmem_cgroup_pool_state *pool, u64 bytes, void *priv)
+{
+	struct ttm_resource_manager *man = priv;
+	struct edgpu_device *edgpu = vram_to_edgpu(to_edgpu_vram(man));
+	struct edgpu_entry entry;
+	int ret;
+
+	ret = edgpu_enter(edgpu, &entry);
+	if (ret)
+		return ret;
+	ret = ttm_resource_manager_dmem_reclaim(pool, bytes, man);
+	edgpu_exit(edgpu, &entry);
+	return ret;
+}
+
+static const struct dmem_cgroup_ops edgpu_vram_dmem_ops = {
+	.reclaim = edgpu_vram_reclaim,
+};
+
+/* Let cgroups have limits on VRAM. */
+static int edgpu_vram_init_dmem(struct edgpu_device *edgpu)
+{
+	struct ttm_resource_manager *man = &edgpu->vram.base;
+	const struct dmem_cgroup_init init = {
+		.size = edgpu->vram_size,
+		.ops = &edgpu_vram_dmem_ops,
+		.reclaim_priv = man,
+	};
+	struct dmem_cgroup_region *region;
+
+	if (!edgpu_dmem)
+		return 0;
+
+	region = drmm_cgroup_register_region(&edgpu->drm, "vram", &init);
+	if (IS_ERR(region))
+		return PTR_ERR(region);
+	ttm_resource_manager_set_dmem_region(man, region);
+	return 0;
+}
+
 static void edgpu_vram_fini(struct drm_device *drm, void *arg)
 {
 	struct edgpu_vram *vram = arg;
@@ -342,6 +391,14 @@ int edgpu_vram_init(struct edgpu_device *edgpu)
 	vram->base.func = &edgpu_vram_funcs;
 	ttm_resource_manager_init(&vram->base, &edgpu->ttm, edgpu->vram_size);
 	ttm_set_driver_manager(&edgpu->ttm, TTM_PL_VRAM, &vram->base);
+	ret = drmm_add_action_or_reset(&edgpu->drm, edgpu_vram_fini, vram);
+	if (ret)
+		return ret;
+
+	/* Only then: the region goes first, and reclaim for it has ended then. */
+	ret = edgpu_vram_init_dmem(edgpu);
+	if (ret)
+		return ret;
 	ttm_resource_manager_set_used(&vram->base, true);
-	return drmm_add_action_or_reset(&edgpu->drm, edgpu_vram_fini, vram);
+	return 0;
 }

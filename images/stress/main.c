@@ -46,11 +46,15 @@ static const struct subcommand {
 	{ "sleeper", sleeper_main, "--vram N --system N --object-size S --seed K [--caching C] [--busy no|yes]\n"
 	  "    [--writers N] [--exported no|yes] (verifies at SIGUSR1, until SIGTERM)" },
 	{ "reseed", reseed_main, "(random bytes on standard input)" },
+	{ "hmm", hmm_main, "--areas N --bytes N --rounds R --seed K [--lose yes] (test_hmm, without the driver)" },
 	{ "reader", reader_main, "--bytes N (until SIGTERM)" },
 	{ "reclaim", reclaim_main,
 	  "--bytes N --object-size S --reclaim R --seed K [--devices D] [--threads T] [--cache C]\n"
 	  "    [--bystander no|yes]" },
 	{ "spawn", spawn_main, "--bytes N --seed K [--spoil P] (until SIGTERM)" },
+	{ "travel", travel_main,
+	  "--by fork|exec|socket|prime --object-size S --seed K [--joins FD] [--lose yes]\n"
+	  "    (verifies at SIGUSR1, until SIGTERM)" },
 	{ "info", info_main, "" },
 };
 

@@ -180,6 +180,10 @@ function addKernelVerbs(kernel: Command, session: Session, exit: SetExitCode): v
         : await (await import('./verbs/series-run-verb.ts')).seriesRunVerb({ ...options, run }, session),
     ),
   );
+  kernel
+    .command('bases')
+    .description('say how far the series applies to other kernels that Debian packages')
+    .action(async () => exit(await (await import('./verbs/kernel-verb.ts')).kernelBasesVerb(session)));
   addOptions(
     kernel.command('upstream-verdicts').description("record what the kernel's own tests say on the unpatched kernel"),
     UPSTREAM_OPTIONS,

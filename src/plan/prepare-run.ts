@@ -1,6 +1,7 @@
 /** Builds what a run needs and decides, once, what every test of it gets. */
 import path from 'node:path';
 import { buildRig } from '../builds/build-rig.ts';
+import { obtainUserland } from '../builds/debian/userland.ts';
 import { tryGit } from '../builds/tree/git.ts';
 import type { QemuVariant } from '../builds/machine/qemu-build.ts';
 import type { KernelVariant } from '../config/flavour.ts';
@@ -26,6 +27,10 @@ export interface RunRequest {
   readonly signal: AbortSignal;
 }
 
+/** The kernel's driver has no way to bring its queue back to a device that was reset. */
+const LOST_IN_SLEEP =
+  'A folder of --share does not outlive a suspend of the guest: what reads it after that waits for ever. Unmount it before.';
+
 export async function prepareRun({
   selection: asked,
   anyMachine = false,
@@ -42,6 +47,9 @@ export async function prepareRun({
   const { flavour } = asked;
   if (accelerator === 'kvm') await assertKvmPossible({ profile });
   const commit = await repositoryCommit();
+  if ((asked.shares ?? []).length > 0) emit({ type: 'notice', text: LOST_IN_SLEEP });
+  // First, since a name may be wrong: the rest takes long.
+  const userland = asked.install === undefined ? undefined : await obtainUserland(asked.install, emit, signal);
   const build = await buildRig({
     ...(kernelSource === undefined ? {} : { kernelSource }),
     flavour,
@@ -57,6 +65,7 @@ export async function prepareRun({
     build,
     sources: sourcesOf(kernelSource, variant, qemu),
     fresh: [],
+    ...(userland === undefined ? {} : { userland }),
     accelerator,
     ...onUsualMachine(usual, asked, acceleration),
     ...(settings === undefined ? {} : { traceSettings: settings }),

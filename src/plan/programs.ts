@@ -14,7 +14,10 @@ export function programTitle(command: string): string {
 }
 
 /** Returns them with the paths of their files made absolute. */
-export async function checkedPrograms({ commands, put, timeoutMs }: Programs): Promise<Programs> {
+export async function checkedPrograms(
+  { commands, put, timeoutMs }: Programs,
+  { hasUserland = false }: { readonly hasUserland?: boolean } = {},
+): Promise<Programs> {
   const titles = commands.map(programTitle);
   const twice = titles.find((title, index) => titles.indexOf(title) !== index);
   if (titles.includes('')) throw new RigError('usage', '--exec is empty: it takes a command for a shell of the guest.');
@@ -24,8 +27,11 @@ export async function checkedPrograms({ commands, put, timeoutMs }: Programs): P
     });
   }
   const files = put.map(({ from, to }) => ({ from: path.resolve(from), to }));
-  for (const file of files) await checkFile(file);
-  for (const command of commands) await checkCommand(command, files);
+  for (const file of files) {
+    await checkFile(file);
+    if (hasUserland) checkPlaceInUserland(file);
+  }
+  for (const command of commands) await checkCommand(command, files, hasUserland);
   return { commands, put: files, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
 }
 
@@ -45,16 +51,27 @@ async function checkFile({ from, to }: Transfer): Promise<void> {
   });
 }
 
+/** Its /usr, and what are links into that. */
+const OF_USERLAND = /^\/(?:usr|bin|sbin|lib|lib64)(?:\/|$)/;
+
+/** Refuses what the userland could not take. */
+export function checkPlaceInUserland({ from, to }: Transfer): void {
+  if (!OF_USERLAND.test(path.posix.normalize(to))) return;
+  throw new RigError('usage', `${from} can't be put to ${to}: /usr of the Debian userland is read-only.`, {
+    remedy: `For example: --put ${path.basename(from)}:/opt/`,
+  });
+}
+
 /** The words of a command that may be files, without its redirections and quotes. */
 const BETWEEN_WORDS = /[\s;&|()<>"'`=]+/;
 
 /** Looks at each put file that the command names: what the guest can't start need not be booted for. */
-async function checkCommand(command: string, put: readonly Transfer[]): Promise<void> {
+async function checkCommand(command: string, put: readonly Transfer[], hasUserland: boolean): Promise<void> {
   const words = command.split(BETWEEN_WORDS).filter((word) => word !== '');
   for (const [index, word] of words.entries()) {
     for (const file of put.flatMap((transfer) => sourcesOf(word, transfer))) {
       const found = await stat(file).catch(() => undefined);
-      if (found?.isFile()) checkProgram(file, await readFile(file), put);
+      if (found?.isFile()) checkProgram(file, await readFile(file), hasUserland ? undefined : put);
       if (index === 0 && found?.isDirectory()) {
         throw new RigError('usage', `"${command}" can't be run: ${word} is a folder, ${file}.`, {
           remedy: `Name a program in it, as in --exec ${path.posix.join(word, 'my-test')}`,
@@ -84,7 +101,13 @@ function sourcesOf(word: string, { from, to }: Transfer): string[] {
 /** The guest's only shell is that of busybox. */
 const NOT_IN_GUEST = /^(?:bash|dash|ksh|zsh|fish|python[\d.]*|perl|ruby|node|lua[\d.]*)$/;
 
-function checkProgram(file: string, content: Buffer, put: readonly Transfer[]): void {
+/** `put` is what the guest has beside its own; undefined where a userland has nobody knows what before it is there. */
+function checkProgram(file: string, content: Buffer, put: readonly Transfer[] | undefined): void {
+  const elf = readElf(content);
+  if (elf && !elf.isForGuest) {
+    throw new RigError('usage', `${file} is a program for another machine: the guest is x86-64.`);
+  }
+  if (!put) return;
   const [, first = '', argument = ''] = /^#! *(\S+) *(\S*)/.exec(content.toString('latin1', 0, 256)) ?? [];
   const interpreter = path.basename(path.basename(first) === 'env' ? argument : first);
   if (NOT_IN_GUEST.test(interpreter) && !put.some(({ from }) => path.basename(from) === interpreter)) {
@@ -92,10 +115,7 @@ function checkProgram(file: string, content: Buffer, put: readonly Transfer[]): 
       remedy: "The guest's shell is that of busybox: write it for #!/bin/sh, or put a static interpreter, too.",
     });
   }
-  const elf = readElf(content);
-  if (!elf) return;
-  if (!elf.isForGuest) throw new RigError('usage', `${file} is a program for another machine: the guest is x86-64.`);
-  if (elf.interpreter === undefined) return;
+  if (elf?.interpreter === undefined) return;
   const there = [...GUEST_LIBRARIES, ...put.map(({ from }) => path.basename(from))];
   const missing = [
     ...(elf.interpreter === GUEST_LOADER ? [] : [elf.interpreter]),
@@ -103,6 +123,7 @@ function checkProgram(file: string, content: Buffer, put: readonly Transfer[]): 
   ];
   if (missing.length === 0) return;
   throw new RigError('usage', `${file} is dynamically linked, and the guest does not have ${missing.join(', ')}.`, {
-    remedy: 'Link it statically (cc -static; in Go: CGO_ENABLED=0; in Rust: the target x86_64-unknown-linux-musl).',
+    remedy:
+      'Link it statically (cc -static; in Go: CGO_ENABLED=0; in Rust: the target x86_64-unknown-linux-musl), or give the guest a Debian userland with its libraries: --rootfs debian --install PACKAGE.',
   });
 }

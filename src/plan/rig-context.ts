@@ -7,6 +7,7 @@ import type { RigBuild } from '../builds/build-rig.ts';
 import type { GuestFile } from '../builds/fresh-files.ts';
 import { USUAL_DMA_BITS, type AcceleratorChoice, type Backend, type Combination } from '../config/combination.ts';
 import type { Flavour } from '../config/flavour.ts';
+import type { Share } from '../config/share.ts';
 import type { Transfer } from '../config/transfer.ts';
 import type { Excuse } from '../util/expiry.ts';
 import type { DistinctReport } from '../vm/kernel-log/distinct-reports.ts';
@@ -43,6 +44,10 @@ export interface Selection {
   /** Trace events of the guest's kernel, as patterns. */
   readonly trace?: readonly string[];
   readonly programs?: Programs;
+  /** Folders of the host, in the VMs of programs and of who works at a desk. */
+  readonly shares?: readonly Share[];
+  /** These have a Debian userland with these packages in it; undefined: they have none. */
+  readonly install?: readonly string[];
   /** Paths of the suites that are not the rig's own. */
   readonly outside?: readonly string[];
 }
@@ -90,6 +95,8 @@ export interface RigContext {
   readonly sources: Sources;
   /** Files that are newer than those of the guest's image. */
   readonly fresh: readonly GuestFile[];
+  /** The image of the userland that `selection.install` asks for. */
+  readonly userland?: string;
   /** What was asked for; each machine then has what it can have. */
   readonly accelerator: AcceleratorChoice;
   /** Of the machine that is selected; where nobody chose that, it may have a reason under KVM, too. */

@@ -24,6 +24,9 @@ const BENCHES: FileKind = { folder: 'src/benches', suffix: '.bench.ts', one: 'be
 export const EXEC_SUITE = 'exec';
 const EXEC_FILE = 'src/testbed/exec/exec.suite.ts';
 
+/** What a person calls the self-tests of the kernel's tree: programs of the suite above. */
+export const KSELFTEST = 'kselftest';
+
 /** The suites with random cycles, for --cycles and --duration. */
 export const CYCLING_SUITES = ['suspend', 'hibernate'] as const;
 

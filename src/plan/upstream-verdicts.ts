@@ -1,6 +1,7 @@
 /**
  * What the kernel's own tests say on the unpatched kernel, case by case: the series must not change it. The file is
- * written by `dgpu-rig kernel upstream-verdicts` and read by the suites `kunit` and `selftests`.
+ * written by `dgpu-rig kernel upstream-verdicts` and read by the suite `kunit`; what the self-tests of HMM say there is
+ * for docs/positions.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { z } from 'zod';

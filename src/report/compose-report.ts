@@ -33,7 +33,20 @@ function kernelFacts({ version, patches, patchset, commit }: RigContext['build']
 }
 
 function askedOf({ selection, sources }: RigContext): Asked {
-  const { machine, wider, dmaBits, backend, cycles, durationMs, append, trace, programs, outside = [] } = selection;
+  const {
+    machine,
+    wider,
+    dmaBits,
+    backend,
+    cycles,
+    durationMs,
+    append,
+    trace,
+    programs,
+    shares = [],
+    install,
+    outside = [],
+  } = selection;
   return {
     ...{ machine, dmaBits: [...dmaBits], backend, ...sourcesAsked(sources) },
     ...(append === undefined ? {} : { append }),
@@ -43,6 +56,8 @@ function askedOf({ selection, sources }: RigContext): Asked {
     ...(durationMs === undefined ? {} : { durationMs }),
     ...(outside.length === 0 ? {} : { outside: [...outside] }),
     ...(programs === undefined ? {} : { exec: [...programs.commands], put: [...programs.put] }),
+    ...(shares.length === 0 ? {} : { share: [...shares] }),
+    ...(install === undefined ? {} : { install: [...install] }),
     ...(programs?.timeoutMs === undefined ? {} : { timeoutMs: programs.timeoutMs }),
   };
 }

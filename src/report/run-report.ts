@@ -136,6 +136,11 @@ const asked = z.object({
     .array(z.object({ from: z.string(), to: z.string() }))
     .optional()
     .describe('what was put into their guests'),
+  share: z
+    .array(z.object({ folder: z.string(), at: z.string() }))
+    .optional()
+    .describe('folders of the host in their guests'),
+  install: z.array(z.string()).optional().describe('packages of the Debian userland that they ran in'),
   timeoutMs: z.number().optional(),
   outside: z.array(z.string()).optional().describe("paths of suites that were not the rig's own"),
   kernelSource: z.string().optional().describe('folder'),

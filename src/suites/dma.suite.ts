@@ -7,9 +7,20 @@ import { describe, expect, inject } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { testedCases } from '../plan/tested-cases.ts';
 import { test } from '../testbed/fixtures.ts';
-import { emptyBlocks, OFFLINE_REFUSED, putOnline, takeOffline } from '../testbed/guest/memory-blocks.ts';
+import {
+  blockState,
+  emptyBlocks,
+  OFFLINE_REFUSED,
+  putOnline,
+  takeOffline,
+  type MemoryBlock,
+} from '../testbed/guest/memory-blocks.ts';
 import { fillable } from '../testbed/life/flavour-scale.ts';
+import type { Gpu } from '../testbed/device/gpu.ts';
+import type { Guest } from '../testbed/guest/guest.ts';
+import { framesOfPages } from '../testbed/guest/object-frames.ts';
 import { hasUnreachableRam, PAGE_SIZE, reachableFreeBytes } from '../testbed/guest/proc-files.ts';
+import type { Sleeper, SleeperOptions } from '../testbed/programs/sleeper.ts';
 import { dmaReport, memoryAbove, reachComplaints } from '../testbed/witnesses/reach.ts';
 
 const MIB = 2 ** 20;
@@ -83,6 +94,40 @@ describe('straddle, dma-bits 40', { concurrent: true }, () => {
   });
 });
 
+/** In memory that lies on both sides of the limit, compaction moves what it can from the lower end to the upper one. */
+describe.for(testedCases(['compaction, straddle'], () => false))('%s', { concurrent: true }, () => {
+  test.override({ machine: 'straddle', dmaBits: 40 });
+
+  test('takes no page of an idle object to where the device does not reach', async ({
+    guest,
+    gpu,
+    startSleeper,
+    record,
+  }) => {
+    await gpu.load({ backend: 'shmem' });
+    const below = await startSleeper({ vram: 1, system: 32, objectSize: 4 * MIB });
+    const sleeper = await startSleeper({ vram: 1, system: 32, objectSize: 4 * MIB });
+    // The first one leaves room below the pages of the second one.
+    expect(await below.end()).toMatchObject({ ok: true });
+    await guest.run('echo 1 > /sys/kernel/debug/dri/128/evict && swapoff -a');
+    // Compaction takes no memory that lies free by the page block.
+    await guest.run(
+      'mkdir /run/mixed && mount -t tmpfs -o size=1g mixed /run/mixed && cd /run/mixed && ' +
+        'for i in $(seq 600); do dd if=/dev/zero bs=1M count=1 of=$i 2> /dev/null; done && rm *[02468]',
+      { deadlineMs: 120_000 },
+    );
+    const before = await guest.vmstat();
+    await guest.run('echo 1 > /proc/sys/vm/compact_memory', { deadlineMs: 120_000 });
+    const after = await guest.vmstat();
+    const vetoed = (after.get('shmem_limit_migveto') ?? NaN) - (before.get('shmem_limit_migveto') ?? NaN);
+    record.metrics['vetoed'] = vetoed;
+    expect(await sleeper.verify()).toBeUndefined();
+    expect(beyond(await systemFrames(guest), 40)).toEqual([]);
+    expect(vetoed).toBeGreaterThan(0);
+    expect(await sleeper.end()).toMatchObject({ ok: true });
+  });
+});
+
 /** On an idle host a block takes a second or two. */
 const OFFLINE_SECONDS = 20;
 
@@ -94,7 +139,7 @@ describe('memory that goes offline', { concurrent: true }, () => {
     const links = '/run/links';
     await guest.run(`mkdir -p ${links} && mount -t tmpfs -o nr_inodes=0 links ${links} && mkdir ${links}/a`);
     await guest.run(`cd ${links}/a && for i in $(seq 4000); do : > $i; done`);
-    await guest.run('for pid in $(pidof dropbear); do taskset -p 1 $pid; done');
+    await startOnCpu(guest, 0);
     const [block] = await emptyBlocks(guest, 1);
     if (block === undefined) throw new Error('Node 1 has one block of memory.');
     // Then nothing else has room on that node.
@@ -104,6 +149,264 @@ describe('memory that goes offline', { concurrent: true }, () => {
     expect(await takeOffline(guest, block, OFFLINE_SECONDS)).toContain('Device or resource busy');
   });
 });
+
+describe('memory of idle objects that goes offline', { concurrent: true }, () => {
+  test.override({ machine: 'tiers', dmaBits: 40 });
+
+  test('they go to where the device reaches them', async ({ guest, gpu, startSleeper, record }) => {
+    await gpu.load({ backend: 'shmem' });
+    const block = await fillFirstBlock(guest, () => fillNode(guest, 1));
+    const { sleeper, pages } = await idleObjectsIn(block, block.bytes / 2, { guest, startSleeper });
+    const before = await placesOf(guest);
+    expect(await takeOffline(guest, block, OFFLINE_SECONDS)).toBeUndefined();
+    const after = await placesOf(guest);
+    record.metrics['left'] = pages;
+    expect(await blockState(guest, block)).toBe('offline');
+    expect(after.vetoed).toBe(before.vetoed);
+    const [onNode0 = 0, , ...above] = after.shmem.map((bytes, node) => bytes - (before.shmem[node] ?? NaN));
+    expect(onNode0).toBeGreaterThan((pages * PAGE_SIZE) / 2);
+    expect(Math.max(...above)).toBeLessThan(OBJECT);
+    expect(await reachedByDevice(gpu, sleeper)).toEqual({ wrong: undefined, faults: 0, within: true });
+    expect(await sleeper.end()).toMatchObject({ ok: true });
+  });
+});
+
+/** One fills all that is within reach, which takes its time: not in a brief run. */
+describe.for(testedCases(['memory of idle objects that goes offline'], () => false))('%s', { concurrent: true }, () => {
+  test.override({ machine: 'tiers', dmaBits: 40 });
+
+  test('control: with another limit in the driver, they go to where it does not', async ({
+    guest,
+    gpu,
+    startSleeper,
+  }) => {
+    await gpu.load({ backend: 'shmem', dmaBits: 48 });
+    const block = await fillFirstBlock(guest, () => fillNode(guest, 1));
+    const { sleeper } = await idleObjectsIn(block, block.bytes / 2, { guest, startSleeper });
+    expect(await takeOffline(guest, block, OFFLINE_SECONDS)).toBeUndefined();
+    expect(await sleeper.verify()).toBeDefined();
+    expect(gpu.faultEvents().map(({ address }) => address >= 2 ** 40)).toContain(true);
+  });
+
+  describe('with nothing else free within reach', { concurrent: true }, () => {
+    test.override({ provokes: [OFFLINE_REFUSED] });
+
+    test('it is refused, and soon', async ({ guest, gpu, startSleeper, record }) => {
+      await gpu.load({ backend: 'shmem' });
+      const others: Sleeper[] = [];
+      const fill = async (node: number) => others.push(await fillWithObjects(guest, startSleeper, node));
+      const block = await fillFirstBlock(guest, () => fill(1));
+      // More than there is room for: once node 0 is full, the kernel would have what is left of node 1.
+      const { sleeper, pages } = await idleObjectsIn(block, block.bytes + 4 * OBJECT, { guest, startSleeper });
+      await fill(0);
+      await letGo(guest);
+      const free = reachableFreeBytes(
+        (await guest.zones()).filter(({ node }) => node === 0),
+        40,
+      );
+      expect(free).toBeLessThan((pages * PAGE_SIZE) / 2);
+      const before = await placesOf(guest);
+      expect(await takeOffline(guest, block, OFFLINE_SECONDS)).toContain('Device or resource busy');
+      const after = await placesOf(guest);
+      record.metrics['failed'] = after.failed - before.failed;
+      expect(await blockState(guest, block)).toBe('online');
+      expect(after.vetoed).toBe(before.vetoed);
+      // It tried, and gave up without a look at most of them.
+      expect(after.failed - before.failed).toBeGreaterThan(0);
+      expect(after.failed - before.failed).toBeLessThan(pages);
+      for (const holder of [sleeper, ...others]) {
+        expect(await reachedByDevice(gpu, holder)).toEqual({ wrong: undefined, faults: 0, within: true });
+      }
+      for (const holder of [sleeper, ...others]) expect(await holder.end()).toMatchObject({ ok: true });
+    });
+  });
+});
+
+type StartSleeper = (options: Omit<SleeperOptions, 'seed'>) => Promise<Sleeper>;
+
+/**
+ * Where programs have objects on a node, and all else beyond the limit: on the CPU of the one, and with a cpuset that
+ * allows for node 3 alone, which a limit overrides.
+ */
+const cgroupOf = (node: number): string => `/sys/fs/cgroup/cpu${String(node)}`;
+
+/**
+ * Of node 1 leaves the first block, which is filled. Programs run on CPU 2 from then on, and have their memory from
+ * its node, which the device does not reach: nothing but objects gets where this test wants to have them.
+ */
+async function fillFirstBlock(guest: Guest, fill: () => Promise<unknown>): Promise<MemoryBlock> {
+  // Whatever runs already, as well: a page table alone would keep a block online.
+  await guest.run(
+    '{ for irq in /proc/irq/*/smp_affinity; do echo 4 > $irq; done; ' +
+      'for pid in $(cd /proc && echo [0-9]*); do taskset -p 4 $pid; done; } > /dev/null 2>&1; swapoff /dev/vda',
+  );
+  await guest.run(
+    '{ grep -q cgroup2 /proc/mounts || mount -t cgroup2 none /sys/fs/cgroup; } && ' +
+      'echo +cpuset > /sys/fs/cgroup/cgroup.subtree_control && ' +
+      [0, 1]
+        .map(
+          (node) =>
+            `mkdir ${cgroupOf(node)} && echo ${String(node)} > ${cgroupOf(node)}/cpuset.cpus && echo 3 > ${cgroupOf(node)}/cpuset.mems`,
+        )
+        .join(' && '),
+  );
+  const [block] = await emptyBlocks(guest, 1);
+  if (block === undefined) throw new Error('Node 1 has one block of memory.');
+  await fill();
+  return block;
+}
+
+interface ObjectsInBlock {
+  readonly sleeper: Sleeper;
+  /** So many of their pages are in the block. */
+  readonly pages: number;
+}
+
+/** Puts the block online, and idle objects worth so many bytes into it. */
+async function idleObjectsIn(
+  block: MemoryBlock,
+  worth: number,
+  { guest, startSleeper }: { readonly guest: Guest; readonly startSleeper: StartSleeper },
+): Promise<ObjectsInBlock> {
+  await putOnline(guest, block);
+  const system = worth / OBJECT;
+  const sleeper = await startSleeper({ vram: 1, system, objectSize: OBJECT, cgroup: cgroupOf(1) });
+  const { address, bytes } = block;
+  const frames = (await systemFrames(guest)).map((frame) => Number(frame) * PAGE_SIZE - address);
+  const pages = frames.filter((offset) => offset >= 0 && offset < bytes).length;
+  // What is left of the first block has the others.
+  expect(pages * PAGE_SIZE).toBeGreaterThan(bytes / 4);
+  await letGo(guest);
+  return { sleeper, pages };
+}
+
+/** Leaves next to nothing free on a node, for objects that want to stay within the limit. */
+async function fillWithObjects(guest: Guest, startSleeper: StartSleeper, node: number): Promise<Sleeper> {
+  const zones = (await guest.zones()).filter((zone) => zone.node === node);
+  const system = wholeObjects(reachableFreeBytes(zones, 40) * share) / OBJECT;
+  return startSleeper({ vram: 1, system, objectSize: OBJECT, cgroup: cgroupOf(node) });
+}
+
+/** Makes all objects idle. */
+async function letGo(guest: Guest): Promise<void> {
+  await guest.run('echo 1 > /sys/kernel/debug/dri/128/evict');
+}
+
+/** How many bytes of shmem memory each node has, what the kernel refused to move, and what it could not. */
+async function placesOf(guest: Guest) {
+  const vmstat = await guest.vmstat();
+  return {
+    shmem: await guest.nodeMeminfo('Shmem'),
+    vetoed: vmstat.get('shmem_limit_migveto') ?? NaN,
+    failed: vmstat.get('pgmigrate_fail') ?? NaN,
+  };
+}
+
+/** What is wrong with what the device reads, and whether it asked for nothing but what it reaches. */
+async function reachedByDevice(gpu: Gpu, sleeper: Sleeper) {
+  await gpu.resetStatistics();
+  const wrong = await sleeper.verify();
+  const { faults, 'max-dma-address': highest } = await gpu.statistics();
+  return { wrong, faults, within: highest > 0 && highest < 2 ** 40 };
+}
+
+/** Of so many pages of an object, one has to leave the frame that it is in. */
+const LEAVING = 8;
+
+/** Filling a node takes its time: not in a brief run. */
+describe.for(testedCases(['bad memory under idle objects'], () => false))('%s', { concurrent: true }, () => {
+  const objectSize = 4 * MIB;
+  const objects = { vram: 1, system: 16, objectSize };
+
+  test.override({ machine: 'tiers', dmaBits: 32 });
+
+  test('that still works: pages move to where the device reaches them, or stay', async ({
+    guest,
+    gpu,
+    startSleeper,
+    record,
+  }) => {
+    await gpu.load({ backend: 'shmem' });
+    const sleeper = await startSleeper(objects);
+    const before = new Set(await systemFrames(guest));
+    await leave(guest, 'soft');
+    expect(await sleeper.verify()).toBeUndefined();
+    const after = await systemFrames(guest);
+    const moved = after.filter((frame) => !before.has(frame));
+    record.metrics['moved'] = moved.length;
+    expect(moved).not.toEqual([]);
+    expect(beyond(after, 32)).toEqual([]);
+    expect(await sleeper.end()).toMatchObject({ ok: true });
+  });
+
+  test('control: with no limit in the driver, they move to where it does not', async ({ guest, gpu, startSleeper }) => {
+    await gpu.load({ backend: 'shmem', dmaBits: 64 });
+    // Programs then start where the device reaches, too.
+    await startOnCpu(guest, 0);
+    const sleeper = await startSleeper(objects);
+    expect(beyond(await systemFrames(guest), 32)).toEqual([]);
+    await leave(guest, 'soft');
+    expect(await sleeper.verify()).toBeDefined();
+    expect(gpu.faultEvents().map(({ address }) => address >= 2 ** 32)).toContain(true);
+  });
+
+  describe('that has lost its content', { concurrent: true }, () => {
+    test.override({ provokes: ['hardware-error'] });
+
+    test('who uses the object is told, and nobody else', async ({ guest, gpu, startSleeper }) => {
+      await gpu.load({ backend: 'shmem' });
+      const victim = await startSleeper({ ...objects, system: 1 });
+      await leave(guest, 'hard');
+      const other = await startSleeper(objects);
+      expect(await victim.verify()).toContain('SIGBUS');
+      expect(await other.verify()).toBeUndefined();
+      expect(await other.end()).toMatchObject({ ok: true });
+    });
+  });
+});
+
+async function systemFrames(guest: Guest): Promise<bigint[]> {
+  return framesOfPages(await guest.read('/sys/kernel/debug/dri/128/frames')).system.map(({ frame }) => frame);
+}
+
+/** Those of the frames that a device with so many address bits does not reach. */
+function beyond(frames: readonly bigint[], bits: number): bigint[] {
+  return frames.filter((frame) => frame * BigInt(PAGE_SIZE) >= 2n ** BigInt(bits));
+}
+
+/** Has programs start on a CPU, and so have their memory from the node of that number as long as it has any. */
+async function startOnCpu(guest: Guest, cpu: number): Promise<void> {
+  await guest.run(`for pid in $(pidof dropbear); do taskset -p ${(1 << cpu).toString(16)} $pid; done`);
+}
+
+/**
+ * Has pages of idle objects leave their frames, as the kernel does where memory had an error that was corrected
+ * (`soft`: while nearly all of node 0 is in use, and some of them have to stay) or was not (`hard`).
+ */
+async function leave(guest: Guest, how: 'soft' | 'hard'): Promise<void> {
+  const leaving = (await systemFrames(guest)).filter((_, index) => index % LEAVING === 1);
+  await guest.run('echo 1 > /sys/kernel/debug/dri/128/evict && swapoff /dev/vda');
+  if (how === 'soft') await fillNode(guest, 0);
+  // More at a time would be too long for a command.
+  for (let start = 0; start < leaving.length; start += 256) {
+    const some = leaving.slice(start, start + 256).map((frame) => (frame * BigInt(PAGE_SIZE)).toString(16));
+    await guest.run(
+      `for address in ${some.join(' ')}; do ` +
+        `echo 0x$address > /sys/devices/system/memory/${how}_offline_page; done 2> /dev/null; true`,
+    );
+  }
+}
+
+/** Leaves of a node only what the allocator keeps for those who may not go to another node. */
+async function fillNode(guest: Guest, node: number): Promise<void> {
+  const overflow = 64;
+  await guest.run(
+    `mkdir /run/fill && mount -t tmpfs -o mpol=prefer:${String(node)},size=1g fill /run/fill && ` +
+      `mib=$(awk '/MemFree/ { print int($4 / 1024) }' /sys/devices/system/node/node${String(node)}/meminfo) && ` +
+      `dd if=/dev/zero bs=1M count=$((mib + ${String(overflow)})) of=/run/fill/fill 2> /dev/null`,
+    { deadlineMs: 120_000 },
+  );
+}
 
 const iommus = [
   ['iommu-intel', 'cached'],

@@ -14,7 +14,9 @@ import { upstreamVerdicts, verdictChanges } from '../plan/upstream-verdicts.ts';
 /** In upstream's order: the tests of the pool need the globals that the last test of the device leaves behind. */
 const TTM = ['device', 'pool', 'resource', 'tt', 'bo', 'bo_validate'].map((name) => `ttm_${name}_test`);
 
-const TTM_OF_SERIES = ['tt_shmem', 'tt_borrowed', 'sleep', 'lru', 'shrinker'].map((name) => `ttm_${name}_test`);
+const TTM_OF_SERIES = ['tt_shmem', 'tt_borrowed', 'sleep', 'lru', 'shrinker', 'memcg'].map(
+  (name) => `ttm_${name}_test`,
+);
 
 const OF_SERIES = ['shmem_folio_ops_kunit', 'shmem_limit_kunit', 'unevictable_kunit'];
 

@@ -15,7 +15,7 @@ import type { EdgpuFailure } from '../testbed/device/gpu.ts';
 import { test } from '../testbed/fixtures.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 import { stockComplaints, takeStock } from '../testbed/guest/memory-stock.ts';
-import { reachableFreeBytes } from '../testbed/guest/proc-files.ts';
+import { PAGE_SIZE, reachableFreeBytes } from '../testbed/guest/proc-files.ts';
 import { hogReport, smokeReport, type SmokeReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
@@ -178,6 +178,11 @@ describe.for(reaches)('swap into compressed RAM, of which a part is out of reach
       // One page at a time, of a device that is done when it returns (SWP_SYNCHRONOUS_IO).
       expect([read > 0, readAhead]).toEqual([true, 0]);
       expect(replaced).toBeGreaterThan(0);
+      // Swap is empty by now. What was replaced by a page of another node left the swap cache of its own.
+      const swapCache = Math.max(...(await guest.nodeMeminfo('SwapCached')));
+      Object.assign(record.metrics, { swapCache });
+      expect(swapCache).toBeGreaterThanOrEqual(0);
+      expect(swapCache).toBeLessThan((replaced * PAGE_SIZE) / 4);
       await gpu.unload();
 
       await gpu.setDmaBits(52);

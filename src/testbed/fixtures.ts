@@ -62,6 +62,8 @@ export const test = base
    * half a second.
    */
   .extend('stateless', false)
+  /** Folders of the host, and a Debian userland: what a person gives the VMs of their own programs. */
+  .extend('brought', (): Pick<VmSpec, 'shares' | 'userland'> => ({}))
   /** Keeps the artifacts though nothing failed. */
   .extend('keep', false)
   .extend('seed', () => inject('rig').selection.seed)
@@ -106,6 +108,7 @@ export const test = base
         dmaBits,
         vramMiB,
         kernelArgs,
+        brought,
         countsInstructions,
         accelerator,
         stateless,
@@ -132,6 +135,7 @@ export const test = base
         software: rig.build,
         gpu: { dmaBits, vramMiB, apertureMiB: Math.min(vramMiB, GPU_MEMORY.apertureMiB) },
         kernelArgs: [...kernelArgs, ...appended(rig)],
+        ...brought,
         tracesDevice: rig.traceSettings !== undefined,
         folder: vmFolder(rig.artifacts, task),
         onReport: (report) => limit.heard(report),

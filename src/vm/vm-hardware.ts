@@ -30,7 +30,7 @@ export async function assembleClone(spec: VmSpec, folder: VmFolder, template: Te
 
 /** All of a machine but its channels and the files that are its own. */
 export function hardwareOf(
-  { profile, accelerator, software, gpu, kernelArgs = [], countsInstructions = false }: VmSpec,
+  { profile, accelerator, software, gpu, kernelArgs = [], shares = [], userland, countsInstructions = false }: VmSpec,
   own: { readonly initrd: string; readonly swapImage: string },
 ): Hardware {
   const { kernel, qemu } = software;
@@ -39,6 +39,8 @@ export function hardwareOf(
     accelerator,
     countsInstructions,
     gpu,
+    shares,
+    userland,
     isReadable: kernel.debugModules !== undefined,
     kernelArgs: [...flavourKernelArgs(kernel.flavour), ...kernelArgs],
     files: { kernel: kernel.image, firmware: qemu.firmware, ...own },

@@ -1,6 +1,7 @@
 /** What a VM is made of, and what a clone is made from. */
 import type { Flavour } from '../config/flavour.ts';
 import type { MachineProfile } from '../config/machine-profile.ts';
+import type { Share } from '../config/share.ts';
 import type { GpuHardware } from './qemu/command-line.ts';
 import type { KernelReport } from './kernel-log/kernel-report.ts';
 import type { SshKeyPair } from './link/ssh-session.ts';
@@ -27,6 +28,10 @@ export interface VmSpec {
   readonly software: VmSoftware;
   readonly gpu?: GpuHardware;
   readonly kernelArgs?: readonly string[];
+  /** Folders of the host; a machine that has any is booted, never cloned. */
+  readonly shares?: readonly Share[];
+  /** The image of a Debian userland; a machine that has one is booted, never cloned, too. */
+  readonly userland?: string | undefined;
   /** QEMU logs what the device does. */
   readonly tracesDevice?: boolean;
   /** Multiplies every time limit, for tests of what happens at its end; 1 by default. */

@@ -399,7 +399,7 @@ export class Vm {
   /** The rig itself stops guests, too; one that KVM can't run any further would never answer again. */
   async #judgeStop(): Promise<void> {
     const found = await this.qmp('query-status', {}, z.object({ status: z.string() })).catch(() => undefined);
-    if (found?.status === 'internal-error') this.#die(brokenKvm());
+    if (found?.status === 'internal-error') this.#die(brokenKvm(this.#process.stderr));
   }
 
   /** The guest is there, and listens. */
@@ -572,21 +572,25 @@ function kernelFailure(report: KernelReport, cause: unknown): RigError {
 
 function exitFailure({ code, signal, stderr }: QemuExit): RigError {
   const how = signal === null ? `exited with code ${String(code)}` : `was killed by ${signal}`;
-  const said = stderr.trim() === '' ? '' : `\nIt said: ${stderr.trim()}`;
   const killed = {
     remedy: 'If nobody killed it, the host was short of memory: see its kernel log, and lower --max-vms.',
   };
   return new RigError(
     'infrastructure',
-    `QEMU ${how} while its VM was in use.${said}`,
+    `QEMU ${how} while its VM was in use.${saidBy(stderr)}`,
     signal === 'SIGKILL' ? killed : {},
   );
 }
 
-function brokenKvm(): RigError {
+function saidBy(stderr: string): string {
+  return stderr.trim() === '' ? '' : `\nIt said: ${stderr.trim()}`;
+}
+
+/** QEMU says what KVM stumbled over, and the state of the processor. */
+function brokenKvm(stderr: string): RigError {
   return new RigError(
     'infrastructure',
-    "The host's KVM could not run the guest any further, and QEMU has stopped it.",
+    `The host's KVM could not run the guest any further, and QEMU has stopped it.${saidBy(stderr)}`,
     {
       remedy: "The host's kernel log may say why. --accel tcg does without KVM.",
     },

@@ -21,7 +21,7 @@ import { Vm, type VmSpec } from '../../src/vm/vm.ts';
 import { KvmHost, PATIENCE } from './kvm-host.ts';
 
 const EFFORT = Number(process.env['DGPU_RIG_EFFORT'] ?? '1');
-/** What has never been seen to pass takes `--effort 3`. */
+/** What was not seen to pass more than once takes `--effort 3`. */
 const UNSEEN = EFFORT < 3;
 const MIB = 2 ** 20;
 const DEADLINE_MS = 300_000;

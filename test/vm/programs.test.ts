@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import type { RunReport } from '../../src/report/run-report.ts';
-import { reportOf, rig } from './rig-command.ts';
+import { EFFORT, reportOf, rig } from './rig-command.ts';
 import { temporaryFolder } from './test-vm.ts';
 
 const MACHINE = ['--machine', 'noswap', '--max-vms', '2'] as const;
@@ -76,6 +76,61 @@ test('each is a test, each of its cases too; a suite from elsewhere is run with 
   ]);
   expect(again.said).toContain('expected 7');
   expect(again.exitCode).toBe(1);
+});
+
+test('a folder of the host is there, read-only; with a Debian userland dynamic programs run', async () => {
+  const folder = await temporaryFolder();
+  const [history, json] = [path.join(folder, 'history'), path.join(folder, 'r.json')];
+  await writeFile(path.join(folder, 'seen.json'), '{ "seen": [1, 2] }');
+  // Only the userland has a bash for it.
+  await writeFile(path.join(folder, 'my-script'), '#!/usr/bin/env bash\necho "put to ${0%/*}"\n', { mode: 0o755 });
+  const command =
+    '/opt/mine/my-script && jq .seen[1] /mnt/host/seen.json && ! touch /mnt/host/x /usr/x && modprobe edgpu && edgpu-stress info >&2 && bash --version';
+  const put = ['--put', `${path.join(folder, 'my-script')}:/opt/mine/`];
+  const options = ['--share', `${folder}:/mnt/host`, '--install', 'jq', ...put, '--exec', command, '--json', json];
+  const { exitCode, said } = await rig(history, 'run', ...MACHINE, ...options);
+  expect(said).toContain('is booted, not cloned: QEMU can save no machine that has a folder of the host');
+  expect(said.indexOf('A folder of --share does not outlive a suspend')).toBeLessThan(said.indexOf('is booted'));
+  expect(said).toContain('A folder of --share does not outlive a suspend');
+  const report = await reportOf(json);
+  expect(verdicts(report), said).toEqual([`pass ${command}`]);
+  expect(await readFile(path.join(report.results[0]?.artifacts ?? '', 'output.txt'), 'utf8')).toMatch(
+    /^put to \/opt\/mine\n2\n[^]*Read-only file system\n[^]*GNU bash/,
+  );
+  expect(existsSync(path.join(folder, 'x'))).toBe(false);
+  expect(exitCode).toBe(0);
+});
+
+test.skipIf(EFFORT === 1)('a guest that has a folder of the host suspends; the folder is lost', async () => {
+  const folder = await temporaryFolder();
+  const json = path.join(folder, 'r.json');
+  await writeFile(path.join(folder, 'file'), 'content\n');
+  const sleep = 'echo +3 > /sys/class/rtc/rtc0/wakealarm && echo mem > /sys/power/state';
+  const commands = [sleep, `umount /mnt/host && ${sleep}`, `${sleep} && cat /mnt/host/file`];
+  const programs = commands.flatMap((command) => ['--exec', command]);
+  const options = ['--share', `${folder}:/mnt/host`, '--timeout', '5 s', ...programs, '--json', json];
+  const { said } = await rig(path.join(folder, 'history'), 'run', ...MACHINE, ...options);
+  const [alone, unmounted, read] = commands;
+  expect(verdicts(await reportOf(json)).sort(), said).toEqual(
+    [`pass ${alone}`, `pass ${unmounted}`, `error timeout ${read}`].sort(),
+  );
+});
+
+test.skipIf(EFFORT === 1)('self-tests of several targets of the kernel tree, each a program', async () => {
+  const folder = await temporaryFolder();
+  const json = path.join(folder, 'r.json');
+  // The second one has a program for which the host would need libcap-dev.
+  const options = ['--target', 'mm,dmabuf-heaps', '--filter', 'dmabuf-heap|ksft_mlock', '--json', json];
+  const { exitCode, said } = await rig(path.join(folder, 'history'), 'run', 'kselftest', ...MACHINE, ...options);
+  const found = verdicts(await reportOf(json));
+  expect(found, said).toEqual(
+    expect.arrayContaining([
+      'pass /tmp/kselftest/run-one dmabuf-heaps:dmabuf-heap',
+      'pass /tmp/kselftest/run-one mm:ksft_mlock.sh',
+    ]),
+  );
+  expect(found.filter((line) => line.includes('> '))).not.toEqual([]);
+  expect(exitCode, said).toBe(0);
 });
 
 test('a command of "shell" that ends well does not hide what the kernel reported, and its log is kept', async () => {

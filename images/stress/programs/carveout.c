@@ -20,6 +20,7 @@
 #include "lib/failure.h"
 #include "lib/faults.h"
 #include "lib/gpu.h"
+#include "lib/node_shmem.h"
 #include "lib/options.h"
 #include "lib/pattern.h"
 #include "lib/report.h"
@@ -64,7 +65,7 @@ struct carveout {
 	uint64_t other_filled;	/* could another allocator get half of the area? */
 	uint64_t other_evicted;
 	uint64_t chunks;
-	uint64_t extra_pages;	/* the most that it took to evict one object at once */
+	uint64_t extra_pages;	/* the most copies there were of pages not yet given back */
 	uint64_t verified;
 	uint64_t checksums;
 };
@@ -252,67 +253,66 @@ static bool evict(struct carveout *carveout, const struct item *item, uint64_t s
 }
 
 struct watch {
+	struct carveout *carveout;
 	pthread_t thread;
 	atomic_bool end;
-	uint64_t lowest;
+	bool ok;
+	uint64_t lent;		/* pages, when it began */
+	uint64_t shmem;
+	int64_t most;		/* pages of shmem more than had been given back, at most */
 };
 
-static bool read_free(uint64_t *pages)
+static bool count_shmem(uint64_t *pages)
 {
-	FILE *file = fopen("/proc/meminfo", "re");
-	char line[128];
-	bool found = false;
+	struct node_shmem shmem;
 
-	if (!file)
-		return fail("open /proc/meminfo: %s", strerror(errno));
-	while (!found && fgets(line, sizeof(line), file))
-		found = sscanf(line, "MemFree: %" SCNu64, pages) == 1;
-	*pages /= PAGE / 1024;
-	fclose(file);
-	return found;
+	if (!node_shmem_read(&shmem))
+		return false;
+	*pages = 0;
+	for (unsigned int node = 0; node < shmem.nodes; node++)
+		*pages += shmem.bytes[node] / PAGE;
+	return true;
 }
 
-static void *watch_free(void *arg)
+/*
+ * A sample counts if nothing was given back while it was taken: then both numbers are of one
+ * moment. Free memory would be one number, but everybody in the machine changes it.
+ */
+static bool sample_extra(struct watch *watch)
+{
+	uint64_t before, shmem, after;
+	int64_t extra;
+
+	if (!count_lent(watch->carveout, &before) || !count_shmem(&shmem) ||
+	    !count_lent(watch->carveout, &after))
+		return false;
+	extra = (int64_t)(shmem - watch->shmem) - (int64_t)(watch->lent - after);
+	if (before == after && extra > watch->most)
+		watch->most = extra;
+	return true;
+}
+
+static void *watch_extra(void *arg)
 {
 	const struct timespec pause = { .tv_nsec = SAMPLE_NS };
 	struct watch *watch = arg;
-	uint64_t pages;
 
-	while (!watch->end) {
-		if (read_free(&pages) && pages < watch->lowest)
-			watch->lowest = pages;
+	while (watch->ok && !watch->end) {
+		watch->ok = sample_extra(watch);
 		nanosleep(&pause, NULL);
 	}
 	return NULL;
 }
 
-/* All of one object at once, to see what that takes. */
-static bool evict_watched(struct carveout *carveout, const struct item *item)
-{
-	struct watch watch = { 0 };
-	uint64_t before, took;
-	bool ok;
-
-	if (!read_free(&before))
-		return false;
-	watch.lowest = before;
-	if (!thread_start(&watch.thread, watch_free, &watch))
-		return false;
-	ok = evict(carveout, item, carveout->size, &took);
-	watch.end = true;
-	pthread_join(watch.thread, NULL);
-	carveout->extra_pages = before - watch.lowest;
-	if (ok && took != carveout->size)
-		report_mismatch("%" PRIu64 " bytes evicted of an object at once", took);
-	return ok;
-}
-
+/* All of one object at once, and the others as the driver does it. */
 static bool evict_chunks(struct carveout *carveout)
 {
 	uint64_t took;
 
-	if (!evict_watched(carveout, &carveout->items[0]))
+	if (!evict(carveout, &carveout->items[0], carveout->size, &took))
 		return false;
+	if (took != carveout->size)
+		report_mismatch("%" PRIu64 " bytes evicted of an object at once", took);
 	for (uint64_t i = 1; i < carveout->count; i++)
 		for (uint64_t gone = 0; gone < carveout->size; gone += took) {
 			if (!evict(carveout, &carveout->items[i], 0, &took))
@@ -324,11 +324,26 @@ static bool evict_chunks(struct carveout *carveout)
 	return true;
 }
 
+static bool evict_watched(struct carveout *carveout)
+{
+	struct watch watch = { .carveout = carveout, .ok = true };
+	bool ok;
+
+	if (!count_lent(carveout, &watch.lent) || !count_shmem(&watch.shmem) ||
+	    !thread_start(&watch.thread, watch_extra, &watch))
+		return false;
+	ok = evict_chunks(carveout);
+	watch.end = true;
+	pthread_join(watch.thread, NULL);
+	carveout->extra_pages = (uint64_t)watch.most;
+	return ok && watch.ok;
+}
+
 static bool evict_all(struct carveout *carveout)
 {
 	switch ((enum way)carveout->way) {
 	case WAY_CHUNKS:
-		return evict_chunks(carveout);
+		return evict_watched(carveout);
 	case WAY_RECLAIM:
 		return swap_reclaim(carveout->bytes);
 	case WAY_NOT:

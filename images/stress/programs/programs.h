@@ -8,6 +8,7 @@ int cycle_main(int argc, char **argv);
 int dma_main(int argc, char **argv);
 int evict_main(int argc, char **argv);
 int fuzz_main(int argc, char **argv);
+int hmm_main(int argc, char **argv);
 int hog_main(int argc, char **argv);
 int hold_main(int argc, char **argv);
 int info_main(int argc, char **argv);
@@ -28,6 +29,7 @@ int share_main(int argc, char **argv);
 int sleeper_main(int argc, char **argv);
 int smoke_main(int argc, char **argv);
 int spawn_main(int argc, char **argv);
+int travel_main(int argc, char **argv);
 int uapi_main(int argc, char **argv);
 
 #endif

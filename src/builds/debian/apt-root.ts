@@ -15,6 +15,10 @@ export interface AptRoot {
   /** All that the suite has of these. */
   readonly offers: (packages: readonly WantedPackage[]) => Promise<Offer[]>;
   readonly download: (offers: readonly Offer[], folder: string) => Promise<void>;
+  /** Binary packages by names or patterns of apt's, each with all that it depends on. */
+  readonly downloadAll: (packages: readonly string[], folder: string) => Promise<void>;
+  /** Of all packages that there are. */
+  readonly names: () => Promise<string[]>;
 }
 
 export interface Offer extends Pick<WantedPackage, 'name' | 'kind'> {
@@ -58,6 +62,16 @@ export async function openAptRoot(suite: AptSuite, run: AptRun): Promise<AptRoot
       const onRow = (line: string): number => table.push(line);
       await apt('Looking for packages', 'apt-cache', ['madison', ...names], { onLine: onRow });
       return parseMadison(table);
+    },
+    downloadAll: async (packages, folder) => {
+      await mkdir(path.join(folder, 'partial'), { recursive: true });
+      const into = ['-q', '-y', '--download-only', '--no-install-recommends', '-o', `Dir::Cache::Archives=${folder}`];
+      await apt('Fetching from Debian', 'apt-get', [...into, 'install', ...packages]);
+    },
+    names: async () => {
+      const all: string[] = [];
+      await apt('Listing the packages', 'apt-cache', ['pkgnames'], { onLine: (name: string) => all.push(name) });
+      return all;
     },
     download: async (offers, folder) => {
       for (const [kind, how] of Object.entries(DOWNLOAD)) {

@@ -13,7 +13,7 @@ import { hasEntry, obtainEntry } from '../../cache/cache-entry.ts';
 import type { EntryWork } from '../../cache/cache-entry.ts';
 import { contentKey } from '../../cache/content-key.ts';
 import { requireSpace } from '../../cache/disk-space.ts';
-import { fetchedPackage, fetchPackages, withoutEpoch } from './package-search.ts';
+import { fetchedLine, fetchedPackage, fetchPackages, withoutEpoch } from './package-search.ts';
 import type { FetchedPackage } from './package-search.ts';
 import { loadPackageSources, wantedBinaries } from './package-sources.ts';
 import type { BinaryName, SourceName, WantedPackage } from './package-sources.ts';
@@ -101,10 +101,7 @@ async function download(
   wanted: readonly WantedPackage[],
   { folder, step, signal, log }: EntryWork,
 ): Promise<FetchedPackage[]> {
-  const onLine = (line: string): void => {
-    const [, what] = /^Get:\d+ \S+ (.+)$/.exec(line) ?? [];
-    if (what !== undefined) step.progress(what);
-  };
+  const onLine = fetchedLine(step);
   await requireSpace(1, 'Fetching the packages from Debian');
   const { order } = await loadPackageSources();
   return fetchPackages(wanted, { order, system: await systemArchive(), folder, log, signal, onLine });

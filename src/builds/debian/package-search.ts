@@ -9,6 +9,7 @@ import { execa } from 'execa';
 import { z } from 'zod';
 
 import { RigError } from '../../util/rig-error.ts';
+import type { Step } from '../../util/step.ts';
 import { openAptRoot } from './apt-root.ts';
 import type { AptRoot, AptRun, Offer } from './apt-root.ts';
 import type { AptArchive, AptSuite } from './apt-sources.ts';
@@ -30,12 +31,39 @@ export const fetchedPackage = z.strictObject({
 });
 export type FetchedPackage = z.infer<typeof fetchedPackage>;
 
-interface SearchOptions extends AptRun {
+export interface SearchOptions extends AptRun {
   readonly order: SourceOrder;
   /** Stands for the archive "system". */
   readonly system: AptArchive;
   /** Where the files go. */
   readonly folder: string;
+}
+
+/** Shows what apt fetches. */
+export function fetchedLine({ progress }: Pick<Step, 'progress'>): AptRun['onLine'] {
+  return (line) => {
+    const [, what] = /^Get:\d+ \S+ (.+)$/.exec(line) ?? [];
+    if (what !== undefined) progress(what);
+  };
+}
+
+/** A suite of Debian's, of the first archive that answers. */
+export async function openSuite(suite: string, { order, system, ...run }: SearchOptions): Promise<AptRoot> {
+  const faults: string[] = [];
+  for (const { archive: name, 'check-valid-until': checkValidUntil } of order.filter(
+    ({ suites }) => suites === 'own',
+  )) {
+    const archive = name === 'system' ? system : { ...system, uris: [name] };
+    const root = await openAptRoot({ archive, name: suite, checkValidUntil }, run).catch((error: unknown) => {
+      if (!(error instanceof RigError)) throw error;
+      faults.push(`${archive.uris.join(', ')}: ${error.message}`);
+      return undefined;
+    });
+    if (root) return root;
+  }
+  throw new RigError('infrastructure', `No archive has ${suite} of Debian: ${faults.join('; ')}`, {
+    remedy: 'Check the network and the proxy; add an archive to rig/sources.yaml.',
+  });
 }
 
 interface Found {

@@ -78,7 +78,11 @@ const sourcesFile = z.strictObject({
   sources: z.record(z.enum(SOURCES), source),
   binaries: binaries(BINARIES),
   bench: binaries(['virtme-ng']),
+  bases: z.record(z.string(), z.string()),
   igt: z.record(z.string(), z.string()),
+  userland: z.string(),
+  kselftest: z.array(z.string()),
+  drgn: z.array(z.string()),
 });
 
 export type SourceName = (typeof SOURCES)[number];

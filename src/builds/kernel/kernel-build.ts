@@ -407,7 +407,7 @@ function objectProgress({ step }: MakeWork): (line: string) => void {
  * Counted in the plain flavour of 7.3.4, modules and archives included; other flavours and trees differ by a few in a
  * hundred.
  */
-const OBJECTS_OF_ALL = 2347;
+const OBJECTS_OF_ALL = 2405;
 
 function wholeProgress({ step }: MakeWork): (line: string) => void {
   let count = 0;
@@ -463,6 +463,25 @@ async function collectDebugInfo(tree: WorkTree, work: EntryWork): Promise<void> 
   const scripts = 'scripts/gdb';
   await cp(path.join(tree.source, scripts), path.join(folder, scripts), { recursive: true, dereference: true });
   await copyFile(path.join(tree.source, scripts, 'vmlinux-gdb.py'), path.join(folder, 'vmlinux-gdb.py'));
+}
+
+/** What the headers of a kernel, and programs that are made with them, depend on. */
+export async function headersKey(request: KernelRequest): Promise<Readonly<Record<string, string>>> {
+  const overlay = await overlayKey(await overlayFor(request));
+  return { source: request.source.identity, overlay, toolchain: await toolchainIdentity() };
+}
+
+/** The tree of this kernel with the headers for programs in usr/include; the caller holds the lock `kernel`. */
+export async function prepareHeaders(
+  request: KernelRequest,
+  work: EntryWork,
+  check: (source: string) => Promise<void>,
+): Promise<WorkTree> {
+  const use = { kind: treeKind(request.flavour, request.variant ?? {}), overlay: await overlayFor(request) };
+  const tree = await prepareKernelTree(request.source, use, work);
+  await check(tree.source);
+  await make(tree, work, 'Installing the headers', ['headers']);
+  return tree;
 }
 
 /** Static, since the guest's libraries are not the compiler's; with the headers of this very kernel. */

@@ -57,11 +57,16 @@ function debianKernelSource({ version, identity, file }: DebianPackage): KernelS
   };
 }
 
-/** From package to tree without a copy of either tar archive on disk. */
-function unpackCommand(deb: string): readonly [string, ...string[]] {
-  const script = `dpkg-deb --fsys-tarfile "$1" |
-    tar -x --to-stdout --wildcards './usr/src/linux-source-*.tar.xz' | xz -dc -T0 | tar -x --strip-components=1`;
-  return ['bash', '-o', 'pipefail', '-c', script, 'unpack', deb];
+/**
+ * From package to tree without a copy of either tar archive on disk: all of it, or only these files, as far as it has
+ * them.
+ */
+export function unpackCommand(deb: string, files: readonly string[] = []): readonly [string, ...string[]] {
+  // tar's exit code 2 is that of a file that is not there.
+  const some = files.length > 0 ? `--wildcards "\${@/#/*/}" || [ $? = 2 ]` : '';
+  const script = `deb=$1; shift; dpkg-deb --fsys-tarfile "$deb" |
+    tar -x --to-stdout --wildcards './usr/src/linux-source-*.tar.xz' | xz -dc -T0 | { tar -x --strip-components=1 ${some}; }`;
+  return ['bash', '-o', 'pipefail', '-c', script, 'unpack', deb, ...files];
 }
 
 const LINUX: TreeKind = {

@@ -37,6 +37,9 @@ const CONFIGURE: readonly string[] = [
   '--enable-seccomp',
   // qxl renders by it, also without any client.
   '--enable-spice',
+  // A folder of the host in the guest (--share).
+  '--enable-virtfs',
+  '--enable-attr',
   '--without-default-devices',
   '--with-devices-x86_64=edgpu-devices',
 ];

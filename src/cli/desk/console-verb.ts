@@ -4,19 +4,19 @@ import { prepareRun } from '../../plan/prepare-run.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { consoleOf, runningVms, type RunningVm } from '../../vm/link/door.ts';
 import { SHELL_ON_CONSOLE } from '../../vm/qemu/command-line.ts';
-import { findVm, withDeskVm } from './desk-vm.ts';
-import type { MachineOptions } from '../options/option-table.ts';
-import { runRequest } from '../options/run-request.ts';
+import { askedVm, withDeskVm } from './desk-vm.ts';
+import type { DeskOptions } from '../options/option-table.ts';
+import { deskRequest } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 import { joinTerminal, LEAVE_KEY } from './terminal.ts';
 
-export interface ConsoleOptions extends MachineOptions {
+export interface ConsoleOptions extends DeskOptions {
   /** A running VM; `true` is the only one there is. */
   readonly vm?: string | true;
 }
 
 export async function consoleVerb(options: ConsoleOptions, session: Session): Promise<number> {
-  const running = options.vm === undefined ? undefined : await findVm(options.vm);
+  const running = await askedVm(options);
   if (!process.stdin.isTTY) {
     throw new RigError('usage', '"console" needs a terminal.', {
       remedy: 'What a VM said is in serial.log in its folder, which --keep keeps.',
@@ -26,7 +26,7 @@ export async function consoleVerb(options: ConsoleOptions, session: Session): Pr
     await attach(running, session.signal, session);
     return 0;
   }
-  const rig = await prepareRun(runRequest(options, session));
+  const rig = await prepareRun(await deskRequest(options, session));
   const { keep } = options;
   return withDeskVm(rig, { name: 'console', keep, kernelArgs: [SHELL_ON_CONSOLE] }, session, async (vm) => {
     await attach(await doorOf(vm.pid), vm.signal, session);

@@ -1,8 +1,7 @@
 /** `dgpu-rig crash`: a debugger on the memory that a guest had when it panicked, hung or did not answer in time. */
-import { access, readdir, readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { execa } from 'execa';
-import { installCommand } from '../../builds/debian/host-packages.ts';
+import { obtainDrgn } from '../../builds/debian/drgn.ts';
 import type { TestResult } from '../../report/run-report.ts';
 import { testTitle } from '../../report/text/result-text.ts';
 import { RigError } from '../../util/rig-error.ts';
@@ -21,9 +20,9 @@ export async function crashVerb(id: string, more: readonly string[], { progress,
   const { run, test } = parseId(id);
   const recorded = await findRun(openHistory(), run, Infinity);
   const dump = await findDump(recorded.id, subjectsOf(recorded, test));
-  await checkDrgn();
+  const { program, args, env } = await obtainDrgn(progress.emit, signal);
   progress.stop();
-  return runDebugger('drgn', [...(await drgnArguments(dump)), ...more], signal);
+  return runDebugger(program, [...args, ...drgnArguments(dump), ...more], signal, env);
 }
 
 /** The one dump that these tests left. */
@@ -62,17 +61,7 @@ async function dumpOf(result: TestResult, run: number): Promise<Dump> {
   return { core, ...record };
 }
 
-/** drgn takes of these modules those that the kernel had loaded. */
-export async function drgnArguments({ core, vmlinux, modules }: Dump): Promise<string[]> {
-  const files = await readdir(modules, { recursive: true });
-  const symbols = files.filter((file) => file.endsWith('.ko')).map((file) => path.join(modules, file));
-  return ['-c', core, ...[vmlinux, ...symbols.sort()].flatMap((file) => ['-s', file])];
-}
-
-async function checkDrgn(): Promise<void> {
-  const { failed } = await execa('drgn', ['--version'], { reject: false });
-  if (!failed) return;
-  throw new RigError('infrastructure', 'There is no drgn on this machine.', {
-    remedy: installCommand(['python3-drgn']),
-  });
+/** drgn looks there for the modules that the kernel had loaded. */
+export function drgnArguments({ core, vmlinux, modules }: Dump): string[] {
+  return ['-c', core, '-s', vmlinux, '--kernel-directory', modules];
 }

@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import type { ConsoleOptions } from './console-verb.ts';
 import type { GdbOptions } from './gdb-verb.ts';
 import { addOptions } from '../options/command-options.ts';
-import { MACHINE_OPTIONS, REPRO_OPTIONS, SHELL_OPTIONS, type ReproOptions } from '../options/option-table.ts';
+import { DESK_OPTIONS, REPRO_OPTIONS, SHELL_OPTIONS, type ReproOptions } from '../options/option-table.ts';
 import type { Session } from '../session.ts';
 import type { ShellOptions } from './shell-verb.ts';
 
@@ -17,17 +17,14 @@ export function addDeskCommands(root: Command, session: Session, exit: (code: nu
     .action(async (command: string[], options: ShellOptions) =>
       exit(await (await import('./shell-verb.ts')).shellVerb(command, options, session)),
     );
-  addOptions(
-    root.command('console').description('open the serial port of a new VM or of a running one'),
-    MACHINE_OPTIONS,
-  )
+  addOptions(root.command('console').description('open the serial port of a new VM or of a running one'), DESK_OPTIONS)
     .addOption(vmOption())
     .action(async (options: ConsoleOptions) =>
       exit(await (await import('./console-verb.ts')).consoleVerb(options, session)),
     );
   addOptions(
     root.command('gdb').description('start gdb on the kernel of a new VM, with symbols and the lx- commands'),
-    MACHINE_OPTIONS,
+    DESK_OPTIONS,
   )
     .argument('[args...]', 'more arguments for gdb; after --')
     .option('--no-driver', 'do not load the driver first')

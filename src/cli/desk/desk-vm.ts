@@ -8,6 +8,7 @@ import { machineFor } from '../../plan/usual-machine.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { runningVms, type RunningVm } from '../../vm/link/door.ts';
 import { Vm } from '../../vm/vm.ts';
+import type { OwnVmOptions } from '../options/option-table.ts';
 import type { Session } from '../session.ts';
 
 interface DeskVmOptions {
@@ -36,6 +37,8 @@ export async function withDeskVm<T>(
     software: rig.build,
     gpu: { dmaBits, ...GPU_MEMORY },
     kernelArgs: [...kernelArgs, ...appended(rig)],
+    shares: rig.selection.shares ?? [],
+    userland: rig.userland,
     folder: path.join(rig.artifacts, name),
     signal,
   });
@@ -81,6 +84,25 @@ export function chooseVm(running: readonly RunningVm[], wanted: string | true): 
   });
 }
 
-export async function findVm(wanted: string | true): Promise<RunningVm> {
+interface AskedVm extends OwnVmOptions {
+  /** A running VM; `true` is the only one there is. */
+  readonly vm?: string | true;
+}
+
+/** Undefined where a fresh one is wanted; a running one has the hardware that it has. */
+export async function askedVm(options: AskedVm): Promise<RunningVm | undefined> {
+  if (options.vm === undefined) return undefined;
+  const given = (['share', 'rootfs', 'install'] as const).find((name) => options[name] !== undefined);
+  if (given === undefined) return findVm(options.vm);
+  throw new RigError(
+    'usage',
+    `--${given} is for a new VM: one that is running has the disks and folders that it has.`,
+    {
+      remedy: 'Leave --vm out to boot one; --put copies files into a running VM.',
+    },
+  );
+}
+
+async function findVm(wanted: string | true): Promise<RunningVm> {
   return chooseVm(await runningVms(), wanted);
 }

@@ -12,11 +12,11 @@ import { prepareRun } from '../../plan/prepare-run.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { temporaryFolder } from '../../util/temporary-folder.ts';
 import { withDeskVm } from './desk-vm.ts';
-import type { MachineOptions } from '../options/option-table.ts';
-import { runRequest } from '../options/run-request.ts';
+import type { DeskOptions } from '../options/option-table.ts';
+import { deskRequest } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 
-export interface GdbOptions extends MachineOptions {
+export interface GdbOptions extends DeskOptions {
   readonly driver: boolean;
 }
 
@@ -26,7 +26,7 @@ export async function gdbVerb(more: readonly string[], given: GdbOptions, sessio
   const { progress } = session;
   // Without debug information gdb could show nothing.
   const options = { ...given, debugInfo: true };
-  const rig = await prepareRun(runRequest(options, session));
+  const rig = await prepareRun(await deskRequest(options, session));
   const loadsDriver = options.driver && !rig.build.kernel.unpatched;
   return withDeskVm(rig, { name: 'gdb', keep: options.keep }, session, async (vm) => {
     if (loadsDriver) await vm.exec('modprobe edgpu');
@@ -72,9 +72,10 @@ export function gdbArguments(
  * SIGHUP: upon a SIGTERM gdb prints a KeyboardInterrupt of its Python.
  */
 export async function runDebugger(
-  program: 'gdb' | 'drgn',
+  program: string,
   args: readonly string[],
   signal: AbortSignal,
+  env: Readonly<Record<string, string>> = {},
 ): Promise<number> {
   const interrupts = process.listeners('SIGINT');
   const ignore = (): void => undefined;
@@ -82,7 +83,7 @@ export async function runDebugger(
   process.on('SIGINT', ignore);
   try {
     const { exitCode } = await execa(program, args, {
-      ...{ stdio: 'inherit', reject: false, cancelSignal: signal, killSignal: 'SIGHUP' },
+      ...{ stdio: 'inherit', reject: false, cancelSignal: signal, killSignal: 'SIGHUP', env },
     });
     signal.throwIfAborted();
     return exitCode ?? 1;

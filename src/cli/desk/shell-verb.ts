@@ -5,16 +5,18 @@
 import { access } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
+import { checkPlaceInUserland } from '../../plan/programs.ts';
 import { prepareRun } from '../../plan/prepare-run.ts';
 import { orAbort } from '../../util/on-abort.ts';
 import { EXIT_CODES, RigError } from '../../util/rig-error.ts';
 import { sshAddressOf, type RunningVm } from '../../vm/link/door.ts';
 import { getFiles, putFiles } from '../../vm/link/file-transfer.ts';
+import { prepareUserland, USERLAND_SHELL, userlandSession } from '../../vm/link/userland.ts';
 import { SshSession } from '../../vm/link/ssh-session.ts';
 import { timeLimits } from '../../vm/time-limits.ts';
-import { findVm, withDeskVm } from './desk-vm.ts';
+import { askedVm, withDeskVm } from './desk-vm.ts';
 import type { Options, SHELL_OPTIONS } from '../options/option-table.ts';
-import { runRequest } from '../options/run-request.ts';
+import { deskRequest } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 import { joinTerminal } from './terminal.ts';
 
@@ -25,8 +27,8 @@ export interface ShellOptions extends Options<(typeof SHELL_OPTIONS)[number]> {
 
 /** The exit code is that of the command; of a new VM whose kernel reported a bug, it is that of a kernel bug. */
 export async function shellVerb(command: readonly string[], options: ShellOptions, session: Session): Promise<number> {
-  const { put = [], get = [], vm } = options;
-  const running = vm === undefined ? undefined : await findVm(vm);
+  const { put = [], get = [] } = options;
+  const running = await askedVm(options);
   if (command.length === 0 && !process.stdin.isTTY && put.length + get.length === 0) {
     throw new RigError('usage', '"shell" needs a terminal, or a command to run.', {
       remedy: "For example: ./dgpu-rig shell -- 'modprobe edgpu && edgpu-stress info'",
@@ -35,12 +37,14 @@ export async function shellVerb(command: readonly string[], options: ShellOption
   await checkTransfers(options);
   if (running) return inRunningVm(running, command, options, session);
   const { progress } = session;
-  const rig = await prepareRun(runRequest(options, session));
+  const rig = await prepareRun(await deskRequest(options, session));
   return withDeskVm(rig, { name: 'shell', keep: options.keep }, session, async (fresh) => {
     if (command.length === 0) progress.print('"modprobe edgpu" loads the driver; leaving the shell ends the VM.');
     progress.stop();
     try {
-      const exitCode = await work(fresh.session(), command, { put, get }, fresh.signal);
+      if (rig.userland !== undefined) await prepareUserland(fresh);
+      const request = { command, put, get, inUserland: rig.userland !== undefined };
+      const exitCode = await work(fresh.session(), request, fresh.signal);
       // The console may be behind the command; a person may have switched the guest off.
       await fresh.hearKernelOut().catch((error: unknown) => {
         if (command.length > 0) throw error;
@@ -52,12 +56,13 @@ export async function shellVerb(command: readonly string[], options: ShellOption
   });
 }
 
-/** Refuses missing files before a VM is booted. */
-async function checkTransfers({ put = [] }: ShellOptions): Promise<void> {
-  for (const { from } of put) {
+/** Refuses missing files, and places that are read-only, before a VM is booted. */
+async function checkTransfers({ put = [], rootfs, install }: ShellOptions): Promise<void> {
+  for (const { from, to } of put) {
     await access(from).catch((cause: unknown) => {
       throw new RigError('usage', `${from} can't be put into the guest: there is no such file.`, { cause });
     });
+    if (rootfs !== undefined || install !== undefined) checkPlaceInUserland({ from, to });
   }
 }
 
@@ -76,37 +81,40 @@ async function inRunningVm(
   const ssh = await SshSession.connect(address, { signal, deadlineMs: timeLimits('tcg', 'plain').sshConnect });
   progress.stop();
   try {
-    return await work(ssh, command, { put, get }, signal);
+    return await work(ssh, { command, put, get, inUserland: false }, signal);
   } finally {
     ssh.close();
   }
 }
 
-async function work(
-  ssh: SshSession,
-  command: readonly string[],
-  { put = [], get = [] }: Pick<ShellOptions, 'put' | 'get'>,
-  signal: AbortSignal,
-): Promise<number> {
-  for (const { from, to } of put) await putFiles(ssh, from, to, signal);
+interface Work extends Required<Pick<ShellOptions, 'put' | 'get'>> {
+  /** None: a person at a terminal. */
+  readonly command: readonly string[];
+  readonly inUserland: boolean;
+}
+
+async function work(ssh: SshSession, { command, put, get, inUserland }: Work, signal: AbortSignal): Promise<number> {
+  const session = inUserland ? userlandSession(ssh) : ssh;
+  for (const { from, to } of put) await putFiles(session, from, to, signal);
   let exitCode = 0;
-  if (command.length > 0) exitCode = await runCommand(ssh, command.join(' '), signal);
-  else if (process.stdin.isTTY) exitCode = await interact(ssh, signal);
-  for (const { from, to } of get) await getFiles(ssh, from, to, signal);
+  if (command.length > 0) exitCode = await runCommand(session, command.join(' '), signal);
+  else if (process.stdin.isTTY) exitCode = await interact(ssh, inUserland ? USERLAND_SHELL : undefined, signal);
+  for (const { from, to } of get) await getFiles(session, from, to, signal);
   return exitCode;
 }
 
 /** Ends when the shell is left, with its exit code. */
-async function interact(ssh: SshSession, signal: AbortSignal): Promise<number> {
+async function interact(ssh: SshSession, command: string | undefined, signal: AbortSignal): Promise<number> {
   const { rows, columns } = process.stdout;
-  const { channel, ended } = await ssh.shell({ rows, cols: columns, term: process.env['TERM'] ?? 'vt100' });
+  const window = { rows, cols: columns, term: process.env['TERM'] ?? 'vt100' };
+  const { channel, ended } = await ssh.shell(window, command);
   const onResize = (height: number, width: number): void => channel.setWindow(height, width, 0, 0);
   await joinTerminal(channel, { onResize, signal });
   return (await ended) ?? KILLED;
 }
 
 /** Runs a command as ssh does it, with the caller's streams. */
-export async function runCommand(ssh: SshSession, command: string, signal: AbortSignal): Promise<number> {
+export async function runCommand(ssh: Pick<SshSession, 'open'>, command: string, signal: AbortSignal): Promise<number> {
   const { channel, ended } = await ssh.open(command);
   const stderr: Readable = channel.stderr;
   channel.pipe(process.stdout, { end: false });

@@ -99,7 +99,6 @@ function suitesToRun(names: readonly string[], coverage: readonly CoverageRecord
 
 function requestOf(options: MutateOptions, suites: readonly string[], session: Session): RunRequest {
   const request = withBrought(briefly(true, runRequest(options, session)), {
-    programs: undefined,
     outside: suites.filter(isOutside),
   });
   return { ...request, variant: { ...request.variant, mutants: true } };

@@ -6,6 +6,7 @@ import { parseDuration } from '../../config/duration.ts';
 import { isMachineFile } from '../../config/machine-name.ts';
 import { parseQuantity } from '../../config/parse-quantity.ts';
 import { parseShard, type Shard } from '../../config/shard.ts';
+import { parseShare, type AskedShare } from '../../config/share.ts';
 import { parseTransfer, type Transfer } from '../../config/transfer.ts';
 import { suiteOf } from '../../plan/suite-files.ts';
 import { parseTracePatterns } from '../../vm/trace/trace-patterns.ts';
@@ -71,6 +72,18 @@ function syntaxOf(is: OptionRow['is']): Syntax {
       return { flag: 'suite', parse: repeated(suiteOf) };
     case 'commands':
       return { flag: 'command', parse: repeated((word) => word) };
+    case 'shares':
+      return { flag: 'dir[:/where]', parse: repeated(parseShareOption) };
+    case 'packages':
+      return {
+        flag: 'list',
+        parse: (word, before) => [...((before as string[] | undefined) ?? []), ...parsePackages(word)],
+      };
+    case 'targets':
+      return {
+        flag: 'list',
+        parse: (word, before) => [...((before as string[] | undefined) ?? []), ...parseTargets(word)],
+      };
     case 'transfers':
       return { flag: 'from:to', parse: repeated(parseTransferOption) };
   }
@@ -94,7 +107,10 @@ export function asArguments(options: Partial<Options<OptionName>>, names: readon
 }
 
 function isRepeated(is: OptionRow['is']): boolean {
-  return typeof is === 'string' && ['commands', 'suites', 'transfers', 'files', 'kconfigs'].includes(is);
+  return (
+    typeof is === 'string' &&
+    ['commands', 'suites', 'transfers', 'shares', 'packages', 'targets', 'files', 'kconfigs'].includes(is)
+  );
 }
 
 /** One of the rig's own is a name, one of the user's a file. */
@@ -109,6 +125,7 @@ export function absoluteKconfig(word: string): string {
 function wordOf(value: unknown, is: OptionRow['is']): string {
   if (value instanceof RegExp) return value.source;
   if (is === 'transfers') return transferWord(value as Transfer);
+  if (is === 'shares') return shareWord(value as AskedShare);
   if (is === 'time') return `${String(value)} ms`;
   if (is === 'size') return `${String(value)} B`;
   const word = String(value);
@@ -119,6 +136,10 @@ function wordOf(value: unknown, is: OptionRow['is']): string {
 
 function transferWord({ from, to }: Transfer): string {
   return `${path.resolve(from)}:${to}`;
+}
+
+function shareWord({ folder, at }: AskedShare): string {
+  return `${path.resolve(folder)}${at === undefined ? '' : `:${at}`}`;
 }
 
 function parseList(text: string, { from, to }: NumberRange): number[] {
@@ -139,6 +160,26 @@ function parseTransferOption(text: string): Transfer {
   const transfer = parseTransfer(text);
   if (transfer) return transfer;
   throw new InvalidArgumentError('Give it as FROM:TO, as in fio.job:/tmp/.');
+}
+
+function parseShareOption(text: string): AskedShare {
+  const share = parseShare(text);
+  if (share) return share;
+  throw new InvalidArgumentError('Give it as DIR or DIR:/where, as in ~/linux:/mnt/linux.');
+}
+
+/** As Debian's policy has names, without a version and without an architecture. */
+function parsePackages(text: string): string[] {
+  const names = text.split(/[\s,]+/).filter((name) => name !== '');
+  if (names.length > 0 && names.every((name) => /^[a-z0-9][a-z0-9+.-]+$/.test(name))) return names;
+  throw new InvalidArgumentError('Give names of Debian packages, separated by commas: stress-ng,python3.');
+}
+
+function parseTargets(text: string): string[] {
+  const names = text.split(/[\s,]+/).filter((name) => name !== '');
+  // They become words of a command of make and of the guest's shell.
+  if (names.length > 0 && names.every((name) => /^\w[\w/.-]*$/.test(name))) return names;
+  throw new InvalidArgumentError('Give names of folders of tools/testing/selftests, separated by commas: mm,timers.');
 }
 
 function parseTime(text: string): number {

@@ -3,6 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { script, ShellCompDirective } from '@bomb.sh/tab';
 import completionOf from '@bomb.sh/tab/commander';
 import type { Command } from 'commander';
+import { KSELFTEST } from '../../plan/suite-files.ts';
 import { PROJECT_NAMES } from '../../plan/vitest-projects.ts';
 import { historyFolder, repositoryPath } from '../../config/paths.ts';
 import { COMPLETION } from './command-options.ts';
@@ -10,7 +11,7 @@ import { longName, OPTION_NAMES, OPTIONS, type NumberRange } from './option-tabl
 
 /** Words to offer for values: for arguments by their names, for options by the kind of their value. */
 const WORDS: Readonly<Record<string, () => readonly string[]>> = {
-  suite: () => namesIn(repositoryPath('src/suites'), '.suite.ts'),
+  suite: ownSuites,
   bench: () => namesIn(repositoryPath('src/benches'), '.bench.ts'),
   machine: () => namesIn(repositoryPath('rig/machines'), '.yaml'),
   project: () => PROJECT_NAMES,
@@ -18,15 +19,26 @@ const WORDS: Readonly<Record<string, () => readonly string[]>> = {
 };
 
 /** Arguments, and options of single verbs, that are files or folders: the shell knows those best. */
-const FILES: readonly string[] = ['file', 'folder', 'dir', 'transfers', 'commands', 'files', 'kconfigs', 'trend'];
+const FILES: readonly string[] = [
+  'file',
+  'folder',
+  'dir',
+  'transfers',
+  'shares',
+  'commands',
+  'files',
+  'kconfigs',
+  'trend',
+];
 
 /** To be called last, when all other commands are there. */
 export async function addCompletion(root: Command): Promise<void> {
   const plans = process.argv.includes('--plan') ? await planNames() : [];
-  const words: typeof WORDS = { ...WORDS, plan: () => plans };
+  const everywhere: typeof WORDS = { ...WORDS, plan: () => plans };
   const verb = 'completion';
   const all = completionOf(root, { completionCommandName: verb });
   for (const command of all.commands.values()) {
+    const words = command.value === 'run' ? { ...everywhere, suite: suitesToRun } : everywhere;
     for (const place of [command.arguments, command.options]) {
       for (const [name, value] of place) {
         const kind = OPTION_NAMES.find((option) => longName(option) === name);
@@ -73,6 +85,14 @@ function shellCode(shell: string): string {
     .join('\n')
     .replaceAll(/^readonly /gm, '')
     .replaceAll(/^complete -F /gm, 'complete -o default -F ');
+}
+
+function ownSuites(): string[] {
+  return namesIn(repositoryPath('src/suites'), '.suite.ts');
+}
+
+function suitesToRun(): string[] {
+  return [...ownSuites(), KSELFTEST];
 }
 
 /** Returns nothing where there is no such folder. */

@@ -5,6 +5,7 @@
 import { ACCELERATOR_CHOICES, BACKENDS, COVERS, DMA_BITS } from '../../config/combination.ts';
 import { FLAVOURS } from '../../config/flavour.ts';
 import type { Shard } from '../../config/shard.ts';
+import type { AskedShare } from '../../config/share.ts';
 import type { Transfer } from '../../config/transfer.ts';
 import { DEFAULT_SELECTION, defaultMaxVms } from '../../plan/rig-context.ts';
 import { CYCLING_SUITES } from '../../plan/suite-files.ts';
@@ -30,6 +31,11 @@ interface Values {
   /** May be repeated, as those that follow. */
   readonly commands: readonly string[];
   readonly transfers: readonly Transfer[];
+  readonly shares: readonly AskedShare[];
+  /** Names of Debian packages. */
+  readonly packages: readonly string[];
+  /** Of the kernel's self-tests. */
+  readonly targets: readonly string[];
   readonly files: readonly string[];
   readonly suites: readonly string[];
   /** `CONFIG_X=y`, or paths of files of such lines. */
@@ -118,8 +124,24 @@ const TABLE = {
     is: 'commands',
     help: 'run this command in the guest as a test, in a VM of its own; may be repeated',
   },
+  target: {
+    is: 'targets',
+    help: "for the suite kselftest: which of the kernel tree's self-tests to build and run: mm,dmabuf-heaps",
+  },
   put: { is: 'transfers', help: 'copy a file or folder into the guest before; may be repeated' },
   get: { is: 'transfers', help: 'copy one out of the guest afterwards; may be repeated' },
+  share: {
+    is: 'shares',
+    help: 'let the guest see this folder of the host, read-only, at /mnt/NAME or where you say; may be repeated',
+  },
+  rootfs: {
+    is: { oneOf: ['debian'] },
+    help: "run commands in a Debian userland, with bash and the usual tools, rather than in the guest's own",
+  },
+  install: {
+    is: 'packages',
+    help: 'packages of this userland, and what they depend on, by their names: stress-ng,python3; may be repeated',
+  },
   timeout: {
     is: 'time',
     help: 'the longest time of a program of --exec with KVM (5 min by default); with TCG and slow kernels it is longer',
@@ -191,19 +213,21 @@ export const BUILD_OPTIONS = [
   ...(['flavour', 'kernelSrc', 'patch', 'kconfig', 'unpatched', 'debugInfo', 'qemuSrc', 'sanitize'] as const),
 ] as const;
 /** For every verb that boots a machine. */
-export const MACHINE_OPTIONS = ['machine', 'dmaBits', 'accel', 'append', ...BUILD_OPTIONS, 'keep'] as const;
-export const SHELL_OPTIONS = [...MACHINE_OPTIONS, 'put', 'get'] as const;
+const MACHINE_OPTIONS = ['machine', 'dmaBits', 'accel', 'append', ...BUILD_OPTIONS, 'keep'] as const;
+/** For a person's own VM. */
+export const DESK_OPTIONS = [...MACHINE_OPTIONS, 'share'] as const;
+export const SHELL_OPTIONS = [...DESK_OPTIONS, 'rootfs', 'install', 'put', 'get'] as const;
 const SELECTION_OPTIONS = [...MACHINE_OPTIONS, 'filter', 'seed'] as const;
 export const REPORT_OPTIONS = ['json', 'junit', 'ktap', 'html', 'kcidb'] as const satisfies readonly ReportFormat[];
 /** There are no files: the verdicts of `watch` are for the person who looks on. */
 export const WATCH_OPTIONS = [...SELECTION_OPTIONS, 'backend', 'matrix', 'cycles', 'duration', 'maxVms'] as const;
 /** A person's own programs as tests. */
-const PROGRAM_OPTIONS = ['exec', 'put', 'timeout'] as const;
+const PROGRAM_OPTIONS = ['exec', 'put', 'share', 'rootfs', 'install', 'timeout'] as const;
 export const RUN_OPTIONS = [
   ...WATCH_OPTIONS,
   ...REPORT_OPTIONS,
   ...PROGRAM_OPTIONS,
-  ...(['trace', 'jsonl', 'repeat', 'plan', 'for', 'shard', 'engine', 'shards'] as const),
+  ...(['target', 'trace', 'jsonl', 'repeat', 'plan', 'for', 'shard', 'engine', 'shards'] as const),
 ] as const;
 /** There is neither a plan nor a repetition: `test` runs what has to hold. */
 export const TEST_OPTIONS = [...WATCH_OPTIONS, 'effort', 'ledger'] as const;
@@ -236,6 +260,9 @@ export const LIST_OPTIONS = ['filter', 'dmaBits', 'flavour'] as const;
 export type ListOptions = Options<(typeof LIST_OPTIONS)[number]>;
 export type CleanOptions = Options<(typeof CLEAN_OPTIONS)[number]>;
 export type BuildOptions = Options<(typeof BUILD_OPTIONS)[number]>;
+export type DeskOptions = Options<(typeof DESK_OPTIONS)[number]>;
+/** What the VM of a person may have. */
+export type OwnVmOptions = Pick<Options<OptionName>, 'share' | 'rootfs' | 'install'>;
 export type MachineOptions = Options<(typeof MACHINE_OPTIONS)[number]>;
 export type RunOptions = Options<(typeof RUN_OPTIONS)[number]>;
 export type WatchOptions = Options<(typeof WATCH_OPTIONS)[number]>;

@@ -4,8 +4,9 @@ import path from 'node:path';
 import type { QemuVariant } from '../../builds/machine/qemu-build.ts';
 import type { KernelVariant } from '../../config/flavour.ts';
 import type { RunRequest } from '../../plan/prepare-run.ts';
-import { DEFAULT_SELECTION, type Programs, type Selection } from '../../plan/rig-context.ts';
+import { DEFAULT_SELECTION, type Selection } from '../../plan/rig-context.ts';
 import { checkedPrograms } from '../../plan/programs.ts';
+import { checkedShares } from '../../plan/shares.ts';
 import { CYCLING_SUITES } from '../../plan/suite-files.ts';
 import type { ReportFiles } from '../../report/formats/report-files.ts';
 import { randomSeed } from '../../util/random.ts';
@@ -16,6 +17,8 @@ import {
   REPORT_OPTIONS,
   type BenchOptions,
   type BuildOptions,
+  type DeskOptions,
+  type OwnVmOptions,
   type MachineOptions,
   type RunOptions,
 } from './option-table.ts';
@@ -50,30 +53,46 @@ function selectionOf(options: ChosenOptions): Selection {
 }
 
 /** The programs of `--exec`, if there is any; what is wrong with them is told before anything is built. */
-export async function programsOf({
-  exec,
-  put,
-  timeout,
-}: Pick<RunOptions, 'exec' | 'put' | 'timeout'>): Promise<Programs | undefined> {
+export async function programsOf(options: ProgramOptions): Promise<Omit<Brought, 'outside'>> {
+  const { exec, put = [], timeout } = options;
   if (exec === undefined) {
-    const given = put === undefined ? timeout !== undefined && '--timeout' : '--put';
-    if (given === false) return undefined;
-    throw new RigError('usage', `${given} is for the programs of --exec, and there is none.`, {
+    const given = (['put', 'share', 'rootfs', 'install', 'timeout'] as const).find(
+      (name) => options[name] !== undefined,
+    );
+    if (given === undefined) return {};
+    throw new RigError('usage', `--${given} is for the programs of --exec, and there is none.`, {
       remedy: "For example: ./dgpu-rig run --put my-test:/tmp/ --exec '/tmp/my-test --all'",
     });
   }
-  return checkedPrograms({ commands: exec, put: put ?? [], ...(timeout === undefined ? {} : { timeoutMs: timeout }) });
+  const programs = { commands: exec, put, ...(timeout === undefined ? {} : { timeoutMs: timeout }) };
+  const own = await ownVm(options);
+  return { programs: await checkedPrograms(programs, { hasUserland: own.install !== undefined }), ...own };
 }
 
-/** What a person brings along: programs, and paths of suites. */
-export interface Brought {
-  readonly programs: Programs | undefined;
+/** Who names packages wants the userland that they are in. */
+async function ownVm({ share = [], rootfs, install }: OwnVmOptions): Promise<Pick<Selection, 'shares' | 'install'>> {
+  const packages = rootfs === undefined ? install : (install ?? []);
+  return { shares: await checkedShares(share), ...(packages === undefined ? {} : { install: packages }) };
+}
+
+/** What belongs to the programs of `--exec`. */
+export type ProgramOptions = Pick<RunOptions, 'exec' | 'put' | 'timeout'> & OwnVmOptions;
+
+/** What a person brings along: programs, what their VMs have, and paths of suites. */
+export interface Brought extends Pick<Selection, 'programs' | 'shares' | 'install'> {
   readonly outside: readonly string[];
 }
 
 /** The same request, for runs of these, too. */
-export function withBrought(request: RunRequest, { programs, outside }: Brought): RunRequest {
-  return { ...request, selection: { ...request.selection, outside, ...(programs ? { programs } : {}) } };
+export function withBrought(request: RunRequest, brought: Brought): RunRequest {
+  return { ...request, selection: { ...request.selection, ...brought } };
+}
+
+/** For the VM of a person at a desk. */
+export async function deskRequest(options: DeskOptions & OwnVmOptions, session: Session): Promise<RunRequest> {
+  const own = await ownVm(options);
+  const request = runRequest(options, session);
+  return { ...request, selection: { ...request.selection, ...own } };
 }
 
 /** The same request, with or without the cases that are kept for longer runs. */

@@ -38,7 +38,7 @@ export async function coverageVerb(
   const options = { ...given, flavour: FLAVOUR } as const;
   const plans = await loadPlans();
   const plan = onFlavour(choosePlan(names, options, plans), FLAVOUR);
-  const brought = { programs: undefined, outside: names.filter(isOutside) };
+  const brought = { outside: names.filter(isOutside) };
   const made = await new Rigs(withBrought(briefly(plan.brief, runRequest(options, session)), brought)).of(FLAVOUR);
   const rig = { ...made, counters: `${made.artifacts}-counters` };
   const code = await codeOf(rig.build.kernel, series);

@@ -20,7 +20,7 @@ import { Rigs, runParts } from './plan-run.ts';
 import { findRun, isRepeatable, openHistory } from './recorded-runs.ts';
 import { concludeRun } from './run-conclusion.ts';
 import type { ReproOptions, RunOptions } from '../options/option-table.ts';
-import { checkReportFiles, programsOf, runRequest, withBrought } from '../options/run-request.ts';
+import { checkReportFiles, programsOf, runRequest, withBrought, type ProgramOptions } from '../options/run-request.ts';
 import type { Session } from '../session.ts';
 
 export async function reproVerb(id: string, given: ReproOptions, session: Session): Promise<number> {
@@ -33,12 +33,10 @@ export async function reproVerb(id: string, given: ReproOptions, session: Sessio
   progress.print(`Run ${String(number)}: ${subjects.map(testTitle).join(', ')}`);
   await warnOfOtherSources(report, progress.print);
   const plans = await loadPlans();
-  const programs = subjects.some(({ suite }) => suite === EXEC_SUITE)
-    ? await programsOf(programsAsked(report))
-    : undefined;
+  const programs = subjects.some(({ suite }) => suite === EXEC_SUITE) ? await programsOf(programsAsked(report)) : {};
   const groups = alike(subjects).map((group) => ({
     ...group,
-    rigs: new Rigs(withBrought(requestOf(report, group, given, session), { programs, outside })),
+    rigs: new Rigs(withBrought(requestOf(report, group, given, session), { ...programs, outside })),
   }));
   const [first] = groups;
   if (!first) throw new Error('Nothing is to be repeated');
@@ -78,9 +76,15 @@ function outsideOf({ asked }: RunReport, subjects: readonly TestResult[]): strin
 }
 
 /** Their files are what they are now. */
-export function programsAsked({ asked }: RunReport): Pick<RunOptions, 'exec' | 'put' | 'timeout'> {
-  const { exec, put, timeoutMs }: Partial<Asked> = asked ?? {};
-  return { ...(exec && { exec }), ...(put && { put }), ...(timeoutMs !== undefined && { timeout: timeoutMs }) };
+export function programsAsked({ asked }: RunReport): ProgramOptions {
+  const { exec, put, share, install, timeoutMs }: Partial<Asked> = asked ?? {};
+  return {
+    ...(exec && { exec }),
+    ...(put && { put }),
+    ...(share && { share }),
+    ...(install && { install }),
+    ...(timeoutMs !== undefined && { timeout: timeoutMs }),
+  };
 }
 
 /** Where nobody had chosen a machine, it is still the one that was taken, whatever this host's KVM can have. */

@@ -1,5 +1,6 @@
 /** `dgpu-rig run`: builds what is missing, boots, runs suites, judges. */
 import type { Command } from 'commander';
+import { buildKselftest } from '../../builds/kernel/kselftest-build.ts';
 import { runFacts } from '../../report/compose-report.ts';
 import { accelerationText } from '../../report/text/accelerators.ts';
 import { openEventLog, type LogEvent } from '../../report/live/event-log.ts';
@@ -8,7 +9,7 @@ import { loadPlans, planNamed, type Plan, type Plans } from '../../config/plan.t
 import { planOf, planParts, type PlanPart } from '../../plan/plan-parts.ts';
 import { shardOf } from '../../plan/plan-shards.ts';
 import { randomSeed } from '../../util/random.ts';
-import { EXEC_SUITE, isOutside, suiteFiles, suiteNames } from '../../plan/suite-files.ts';
+import { EXEC_SUITE, KSELFTEST, isOutside, suiteFiles, suiteNames } from '../../plan/suite-files.ts';
 import { checkSuites } from '../../plan/suite-syntax.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { artifactsFolder } from '../../config/paths.ts';
@@ -22,6 +23,7 @@ import {
   briefly,
   checkCycles,
   checkReportFiles,
+  kernelVariant,
   programsOf,
   runRequest,
   withBrought,
@@ -31,15 +33,18 @@ import { loggedSession, type Session } from '../session.ts';
 import { runOnSlurm } from '../slurm/slurm-run.ts';
 
 export async function runVerb(
-  names: readonly string[],
-  options: RunOptions,
+  words: readonly string[],
+  given: RunOptions,
   quiet: Session,
   command: Command,
 ): Promise<number> {
+  const names = words.filter((word) => word !== KSELFTEST);
+  checkKselftest(words, given);
   await checkSuites(await suiteFiles(names));
-  await checkReportFiles(options);
-  checkEngine(options);
-  const brought = { programs: await programsOf(options), outside: names.filter(isOutside) };
+  await checkReportFiles(given);
+  checkEngine(given);
+  const options = given.target === undefined ? given : await withKselftest(given, given.target, quiet);
+  const brought = { ...(await programsOf(options)), outside: names.filter(isOutside) };
   const plans = await loadPlans();
   const plan = choosePlan(names, options, plans);
   const whole = planParts(plan, plans, await suiteNames());
@@ -111,6 +116,45 @@ async function runHere(
 function logEnd(log: LogEvent, { summary, cutShort }: RunReport, exitCode: number): number {
   log({ type: 'run-end', summary, exitCode, ...(cutShort ? { cutShort } : {}) });
   return exitCode;
+}
+
+function checkKselftest(words: readonly string[], { target, plan, engine }: RunOptions): void {
+  const example = 'For example: ./dgpu-rig run kselftest --target dmabuf-heaps';
+  if (words.includes(KSELFTEST) !== (target !== undefined)) {
+    const message =
+      target === undefined
+        ? "--target says which of the kernel's self-tests to run, and is missing."
+        : '--target is for kselftest, which is not among the suites.';
+    throw new RigError('usage', message, { remedy: example });
+  }
+  if (target === undefined) return;
+  if (plan !== undefined)
+    throw new RigError('usage', `The plan ${plan} says what to run; kselftest can't be run with it.`);
+  // Where a job is run, the cache may be another.
+  if (engine === 'slurm') throw new RigError('usage', "--engine slurm can't run kselftest.", { remedy: example });
+}
+
+/** They are programs as those of --exec are, in a userland that has the shells they are written for. */
+async function withKselftest(
+  options: RunOptions,
+  targets: readonly string[],
+  { progress, signal }: Session,
+): Promise<RunOptions> {
+  const { kernelSrc, flavour, exec = [], put = [], install = [] } = options;
+  const request = { targets, flavour, variant: kernelVariant(options) };
+  const sources = kernelSrc === undefined ? {} : { kernelSource: kernelSrc };
+  const built = await buildKselftest({ ...request, ...sources }, progress.emit, signal);
+  const { folder, commands } = built;
+  if (commands.length === 0) {
+    throw new RigError('usage', `The self-tests ${targets.join(', ')} have no program to run on this machine.`);
+  }
+  return {
+    ...options,
+    exec: [...exec, ...commands],
+    put: [...put, { from: folder, to: '/tmp/' }],
+    // Which implies the userland.
+    install: [...install, ...built.install],
+  };
 }
 
 function checkEngine({ engine, shard, shards }: RunOptions): void {

@@ -12,6 +12,8 @@ import type { Session } from '../session.ts';
 import { runVitest } from './vitest-run.ts';
 
 const SUITES = ['kunit', 'selftests'];
+/** Without the others, which say what is wrong with that kernel. */
+const TESTS = /KUnit|hmm-tests/;
 
 /**
  * Nothing is written when one of the tests could not be run to its end: on this kernel that is all they can fail for.
@@ -21,7 +23,7 @@ export async function upstreamVerdictsVerb(options: UpstreamOptions, session: Se
   const { flavour, machine } = rig.selection;
   const include = await suiteFiles(SUITES);
   const projects = [vitestProject('suites', { include, maxVms: options.maxVms, flavour })];
-  const { results } = await runVitest({ projects, rig, filter: undefined }, session);
+  const { results } = await runVitest({ projects, rig, filter: TESTS }, session);
   if (results.some(({ failure }) => failure)) return EXIT_CODES.test;
   const tests = results.flatMap(({ test, cases }) =>
     cases ? [[test.split(' > ').at(-1) ?? test, cases] as const] : [],

@@ -4,6 +4,7 @@
 import path from 'node:path';
 import { editKernel } from '../../series/editable-kernel.ts';
 import { PATCH_FOLDER } from '../../builds/kernel/kernel-build.ts';
+import { tryBases } from '../../series/other-bases.ts';
 import { refreshSeries } from '../../series/series-refresh.ts';
 import { checkSeries, type PatchVerdict } from '../../series/series-check.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
@@ -49,4 +50,13 @@ export async function kernelCheckVerb(
   const bad = verdicts.filter((verdict) => reasonsOf(verdict).length > 0);
   progress.print(summaryLine(verdicts.length - bad.length, bad.length));
   return bad.length === 0 ? 0 : EXIT_CODES.test;
+}
+
+/** Says it of each; that a kernel is too old for the series is no failure. */
+export async function kernelBasesVerb({ progress, signal }: Session): Promise<number> {
+  for await (const { base, applied, misfits } of tryBases(progress.emit, signal)) {
+    const upTo = applied.length === 0 || misfits.length === 0 ? '' : `; the last one is ${applied.at(-1) ?? ''}`;
+    progress.print([`${base}: ${String(applied.length)} patches apply${upTo}.`, ...misfits].join('\n'));
+  }
+  return 0;
 }

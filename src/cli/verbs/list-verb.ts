@@ -4,15 +4,22 @@ import { FLAVOURS, flavourDescription } from '../../config/flavour.ts';
 import { listMachineProfiles, loadMachineProfile } from '../../config/machine-profile.ts';
 import { loadPlans } from '../../config/plan.ts';
 import { repositoryPath } from '../../config/paths.ts';
-import { benchFiles, suiteFiles, suiteNameOf } from '../../plan/suite-files.ts';
+import { benchFiles, KSELFTEST, suiteFiles, suiteNameOf } from '../../plan/suite-files.ts';
 import type { List, ListOptions } from '../options/option-table.ts';
 import type { Session } from '../session.ts';
 
 /** A name, and what it stands for. */
 type Entry = readonly [name: string, description: string];
 
+/** Not in a file: its tests are those of the kernel's tree. */
+const KSELFTESTS: Entry = [KSELFTEST, "The kernel tree's own self-tests, of the targets that --target names"];
+
+function byName([one]: Entry, [other]: Entry): number {
+  return one < other ? -1 : 1;
+}
+
 const ENTRIES: Readonly<Record<Exclude<List, 'tests'>, () => Promise<readonly Entry[]>>> = {
-  suites: async () => describedFiles(await suiteFiles([])),
+  suites: async () => [...(await describedFiles(await suiteFiles([]))), KSELFTESTS].sort(byName),
   benches: async () => describedFiles(await benchFiles([])),
   plans: async () => (await loadPlans()).plans.map(({ name, description }): Entry => [name, description]),
   machines: async () => {

@@ -43,6 +43,10 @@ export interface DriverOptions {
   readonly huge?: boolean;
   /** What importers of dma-bufs may pin; by default half of what the device reaches. */
   readonly pinLimitMiB?: number;
+  /** Whether objects are charged to the root memory cgroup, rather than to that of whoever makes them. */
+  readonly chargeRoot?: boolean;
+  /** Whether cgroups can have limits on VRAM; by default they can. */
+  readonly dmem?: boolean;
 }
 
 export const WALKS = ['macro', 'callback', 'next'] as const;
@@ -73,12 +77,14 @@ export class Gpu {
 
   /** Loads the driver, for all devices of the machine; returns when user space can open this one. */
   async load(options: DriverOptions): Promise<void> {
-    const { backend, gemLimit, dmaBits, walk, policy, huge, suspendBudget, pinLimitMiB } = options;
+    const { backend, gemLimit, dmaBits, walk, policy, huge, suspendBudget, pinLimitMiB, chargeRoot, dmem } = options;
     const suspend_budget = suspendBudget === undefined ? undefined : Number(suspendBudget);
     const gem_limit = gemLimit === undefined ? undefined : Number(gemLimit);
     const large = huge === undefined ? undefined : Number(huge);
     const limits = { gem_limit, dma_bits: dmaBits, suspend_budget, pin_limit: pinLimitMiB };
-    const all = { backend, ...limits, walk, policy, huge: large };
+    const charge_root = chargeRoot === undefined ? undefined : Number(chargeRoot);
+    const cgroups = { charge_root, dmem: dmem === undefined ? undefined : Number(dmem) };
+    const all = { backend, ...limits, walk, policy, huge: large, ...cgroups };
     const parameters = Object.entries(all).flatMap(([name, value]) =>
       value === undefined ? [] : [`${name}=${String(value)}`],
     );

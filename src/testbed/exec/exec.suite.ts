@@ -7,6 +7,7 @@ import { programTitle } from '../../plan/programs.ts';
 import type { Subtest } from '../../plan/rig-context.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { putFiles } from '../../vm/link/file-transfer.ts';
+import { inUserland, prepareUserland, userlandSession } from '../../vm/link/userland.ts';
 import type { OnOutput } from '../../vm/link/ssh-session.ts';
 import type { Vm } from '../../vm/vm.ts';
 import { test } from '../fixtures.ts';
@@ -14,7 +15,7 @@ import { EMULATION } from '../life/flavour-scale.ts';
 import { addToReplay } from './replayed-program.ts';
 import { programFailure, skipReason, spokenBy } from './program-verdict.ts';
 
-const { selection, acceleration } = inject('rig');
+const { selection, acceleration, userland } = inject('rig');
 const { commands, put, timeoutMs = 300_000 } = selection.programs ?? { commands: [], put: [] };
 
 /** With the plain kernel. */
@@ -22,7 +23,10 @@ const deadlineMs = timeoutMs * (acceleration.accelerator === 'tcg' ? EMULATION :
 /** For what comes before the program and after it. */
 const ROOM_MS = 900_000;
 
-test.override({ stateless: true, keep: true });
+test.override({ stateless: true, keep: true, brought: { shares: selection.shares ?? [], userland } });
+
+/** As the guest's shell takes it. */
+const inGuest = userland === undefined ? (command: string) => command : inUserland;
 
 for (const command of commands) {
   const timeout = (deadlineMs + ROOM_MS) * slowdownOf(selection.flavour);
@@ -39,10 +43,11 @@ async function judged(
   command: string,
   onCases: (subtests: readonly Subtest[]) => void,
 ): Promise<{ skipped: string | undefined }> {
+  if (userland !== undefined) await prepareUserland(vm);
   await putAll(vm);
-  await addToReplay(vm.folder, command, put);
+  await addToReplay(vm.folder, { command: inGuest(command), put, inGuest });
   const said = new Said(vm.folder.file('output.txt'));
-  const result = await vm.exec(command, { deadlineMs, onOutput: said.add }).finally(async () => {
+  const result = await vm.exec(inGuest(command), { deadlineMs, onOutput: said.add }).finally(async () => {
     // What it had reported before it hung, or the kernel died, counts.
     onCases(spokenBy(said.stdout)?.subtests ?? []);
     await said.close();
@@ -61,8 +66,9 @@ function withoutPlace(error: unknown): never {
 }
 
 async function putAll(vm: Vm): Promise<void> {
+  const session = userland === undefined ? vm.session() : userlandSession(vm.session());
   try {
-    for (const { from, to } of put) await putFiles(vm.session(), from, to, vm.signal);
+    for (const { from, to } of put) await putFiles(session, from, to, vm.signal);
   } catch (error) {
     throw error instanceof RigError && error.failureClass === 'usage' ? error : vm.explain(error);
   }

@@ -112,7 +112,7 @@ function startFailure(command: string, { exitCode, stderr }: Ended): RigError | 
   if (missing !== undefined) {
     return new RigError('usage', `"${command}" could not be run: the guest has no program ${missing}.`, {
       remedy:
-        'The guest has busybox and edgpu-stress; --put FILE:/tmp/ brings a program of your own, which is /tmp/FILE then.',
+        "The guest has busybox and edgpu-stress; --put FILE:/tmp/ brings a program of your own, which is /tmp/FILE then, and --install PACKAGE one of Debian's.",
     });
   }
   const [, refused, why] = (exitCode === 126 ? NOT_STARTED.exec(stderr) : undefined) ?? [];

@@ -7,16 +7,24 @@ import { shellQuote } from '../../util/shell-quote.ts';
 import { packArguments, unpackScript } from '../../vm/link/file-transfer.ts';
 import type { VmFolder } from '../../vm/vm-folder.ts';
 
+interface Program {
+  /** As the guest's shell takes it. */
+  readonly command: string;
+  readonly put: readonly Transfer[];
+  /** The same for what is run to put the files. */
+  readonly inGuest: (command: string) => string;
+}
+
 /** They are put by the first shell that the terminal gets: what the initramfs has in /tmp is hidden by a mount. */
-export async function addToReplay(folder: VmFolder, command: string, put: readonly Transfer[]): Promise<void> {
-  const archives = put.map(async ({ from }, index): Promise<CpioEntry> => {
+export async function addToReplay(folder: VmFolder, program: Program): Promise<void> {
+  const archives = program.put.map(async ({ from }, index): Promise<CpioEntry> => {
     const { stdout } = await execa('tar', packArguments(from), { encoding: 'buffer' });
     return { kind: 'file', path: archiveOf(index), data: Buffer.from(stdout) };
   });
   const segment = writeCpio([
     { kind: 'dir', path: 'etc' },
     { kind: 'dir', path: 'etc/rig', mode: 0o700 },
-    { kind: 'file', path: 'etc/profile', data: Buffer.from(profile(command, put)) },
+    { kind: 'file', path: 'etc/profile', data: Buffer.from(profile(program)) },
     ...(await Promise.all(archives)),
   ]);
   await folder.write('program.cpio', segment);
@@ -28,8 +36,8 @@ function archiveOf(index: number): string {
   return `etc/rig/put-${String(index)}.tar`;
 }
 
-function profile(command: string, put: readonly Transfer[]): string {
-  const unpack = put.map((transfer, index) => `(\n${unpackScript(transfer)}\n) < /${archiveOf(index)}`);
+function profile({ command, put, inGuest }: Program): string {
+  const unpack = put.map((transfer, index) => `(\n${inGuest(unpackScript(transfer))}\n) < /${archiveOf(index)}`);
   return [
     'if [ ! -e /run/rig-put ]; then',
     ...[': > /run/rig-put', ...unpack, 'fi'],

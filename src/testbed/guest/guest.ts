@@ -2,7 +2,15 @@
 import { RigError } from '../../util/rig-error.ts';
 import type { CommandResult } from '../../vm/link/ssh-session.ts';
 import type { Vm } from '../../vm/vm.ts';
-import { parseMeminfo, parseRamRanges, parseVmstat, parseZoneInfo, type RamRange, type Zone } from './proc-files.ts';
+import {
+  parseMeminfo,
+  parseNodeMeminfo,
+  parseRamRanges,
+  parseVmstat,
+  parseZoneInfo,
+  type RamRange,
+  type Zone,
+} from './proc-files.ts';
 
 const BACKGROUND_DEADLINE_MS = 300_000;
 
@@ -52,6 +60,11 @@ export class Guest {
 
   async meminfo(): Promise<ReadonlyMap<string, number>> {
     return parseMeminfo(await this.read('/proc/meminfo'));
+  }
+
+  /** What each node has of something: bytes, from the first node on. */
+  async nodeMeminfo(name: string): Promise<number[]> {
+    return parseNodeMeminfo(await this.run('cat /sys/devices/system/node/node?/meminfo'), name);
   }
 
   async zones(): Promise<Zone[]> {

@@ -4,7 +4,7 @@ import type { Guest } from './guest.ts';
 const FOLDER = '/sys/devices/system/memory';
 
 /** A stretch of physical addresses, all of one node. */
-interface MemoryBlock {
+export interface MemoryBlock {
   readonly path: string;
   readonly node: number;
   readonly address: number;
@@ -59,4 +59,9 @@ export async function emptyBlocks(guest: Guest, node: number): Promise<MemoryBlo
 /** For all that the kernel allocates, as at boot. */
 export async function putOnline(guest: Guest, { path }: MemoryBlock): Promise<void> {
   await guest.run(`echo online_kernel > ${path}/state`);
+}
+
+/** Of the block as the kernel says: `online`, `offline`, or on the way. */
+export async function blockState(guest: Guest, { path }: MemoryBlock): Promise<string> {
+  return (await guest.read(`${path}/state`)).trim();
 }

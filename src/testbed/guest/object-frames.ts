@@ -34,9 +34,9 @@ function stretches(text: string): Stretch[] {
   }));
 }
 
-/** Of these objects only. */
-export function framesOfPages(text: string, objects: ReadonlySet<bigint>): ObjectFrames {
-  const all = stretches(text).filter(({ offset }) => objects.has(offset));
+/** Of these objects only, or of all. */
+export function framesOfPages(text: string, objects?: ReadonlySet<bigint>): ObjectFrames {
+  const all = stretches(text).filter(({ offset }) => objects?.has(offset) ?? true);
   return {
     system: all.filter(({ where }) => where === 'system').flatMap(pagesOf),
     vram: all.filter(({ where }) => where === 'vram').flatMap(pagesOf),

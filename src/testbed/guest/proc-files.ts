@@ -25,6 +25,12 @@ export function parseMeminfo(text: string): ReadonlyMap<string, number> {
   return new Map(Array.from(rows, ([, name = '', value, unit]) => [name, Number(value) * (unit ? 1024 : 1)]));
 }
 
+/** Bytes of one line of each node's meminfo, in their order; none if there is no such line. */
+export function parseNodeMeminfo(text: string, name: string): number[] {
+  const rows = text.matchAll(/^Node \d+ (\S+): +(\d+) kB$/gm);
+  return Array.from(rows).flatMap(([, row, kib]) => (row === name ? [Number(kib) * 1024] : []));
+}
+
 /** Objects in use by cache, from /proc/slabinfo. */
 export function parseSlabinfo(text: string): ReadonlyMap<string, number> {
   const rows = text.matchAll(/^([^\s#]\S*) +(\d+) +\d+ +\d+ +\d+ +\d+ : tunables/gm);

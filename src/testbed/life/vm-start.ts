@@ -38,6 +38,11 @@ const hopeless = new Set<string>();
 
 export async function startVm(spec: VmSpec, { stateless, onFallback }: StartOptions): Promise<StartedVm> {
   const { name } = spec.profile;
+  if (stateless && (spec.shares ?? []).length > 0) {
+    onFallback(`${name} is booted, not cloned: QEMU can save no machine that has a folder of the host (--share).`);
+  } else if (stateless && spec.userland !== undefined) {
+    onFallback(`${name} is booted, not cloned: no template has the disk of a Debian userland (--rootfs).`);
+  }
   if (stateless && isCloneable(spec) && !hopeless.has(name)) {
     try {
       return { vm: await startClone(spec), cloned: true };

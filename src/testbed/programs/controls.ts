@@ -216,6 +216,13 @@ export const SURROUNDINGS: readonly Control[] = [
     says: /program 0 ended with 1/,
   },
   {
+    program: 'travel',
+    bug: 'a bit changes',
+    options: { by: 'exec', 'object-size': MIB, lose: 'yes' },
+    end: `${untilSaid('holding')}; kill -TERM $(sed -n 's/^holding //p' $log)`,
+    says: /what came: wrong content at 0/,
+  },
+  {
     program: 'reader',
     bug: 'the disk ends too early',
     options: { bytes: 2 ** 50 },
@@ -229,6 +236,14 @@ export const SURROUNDINGS: readonly Control[] = [
     bug: 'there are no random bytes',
     before: 'exec < /dev/null',
     says: /nothing on standard input/,
+  },
+  {
+    program: 'hmm',
+    bug: 'a page changes',
+    before: 'modprobe test_hmm',
+    options: { areas: 64, bytes: MIB, rounds: 1, lose: 'yes' },
+    after: 'rmmod test_hmm',
+    says: /round 0: 0x/,
   },
   {
     program: 'hold',

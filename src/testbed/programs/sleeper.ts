@@ -22,6 +22,8 @@ export interface SleeperOptions {
   readonly purgeable?: number;
   /** Others want the VRAM, too: where its objects are is not for it to say. */
   readonly overcommitted?: boolean;
+  /** The folder of the cgroup that it is started in. */
+  readonly cgroup?: string;
   /** A thread that has read(2) write to VRAM from a pipe that another one fills. */
   readonly pipe?: boolean;
   /**
@@ -51,12 +53,17 @@ export class Sleeper {
   static async start(guest: Guest, options: SleeperOptions): Promise<Sleeper> {
     const log = `/run/sleeper-${String(++Sleeper.#started)}.log`;
     // A session of its own: it outlives the one that started it, which S4 ends.
+    const join = options.cgroup === undefined ? '' : `echo 0 > ${options.cgroup}/cgroup.procs && `;
     const pid = await guest.run(
-      `setsid edgpu-stress sleeper ${wordsOf(options)} < /dev/null > ${log} 2>&1 & ` +
+      `sh -c '${join}exec setsid edgpu-stress sleeper ${wordsOf(options)}' < /dev/null > ${log} 2>&1 & ` +
         `until grep -qs holding ${log}; do kill -0 $! 2> /dev/null || { cat ${log}; exit 1; }; sleep 0.2; done; echo $!`,
       { deadlineMs: DEADLINE_MS },
     );
     return new Sleeper(guest, pid.trim(), log);
+  }
+
+  get pid(): string {
+    return this.#pid;
   }
 
   /** All that is wrong with what it holds, if anything: content by CPU and by device, and where it is. */

@@ -27,6 +27,13 @@ export const smokeReport = programReport.extend({
 
 export const hogReport = programReport.extend({ bytesVerified: z.number(), rounds: z.number() });
 
+export const hmmReport = programReport.extend({
+  rounds: z.number(),
+  /** Of all rounds: unmapped when the device had begun to give them back, and had not ended. */
+  areasInTime: z.number(),
+  bytesVerified: z.number(),
+});
+
 export const spawnReport = programReport.extend({ programs: z.number() });
 
 export const readerReport = programReport.extend({ rounds: z.number() });
@@ -120,7 +127,7 @@ export const carveoutReport = programReport.extend({
   otherWhenFilled: z.number(),
   otherWhenEvicted: z.number(),
   chunks: z.number(),
-  /** By how many pages free memory shrank, at most, while an object was evicted at once. */
+  /** The most copies, in pages, of what was not yet given back, while objects were evicted. */
   extraPages: z.number(),
 });
 

@@ -40,10 +40,10 @@ const record = z.union([
 
 /**
  * Can this machine be cloned at all? With a command line of its own it would be booted once for a template, and once
- * used.
+ * used; QEMU saves none in which a folder of the host is mounted; and the disk of a userland is no part of a template.
  */
-export function isCloneable({ kernelArgs = [], countsInstructions = false }: VmSpec): boolean {
-  return kernelArgs.length === 0 && !countsInstructions;
+export function isCloneable({ kernelArgs = [], shares = [], userland, countsInstructions = false }: VmSpec): boolean {
+  return kernelArgs.length + shares.length === 0 && userland === undefined && !countsInstructions;
 }
 
 /** The template for such a machine, made first where there is none; the device's limit is for each clone to set. */

@@ -26,6 +26,8 @@ const CMA_IS_FULL = 'what CMA has left is said, line by line, when it can give n
 const OLD_PATH =
   'a program has looked into /sys/kernel/debug/tracing, or into all of debugfs, and the kernel mounts it there';
 
+const SELFTESTS = "the runner of the kernel's self-tests marks in the log where each target begins";
+
 const NO_IOAPIC = "QEMU's AMD IOMMU does not list the IOAPIC, without which Linux does not remap interrupts";
 
 export const KNOWN_WARNINGS: readonly KnownWarning[] = [
@@ -118,6 +120,18 @@ export const KNOWN_WARNINGS: readonly KnownWarning[] = [
     text: /^AMD-Vi: (\[Firmware Bug\]: : No southbridge IOAPIC found|Disabling interrupt remapping)$/,
     example: 'AMD-Vi: Disabling interrupt remapping',
     reason: NO_IOAPIC,
+    until,
+  },
+  {
+    text: /^(Reading current time from RTC took around \d+ ms|Unable to read current time from RTC)$/,
+    example: 'Reading current time from RTC took around 363 ms',
+    reason: EMULATED_TIME,
+    until,
+  },
+  {
+    text: /^kselftest: Running tests in \S+$/,
+    example: 'kselftest: Running tests in dmabuf-heaps',
+    reason: SELFTESTS,
     until,
   },
   {

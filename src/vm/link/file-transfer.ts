@@ -12,10 +12,13 @@ import { RigError } from '../../util/rig-error.ts';
 import { shellQuote } from '../../util/shell-quote.ts';
 import type { SshSession } from './ssh-session.ts';
 
+/** Into or out of a userland it is another one. */
+type Session = Pick<SshSession, 'open'>;
+
 /** The end of what tar says in the guest is kept. */
 const LONGEST_COMPLAINT = 10_000;
 
-export async function putFiles(session: SshSession, from: string, to: string, signal: AbortSignal): Promise<void> {
+export async function putFiles(session: Session, from: string, to: string, signal: AbortSignal): Promise<void> {
   await stat(from).catch((cause: unknown) => {
     throw new RigError('usage', `${from} can't be put into the guest: there is no such file.`, { cause });
   });
@@ -61,7 +64,7 @@ export function unpackScript({ from, to }: Transfer): string {
   ].join('\n');
 }
 
-export async function getFiles(session: SshSession, from: string, to: string, signal: AbortSignal): Promise<void> {
+export async function getFiles(session: Session, from: string, to: string, signal: AbortSignal): Promise<void> {
   const target = path.resolve(to);
   const isFolder = to.endsWith('/') || ((await stat(target).catch(() => undefined))?.isDirectory() ?? false);
   const folder = isFolder ? target : path.dirname(target);
@@ -91,7 +94,7 @@ interface Started {
   readonly exit: Promise<{ readonly code: number | null; readonly said: string }>;
 }
 
-async function start(session: SshSession, command: string, signal: AbortSignal): Promise<Started> {
+async function start(session: Session, command: string, signal: AbortSignal): Promise<Started> {
   const { channel, ended } = await orAbort(session.open(command), signal);
   let said = '';
   channel.stderr.on('data', (text: Buffer) => (said = (said + text.toString()).slice(-LONGEST_COMPLAINT)));

@@ -154,9 +154,12 @@ export class SshSession {
     return this.#open((onOpen) => this.#client.exec(command, onOpen), watchEnd);
   }
 
-  /** An interactive login shell on a terminal of this size. */
-  shell(window: { rows: number; cols: number; term: string }): Promise<OpenCommand> {
-    return this.#open((onOpen) => this.#client.shell(window, onOpen), watchEnd);
+  /** An interactive login shell, or this command instead, on a terminal of this size. */
+  shell(window: { rows: number; cols: number; term: string }, command?: string): Promise<OpenCommand> {
+    return this.#open((onOpen) => {
+      if (command === undefined) this.#client.shell(window, onOpen);
+      else this.#client.exec(command, { pty: window }, onOpen);
+    }, watchEnd);
   }
 
   close(): void {

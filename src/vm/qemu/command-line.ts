@@ -3,6 +3,7 @@
  * machine.
  */
 import type { MachineProfile } from '../../config/machine-profile.ts';
+import type { Share } from '../../config/share.ts';
 import type { Accelerator } from '../time-limits.ts';
 
 /** The device as QEMU's properties take it. */
@@ -36,6 +37,9 @@ export interface VmHardware {
   readonly gpu: GpuHardware | undefined;
   readonly files: BootFiles;
   readonly channels: Channels;
+  readonly shares?: readonly Share[];
+  /** The image of a Debian userland. */
+  readonly userland?: string | undefined;
   /** The kernel says where in memory is what a debugger starts from. */
   readonly isReadable?: boolean;
   /** The kernel gets these arguments after the profile's own. */
@@ -80,6 +84,8 @@ export function qemuArguments(hardware: VmHardware): string[] {
     ...(hardware.isReadable ? ['-device', 'vmcoreinfo'] : []),
     ...(gpu ? graphics(gpu, profile) : []),
     ...profile.plugged.flatMap((device) => ['-device', device]),
+    ...(hardware.userland === undefined ? [] : userlandDisk(hardware.userland)),
+    ...(hardware.shares ?? []).flatMap(sharedFolder),
     ...reactions(),
     ...(hardware.deviceTrace === undefined ? [] : deviceTrace(hardware.deviceTrace)),
     ...monitorAndConsole(channels),
@@ -108,7 +114,7 @@ function processor({ profile, accelerator, countsInstructions = false }: VmHardw
  * after the other. Without them it takes those of eight bytes.
  */
 function underTcg(cpu: string): string {
-  return `${cpu},erms=off,fsrm=off`;
+  return `${cpu},erms=off,fsrm=off,fsrs=off`;
 }
 
 /**
@@ -181,6 +187,27 @@ function swapDisk({ swap }: MachineProfile, files: BootFiles): string[] {
   ];
 }
 
+/** The guest knows it by its serial number. All VMs have the same one. */
+function userlandDisk(image: string): string[] {
+  return [
+    ...['-drive', `if=none,id=debian,file=${escapeComma(image)},format=raw,readonly=on`],
+    ...['-device', 'virtio-blk-pci,drive=debian,serial=debian'],
+  ];
+}
+
+/** In the guest it is mounted by init; a file of another file system below the folder keeps a number of its own. */
+function sharedFolder({ folder }: Share, index: number): string[] {
+  const id = shareId(index);
+  return [
+    ...['-fsdev', `local,id=${id},path=${escapeComma(folder)},security_model=none,readonly=on,multidevs=remap`],
+    ...['-device', `virtio-9p-pci,fsdev=${id},mount_tag=${id}`],
+  ];
+}
+
+function shareId(index: number): string {
+  return `share${String(index)}`;
+}
+
 /** Port 0: the host's kernel chooses a free one, which QEMU is asked for afterwards. */
 function network(): string[] {
   return [
@@ -226,13 +253,14 @@ function monitorAndConsole(channels: Channels): string[] {
  * no timer check, which Linux leaves out by itself under KVM: on a host too busy to deliver its interrupts in time it
  * panics.
  */
-function kernelCommandLine({ profile, accelerator, kernelArgs, channels }: VmHardware): string {
+function kernelCommandLine({ profile, accelerator, kernelArgs, channels, shares = [] }: VmHardware): string {
   // The guest's init sets up compressed RAM; a swap disk it recognizes by itself.
   const zram = profile.swap?.kind === 'zram' ? [`rig.zram=${String(profile.swap.sizeMiB)}`] : [];
+  const mounts = shares.map(({ at }, index) => `rig.share=${shareId(index)}:${at}`);
   const log = ['console=ttyS0', 'loglevel=6', 'console_msg_format=syslog'];
   const shell = channels.kind === 'terminal' ? [SHELL_ON_CONSOLE] : [];
   const timer = accelerator === 'tcg' ? ['no_timer_check'] : [];
-  return [...log, ...timer, ...zram, ...profile.kernelArgs, ...kernelArgs, ...shell].join(' ');
+  return [...log, ...timer, ...zram, ...mounts, ...profile.kernelArgs, ...kernelArgs, ...shell].join(' ');
 }
 
 /** QEMU's option syntax doubles a comma that is part of a value. */

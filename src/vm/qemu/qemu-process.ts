@@ -29,14 +29,16 @@ export interface QemuExit {
 
 export class QemuProcess {
   readonly #child: ChildProcess;
+  readonly #stderr: LastWords;
   readonly pid: number;
   /** Never rejects. */
   readonly exited: Promise<QemuExit>;
   /** Connected sockets, `channels[i]` being `-chardev socket,fd=<channelFd(i)>` in QEMU. */
   readonly channels: readonly Duplex[];
 
-  private constructor(child: ChildProcess, pid: number, exited: Promise<QemuExit>) {
+  private constructor(child: ChildProcess, pid: number, stderr: LastWords, exited: Promise<QemuExit>) {
     this.#child = child;
+    this.#stderr = stderr;
     this.pid = pid;
     this.exited = exited;
     this.channels = child.stdio.slice(FIRST_CHANNEL) as unknown as Duplex[];
@@ -53,12 +55,18 @@ export class QemuProcess {
       stdio: ['ignore', 'ignore', 'pipe', ...channels],
       detached: true,
     });
-    const exited = whenExited(child);
+    const stderr = collectStderr(child);
+    const exited = whenExited(child, stderr);
     await whenSpawned(child, binary);
     if (child.pid === undefined) throw new Error('A spawned process has no id');
     // When memory is short on the host, a VM is what can be spared; where this may not be said, the kernel chooses.
     await writeFile(`/proc/${String(child.pid)}/oom_score_adj`, '1000').catch(() => undefined);
-    return new QemuProcess(child, child.pid, exited);
+    return new QemuProcess(child, child.pid, stderr, exited);
+  }
+
+  /** What it has said so far, which it may go on to do for as long as it runs. */
+  get stderr(): string {
+    return this.#stderr.text;
   }
 
   /**
@@ -105,14 +113,24 @@ export function channelFd(index: number): number {
   return FIRST_CHANNEL + index;
 }
 
-function whenExited(child: ChildProcess): Promise<QemuExit> {
-  let stderr = '';
+interface LastWords {
+  text: string;
+}
+
+function collectStderr(child: ChildProcess): LastWords {
+  const words = { text: '' };
   child.stderr?.setEncoding('utf8');
-  child.stderr?.on('data', (text: string) => (stderr = (stderr + text).slice(-10_000)));
+  child.stderr?.on('data', (more: string) => (words.text = (words.text + more).slice(-10_000)));
+  return words;
+}
+
+function whenExited(child: ChildProcess, stderr: LastWords): Promise<QemuExit> {
   return new Promise((resolve) => {
     // By "close" everything it said has arrived; but a channel that nobody reads would hold that back for ever.
-    child.once('close', (code, signal) => resolve({ code, signal, stderr }));
-    child.once('exit', (code, signal) => setTimeout(() => resolve({ code, signal, stderr }), LAST_WORDS_MS).unref());
+    child.once('close', (code, signal) => resolve({ code, signal, stderr: stderr.text }));
+    child.once('exit', (code, signal) =>
+      setTimeout(() => resolve({ code, signal, stderr: stderr.text }), LAST_WORDS_MS).unref(),
+    );
   });
 }
 

@@ -277,8 +277,13 @@ describe('each run of a step', () => {
 
   test('of programs: each again, and where its files are', () => {
     const put = [{ from: 'a', to: '/tmp/' }];
-    expect(stepArguments([], { ...options, exec: ['/tmp/a -x', 'b'], put, timeout: 1500 }).join('|')).toContain(
-      `|--exec|/tmp/a -x|--exec|b|--put|${path.resolve('a')}:/tmp/|--timeout|1500 ms`,
+    const share = [{ folder: 's' }];
+    expect(
+      stepArguments([], { ...options, exec: ['/tmp/a -x', 'b'], put, share, install: ['b', 'c'], timeout: 1500 }).join(
+        '|',
+      ),
+    ).toContain(
+      `|--exec|/tmp/a -x|--exec|b|--put|${path.resolve('a')}:/tmp/|--share|${path.resolve('s')}|--install|b|--install|c|--timeout|1500 ms`,
     );
   });
 });

@@ -68,6 +68,26 @@ describe('user mistakes', { concurrent: true }, () => {
     [['run', '--exec', 'true', '--timeout', 'soon'], '30 min'],
     [['run', '--exec', 'true', '--plan', 'ci'], 'The plan ci says what to run'],
     [['run', '--put', 'package.json:/tmp/'], '--exec'],
+    [['run', '--share', 'src'], '--share is for the programs of --exec'],
+    [['run', '--exec', 'true', '--share', ''], 'DIR:/where'],
+    [
+      ['run', '--exec', 'true', '--share', '/nosuch'],
+      "/nosuch can't be shared with the guest: there is no such folder.",
+    ],
+    [['shell', '--share', 'package.json', '--', 'true'], 'package.json:/tmp/'],
+    [['shell', '--share', 'src:mnt', '--', 'true'], '/src:/mnt/mine'],
+    [['shell', '--share', 'src', '--vm', '--', 'true'], '--share is for a new VM'],
+    [['run', '--install', 'jq'], '--install is for the programs of --exec'],
+    [['run', '--exec', 'true', '--rootfs', 'fedora'], 'Allowed choices are debian'],
+    [['run', '--exec', 'true', '--install', 'jq=1.7'], 'stress-ng,python3'],
+    [['shell', '--install', '', '--', 'true'], 'stress-ng,python3'],
+    [['shell', '--install', 'jq', '--put', 'README.md:/usr/local/bin/', '--', 'true'], 'is read-only'],
+    [['shell', '--rootfs', 'debian', '--vm', '--', 'true'], '--rootfs is for a new VM'],
+    [['gdb', '--share', 'a,b'], "a,b can't be shared"],
+    [['console', '--share', 'src', '--vm'], '--share is for a new VM'],
+    [['run', 'kselftest'], '--target says which'],
+    [['run', '--target', 'mm'], '--target is for kselftest'],
+    [['run', 'kselftest', '--target', 'mm;reboot'], 'tools/testing/selftests'],
     [['run', 'exec'], 'There is no suite named exec.'],
     [['run', './nosuch.suite.ts'], 'nosuch.suite.ts'],
     [['run', './package.json'], '.suite.ts'],
@@ -147,7 +167,9 @@ describe('list', { concurrent: true }, () => {
     const { exitCode, stdout } = await rig('list');
     expect(exitCode).toBe(0);
     const names = stdout.split('\n').map((line) => line.trim().split(' ')[0]);
-    expect(names).toEqual(expect.arrayContaining(['smoke', 'nightly', 'tiers', 'kasan', 'sleeper', 'crowd']));
+    expect(names).toEqual(
+      expect.arrayContaining(['smoke', 'kselftest', 'nightly', 'tiers', 'kasan', 'sleeper', 'crowd']),
+    );
   });
 
   test('of the tests of a suite is what --filter takes', { timeout: 60_000 }, async () => {
@@ -159,6 +181,7 @@ describe('list', { concurrent: true }, () => {
 describe('completion', { concurrent: true }, () => {
   test.for([
     [['run', 'smo'], 'smoke'],
+    [['run', 'kse'], 'kselftest'],
     [['run', '--machine', 'tie'], 'tiers'],
     [['run', '--flavour', 'loc'], 'lockdep'],
     [['run', '--plan', 'nig'], 'nightly'],

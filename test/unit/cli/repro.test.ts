@@ -111,7 +111,10 @@ test('what was asked for is asked for again', () => {
 
 test('a program is run again with the files and the limit that it had; other runs have none', () => {
   const asked = { machine: 'tight', dmaBits: [40], backend: 'shmem' };
-  const program = { exec: ['/tmp/t'], put: [{ from: '/home/t', to: '/tmp/' }] };
+  const program = {
+    ...{ exec: ['/tmp/t'], put: [{ from: '/home/t', to: '/tmp/' }] },
+    ...{ share: [{ folder: '/src', at: '/mnt/src' }], install: [] },
+  };
   expect(programsAsked(recorded([], { asked: { ...asked, ...program, timeoutMs: 9 } }))).toEqual({
     ...program,
     timeout: 9,

@@ -71,6 +71,33 @@ function elf({ machine = 62, interpreter, libraries = [] }: Elf): Buffer {
   return Buffer.concat([header, loader, dynamic, strings]);
 }
 
+test('with a userland nobody knows yet what it has, but a program for another machine will not do', async () => {
+  const put = ['of-libm', 'py.sh'].map((name) => ({ from: path.join(folder, name), to: '/tmp/' }));
+  const programs = { commands: ['/tmp/of-libm', '/tmp/py.sh'], put };
+  await expect(checkedPrograms(programs)).rejects.toThrow('libm.so.6');
+  expect((await checkedPrograms(programs, { hasUserland: true })).commands).toHaveLength(2);
+  const arm = { commands: ['/tmp/arm'], put: [{ from: path.join(folder, 'arm'), to: '/tmp/' }] };
+  await expect(checkedPrograms(arm, { hasUserland: true })).rejects.toThrow('for another machine');
+});
+
+test.each(['/usr/local/bin/', '/bin/plain', '/opt/../sbin', '/lib/x/'])(
+  'nothing is put to %s of a userland, which is read-only',
+  async (to) => {
+    const programs = { commands: ['true'], put: [{ from: path.join(folder, 'plain'), to }] };
+    await expect(checkedPrograms(programs, { hasUserland: true })).rejects.toMatchObject({
+      failureClass: 'usage',
+      message: `${path.join(folder, 'plain')} can't be put to ${to}: /usr of the Debian userland is read-only.`,
+      remedy: 'For example: --put plain:/opt/',
+    });
+    expect((await checkedPrograms(programs)).put).toHaveLength(1);
+  },
+);
+
+test.each(['/opt/tools/', '/usrlocal', '/srv/lib/'])('to %s of a userland it is', async (to) => {
+  const programs = { commands: ['true'], put: [{ from: path.join(folder, 'plain'), to }] };
+  expect((await checkedPrograms(programs, { hasUserland: true })).put).toHaveLength(1);
+});
+
 async function complaint(command: string, ...put: string[]): Promise<string> {
   const transfers = put.map((text) => {
     const [from = '', to = ''] = text.split(':');

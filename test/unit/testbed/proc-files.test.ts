@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   parseMeminfo,
+  parseNodeMeminfo,
   parseSlabinfo,
   parseVmallocinfo,
   parseVmstat,
@@ -73,6 +74,12 @@ test('meminfo is in bytes, but for what is counted', () => {
     ['Active(anon)', 332 * 1024],
     ['HugePages_Total', 3],
   ]);
+});
+
+test("a line of the nodes' meminfo, in bytes", () => {
+  const text = 'Node 0 MemTotal:  100 kB\nNode 0 Shmem:  4 kB\nNode 0 ShmemHugePages: 8 kB\nNode 1 Shmem:   0 kB\n';
+  expect(parseNodeMeminfo(text, 'Shmem')).toEqual([4096, 0]);
+  expect(parseNodeMeminfo(text, 'SwapCached')).toEqual([]);
 });
 
 test('slabinfo gives the objects in use, and no header', () => {

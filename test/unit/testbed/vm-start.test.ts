@@ -5,7 +5,7 @@ import { RigError } from '../../../src/util/rig-error.ts';
 import type { VmSpec } from '../../../src/vm/vm.ts';
 
 const fakes = vi.hoisted(() => ({
-  ...{ obtainTemplate: vi.fn(), discardTemplate: vi.fn(), isCloneable: () => true },
+  ...{ obtainTemplate: vi.fn(), discardTemplate: vi.fn(), isCloneable: vi.fn() },
   ...{ boot: vi.fn(), clone: vi.fn() },
 }));
 vi.mock('../../../src/vm/clone/template.ts', () => fakes);
@@ -23,12 +23,13 @@ beforeEach(() => {
   told = [];
   fakes.obtainTemplate.mockResolvedValue({ folder: '/nosuch' });
   fakes.boot.mockResolvedValue(BOOTED);
+  fakes.isCloneable.mockReturnValue(true);
 });
 
 /** Each of a machine of its own: that one is no good is remembered. */
-async function start(): ReturnType<typeof startVm> {
+async function start(brought: Partial<VmSpec> = {}): ReturnType<typeof startVm> {
   const profile = { name: `machine ${String(++machine)}` };
-  const spec = { profile, folder: '/nosuch/vm', signal: new AbortController().signal } as unknown as VmSpec;
+  const spec = { profile, folder: '/nosuch/vm', signal: new AbortController().signal, ...brought } as unknown as VmSpec;
   return startVm(spec, { stateless: true, onFallback: (why) => told.push(why) });
 }
 
@@ -42,6 +43,19 @@ test('what else is wrong with a template is told, and the machine is booted', as
   fakes.obtainTemplate.mockRejectedValue(DISK);
   expect(await start()).toEqual({ vm: BOOTED, cloned: false });
   expect(told).toEqual([expect.stringContaining('no space left')]);
+});
+
+test.for([
+  ['a folder of the host', { shares: [{ folder: '/src', at: '/mnt/src' }] }, '--share'],
+  ['a Debian userland', { userland: '/cache/debian.erofs' }, '--rootfs'],
+] as const)('with %s a machine is booted, and that is told', async ([, brought, option]) => {
+  const { isCloneable } = await vi.importActual<typeof import('../../../src/vm/clone/template.ts')>(
+    '../../../src/vm/clone/template.ts',
+  );
+  fakes.isCloneable.mockImplementation(isCloneable);
+  expect(await start(brought)).toEqual({ vm: BOOTED, cloned: false });
+  expect(told).toEqual([expect.stringMatching(`^machine .* is booted, not cloned: .*\\(${option}\\)\\.$`)]);
+  expect(fakes.obtainTemplate).not.toHaveBeenCalled();
 });
 
 test('each test has a folder of its own, whatever its name', () => {

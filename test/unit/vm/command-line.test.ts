@@ -70,6 +70,29 @@ describe('variations', () => {
     expect(qemuArguments({ ...BASE, profile, files }).join(' ')).toContain('file=/a,,b/swap.img,format=raw');
   });
 
+  test('folders of the host are devices that QEMU keeps read-only, and the guest is told where they go', async () => {
+    const profile = await loadMachineProfile('tiers');
+    const shares = [
+      { folder: '/src/linux', at: '/mnt/linux' },
+      { folder: '/a', at: '/opt/b' },
+    ];
+    const args = qemuArguments({ ...BASE, profile, shares }).join(' ');
+    expect(args).toContain(
+      '-fsdev local,id=share0,path=/src/linux,security_model=none,readonly=on,multidevs=remap -device virtio-9p-pci,fsdev=share0,mount_tag=share0 -fsdev local,id=share1,path=/a,',
+    );
+    expect(args).toMatch(/-append .* rig\.share=share0:\/mnt\/linux rig\.share=share1:\/opt\/b /);
+    // A guest that has broken into QEMU can start no program for all that.
+    expect(args).toMatch(/-sandbox on,\S*spawn=deny/);
+    expect(qemuArguments({ ...BASE, profile }).join(' ')).not.toMatch(/9p|share/);
+  });
+
+  test('a userland is a disk that nobody writes to', async () => {
+    const profile = await loadMachineProfile('tiers');
+    expect(qemuArguments({ ...BASE, profile, userland: '/cache/a,b/debian.erofs' }).join(' ')).toContain(
+      '-drive if=none,id=debian,file=/cache/a,,b/debian.erofs,format=raw,readonly=on -device virtio-blk-pci,drive=debian,serial=debian ',
+    );
+  });
+
   test('without a GPU there is no edgpu', async () => {
     const profile = await loadMachineProfile('tiers');
     expect(qemuArguments({ ...BASE, profile, gpu: undefined }).join(' ')).not.toContain('edgpu');

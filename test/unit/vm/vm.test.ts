@@ -178,4 +178,15 @@ describe('the process of QEMU', () => {
         remedy: expect.stringContaining('memory') as string,
       });
   });
+
+  test('that KVM can run no further: the failure has what QEMU says about it', async () => {
+    const qemu = await FakeQemu.create();
+    const vm = await bootFake(qemu, await fakeGuest());
+    await qemu.complain('KVM internal error. Suberror: 1\nemulation failure');
+    qemu.on('query-status', () => ({ status: 'internal-error', running: false }));
+    qemu.event('STOP');
+    await expect(vm.waitForEvent('NEVER', 60_000)).rejects.toThrow(
+      'any further, and QEMU has stopped it.\nIt said: KVM internal error. Suberror: 1\nemulation failure\n',
+    );
+  });
 });

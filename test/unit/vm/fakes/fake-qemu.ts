@@ -2,20 +2,22 @@
  * A QEMU that is a real process and does nothing but what the test tells it to: it greets, answers commands of its
  * monitor, sends events, prints what its guest's console says, and exits.
  */
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Duplex } from 'node:stream';
-import { onTestFinished } from 'vitest';
+import { onTestFinished, vi } from 'vitest';
 import { z } from 'zod';
 import { loadMachineProfile } from '../../../../src/config/machine-profile.ts';
 import { openConsolePort } from '../../../../src/vm/link/console-port.ts';
 import type { VmSpec } from '../../../../src/vm/vm.ts';
 
 const STARTED = 'started';
+/** Instead of an exit code. */
+const STAY = 'stay';
 
-/** The monitor's socket is connected to the test by two FIFOs; a third one says when to exit, and how. */
+/** The monitor's socket is connected to the test by two FIFOs; a third one says what to say, and when to exit. */
 function script(folder: string): string {
   const file = (name: string): string => `'${path.join(folder, name)}'`;
   return [
@@ -25,8 +27,10 @@ function script(folder: string): string {
     `echo ${STARTED} > ${file('monitor.out')}`,
     `cat ${file('monitor.in')} >&3 & in=$!`,
     `cat <&3 > ${file('monitor.out')} & out=$!`,
-    `read -r code text < ${file('order.in')}`,
+    `while read -r code text; do`,
     'test -z "$text" || printf "%b\\n" "$text" >&2',
+    `echo >> ${file('said')}`,
+    `test "$code" = ${STAY} || break; done < ${file('order.in')}`,
     'kill $in $out',
     'exit "$code"',
     '',
@@ -146,8 +150,18 @@ export class FakeQemu {
   }
 
   exit(code: number, stderr = ''): void {
+    this.#tell(String(code), stderr);
+  }
+
+  /** Says something as QEMU itself, and runs on. Resolves when it was said. */
+  async complain(stderr: string): Promise<void> {
+    this.#tell(STAY, stderr);
+    await vi.waitFor(() => access(path.join(this.folder, 'said')), { timeout: 10_000 });
+  }
+
+  #tell(order: string, stderr: string): void {
     // An order is one line: the program makes several of it again.
-    this.#order.write(`${String(code)} ${stderr.replaceAll('\n', '\\n')}\n`);
+    this.#order.write(`${order} ${stderr.replaceAll('\n', '\\n')}\n`);
   }
 
   #started(): void {
