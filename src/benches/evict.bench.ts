@@ -9,8 +9,8 @@ import { COUNTED_GUEST } from '../testbed/bench/counted-guest.ts';
 import { allocationsPerPage, costPerPage, extraMiB, PAGE } from '../testbed/bench/cycle-figures.ts';
 import { test } from '../testbed/fixtures.ts';
 import { inTurn, measurements } from '../testbed/bench/in-turn.ts';
+import { loadForSwap, swapWays } from '../testbed/bench/swap-ways.ts';
 import type { Measurement } from '../plan/rig-context.ts';
-import { BACKENDS } from '../config/combination.ts';
 import { cycleReport, type CycleReport } from '../testbed/programs/stress-program.ts';
 
 const KIB = 2 ** 10;
@@ -52,9 +52,9 @@ const cycle = { bytes: BYTES, evict: 'yes', swap: 'no' };
 describe('out and back', () => {
   test.override({ machine: 'tiers', dmaBits: 40, ...COUNTED_GUEST });
 
-  test.for(SHAPES)('$name, $caching', async ({ size, caching, aim }, { gpu, run, rounds, report, cpuUnit }) => {
-    const runs = await inTurn(BACKENDS, rounds, async (backend) => {
-      await gpu.load({ backend });
+  test.for(SHAPES)('$name, $caching', async ({ size, caching, aim }, { gpu, guest, run, rounds, report, cpuUnit }) => {
+    const runs = await inTurn(await swapWays(guest), rounds, async (way) => {
+      await loadForSwap(gpu, guest, way);
       const { report: said } = await run('cycle', { ...cycle, 'object-size': size, caching }, cycleReport);
       await gpu.unload();
       return said;

@@ -14,7 +14,7 @@ import {
 } from '../testbed/bench/cycle-figures.ts';
 import { test } from '../testbed/fixtures.ts';
 import { inTurn, measurements } from '../testbed/bench/in-turn.ts';
-import { BACKENDS } from '../config/combination.ts';
+import { loadForSwap, swapWays } from '../testbed/bench/swap-ways.ts';
 import { cycleReport, type CycleReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
@@ -32,9 +32,9 @@ const perPage = (phase: Phase): number => costPerPage(phase, PAGES);
 describe.for(['cached', 'wc'])('%s', (caching) => {
   test.override({ machine: 'tiers', dmaBits: 40, ...COUNTED_GUEST });
 
-  test('the driver lets go of objects, the kernel swaps them', async ({ gpu, run, rounds, report, cpuUnit }) => {
-    const cycles = await inTurn(BACKENDS, rounds, async (backend) => {
-      await gpu.load({ backend });
+  test('the driver lets go of objects, the kernel swaps them', async ({ gpu, guest, run, rounds, report, cpuUnit }) => {
+    const cycles = await inTurn(await swapWays(guest), rounds, async (way) => {
+      await loadForSwap(gpu, guest, way);
       const { report: said } = await run('cycle', { ...cycle, caching, evict: 'yes' }, cycleReport);
       await gpu.unload();
       return said;
@@ -50,9 +50,9 @@ describe.for(['cached', 'wc'])('%s', (caching) => {
     report(measured('peak extra memory while evicting', 'MiB', ({ phases }) => extraMiB(phases.evict)));
   });
 
-  test('the kernel reclaims memory from objects', async ({ gpu, run, rounds, report, cpuUnit }) => {
-    const cycles = await inTurn(BACKENDS, rounds, async (backend) => {
-      await gpu.load({ backend });
+  test('the kernel reclaims memory from objects', async ({ gpu, guest, run, rounds, report, cpuUnit }) => {
+    const cycles = await inTurn(await swapWays(guest), rounds, async (way) => {
+      await loadForSwap(gpu, guest, way);
       const { report: said } = await run('cycle', { ...cycle, caching }, cycleReport);
       await gpu.unload();
       return said;

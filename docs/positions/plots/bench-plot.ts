@@ -32,12 +32,12 @@ const STYLE = `
   text { font: 12px system-ui, sans-serif; fill: #1f2328 }
   .title { font-size: 15px; font-weight: 600 }
   .run, .unit { fill: #59636e; font-size: 11px }
-  .v0 { fill: #0969da } .v1 { fill: #59636e } .v2 { fill: #a5aeb8 }
+  .v0 { fill: #0969da } .v1 { fill: #59636e } .v2 { fill: #a5aeb8 } .v3 { fill: #8250df }
   .range { stroke: #1f2328 }
   @media (prefers-color-scheme: dark) {
     .page { fill: #0d1117 }
     text { fill: #f0f6fc } .run, .unit { fill: #9198a1 }
-    .v0 { fill: #4493f8 } .v1 { fill: #a5aeb8 } .v2 { fill: #59636e }
+    .v0 { fill: #4493f8 } .v1 { fill: #a5aeb8 } .v2 { fill: #59636e } .v3 { fill: #ab7df8 }
     .range { stroke: #f0f6fc }
   }`;
 

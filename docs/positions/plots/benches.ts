@@ -57,7 +57,7 @@ export const BENCHES: Readonly<Record<string, Kept>> = {
   },
   swap: {
     bench: 'swap',
-    options: ONCE,
+    options: ['--patch', 'guest-kernel/alternatives/insert-at-swapout.patch'],
     plot: { title: 'What a page costs at first use, and by way of swap', unit: PER_PAGE, groups: ofSwap },
   },
   shrink: {
