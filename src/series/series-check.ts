@@ -1,6 +1,6 @@
 /**
  * Checks that a series can be taken patch by patch: each applies, passes checkpatch, leaves a tree that builds, and
- * adds no warning.
+ * adds no warning. What it is compared with, as a patch on top of all of it, has to do the same.
  */
 
 import { existsSync } from 'node:fs';
@@ -35,11 +35,14 @@ import { readSeries, touchedFiles } from '../builds/tree/patch-series.ts';
 import { documentedNames, exportedSymbols, newWarnings, warningIn } from './source-warnings.ts';
 import type { Warning } from './source-warnings.ts';
 import { ttmUsers } from './ttm-users.ts';
-import { graftedFiles } from '../builds/tree/source-overlay.ts';
+import { graftedFiles, type OverlaySpec } from '../builds/tree/source-overlay.ts';
 import type { Patch } from '../builds/tree/patch-series.ts';
 import type { WorkTree } from '../builds/tree/work-tree.ts';
 
 const BASE_CONFIG = repositoryPath('guest-kernel/config/base.config');
+
+/** What was built another way, to be measured next to the series. */
+const ALTERNATIVES = repositoryPath('guest-kernel/alternatives');
 
 /** So that the tests that a patch brings are compiled with it; those of later patches are not known yet. */
 const OPTIONAL_CONFIGS = ['tests.config', 'series.config'].map((name) => repositoryPath('guest-kernel/config', name));
@@ -75,8 +78,9 @@ interface SeriesCheckOptions {
 }
 
 /**
- * One verdict for each patch, in order; the first that does not build ends the check. After the last the whole kernel
- * is built and linked, after the others what the series can break.
+ * One verdict for each patch, in order, then one for the driver and one for each alternative; the first patch that does
+ * not build ends the check. After the last the whole kernel is built and linked, after the others what the series can
+ * break.
  */
 export async function checkSeries({
   kernelSource,
@@ -88,26 +92,36 @@ export async function checkSeries({
   await prepareHost(emit, signal);
   const source = await openKernelSource(kernelSource, await fetchDebianPackages(emit, signal));
   const series = await readSeries(PATCH_FOLDER);
-  const known = await unpatchedWarnings({ source, series, drivers }, emit, signal);
+  const alternatives = await readSeries(ALTERNATIVES);
+  const known = await unpatchedWarnings({ source, patches: [...series, ...alternatives], drivers }, emit, signal);
   const verdicts: PatchVerdict[] = [];
-  for (const [index, patch] of series.entries()) {
-    const id = `series-${patch.name}`;
-    const whole = index + 1 === series.length;
-    const files = whole ? series.flatMap(touchedFiles) : touchedFiles(patch);
-    const verdict = await runStep(emit, { id, title: `Check ${patch.name}`, signal }, async (step) => {
-      const onWait = (): void => step.progress('waiting for another rig that is checking a series');
+  const judge = async (patch: Patch, tree: PatchedTree): Promise<PatchVerdict> => {
+    const step = { id: `series-${patch.name}`, title: `Check ${patch.name}`, signal };
+    const verdict = await runStep(emit, step, async (running) => {
+      const onWait = (): void => running.progress('waiting for another rig that is checking a series');
       const value = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) =>
-        checkPatch({ patch, count: index + 1, files, whole, source, drivers, known }, step, lockedSignal),
+        checkPatch({ patch, tree, source, drivers, known }, running, lockedSignal),
       );
       return { outcome: 'done', value };
     });
     verdicts.push(verdict);
     onVerdict(verdict);
-    if (verdict.buildFailure !== undefined) return verdicts;
+    return verdict;
+  };
+  for (const [index, patch] of series.entries()) {
+    const whole = index + 1 === series.length;
+    const files = whole ? series.flatMap(touchedFiles) : touchedFiles(patch);
+    const overlay = { patchFolder: PATCH_FOLDER, patchCount: index + 1 };
+    if ((await judge(patch, { overlay, files, whole })).buildFailure !== undefined) return verdicts;
   }
   const driver = await checkDriver(source, emit, signal);
+  verdicts.push(driver);
   onVerdict(driver);
-  return [...verdicts, driver];
+  for (const patch of alternatives) {
+    const overlay = { patchFolder: PATCH_FOLDER, onTop: [patch.file] };
+    await judge(patch, { overlay, files: touchedFiles(patch), whole: false });
+  }
+  return verdicts;
 }
 
 /** With the series it is built for the guest; here it is only read. */
@@ -124,22 +138,26 @@ async function checkDriver(source: KernelSource, emit: Emit, signal: AbortSignal
   });
 }
 
-interface PatchInSeries {
-  readonly patch: Patch;
-  readonly count: number;
+interface PatchedTree {
+  readonly overlay: OverlaySpec;
   /** Where warnings are looked for. */
   readonly files: readonly string[];
   /** Whether all of the kernel is to be built. */
   readonly whole: boolean;
+}
+
+interface JudgedPatch {
+  readonly patch: Patch;
+  readonly tree: PatchedTree;
   readonly source: KernelSource;
   readonly drivers: boolean;
-  /** Warnings about files that the series changes, from before it does. */
+  /** Warnings about files that the patches change, from before they do. */
   readonly known: readonly Warning[];
 }
 
-/** What the compiler has to say about the files that the series is going to change. */
+/** What the compiler has to say about the files that the patches are going to change. */
 async function unpatchedWarnings(
-  { source, series, drivers }: Pick<PatchInSeries, 'source' | 'drivers'> & { readonly series: readonly Patch[] },
+  { source, patches, drivers }: Pick<JudgedPatch, 'source' | 'drivers'> & { readonly patches: readonly Patch[] },
   emit: Emit,
   signal: AbortSignal,
 ): Promise<Warning[]> {
@@ -152,7 +170,7 @@ async function unpatchedWarnings(
       const tree = await prepareKernelTree(source, { kind: 'series', overlay }, locked);
       const fault = await sparseFault(tree.source);
       if (fault !== undefined) emit({ type: 'notice', text: `Without sparse: ${fault}.` });
-      const files = series.flatMap(touchedFiles);
+      const files = patches.flatMap(touchedFiles);
       const known = await buildWithWarnings(tree, { files, drivers, title: titleOf(source) }, locked);
       // The driver is no part of what is compared, and has to build without the series, too: edgpu_compat.h.
       await compileFolders(tree, [`${DRIVER_GRAFT.to}/`], locked);
@@ -206,14 +224,13 @@ function objectOf(tree: WorkTree, file: string): string {
 }
 
 async function checkPatch(
-  { patch, count, files, whole, source, drivers, known }: PatchInSeries,
+  { patch, tree: { overlay, files, whole }, source, drivers, known }: JudgedPatch,
   step: Step,
   signal: AbortSignal,
 ): Promise<PatchVerdict> {
   const log = path.join(cacheDirectory(), 'logs/series.log');
   await rm(log, { force: true });
   const work: MakeWork = { step, signal, log };
-  const overlay = { patchFolder: PATCH_FOLDER, patchCount: count };
   const tree = await prepareKernelTree(source, { kind: 'series', overlay }, work);
   const complaints = [
     ...(await checkPatchStyle(tree.source, patch)),
