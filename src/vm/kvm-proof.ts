@@ -87,11 +87,15 @@ async function refusalByTrial(subject: ProofSubject): Promise<Refusal | undefine
     : { accelerator: 'tcg', reason: found.reason, remedy: '"./dgpu-rig doctor --kvm" tries again.' };
 }
 
-/** What QEMU said last, which is mostly the reason; otherwise the first line of all there is to say. */
+/**
+ * What QEMU said last, which is mostly the reason; otherwise the first line of all there is to say. Where an MSR is
+ * refused, QEMU says so, and then which assertion of its own failed for that.
+ */
 function inShort(reason: string): string {
   const said = /^It said: ([^]*?)\n(?=The console|Logs:)/m.exec(reason)?.[1];
   if (said === undefined) return reason.split('\n')[0] ?? reason;
-  return `QEMU said: ${said.trim().split('\n').at(-1) ?? said}`;
+  const lines = said.trim().split('\n');
+  return `QEMU said: ${lines.findLast((line) => !/: Assertion `.*' failed\.$/.test(line)) ?? said}`;
 }
 
 /** The answer holds for one boot of the host, one QEMU, one kernel and one kind of CPU. */

@@ -105,7 +105,8 @@ describe('KVM', () => {
 
   test('is tried again after a trouble of the host, of which the reason is told in one line', async () => {
     const qemu = await FakeQemu.create({ greets: false });
-    qemu.onEveryStart(() => qemu.exit(1, 'warning: 4 processors are many\nNo space left on device'));
+    const assertion = "qemu: ../a.c:1: f: Assertion `ok' failed.";
+    qemu.onEveryStart(() => qemu.exit(1, `warning: 4 processors are many\nNo space left on device\n${assertion}`));
     const details: string[] = [];
     const one: ProofSubject = {
       ...(await subject(qemu)),
