@@ -1,63 +1,34 @@
 /**
- * What happens to a VM under KVM, by `--effort 2`: it swaps, is cloned, sleeps, is saved while its device works, and is
+ * What happens to a VM under KVM, by `--effort 2`: it is cloned, sleeps, is saved while its device works, and is
  * killed.
  */
 import { copyFile, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { z } from 'zod';
-import { loadMachineProfile, type MachineProfile } from '../../src/config/machine-profile.ts';
-import type { TestRecord } from '../../src/plan/rig-context.ts';
-import { Gpu } from '../../src/testbed/device/gpu.ts';
+import { loadMachineProfile } from '../../src/config/machine-profile.ts';
 import { Guest } from '../../src/testbed/guest/guest.ts';
-import { reachableFreeBytes } from '../../src/testbed/guest/proc-files.ts';
 import { runProgram, smokeReport } from '../../src/testbed/programs/stress-program.ts';
 import { Sleeper } from '../../src/testbed/programs/sleeper.ts';
-import { contentComplaints, dmaComplaints, swapComplaints } from '../../src/testbed/witnesses/dma-witnesses.ts';
-import { stressWithWitnesses } from '../../src/testbed/witnesses/witnessed-stress.ts';
 import { obtainTemplate } from '../../src/vm/clone/template.ts';
 import { runningVms, sshAddressOf } from '../../src/vm/link/door.ts';
 import { Vm, type VmSpec } from '../../src/vm/vm.ts';
-import { KvmHost, PATIENCE } from './kvm-host.ts';
+import { endLater, KvmHost, loaded } from './kvm-host.ts';
 
 const EFFORT = Number(process.env['DGPU_RIG_EFFORT'] ?? '1');
-/** What was not seen to pass more than once takes `--effort 3`. */
-const UNSEEN = EFFORT < 3;
 const MIB = 2 ** 20;
 const DEADLINE_MS = 300_000;
-const GPU = { dmaBits: 40, vramMiB: 64, apertureMiB: 64 } as const;
 /** Little, for a processor that is emulated twice. */
 const OBJECTS = { vram: 8, system: 4, objectSize: MIB, seed: 1 } as const;
 const POWER = '/sys/class/drm/renderD128/device/power';
 
+/** Of a VM inside, whose machine has this name. */
 async function specOf(host: KvmHost, machine: string, name: string): Promise<VmSpec> {
-  return {
-    profile: await loadMachineProfile(machine),
-    accelerator: 'kvm',
-    software: host.software,
-    gpu: GPU,
-    patience: PATIENCE,
-    folder: path.join(host.vm.folder.path, name),
-    signal: new AbortController().signal,
-  };
+  return host.spec(await loadMachineProfile(machine), { name });
 }
 
 async function booted(host: KvmHost, machine: string, name = 'inside'): Promise<Vm> {
-  return endLater(await Vm.boot(await specOf(host, machine, name)));
-}
-
-function endLater(vm: Vm): Vm {
-  onTestFinished(async () => {
-    await vm.end({ keep: false, verdict: { status: 'passed' } });
-  });
-  return vm;
-}
-
-async function loaded(vm: Vm): Promise<{ readonly guest: Guest; readonly gpu: Gpu }> {
-  const guest = new Guest(vm);
-  const gpu = new Gpu(vm, guest);
-  await gpu.load({ backend: 'shmem' });
-  return { guest, gpu };
+  return host.bootInside(await loadMachineProfile(machine), { name });
 }
 
 /** Its clock is KVM's, and goes with the host's. */
@@ -73,39 +44,7 @@ async function pidInside(host: KvmHost, vm: Vm): Promise<string> {
   return (await host.vm.exec(`cat ${vm.folder.consoleName}.pid`)).stdout.trim();
 }
 
-/** As tiers-46, with less of everything. */
-async function smallTiers(): Promise<MachineProfile> {
-  const { memory, ...profile } = await loadMachineProfile('tiers-46');
-  const dimms = memory.dimms.map((dimm) => ({ ...dimm, sizeMiB: 128 }));
-  return { ...profile, cpuNodes: [1, 2], memory: { ...memory, boot: { node: 0, sizeMiB: 256 }, dimms } };
-}
-
 describe.skipIf(EFFORT === 1)('under KVM', () => {
-  test.for(UNSEEN ? [32] : [32, 40])(
-    'objects keep within %i bits, go to swap and come back; without the limit not',
-    async (dmaBits) => {
-      const host = await KvmHost.boot({ inTurn: true });
-      const spec = await specOf(host, 'tiers-46', 'inside');
-      const vm = endLater(await Vm.boot({ ...spec, profile: await smallTiers(), gpu: { ...GPU, dmaBits } }));
-      const { guest, gpu } = await loaded(vm);
-      const record: TestRecord = { params: {}, metrics: {}, kernelReports: [] };
-      const fixtures = { guest, gpu, seed: 1, failAllocations: false, record, annotate: () => Promise.resolve() };
-      const stress = async (): Promise<string[]> => {
-        const bytes = reachableFreeBytes(await guest.zones(), dmaBits) + 32 * MIB;
-        const { report, witnesses } = await stressWithWitnesses(fixtures, bytes, MIB);
-        const complaints = [...contentComplaints(report, bytes), ...dmaComplaints(witnesses, dmaBits)];
-        return report.ok ? [...complaints, ...swapComplaints(report)] : complaints;
-      };
-      expect(await stress()).toEqual([]);
-      await gpu.unload();
-      await gpu.resetStatistics();
-      await gpu.load({ backend: 'shmem', dmaBits: 64 });
-      expect((await stress()).sort()).toEqual(['address-above-limit', 'device-fault', 'wrong-content']);
-      // The control's fault is in the kernel's log, and no bug.
-      expect(vm.kernelReports.filter(({ severity }) => severity === 'bug')).toEqual([]);
-    },
-  );
-
   test('two clones of a template are well, and their devices keep what they are given', async () => {
     const host = await KvmHost.boot();
     // The template is of a QEMU that is gone tomorrow.
@@ -157,42 +96,36 @@ describe.skipIf(EFFORT === 1)('under KVM', () => {
     expect(vm.kernelReports).toEqual([]);
   });
 
-  test.skipIf(UNSEEN)(
-    'a machine that is saved while it runs, and its device works, goes on from there in another QEMU',
-    async () => {
-      const host = await KvmHost.boot();
-      const vm = await booted(host, 'noswap', 'source');
-      const { guest } = await loaded(vm);
-      await guest.run(
-        'setsid edgpu-stress sleeper --vram 8 --system 4 --object-size 1048576 --seed 1 --busy yes --writers 1' +
-          ' < /dev/null > /run/busy.log 2>&1 & until grep -qs holding /run/busy.log; do sleep 0.2; done',
-        { deadlineMs: DEADLINE_MS },
-      );
-      const ssh = await addressOf(vm);
-      // Not in the folder of either VM: what is gone leaves nothing there when the next one starts.
-      const folder = `${path.dirname(vm.folder.path)}/saved`;
-      const state = `${folder}/state`;
-      await saveWhileRunning(vm, state);
-      const initrd = path.join(folder, 'initrd');
-      await mkdir(folder);
-      await copyFile(vm.folder.file('initrd'), initrd);
-      await vm.end({ keep: false, verdict: { status: 'passed' } });
+  test('a machine that is saved while it runs, and its device works, goes on from there in another QEMU', async () => {
+    const host = await KvmHost.boot();
+    const vm = await booted(host, 'noswap', 'source');
+    const { guest } = await loaded(vm);
+    await guest.run(
+      'setsid edgpu-stress sleeper --vram 8 --system 4 --object-size 1048576 --seed 1 --busy yes --writers 1' +
+        ' < /dev/null > /run/busy.log 2>&1 & until grep -qs holding /run/busy.log; do sleep 0.2; done',
+      { deadlineMs: DEADLINE_MS },
+    );
+    const ssh = await addressOf(vm);
+    // Not in the folder of either VM: what is gone leaves nothing there when the next one starts.
+    const folder = `${path.dirname(vm.folder.path)}/saved`;
+    const state = `${folder}/state`;
+    await saveWhileRunning(vm, state);
+    const initrd = path.join(folder, 'initrd');
+    await mkdir(folder);
+    await copyFile(vm.folder.file('initrd'), initrd);
+    await vm.end({ keep: false, verdict: { status: 'passed' } });
 
-      const key = { publicKey: '', privateKey: ssh.privateKey };
-      const template = { folder, state, initrd, swapImage: undefined, key, hostKey: ssh.hostKey };
-      const target = endLater(await Vm.clone(await specOf(host, 'noswap', 'target'), template));
-      const again = new Guest(target);
-      await again.run(
-        'kill -USR1 $(pidof edgpu-stress) && until grep "^verified 1 " /run/busy.log; do sleep 0.2; done',
-        {
-          deadlineMs: DEADLINE_MS,
-        },
-      );
-      await again.run('kill -TERM $(pidof edgpu-stress) && while pidof edgpu-stress; do sleep 0.2; done');
-      expect(await again.run('tail -n 1 /run/busy.log')).toContain('"ok":true');
-      expect(target.kernelReports).toEqual([]);
-    },
-  );
+    const key = { publicKey: '', privateKey: ssh.privateKey };
+    const template = { folder, state, initrd, swapImage: undefined, key, hostKey: ssh.hostKey };
+    const target = endLater(await Vm.clone(await specOf(host, 'noswap', 'target'), template));
+    const again = new Guest(target);
+    await again.run('kill -USR1 $(pidof edgpu-stress) && until grep "^verified 1 " /run/busy.log; do sleep 0.2; done', {
+      deadlineMs: DEADLINE_MS,
+    });
+    await again.run('kill -TERM $(pidof edgpu-stress) && while pidof edgpu-stress; do sleep 0.2; done');
+    expect(await again.run('tail -n 1 /run/busy.log')).toContain('"ok":true');
+    expect(target.kernelReports).toEqual([]);
+  });
 
   test('one that is killed while its device works is a trouble of the host, and the next one boots', async () => {
     const host = await KvmHost.boot();

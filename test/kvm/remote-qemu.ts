@@ -21,6 +21,8 @@ const remoteQemu = z.object({
   libraries: z.string(),
   /** The guest's image, with which each VM's own begins; it is there already. */
   image: z.string(),
+  /** Who runs it. */
+  user: z.string(),
 });
 export type RemoteQemu = z.infer<typeof remoteQemu>;
 
@@ -56,7 +58,9 @@ async function relayQemu(): Promise<number> {
   // Whoever kills this program kills the QEMU: the other end of this channel's input is then gone.
   await start(`cat > /dev/null; kill -KILL $(cat ${pidFile})`);
   const command = [config.loader, '--library-path', config.libraries, config.binary, ...remoteArguments(port)];
-  const qemu = await start(`echo $$ > ${pidFile}; exec ${command.map(shellQuote).join(' ')}`);
+  const program = `exec ${command.map(shellQuote).join(' ')}`;
+  const login = config.user === 'root' ? program : `exec su ${config.user} -c ${shellQuote(program)}`;
+  const qemu = await start(`echo $$ > ${pidFile}; ${login}`);
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     process.on(name, () => void start(`kill -${name.slice(3)} $(cat ${pidFile})`));
   }
@@ -113,7 +117,8 @@ async function forwardPort(): Promise<number> {
 /** Makes there what the rig has made here: folders, FIFOs, the disk, the image. */
 async function prepare(console: string, initrd: string): Promise<void> {
   const folder = path.dirname(console);
-  const lines = [removeOthers(folder), movedTemplate(path.dirname(initrd))];
+  // Whoever runs QEMU, the files are root's.
+  const lines = ['umask 0', removeOthers(folder), movedTemplate(path.dirname(initrd))];
   lines.push(...[folder, path.dirname(initrd)].map((name) => `mkdir -p ${shellQuote(name)}`));
   for (const end of ['in', 'out']) {
     const fifo = shellQuote(`${console}.${end}`);
