@@ -10,14 +10,15 @@ import { test } from '../testbed/fixtures.ts';
 import { installIgt, runIgt } from '../testbed/programs/igt.ts';
 import { RigError } from '../util/rig-error.ts';
 
-const { selection, build } = inject('rig');
+const { selection, sources } = inject('rig');
+const unpatched = sources.unpatched === true;
 
 /** Of one program, in the guest. */
 const LIMIT_S = 240 * slowdownOf(selection.flavour);
 const TEST_LIMIT_MS = 3_600_000 * slowdownOf(selection.flavour);
 
 /** Upstream, releases of qxl's need zeroed memory and do not have it, which patch 0006 mends. */
-const zeroed = build.kernel.unpatched ? ['init_on_alloc=1'] : [];
+const zeroed = unpatched ? ['init_on_alloc=1'] : [];
 
 const DRIVERS = [
   { module: 'edgpu', machine: 'desk', kernelArgs: [] },
@@ -31,7 +32,7 @@ for (const { module, machine, kernelArgs } of DRIVERS) {
     const provokes = [/^NOTICE: Automounting of tracing to debugfs is deprecated/];
     test.override({ machine, kernelArgs, stateless: true, provokes });
 
-    test.skipIf(module === 'edgpu' && build.kernel.unpatched)(
+    test.skipIf(module === 'edgpu' && unpatched)(
       'each part does what it is known to do',
       { timeout: TEST_LIMIT_MS },
       async ({ vm, guest, task, annotate, signal }) => {

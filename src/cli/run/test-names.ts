@@ -22,7 +22,7 @@ export async function testNames(
   const vitest = await OpenVitest.open({ projects: [vitestProject('suites', { include, flavour })] }, session);
   try {
     // A suite that is only looked at asks for nothing else.
-    return (await vitest.collect({ selection } as RigContext, filter)).map(testTitle);
+    return (await vitest.collect({ selection, sources: {} } as RigContext, filter)).map(testTitle);
   } finally {
     await vitest.close();
   }

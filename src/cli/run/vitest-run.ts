@@ -1,12 +1,16 @@
 /** Runs vitest projects in this process, with our reporter. */
 import { rmdir } from 'node:fs/promises';
 import type { TestProjectInlineConfiguration } from 'vitest/config';
-import type { Vitest } from 'vitest/node';
+import type { TestModule, Vitest } from 'vitest/node';
 import { repositoryPath } from '../../config/paths.ts';
+import { failureMessage } from '../../report/judge/failure-message.ts';
 import { isToRun, nameOf, RigReporter, type OnResult } from '../../report/judge/rig-reporter.ts';
+import { declaredClass } from '../../report/judge/test-outcome.ts';
 import type { TestResult } from '../../report/run-report.ts';
 import type { RigContext } from '../../plan/rig-context.ts';
+import { suiteNameOf } from '../../plan/suite-files.ts';
 import { onAbort } from '../../util/on-abort.ts';
+import { RigError } from '../../util/rig-error.ts';
 import { untilQemusAreGone } from '../../vm/qemu/lingering-qemus.ts';
 import type { Session } from '../session.ts';
 
@@ -102,6 +106,7 @@ export class OpenVitest {
     this.#vitest.provide('rig', rig);
     if (filter) this.#vitest.setGlobalTestNamePattern(filter);
     const { testModules } = await this.#vitest.collect();
+    for (const module of testModules) refuseBroken(module);
     const tests = testModules.flatMap((module) => [...module.children.allTests()]).filter(isToRun);
     return tests.map(nameOf).sort((a, b) => (a.suite < b.suite ? -1 : Number(a.suite > b.suite)));
   }
@@ -116,6 +121,17 @@ export class OpenVitest {
     }
     this.#signal.throwIfAborted();
   }
+}
+
+/** Without its tests a list would look like one of a suite that has none. */
+function refuseBroken(module: TestModule): void {
+  const [error] = module.errors();
+  if (error === undefined) return;
+  const why = failureMessage([error], [], module.moduleId);
+  throw new RigError(
+    declaredClass(error) ?? 'usage',
+    `The suite ${suiteNameOf(module.moduleId)} can't be loaded: ${why}`,
+  );
 }
 
 const CANCEL_AGAIN_MS = 500;

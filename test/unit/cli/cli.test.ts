@@ -176,6 +176,22 @@ describe('list', { concurrent: true }, () => {
     const { stdout } = await rig('list', 'tests', 'src/suites/bochs.suite.ts', '--filter', 'bochs › the driver');
     expect(stdout).toBe('bochs › bochs › the driver can be taken away while it shows something');
   });
+
+  test('nothing is built for it, whatever a suite asks of the kernel', { timeout: 60_000 }, async () => {
+    const { exitCode, stdout } = await rig('list', 'tests', 'igt', '--filter', 'on edgpu');
+    expect(stdout).toBe('igt › on edgpu › each part does what it is known to do');
+    expect(exitCode).toBe(0);
+  });
+
+  test('of a suite that can not be loaded is no empty list', { timeout: 60_000 }, async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'dgpu-rig-test-'));
+    writeFileSync(path.join(folder, 'broken.suite.ts'), "throw new Error('no such luck');\n");
+    const { exitCode, stdout, stderr } = await rig('list', 'tests', path.join(folder, 'broken.suite.ts'));
+    rmSync(folder, { recursive: true });
+    expect(stdout).toBe('');
+    expect(stderr).toContain("The suite broken can't be loaded: no such luck");
+    expect(exitCode).toBe(2);
+  });
 });
 
 describe('completion', { concurrent: true }, () => {
