@@ -1,9 +1,11 @@
-/** `dgpu-rig report` of a file needs no history: a CI job may have none, or one that can't be used. */
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+/** `dgpu-rig report`: of a file it needs no history, as a CI job may have none, or one that can't be used. */
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { reportVerb } from '../../../src/cli/verbs/report-verb.ts';
+import { kcidbDocument } from '../../../src/report/formats/kcidb-schema.ts';
+import { History } from '../../../src/report/past/history.ts';
 import { runReport, type RunReport } from '../../../src/report/run-report.ts';
 import { SAMPLE_REPORT } from '../report/sample-report.ts';
 
@@ -54,3 +56,26 @@ test('of a recorded run says what is wrong with the history', async () => {
     message: expect.stringContaining("can't be used") as string,
   });
 });
+
+test('of a recorded run writes what became of its tests, and what a dashboard takes', async () => {
+  const recorded = path.join(folder, 'recorded');
+  vi.stubEnv('DGPU_RIG_HISTORY', recorded);
+  const history = History.open(recorded);
+  for (let run = 1; run <= 33; run += 1) history.record(runReport.parse({ ...SAMPLE_REPORT, startedAt: dayOf(run) }));
+  const [trend, kcidb] = [path.join(folder, 'trend.html'), path.join(folder, 'kcidb.json')];
+  expect(await reportVerb(['32'], { trend, kcidb })).toBe(0);
+  expect(printed).toBe('');
+  // Up to the one that is meant; of those the latest 30.
+  const runs = Array.from(
+    (await readFile(trend, 'utf8')).matchAll(/<th scope="col" title="[^"]*UTC">(\d+)</g),
+    ([, id]) => Number(id),
+  );
+  expect([Math.max(...runs), Math.min(...runs)]).toEqual([32, 3]);
+  const sent = kcidbDocument.parse(JSON.parse(await readFile(kcidb, 'utf8')));
+  // The figures of a bench are tests, too.
+  expect(sent.tests.filter(({ number }) => number === undefined)).toHaveLength(SAMPLE_REPORT.results.length);
+});
+
+function dayOf(run: number): string {
+  return new Date(Date.UTC(2026, 9, run)).toISOString();
+}

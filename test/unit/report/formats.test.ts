@@ -125,6 +125,17 @@ describe('HTML', () => {
   test('links the artifacts relative to itself', () => {
     expect(page).toContain('<a href="artifacts/one/serial.log">serial.log</a>');
   });
+
+  test('links what led to a failure, and says what opens a line of time', () => {
+    const evidence = ['timeline.json', 'trace.txt'];
+    const results = SAMPLE_REPORT.results.map((result) => {
+      return result.artifacts === undefined ? result : { ...result, evidence };
+    });
+    const traced = htmlReport({ ...SAMPLE_REPORT, results }, '/work');
+    for (const name of evidence) expect(traced).toContain(`<a href="artifacts/one/${name}">${name}</a>`);
+    expect(traced).toContain('timeline.json is for <a href="https://ui.perfetto.dev">ui.perfetto.dev</a>.');
+    expect(page).not.toContain('perfetto');
+  });
 });
 
 test('each format goes to the file that is named for it, and only those', async () => {
