@@ -7,7 +7,8 @@ import { describe, expect, inject } from 'vitest';
 import { slowdownOf } from '../config/flavour.ts';
 import { failuresCsv, igtExpectations, isSkipped, judgedIgt, type IgtResult } from '../plan/igt.ts';
 import { test } from '../testbed/fixtures.ts';
-import { installIgt, runIgt } from '../testbed/programs/igt.ts';
+import { taintsOf } from '../testbed/guest/kernel-health.ts';
+import { installIgt, runIgt, swSyncPrograms, SW_SYNC_TAINT } from '../testbed/programs/igt.ts';
 import { RigError } from '../util/rig-error.ts';
 
 const { selection, sources } = inject('rig');
@@ -35,16 +36,20 @@ for (const { module, machine, kernelArgs } of DRIVERS) {
     test.skipIf(module === 'edgpu' && unpatched)(
       'each part does what it is known to do',
       { timeout: TEST_LIMIT_MS },
-      async ({ vm, guest, task, annotate, signal }) => {
+      async ({ vm, guest, task, annotate, signal, taints }) => {
         const expectations = await igtExpectations(module);
         const programs = await installIgt(vm, guest, signal);
+        const makeFences = await swSyncPrograms(guest);
         await guest.run(`modprobe ${module} && test -c /dev/dri/card0`);
         const results: IgtResult[] = [];
         // What was said before the kernel died counts.
         const tell = (): void => void (task.meta.subtests = judgedIgt(results, expectations));
         for (const program of programs.filter((name) => !isSkipped(name, expectations))) {
           await annotate(`running ${program}`, 'step');
+          const before = await taintsOf(guest);
           results.push(...(await runIgt(guest, program, expectations, LIMIT_S)));
+          const tainted = !before.includes(SW_SYNC_TAINT) && (await taintsOf(guest)).includes(SW_SYNC_TAINT);
+          if (tainted && makeFences.includes(program)) taints.push(SW_SYNC_TAINT);
           tell();
         }
         await writeFile(vm.folder.file('failures.csv'), failuresCsv(results));

@@ -54,6 +54,11 @@ export const test = base
    * one of them does not come; reports that come do not fail it, and lines that come are not listed.
    */
   .extend('provokes', (): readonly Provoked[] => [])
+  /**
+   * Names of what the test itself taints its kernel with, where that is no sign of trouble: the test adds them once it
+   * has seen that. See src/testbed/guest/kernel-health.ts.
+   */
+  .extend('taints', (): string[] => [])
   /** The kernel has neither the series nor the driver. */
   .extend('unpatched', () => inject('rig').build.kernel.unpatched)
   .extend('flavour', () => inject('rig').selection.flavour)
@@ -114,6 +119,7 @@ export const test = base
         stateless,
         room,
         provokes,
+        taints,
         keep,
         record,
       },
@@ -151,7 +157,7 @@ export const test = base
         // A test that is interrupted has no result, but whoever interrupted it may want to see what its guest did.
         const failed = task.result?.state === 'fail' || signal.aborted;
         // It goes on until the VM has been asked for the last time.
-        const ending = { failed, provokes, keep, tracing, ...(countersTo === undefined ? {} : { countersTo }) };
+        const ending = { failed, provokes, taints, keep, tracing, ...(countersTo === undefined ? {} : { countersTo }) };
         await endVm(vm, record, ending).finally(() => limit.end());
       });
       await tracing.begin();

@@ -62,6 +62,10 @@ export function taints(value: number): string[] {
   return TAINTS.filter((_, bit) => Math.floor(value / 2 ** bit) % 2 === 1);
 }
 
+export async function taintsOf(guest: Guest): Promise<string[]> {
+  return taints(Number(await guest.run('cat /proc/sys/kernel/tainted')));
+}
+
 interface KnownLeak extends Excuse {
   /** The function that allocates, and its caller, as they follow each other in the trace. */
   readonly allocatedBy: readonly [RegExp, RegExp];

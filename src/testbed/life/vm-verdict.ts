@@ -23,6 +23,8 @@ interface Expectations {
   /** Keep the artifacts though nothing failed. */
   readonly keep?: boolean;
   readonly provokes: readonly Provoked[];
+  /** What the test has tainted the kernel with, beside what the reports that it provokes leave. */
+  readonly taints?: readonly string[];
   /** Where the counters of its kernel go, of a kernel that counts what it executes. */
   readonly countersTo?: string;
   /** What is recorded of it. */
@@ -33,7 +35,7 @@ interface Expectations {
 export async function endVm(
   vm: Vm,
   record: TestRecord,
-  { failed, provokes, keep: wanted = false, countersTo, tracing }: Expectations,
+  { failed, provokes, taints = [], keep: wanted = false, countersTo, tracing }: Expectations,
   rig: RigContext = inject('rig'),
 ): Promise<void> {
   let [keep, status] = [true, 'failed'];
@@ -57,7 +59,7 @@ export async function endVm(
     if (countersTo !== undefined) scope.defer(() => fetchCounters(vm, countersTo));
     const unheard = await hearOut(vm, provokes);
     record.kernelReports.push(...(await judgeReports(vm, provokes, rig)));
-    const failure = (await hiddenFailure(vm, record, provokes, rig)) ?? unheard;
+    const failure = (await hiddenFailure(vm, record, { provokes, taints }, rig)) ?? unheard;
     const warnings = unknownWarnings(unprovoked(vm.kernelWarnings, provokes));
     if (warnings.length > 0) record.warnings = warnings;
     record.deviceStatistics = await lastStatistics(vm);
@@ -102,7 +104,7 @@ async function judgeReports(
 async function hiddenFailure(
   vm: Vm,
   { kernelReports }: TestRecord,
-  provokes: readonly Provoked[],
+  { provokes, taints }: Required<Pick<Expectations, 'provokes' | 'taints'>>,
   { selection }: RigContext,
 ): Promise<RigError | undefined> {
   const report = kernelReports.find(({ severity, expected }) => severity === 'bug' && !expected);
@@ -117,7 +119,7 @@ async function hiddenFailure(
   // What a driver holds on to for ever is no leak before the driver is gone.
   if (selection.flavour === 'kmemleak')
     await guest.exec(whileNotSampling('test ! -d /sys/module/edgpu || rmmod edgpu'));
-  const complaints = await examineKernel(guest, expected).catch((error: unknown) => vm.explain(error));
+  const complaints = await examineKernel(guest, [...expected, ...taints]).catch((error: unknown) => vm.explain(error));
   if (complaints instanceof Error) return new RigError('infrastructure', complaints.message, { cause: complaints });
   return complaints.length === 0 ? undefined : new RigError('kernel', complaints.join('\n'));
 }

@@ -15,6 +15,17 @@ export async function installIgt(vm: Vm, guest: Guest, signal: AbortSignal): Pro
   return programs;
 }
 
+/**
+ * Who can make fences that only user space signals (sw_sync) can have any driver wait for ever. The kernel taints itself
+ * with this as soon as somebody does; a real lockup says so, too, and that is a report.
+ */
+export const SW_SYNC_TAINT = 'soft lockup';
+
+/** The programs that make such fences. */
+export async function swSyncPrograms(guest: Guest): Promise<readonly string[]> {
+  return (await guest.run(`cd ${FOLDER}/${igtProgram('')} && grep -l sw_sync_timeline_create_fence *`)).split('\n');
+}
+
 /** All parts of a program but those that are not to be run. */
 export async function runIgt(
   guest: Guest,

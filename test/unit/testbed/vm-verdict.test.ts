@@ -136,6 +136,44 @@ test('a console that stays behind fails a test that passed, but not one that pro
   await judge(['soft-lockup']);
 });
 
+describe('a kernel that its test has tainted', () => {
+  const [WARNING, SOFT_LOCKUP] = [2 ** 9, 2 ** 14];
+
+  async function judged(taints: readonly string[], tainted: number, reports: readonly KernelReport[] = []) {
+    const { vm } = deadVm(() => Promise.resolve(), reports, {
+      state: { kind: 'ready' },
+      explain: (error: unknown) => error,
+      exec: (command: string) => {
+        const asked = command.includes('tainted');
+        return Promise.resolve({ exitCode: asked ? 0 : 1, stdout: `tainted ${String(tainted)}\n`, stderr: '' });
+      },
+      hearKernelOut: () => Promise.resolve(),
+    });
+    await endVm(vm, record(), { failed: false, provokes: [], taints }, RIG as unknown as RigContext);
+  }
+
+  test('is no worse for that, but for any other taint', async () => {
+    await judged(['soft lockup'], SOFT_LOCKUP);
+    await expect(judged([], SOFT_LOCKUP)).rejects.toMatchObject({
+      failureClass: 'kernel',
+      message: 'the kernel is tainted: soft lockup',
+    });
+    await expect(judged(['soft lockup'], SOFT_LOCKUP + WARNING)).rejects.toMatchObject({
+      failureClass: 'kernel',
+      message: 'the kernel is tainted: warning',
+    });
+  });
+
+  test('and that locks up all the same, says so', async () => {
+    const title = 'watchdog: BUG: soft lockup - CPU#1 stuck for 26s! [syncobj_wait:123]';
+    const lockup: KernelReport = { ...OOPS, kind: 'soft-lockup', title };
+    await expect(judged(['soft lockup'], SOFT_LOCKUP, [lockup])).rejects.toMatchObject({
+      failureClass: 'kernel',
+      message: `The guest's kernel reported: ${title}`,
+    });
+  });
+});
+
 describe('what is recorded of a VM', () => {
   const recorded = async (failed: boolean): Promise<string[]> => {
     const heard: string[] = [];
