@@ -27,6 +27,9 @@ const EXEC_FILE = 'src/testbed/exec/exec.suite.ts';
 /** What a person calls the self-tests of the kernel's tree: programs of the suite above. */
 export const KSELFTEST = 'kselftest';
 
+/** Those of the rig's own that mean something on a kernel without our driver. */
+export const WITHOUT_DRIVER: readonly string[] = ['bochs', 'igt', 'kunit', 'qxl', 'selftests'];
+
 /** The suites with random cycles, for --cycles and --duration. */
 export const CYCLING_SUITES = ['suspend', 'hibernate'] as const;
 

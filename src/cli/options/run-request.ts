@@ -7,7 +7,7 @@ import type { RunRequest } from '../../plan/prepare-run.ts';
 import { DEFAULT_SELECTION, type Selection } from '../../plan/rig-context.ts';
 import { checkedPrograms } from '../../plan/programs.ts';
 import { checkedShares } from '../../plan/shares.ts';
-import { CYCLING_SUITES } from '../../plan/suite-files.ts';
+import { CYCLING_SUITES, EXEC_SUITE, isOutside, WITHOUT_DRIVER } from '../../plan/suite-files.ts';
 import type { ReportFiles } from '../../report/formats/report-files.ts';
 import { randomSeed } from '../../util/random.ts';
 import { RigError } from '../../util/rig-error.ts';
@@ -141,6 +141,16 @@ export async function checkFile(option: string, file: string): Promise<void> {
       remedy: `Give one, as in --${option} ${path.join(file === '' ? '.' : file, `report.${option}`)}`,
     });
   }
+}
+
+/** Refuses suites that need the driver on a kernel without it: they would fail for that, after a kernel has been built. */
+export function checkDriver({ unpatched }: Pick<RunOptions, 'unpatched'>, suites: readonly string[]): void {
+  const needing = suites.filter((suite) => !isOutside(suite) && ![...WITHOUT_DRIVER, EXEC_SUITE].includes(suite));
+  if (!unpatched || needing.length === 0) return;
+  const those = needing.join(', ');
+  throw new RigError('usage', `--unpatched leaves out the driver edgpu, and these suites need it: ${those}.`, {
+    remedy: `What means something there: ${WITHOUT_DRIVER.join(', ')}, kselftest, and programs of your own (--exec).`,
+  });
 }
 
 /** Refuses options that no suite would read: it would run as if they had not been given. */

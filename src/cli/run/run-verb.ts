@@ -22,6 +22,7 @@ import type { RunOptions } from '../options/option-table.ts';
 import {
   briefly,
   checkCycles,
+  checkDriver,
   checkReportFiles,
   kernelVariant,
   programsOf,
@@ -48,10 +49,9 @@ export async function runVerb(
   const plans = await loadPlans();
   const plan = choosePlan(names, options, plans);
   const whole = planParts(plan, plans, await suiteNames());
-  checkCycles(
-    options,
-    whole.flatMap(({ suites }) => suites),
-  );
+  const suites = [...new Set(whole.flatMap((part) => part.suites))];
+  checkCycles(options, suites);
+  checkDriver(options, suites);
   const log = openEventLog(options.jsonl, quiet.progress.print);
   const session = loggedSession(quiet, log);
   const forMs = options.for ?? plan.forMs;

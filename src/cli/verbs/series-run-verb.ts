@@ -11,7 +11,7 @@ import { openKernelSource } from '../../builds/kernel/kernel-source.ts';
 import { readSeries, type Patch } from '../../builds/tree/patch-series.ts';
 import { contentKey, folderKey } from '../../cache/content-key.ts';
 import { cacheDirectory, repositoryPath } from '../../config/paths.ts';
-import { suiteFiles } from '../../plan/suite-files.ts';
+import { suiteFiles, WITHOUT_DRIVER } from '../../plan/suite-files.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
 import { RigError } from '../../util/rig-error.ts';
 import { judgeExit } from '../bisect/bisect-judgement.ts';
@@ -29,10 +29,10 @@ export interface SeriesRun {
   readonly print: (text: string) => void;
 }
 
-/** Those that mean something on a kernel without our driver, which can't be built for a part of the series. */
-const WITHOUT_DRIVER = ['bochs', 'kunit', 'qxl', 'selftests'];
-
-/** The exit code of the first run that does not pass, or 0. A good commit is remembered, and not run again. */
+/**
+ * The exit code of the first run that does not pass, or 0. A good commit is remembered, and not run again. Our driver
+ * can't be built for a part of the series.
+ */
 export async function runSeries({ suites, series, basis, kernelSrc, run, print }: SeriesRun): Promise<number> {
   const source = kernelSrc === undefined ? [] : ['--kernel-src', kernelSrc];
   const anywhere = suites.filter((suite) => WITHOUT_DRIVER.includes(suite));

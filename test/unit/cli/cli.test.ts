@@ -60,6 +60,8 @@ describe('user mistakes', { concurrent: true }, () => {
     [['shell'], 'modprobe edgpu && edgpu-stress info'],
     [['shell', '--put', 'file'], 'FROM:TO'],
     [['shell', '--put', '/nosuch/file:/tmp', '--', 'true'], 'no such file'],
+    [['run', '--unpatched'], 'these suites need it: smoke.'],
+    [['run', 'dma', 'swap', '--unpatched'], 'bochs, igt, kunit, qxl, selftests'],
     [['run', '--exec', ''], '--exec is empty'],
     [['run', '--exec', 'true', '--put', '/nosuch/file:/tmp'], 'no such file'],
     [['run', '--exec', 'true', '--put', 'package.json:tmp'], '--put package.json:/tmp/'],
