@@ -23,7 +23,7 @@ export const SW_SYNC_TAINT = 'soft lockup';
 
 /** The programs that make such fences. */
 export async function swSyncPrograms(guest: Guest): Promise<readonly string[]> {
-  return (await guest.run(`cd ${FOLDER}/${igtProgram('')} && grep -l sw_sync_timeline_create_fence *`)).split('\n');
+  return (await guest.run(`cd ${FOLDER}/${igtProgram('')} && grep -l sw_sync_timeline_create *`)).split('\n');
 }
 
 /** All parts of a program but those that are not to be run. */
