@@ -204,6 +204,7 @@ struct zone *page_zone(const struct page *page);
 #define migratetype_is_mergeable(mt)	((void)(mt), true)
 #define is_migrate_cma(mt)	((void)(mt), false)
 #define ALLOC_DEFAULT		0
+#define alloc_hooks(allocation)	(allocation)
 #define post_alloc_hook(page, order, gfp, flags)	((void)(page))
 #define set_page_refcounted(page)	((void)(page))
 #define prep_compound_page(page, order)	((void)(page))
