@@ -2,7 +2,17 @@
  * The guest kernel's flavours: what each adds to the configuration and to the command line, and what it costs in time.
  */
 
-export const FLAVOURS = ['plain', 'kasan', 'lockdep', 'kmemleak', 'failslab', 'kcsan', 'gcov', 'hostfs'] as const;
+export const FLAVOURS = [
+  'plain',
+  'kasan',
+  'lockdep',
+  'kmemleak',
+  'failslab',
+  'kcsan',
+  'distro',
+  'gcov',
+  'hostfs',
+] as const;
 export type Flavour = (typeof FLAVOURS)[number];
 
 interface FlavourTraits {
@@ -46,6 +56,13 @@ const TRAITS: Readonly<Record<Flavour, FlavourTraits>> = {
   },
   // Each access that it watches is made to wait.
   kcsan: { description: 'data races', slowdown: 5, bookkeeping: 0, kernelArgs: [] },
+  // A record of 8 bytes for each page, and for each object of a slab.
+  distro: {
+    description: 'allocations that no line of code is known to have asked for; with sets of 1024 nodes',
+    slowdown: 2,
+    bookkeeping: 0.02,
+    kernelArgs: [],
+  },
   // No detector, but counters of what is executed: of TTM, the driver, and the files that the series touches.
   gcov: {
     description: 'nothing more; it counts which lines are executed, for dgpu-rig coverage',

@@ -94,6 +94,36 @@ describe('straddle, dma-bits 40', { concurrent: true }, () => {
   });
 });
 
+/** One device has all that it reaches for itself, and swaps: not in a brief run. */
+describe.for(testedCases(['straddle-pair, dma-bits 40 and 48'], () => false))('%s', { concurrent: true }, () => {
+  test.override({ machine: 'straddle-pair', dmaBits: 40 });
+
+  test('a device that goes on asking though it has all it reaches denies the other one nothing', async ({
+    guest,
+    gpu,
+    gpu1,
+    startSleeper,
+    record,
+  }) => {
+    await gpu1.setDmaBits(48);
+    await gpu.load({ backend: 'shmem' });
+    const bytes = wholeObjects(reachableFreeBytes(await guest.zones(), 40, await guest.ram()) * share);
+    const full = await startSleeper({ vram: 1, system: bytes / OBJECT, objectSize: OBJECT });
+    const more = `edgpu-stress dma --bytes ${String(SURPLUS)} --object-size ${String(OBJECT)} --seed 1`;
+    const again = `while [ ! -e /run/enough ] && ${more}; do echo again; done`;
+    await guest.runInBackground(`(${again}; touch /run/ended)`, { until: 'again' });
+    const other = await startSleeper({ unit: 1, vram: 1, system: 64, objectSize: OBJECT });
+    const frames = await systemFrames(guest, gpu1);
+    const lower = frames.filter((frame) => frame < 2 ** 32 / PAGE_SIZE).length;
+    record.metrics['lower'] = lower;
+    expect(frames).toHaveLength((64 * OBJECT) / PAGE_SIZE);
+    expect(lower).toBeLessThanOrEqual(frames.length / 100);
+    expect(beyond(frames, 48)).toEqual([]);
+    await guest.run('touch /run/enough; until [ -e /run/ended ]; do sleep 0.1; done');
+    for (const sleeper of [other, full]) expect(await sleeper.end()).toMatchObject({ ok: true });
+  });
+});
+
 /** In memory that lies on both sides of the limit, compaction moves what it can from the lower end to the upper one. */
 describe.for(testedCases(['compaction, straddle'], () => false))('%s', { concurrent: true }, () => {
   test.override({ machine: 'straddle', dmaBits: 40 });
@@ -224,11 +254,18 @@ describe.for(testedCases(['memory of idle objects that goes offline'], () => fal
 
 type StartSleeper = (options: Omit<SleeperOptions, 'seed'>) => Promise<Sleeper>;
 
-/**
- * Where programs have objects on a node, and all else beyond the limit: on the CPU of the one, and with a cpuset that
- * allows for node 3 alone, which a limit overrides.
- */
+/** Where programs run on the CPU of a node. */
 const cgroupOf = (node: number): string => `/sys/fs/cgroup/cpu${String(node)}`;
+
+/** Memory of theirs is of another node, but for that of objects, as a limit overrides a cpuset. */
+async function makeCgroup(guest: Guest, node: number, { mems }: { readonly mems: number }): Promise<void> {
+  const folder = cgroupOf(node);
+  await guest.run(
+    '{ grep -q cgroup2 /proc/mounts || mount -t cgroup2 none /sys/fs/cgroup; } && ' +
+      `echo '+cpuset +memory' > /sys/fs/cgroup/cgroup.subtree_control && mkdir ${folder} && ` +
+      `echo ${String(node)} > ${folder}/cpuset.cpus && echo ${String(mems)} > ${folder}/cpuset.mems`,
+  );
+}
 
 /**
  * Of node 1 leaves the first block, which is filled. Programs run on CPU 2 from then on, and have their memory from
@@ -240,16 +277,7 @@ async function fillFirstBlock(guest: Guest, fill: () => Promise<unknown>): Promi
     '{ for irq in /proc/irq/*/smp_affinity; do echo 4 > $irq; done; ' +
       'for pid in $(cd /proc && echo [0-9]*); do taskset -p 4 $pid; done; } > /dev/null 2>&1; swapoff /dev/vda',
   );
-  await guest.run(
-    '{ grep -q cgroup2 /proc/mounts || mount -t cgroup2 none /sys/fs/cgroup; } && ' +
-      'echo +cpuset > /sys/fs/cgroup/cgroup.subtree_control && ' +
-      [0, 1]
-        .map(
-          (node) =>
-            `mkdir ${cgroupOf(node)} && echo ${String(node)} > ${cgroupOf(node)}/cpuset.cpus && echo 3 > ${cgroupOf(node)}/cpuset.mems`,
-        )
-        .join(' && '),
-  );
+  for (const node of [0, 1]) await makeCgroup(guest, node, { mems: 3 });
   const [block] = await emptyBlocks(guest, 1);
   if (block === undefined) throw new Error('Node 1 has one block of memory.');
   await fill();
@@ -365,8 +393,9 @@ describe.for(testedCases(['bad memory under idle objects'], () => false))('%s', 
   });
 });
 
-async function systemFrames(guest: Guest): Promise<bigint[]> {
-  return framesOfPages(await guest.read('/sys/kernel/debug/dri/128/frames')).system.map(({ frame }) => frame);
+async function systemFrames(guest: Guest, { unit } = { unit: 0 }): Promise<bigint[]> {
+  const file = `/sys/kernel/debug/dri/${String(128 + unit)}/frames`;
+  return framesOfPages(await guest.read(file)).system.map(({ frame }) => frame);
 }
 
 /** Those of the frames that a device with so many address bits does not reach. */
@@ -458,6 +487,29 @@ describe('the limit', { concurrent: true }, () => {
     record.metrics['movedUp'] = movedUp;
     expect(reachComplaints(reach, zones, 32), JSON.stringify(reach)).toEqual([]);
     expect(movedUp).toBeGreaterThan(0);
+  });
+
+  test("huge pages of others that may not leave their node stay whole, and there's less for objects", async ({
+    guest,
+    gpu,
+    run,
+    record,
+  }) => {
+    await gpu.setDmaBits(32);
+    await gpu.load({ backend: 'shmem' });
+    await guest.run('swapoff /dev/vda && echo always > /sys/kernel/mm/transparent_hugepage/enabled');
+    await makeCgroup(guest, 0, { mems: 0 });
+    const free = reachableFreeBytes(await guest.zones(), 32);
+    const hog = `edgpu-stress hog --bytes ${String(wholeObjects(free - SURPLUS))} --seed 1 --use once`;
+    await guest.runInBackground(`sh -c 'echo 0 > ${cgroupOf(0)}/cgroup.procs && exec ${hog}'`, { until: 'holding' });
+    const before = await guest.vmstat();
+    const { report } = await run('dma', { bytes: 2 * SURPLUS, 'object-size': OBJECT }, dmaReport);
+    const after = await guest.vmstat();
+    const grown = (name: string): number => (after.get(name) ?? NaN) - (before.get(name) ?? NaN);
+    record.metrics['stayed'] = grown('thp_migration_fail');
+    expect(report.ok).toBe(false);
+    expect(grown('thp_migration_fail')).toBeGreaterThan(0);
+    expect(grown('thp_split_page')).toBe(0);
   });
 
   test('control: with none in the driver, the device faults', async ({ guest, gpu, run }) => {

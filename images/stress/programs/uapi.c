@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/mempolicy.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/bus_error.h"
@@ -26,6 +28,10 @@
 
 #define PAGE 4096
 #define SIZE (16 * PAGE)
+#define HUGE (2 * 1024 * 1024)
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
 #define BAD_HANDLE 0x7ffffff0u
 #define ANYWHERE (EDGPU_PLACEMENT_SYSTEM | EDGPU_PLACEMENT_VRAM)
 #define RANDOM_COMMANDS 400
@@ -480,6 +486,40 @@ static bool direct_io(struct uapi *uapi)
 	return gpu_unmap(&uapi->any, data);
 }
 
+static void expect_migration(struct uapi *uapi, const char *what, void *data, size_t size,
+			     int move_error, int collapse_error)
+{
+	int node = 0, status = -EINTR, collapsed;
+
+	if (syscall(SYS_move_pages, 0, 1ul, &data, &node, &status, MPOL_MF_MOVE))
+		report_mismatch("move_pages() of %s: %s", what, strerrorname_np(errno));
+	else if (status < 0 ? -status != move_error : move_error)
+		report_mismatch("move_pages() of %s: status %d", what, status);
+	collapsed = madvise(data, size, MADV_COLLAPSE) ? errno : 0;
+	if (collapsed != collapse_error)
+		report_mismatch("MADV_COLLAPSE of %s: %s", what, strerrorname_np(collapsed));
+	uapi->cases += 2;
+}
+
+/* Nor do those find pages there who would move them to a place of their own choice. */
+static bool migration(struct uapi *uapi)
+{
+	char *memory = mmap(NULL, 2 * HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *data;
+
+	if (memory == MAP_FAILED)
+		return fail("mmap: %s", strerror(errno));
+	memset(memory, 1, 2 * HUGE);
+	expect_migration(uapi, "ordinary memory", memory + HUGE - (uintptr_t)memory % HUGE, HUGE, 0, 0);
+	munmap(memory, 2 * HUGE);
+	if (!gpu_move(&uapi->gpu, &uapi->any, EDGPU_PLACEMENT_SYSTEM) ||
+	    !gpu_map(&uapi->gpu, &uapi->any, (void **)&data))
+		return false;
+	memset(data, 1, SIZE);
+	expect_migration(uapi, "a mapping", data, SIZE, EFAULT, EINVAL);
+	return gpu_unmap(&uapi->any, data);
+}
+
 /* What is evicted comes back; what is not needed, and is needed again before anybody wanted its memory, was kept. */
 static bool eviction(struct uapi *uapi)
 {
@@ -613,8 +653,8 @@ static bool run(struct uapi *uapi)
 	reject_submit(uapi);
 	reject_copy(uapi);
 	reject_fill_and_checksum(uapi);
-	if (!reject_other(uapi) || !info(uapi) || !direct_io(uapi) || !eviction(uapi) ||
-	    !random_commands(uapi, EDGPU_CACHING_CACHED) ||
+	if (!reject_other(uapi) || !info(uapi) || !direct_io(uapi) || !migration(uapi) ||
+	    !eviction(uapi) || !random_commands(uapi, EDGPU_CACHING_CACHED) ||
 	    !random_commands(uapi, EDGPU_CACHING_WRITE_COMBINED) ||
 	    !random_commands(uapi, EDGPU_CACHING_UNCACHED) || !syncobjs(uapi))
 		return false;

@@ -4,6 +4,8 @@ import type { Guest } from '../guest/guest.ts';
 import { programReport, type ProgramReport } from './stress-program.ts';
 
 export interface SleeperOptions {
+  /** Which of the machine's devices, from 0. */
+  readonly unit?: number;
   /** Objects in VRAM, and in system memory. */
   readonly vram: number;
   readonly system: number;
@@ -55,7 +57,7 @@ export class Sleeper {
     // A session of its own: it outlives the one that started it, which S4 ends.
     const join = options.cgroup === undefined ? '' : `echo 0 > ${options.cgroup}/cgroup.procs && `;
     const pid = await guest.run(
-      `sh -c '${join}exec setsid edgpu-stress sleeper ${wordsOf(options)}' < /dev/null > ${log} 2>&1 & ` +
+      `EDGPU_UNIT=${String(options.unit ?? 0)} sh -c '${join}exec setsid edgpu-stress sleeper ${wordsOf(options)}' < /dev/null > ${log} 2>&1 & ` +
         `until grep -qs holding ${log}; do kill -0 $! 2> /dev/null || { cat ${log}; exit 1; }; sleep 0.2; done; echo $!`,
       { deadlineMs: DEADLINE_MS },
     );
