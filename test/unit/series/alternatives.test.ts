@@ -2,7 +2,7 @@
  * What docs/positions compares the series with goes on top of it, as far as that can be told without a kernel: in the
  * files that the series adds.
  */
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
@@ -19,6 +19,10 @@ const ADDED = [
 ];
 const includes = ADDED.map((file) => `--include=${file}`);
 
+function touches(patch: string): boolean {
+  return ADDED.some((file) => patch.includes(`diff --git a/${file} `));
+}
+
 test.for(await readdir(ALTERNATIVES))('%s goes on top of the series', async (name) => {
   const folder = await mkdtemp(path.join(tmpdir(), 'dgpu-rig-test-'));
   onTestFinished(() => rm(folder, { recursive: true }));
@@ -29,11 +33,10 @@ test.for(await readdir(ALTERNATIVES))('%s goes on top of the series', async (nam
       reject: false,
     });
   for (const { file, text } of await readSeries(repositoryPath('guest-kernel/patches'))) {
-    if (!ADDED.some((added) => text.includes(`diff --git a/${added} `))) continue;
-    expect((await apply(file)).stderr).toBe('');
+    if (touches(text)) expect((await apply(file)).stderr).toBe('');
   }
   const alternative = path.join(ALTERNATIVES, name);
   expect((await apply(alternative)).stderr).toBe('');
   // Not twice: what it changes is changed.
-  expect((await apply(alternative)).exitCode).not.toBe(0);
+  if (touches(await readFile(alternative, 'utf8'))) expect((await apply(alternative)).exitCode).not.toBe(0);
 });
