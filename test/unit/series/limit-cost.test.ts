@@ -74,7 +74,9 @@ async function compileControl(from: string, to: string): Promise<void> {
 }
 
 async function compile(program: string): Promise<void> {
-  const flags = ['-O3', '-std=gnu11', '-Wall', '-Wno-unused-function', '-Iinclude', `-I${HARNESS}`, '-I.'];
+  const warnings = ['-Wall', '-Wno-unused-function'];
+  const stack = ['-fstack-usage', '-dumpdir', './', '-dumpbase', program];
+  const flags = ['-O2', '-std=gnu11', ...warnings, ...stack, '-Iinclude', `-I${HARNESS}`, '-I.'];
   await execa('cc', [...flags, '-o', program, path.join(HARNESS, 'limit-cost.c')], { cwd: folder });
 }
 
@@ -215,6 +217,26 @@ describe('tasks at once', () => {
   test('control: a search is seen to leave a part of the zone out', async () => {
     await compileControl('shmem_limit_search_anew(search, pfn);\n\tmutex_unlock', 'search->pfn = pfn;\n\tmutex_unlock');
     expect(await cost(MEDIUM, 'room', 2, apart(MEDIUM, 2), 'control')).toMatchObject({ got: 0 });
+  });
+});
+
+describe('with sets of 1024 nodes', () => {
+  /** While the page allocator reclaims, which takes a lot by itself: four sets, and a little more. */
+  const MOST = 4 * 128 + 192;
+
+  /** Bytes of the stack that gcc has a function take, with all that is inlined. */
+  async function stackOf(name: string, program: string): Promise<number> {
+    const usage = await readFile(path.join(folder, `${program}.su`), 'utf8');
+    return Number(new RegExp(`:${name}(?:\\.\\S+)?\\t(\\d+)\\t`).exec(usage)?.[1]);
+  }
+
+  test('an allocation leaves most of the stack to reclaim', async () => {
+    expect(await stackOf('shmem_limit_alloc', 'limit-cost')).toBeLessThanOrEqual(MOST);
+  });
+
+  test('control: an allocation that takes what only moving up needs is seen', async () => {
+    await compileControl('static noinline_for_stack bool\n', 'static __attribute__((always_inline)) inline bool\n');
+    expect(await stackOf('shmem_limit_alloc', 'control')).toBeGreaterThan(MOST);
   });
 });
 

@@ -15,12 +15,12 @@
 typedef uint64_t phys_addr_t;
 typedef unsigned int gfp_t;
 typedef unsigned long pgoff_t;
-typedef unsigned long nodemask_t;
 
 #define CONFIG_MIGRATION	1
 #define CONFIG_SPARSEMEM	1
 #define IS_ENABLED(option)	0
 #define VISIBLE_IF_KUNIT	static
+#define noinline_for_stack	__attribute__((noinline))
 #define EXPORT_SYMBOL_IF_KUNIT(symbol)
 #define EXPORT_SYMBOL_GPL(symbol)
 #define BIT(n)			(1UL << (n))
@@ -111,15 +111,17 @@ bool node_is_toptier(int nid);
 #define numa_mem_id()		0
 #define sum_zone_node_page_state(nid, item)	(THE_ZONE->free)
 
+/* As large as with 1024 nodes, for what that takes of the stack; there is one. */
 #define nr_node_ids		1
-#define NODE_MASK_NONE		0UL
-#define node_set(nid, nodes)	((nodes) |= BIT(nid))
-#define node_clear(nid, nodes)	((nodes) &= ~BIT(nid))
-#define nodes_or(to, a, b)	((to) = (a) | (b))
-#define nodes_clear(nodes)	((nodes) = 0)
-#define nodes_empty(nodes)	((nodes) == 0)
-#define nodes_subset(a, b)	(((a) & ~(b)) == 0)
-#define for_each_node_mask(nid, nodes)	for ((nid) = 0; (nid) < 1; (nid)++) if ((nodes) & BIT(nid))
+typedef struct { unsigned long bits[1024 / (8 * sizeof(unsigned long))]; } nodemask_t;
+#define NODE_MASK_NONE		((nodemask_t) { { 0 } })
+#define node_set(nid, nodes)	((nodes).bits[0] |= BIT(nid))
+#define node_clear(nid, nodes)	((nodes).bits[0] &= ~BIT(nid))
+#define nodes_or(to, a, b)	((to) = (a), (to).bits[0] |= (b).bits[0])
+#define nodes_clear(nodes)	((nodes) = NODE_MASK_NONE)
+#define nodes_empty(nodes)	((nodes).bits[0] == 0)
+#define nodes_subset(a, b)	(((a).bits[0] & ~(b).bits[0]) == 0)
+#define for_each_node_mask(nid, nodes)	for ((nid) = 0; (nid) < 1; (nid)++) if ((nodes).bits[0] & BIT(nid))
 #define for_each_node_state(nid, state)	for ((nid) = 0; (nid) < 1; (nid)++)
 
 static inline enum zone_type gfp_zone(gfp_t gfp)
