@@ -27,6 +27,7 @@ void edgpu_bo_destroy(struct ttm_buffer_object *tbo)
 		drm_prime_gem_destroy(&tbo->base, tbo->sg);
 	drm_gem_object_release(&tbo->base);
 	edgpu_file_put(to_edgpu_bo(tbo)->owner);
+	kfree(to_edgpu_bo(tbo)->devmem);
 	kfree(to_edgpu_bo(tbo));
 }
 

@@ -4,6 +4,7 @@
 
 #include <drm/ttm/ttm_bo.h>
 
+struct edgpu_devmem;
 struct edgpu_file;
 
 /**
@@ -23,6 +24,8 @@ struct edgpu_bo {
 	int error;
 	/** @owner: the only file that may use it, or NULL */
 	struct edgpu_file *owner;
+	/** @devmem: if it is the VRAM of pages of a process, or NULL */
+	struct edgpu_devmem *devmem;
 	/** @carveout: whether its pages in system memory are borrowed */
 	bool carveout;
 	/** @recreate: whether discarded pages are to be filled again */

@@ -25,7 +25,10 @@
  *		how much of what was saved last was in swap once all of it was;
  *		prime_pages and prime_limit: what those pins hold, and may hold;
  *		uncharged_pages: charged to another memory cgroup than that of
- *		whoever made the object, which was full.
+ *		whoever made the object, which was full; svm_to_vram_bytes and
+ *		svm_from_vram_bytes: copied, of pages of processes; svm_objects:
+ *		in VRAM for such pages now; svm_lost_pages: read as zeroes, as
+ *		they could not be copied when the device went.
  * lru		One line for each object on the lists, the next one to be
  *		evicted first: manager (system, vram, or unevictable: pinned,
  *		swapped out or without pages), priority, bytes, pins, offset for
@@ -110,6 +113,10 @@ static int edgpu_stats_show(struct seq_file *m, void *data)
 	seq_printf(m, "prime_pages: %ld\n", atomic_long_read(&edgpu->prime_pages));
 	seq_printf(m, "prime_limit: %ld\n", edgpu->pin_limit);
 	seq_printf(m, "uncharged_pages: %ld\n", edgpu_uncharged_pages(&edgpu->ttm));
+	seq_printf(m, "svm_to_vram_bytes: %lld\n", atomic64_read(&edgpu->pagemap.to_vram));
+	seq_printf(m, "svm_from_vram_bytes: %lld\n", atomic64_read(&edgpu->pagemap.from_vram));
+	seq_printf(m, "svm_objects: %d\n", atomic_read(&edgpu->pagemap.objects));
+	seq_printf(m, "svm_lost_pages: %ld\n", atomic_long_read(&edgpu->pagemap.lost));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(edgpu_stats);

@@ -34,6 +34,7 @@ extern "C" {
 #define DRM_EDGPU_GEM_EVICT		0x09
 #define DRM_EDGPU_GEM_MADVISE		0x0a
 #define DRM_EDGPU_GEM_DISCARDED		0x0b
+#define DRM_EDGPU_SVM_TO_VRAM		0x0c
 
 /* drm_edgpu_get_param.param */
 #define EDGPU_PARAM_VRAM_SIZE		0
@@ -217,6 +218,27 @@ struct drm_edgpu_gem_discarded {
 	__u64 discarded;	/* out: how many of them */
 };
 
+/*
+ * Move memory of the calling process to VRAM, whichever process has opened the file. It
+ * comes back when the CPU touches it, when VRAM is short, before a sleep or reset of the
+ * system or the device, and when the device goes; what then can't be copied reads as
+ * zeroes. A copy that fails at the touch of the CPU is a SIGBUS, with the memory still in
+ * VRAM, and so is a touch of what a reset has cost its content.
+ *
+ * The memory is anonymous and private, and swapped in if it has to be. Fails with EFAULT for
+ * addresses without memory, EINVAL for mappings of devices or of hugetlbfs, EACCES for what
+ * the process can't read, EOPNOTSUPP for files and shared memory, EBUSY if somebody uses the
+ * memory, ENOSPC if VRAM is full, EIO if the engine fails, or if what a reset has cost its
+ * content is still there. What has been moved by then stays there.
+ */
+struct drm_edgpu_svm_to_vram {
+	__u64 addr;		/* a multiple of the page size */
+	__u64 len;		/* likewise, and not zero */
+	__u32 flags;		/* zero */
+	__u32 pad;
+	__u64 moved;		/* out: bytes from @addr on that are there, also on failure */
+};
+
 #define DRM_IOCTL_EDGPU_GET_PARAM \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GET_PARAM, struct drm_edgpu_get_param)
 #define DRM_IOCTL_EDGPU_GEM_CREATE \
@@ -241,6 +263,8 @@ struct drm_edgpu_gem_discarded {
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GEM_MADVISE, struct drm_edgpu_gem_madvise)
 #define DRM_IOCTL_EDGPU_GEM_DISCARDED \
 	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_GEM_DISCARDED, struct drm_edgpu_gem_discarded)
+#define DRM_IOCTL_EDGPU_SVM_TO_VRAM \
+	DRM_IOWR(DRM_COMMAND_BASE + DRM_EDGPU_SVM_TO_VRAM, struct drm_edgpu_svm_to_vram)
 
 #if defined(__cplusplus)
 }

@@ -30,6 +30,7 @@
 #include "edgpu_scanout.h"
 #include "edgpu_shrinker.h"
 #include "edgpu_submit.h"
+#include "edgpu_svm.h"
 #include "edgpu_ttm.h"
 
 /* What the DMA API can be told: ZONE_DMA is the least, see dma_supported(). */
@@ -96,6 +97,7 @@ static const struct drm_ioctl_desc edgpu_ioctls[] = {
 	DRM_IOCTL_DEF_DRV(EDGPU_GEM_DISCARDED, edgpu_gem_discarded_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_SUBMIT, edgpu_submit_ioctl, DRM_RENDER_ALLOW),
 	DRM_IOCTL_DEF_DRV(EDGPU_WAIT, edgpu_wait_ioctl, DRM_RENDER_ALLOW),
+	DRM_IOCTL_DEF_DRV(EDGPU_SVM_TO_VRAM, edgpu_svm_to_vram_ioctl, DRM_RENDER_ALLOW),
 };
 
 static const struct file_operations edgpu_fops = {
@@ -277,6 +279,9 @@ static int edgpu_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = edgpu_ttm_init(edgpu);
 	if (ret)
 		return ret;
+	ret = edgpu_pagemap_init(edgpu);
+	if (ret)
+		return ret;
 	edgpu_prime_init(edgpu);
 	ret = edgpu_display_init(edgpu);
 	if (ret)
@@ -320,12 +325,14 @@ static void edgpu_remove(struct pci_dev *pdev)
 	edgpu_runtime_fini(edgpu);
 	/* What is shown goes with those who show it. */
 	edgpu_scanout_stop(edgpu);
+	edgpu_pagemap_close(edgpu);
 	drm_dev_unplug(&edgpu->drm);
 	edgpu_display_fini(edgpu);
 	edgpu_pm_fini(edgpu);
 	edgpu_shrinker_fini(edgpu);
 	edgpu_engines_wait_idle(edgpu);
 	edgpu_engines_stop(edgpu);
+	edgpu_pagemap_abandon(edgpu);
 	edgpu_ttm_disconnect(edgpu);
 }
 

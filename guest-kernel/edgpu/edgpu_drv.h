@@ -6,9 +6,9 @@
  *	registers, rings:	fence, ring, scanout
  *	engines:		engine, entry
  *	memory:			file, vram, bo, carveout, tt, knobs, shrinker
- *	objects:		job, move, access, purge, ttm
+ *	objects:		job, pagemap, move, access, purge, ttm
  *	sleep:			save, runtime, pm, reset
- *	ioctls:			prime, gem, evict, submit, gemshmem
+ *	ioctls:			prime, gem, svm, evict, submit, gemshmem
  *	mode setting:		display
  *	debugfs:		frames, debugfs
  *	the module:		drv
@@ -27,6 +27,7 @@
 
 #include "edgpu_compat.h"
 #include "edgpu_display.h"
+#include "edgpu_pagemap.h"
 #include "edgpu_pm.h"
 #include "edgpu_regs.h"
 #include "edgpu_ring.h"
@@ -99,6 +100,8 @@ struct edgpu_device {
 	struct ttm_device ttm;
 	/** @vram: the manager of VRAM */
 	struct edgpu_vram vram;
+	/** @pagemap: pages of processes that are in it */
+	struct edgpu_pagemap pagemap;
 	/** @pool_pages: held by objects, of the backends that use the pool */
 	atomic_long_t pool_pages;
 	/** @pins: of objects that other devices use */

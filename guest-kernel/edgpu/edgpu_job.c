@@ -121,7 +121,7 @@ static int edgpu_job_set_operand(struct edgpu_ring *ring, struct edgpu_command *
 
 	*address = cpu_to_le64(addr);
 	*nents = cpu_to_le32(count);
-	if (span.vram)
+	if (span.vram || span.in_vram)
 		cmd->flags |= cpu_to_le32(vram_flag);
 	if (count)
 		cmd->flags |= cpu_to_le32(sg_flag);

@@ -13,10 +13,12 @@ struct ttm_tt;
  * struct edgpu_span - where a stretch of an object is, for the engines
  */
 struct edgpu_span {
-	/** @pages: DMA addresses of the object's pages, or NULL if it is in VRAM */
+	/** @pages: addresses of the pages, for DMA or @in_vram, or NULL if it has @vram */
 	const dma_addr_t *pages;
 	/** @vram: what it has of VRAM, if it is there */
 	struct ttm_resource *vram;
+	/** @in_vram: @pages are addresses in VRAM */
+	bool in_vram;
 	/** @offset: of the stretch in the object, in bytes */
 	u64 offset;
 };

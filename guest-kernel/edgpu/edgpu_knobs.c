@@ -61,6 +61,10 @@ static bool edgpu_charge_root;
 module_param_named(charge_root, edgpu_charge_root, bool, 0644);
 MODULE_PARM_DESC(charge_root, "For tests of tests: charge objects to the root memory cgroup, not to that of whoever makes them (default: no)");
 
+static bool edgpu_svm_skip_copy;
+module_param_named(svm_skip_copy, edgpu_svm_skip_copy, bool, 0644);
+MODULE_PARM_DESC(svm_skip_copy, "For tests of tests: don't copy pages of processes when they go to VRAM (default: no)");
+
 static const char * const edgpu_walk_names[TTM_SHRINKER_WALKS] = {
 	[TTM_SHRINKER_WALK_MACRO] = "macro",
 	[TTM_SHRINKER_WALK_CALLBACK] = "callback",
@@ -145,6 +149,16 @@ struct mem_cgroup *edgpu_knobs_set_maker(void)
 	if (!READ_ONCE(edgpu_charge_root))
 		set_active_memcg(before);
 	return before;
+}
+
+/**
+ * edgpu_knobs_svm_skip_copy() - whether pages of processes are to lose their content
+ *
+ * Return: true if a test wants to see that.
+ */
+bool edgpu_knobs_svm_skip_copy(void)
+{
+	return READ_ONCE(edgpu_svm_skip_copy);
 }
 
 static bool edgpu_knobs_find_pages(u64 count)

@@ -14,6 +14,7 @@ struct ttm_buffer_object;
 bool edgpu_knobs_save_wanted(struct ttm_buffer_object *bo);
 bool edgpu_knobs_evict_in_suspend(void);
 bool edgpu_knobs_scanout_unpinned(void);
+bool edgpu_knobs_svm_skip_copy(void);
 struct mem_cgroup *edgpu_knobs_set_maker(void);
 int edgpu_knobs_evict(struct edgpu_device *edgpu);
 int edgpu_knobs_gem_limit(struct file *file);

@@ -11,11 +11,13 @@
 #include <drm/ttm/ttm_placement.h>
 #include <drm/ttm/ttm_tt.h>
 
+#include "edgpu_bo.h"
 #include "edgpu_drv.h"
 #include "edgpu_entry.h"
 #include "edgpu_job.h"
 #include "edgpu_knobs.h"
 #include "edgpu_move.h"
+#include "edgpu_pagemap.h"
 #include "edgpu_tt.h"
 
 /* The engine that moves objects. */
@@ -164,6 +166,7 @@ static int edgpu_move_data(struct ttm_buffer_object *bo, struct ttm_operation_ct
 /* How an object gets from one place to another. */
 enum edgpu_move_kind {
 	EDGPU_MOVE_NULL,	/* both are system memory */
+	EDGPU_MOVE_DEVMEM,	/* out of VRAM, page by page, to the processes that have them */
 	EDGPU_MOVE_PURGE,	/* out of VRAM, and nobody needs its content */
 	EDGPU_MOVE_CHUNKS,
 	EDGPU_MOVE_WHOLE,
@@ -177,6 +180,8 @@ static enum edgpu_move_kind edgpu_move_kind(struct ttm_buffer_object *bo,
 
 	if (from_system && to_system)
 		return EDGPU_MOVE_NULL;
+	if (to_system && edgpu_bo_is_ours(bo) && to_edgpu_bo(bo)->devmem)
+		return EDGPU_MOVE_DEVMEM;
 	if (to_system && edgpu_is_purgeable(bo))
 		return EDGPU_MOVE_PURGE;
 	return edgpu_move_in_chunks(bo, new_mem) ? EDGPU_MOVE_CHUNKS : EDGPU_MOVE_WHOLE;
@@ -196,7 +201,9 @@ static int edgpu_move_content(struct ttm_buffer_object *bo, struct ttm_operation
 	if (ret)
 		return ret;
 
-	if (kind == EDGPU_MOVE_PURGE)
+	if (kind == EDGPU_MOVE_DEVMEM)
+		ret = edgpu_devmem_evict(to_edgpu_bo(bo)->devmem);
+	else if (kind == EDGPU_MOVE_PURGE)
 		ttm_bo_mark_discarded(bo, 0, PFN_UP(bo->base.size));
 	else if (kind == EDGPU_MOVE_CHUNKS)
 		ret = ttm_bo_move_in_chunks(bo, ctx, new_mem, edgpu_move_copy_chunk);

@@ -68,8 +68,12 @@ static int edgpu_pm_fall_asleep(struct edgpu_device *edgpu, bool hibernation)
 
 	/* What is in a VRAM that does not answer any more is lost already. */
 	if (!READ_ONCE(edgpu->wedged) && !edgpu_knobs_evict_in_suspend()) {
-		edgpu_pm_purge(edgpu);
-		ret = edgpu_save(edgpu);
+		/* Those of processes can't be saved in their place. */
+		ret = edgpu_pagemap_evict_all(edgpu);
+		if (!ret) {
+			edgpu_pm_purge(edgpu);
+			ret = edgpu_save(edgpu);
+		}
 	}
 	/* So that it can be swapped out, and need not be part of the image. */
 	if (!ret && hibernation)

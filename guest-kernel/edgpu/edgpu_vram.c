@@ -186,6 +186,13 @@ static u64 edgpu_vram_last(struct edgpu_vram *vram, const struct ttm_place *plac
 	return place->lpfn ? (u64)place->lpfn << PAGE_SHIFT : vram->mm.size;
 }
 
+/* One block, if it has to be in one piece: the size is a power of two then. */
+static u64 edgpu_vram_min_block(const struct edgpu_vram_resource *vres,
+				const struct ttm_place *place)
+{
+	return place->flags & TTM_PL_FLAG_CONTIGUOUS ? vres->base.size : PAGE_SIZE;
+}
+
 static int edgpu_vram_alloc_blocks(struct edgpu_vram *vram, struct edgpu_vram_resource *vres,
 				   const struct ttm_place *place)
 {
@@ -201,7 +208,8 @@ static int edgpu_vram_alloc_blocks(struct edgpu_vram *vram, struct edgpu_vram_re
 
 	mutex_lock(&vram->lock);
 	ret = gpu_buddy_alloc_blocks(&vram->mm, (u64)place->fpfn << PAGE_SHIFT, last,
-				     vres->base.size, PAGE_SIZE, &vres->blocks, flags);
+				     vres->base.size, edgpu_vram_min_block(vres, place),
+				     &vres->blocks, flags);
 	mutex_unlock(&vram->lock);
 	return ret;
 }

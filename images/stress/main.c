@@ -47,6 +47,9 @@ static const struct subcommand {
 	  "    [--writers N] [--exported no|yes] (verifies at SIGUSR1, until SIGTERM)" },
 	{ "reseed", reseed_main, "(random bytes on standard input)" },
 	{ "hmm", hmm_main, "--areas N --bytes N --rounds R --seed K [--lose yes] (test_hmm, without the driver)" },
+	{ "svm", svm_main,
+	  "--test NAME --bytes N --seed K [--rounds R] [--huge yes] [--cpu C]\n"
+	  "    [--lose yes] (hold: verifies at SIGUSR1)" },
 	{ "reader", reader_main, "--bytes N (until SIGTERM)" },
 	{ "reclaim", reclaim_main,
 	  "--bytes N --object-size S --reclaim R --seed K [--devices D] [--threads T] [--cache C]\n"

@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +30,7 @@
 #include "lib/pattern.h"
 #include "lib/report.h"
 #include "lib/swap.h"
+#include "lib/thread.h"
 #include "programs/programs.h"
 
 #define PAGE 4096
@@ -326,12 +326,7 @@ static bool read_all(struct evict *evict, const char *data)
  */
 static bool change_cpu(unsigned int stop)
 {
-	cpu_set_t cpu;
-
-	CPU_ZERO(&cpu);
-	CPU_SET(stop % (unsigned int)sysconf(_SC_NPROCESSORS_ONLN), &cpu);
-	return !sched_setaffinity(0, sizeof(cpu), &cpu) ||
-	       fail("sched_setaffinity: %s", strerror(errno));
+	return thread_stay_on_cpu(stop % (unsigned int)sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 /* In each way in turn. */

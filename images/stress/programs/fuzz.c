@@ -317,6 +317,25 @@ static void do_discarded(struct fuzz *fuzz)
 	call(fuzz, DRM_IOCTL_EDGPU_GEM_DISCARDED, &args);
 }
 
+/* Its own memory, of any kind: what is mapped then may be an object's. */
+static void do_svm(struct fuzz *fuzz)
+{
+	BUS_ERROR_GUARD;
+	static char memory[16 * PAGE] __attribute__((aligned(PAGE)));
+	struct drm_edgpu_svm_to_vram args = {
+		.addr = number(fuzz, (uintptr_t)memory + below(fuzz, 16) * PAGE),
+		.len = number(fuzz, (1 + below(fuzz, 16)) * PAGE),
+		.flags = (uint32_t)number(fuzz, 0),
+		.pad = (uint32_t)number(fuzz, 0),
+	};
+
+	/* It may not come back, for want of memory. */
+	if (bus_error())
+		return;
+	memory[below(fuzz, sizeof(memory))] = 1;
+	call(fuzz, DRM_IOCTL_EDGPU_SVM_TO_VRAM, &args);
+}
+
 static void do_syncobj(struct fuzz *fuzz)
 {
 	uint32_t *place = &fuzz->syncobjs[below(fuzz, SYNCOBJS)];
@@ -409,7 +428,7 @@ static void do_reopen(struct fuzz *fuzz)
 static void (*const actions[])(struct fuzz *fuzz) = {
 	do_create, do_create, do_close, do_map, do_map, do_info, do_param, do_move, do_move,
 	do_wait, do_submit, do_submit, do_submit, do_submit, do_rw, do_rw, do_evict, do_madvise,
-	do_discarded, do_syncobj, do_export,
+	do_discarded, do_svm, do_syncobj, do_export,
 	do_import, do_udmabuf, do_map_file, do_nonsense, do_reopen,
 };
 

@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "lib/pattern.h"
 #include "lib/process_name.h"
 #include "lib/report.h"
+#include "lib/thread.h"
 #include "programs/programs.h"
 
 #define PAGE 4096
@@ -63,16 +63,6 @@ static void verify_round(struct hog *hog, uint64_t round)
 }
 
 /* First touched there, memory is of that CPU's node, as long as it has any. */
-static bool stay_on_cpu(uint64_t cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return !sched_setaffinity(0, sizeof(set), &set) ||
-	       fail("sched_setaffinity: %s", strerror(errno));
-}
-
 static bool set_up(struct hog *hog)
 {
 	struct sigaction action = { .sa_handler = on_sigterm };
@@ -81,7 +71,7 @@ static bool set_up(struct hog *hog)
 		return false;
 	if (sigaction(SIGTERM, &action, NULL))
 		return fail("sigaction: %s", strerror(errno));
-	if (hog->cpu != ANY_CPU && !stay_on_cpu(hog->cpu))
+	if (hog->cpu != ANY_CPU && !thread_stay_on_cpu(hog->cpu))
 		return false;
 	hog->memory = mmap(NULL, hog->bytes, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -124,10 +114,6 @@ int hog_main(int argc, char **argv)
 
 	if (!options_parse("hog", specs, sizeof(specs) / sizeof(*specs), argc, argv))
 		return EXIT_USAGE;
-	if (hog.cpu != ANY_CPU && hog.cpu >= CPU_SETSIZE) {
-		options_complain("hog", "--cpu is too high");
-		return EXIT_USAGE;
-	}
 	if (!hog.bytes || hog.bytes % PAGE) {
 		options_complain("hog", "--bytes is not a multiple of 4096");
 		return EXIT_USAGE;

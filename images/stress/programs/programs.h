@@ -29,6 +29,7 @@ int share_main(int argc, char **argv);
 int sleeper_main(int argc, char **argv);
 int smoke_main(int argc, char **argv);
 int spawn_main(int argc, char **argv);
+int svm_main(int argc, char **argv);
 int travel_main(int argc, char **argv);
 int uapi_main(int argc, char **argv);
 

@@ -170,6 +170,54 @@ static void reject_eviction(struct uapi *uapi)
 	REJECT(uapi, GEM_DISCARDED, discarded, bitmap, UINT64_MAX - 7, EFAULT);
 }
 
+/* Memory of the process: what is asked for, and what is there. */
+static bool reject_svm(struct uapi *uapi)
+{
+	char *memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *shared = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char *hidden = mmap(NULL, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	char *file = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, fd, 0);
+	struct drm_edgpu_svm_to_vram svm = { .addr = (uintptr_t)memory, .len = SIZE };
+	void *object;
+
+	close(fd);
+	if (memory == MAP_FAILED || shared == MAP_FAILED || hidden == MAP_FAILED || file == MAP_FAILED)
+		return fail("mmap: %s", strerror(errno));
+	if (!gpu_map(&uapi->gpu, &uapi->any, &object))
+		return false;
+	REJECT(uapi, SVM_TO_VRAM, svm, flags, 1, EINVAL);
+	REJECT(uapi, SVM_TO_VRAM, svm, pad, 1, EINVAL);
+	REJECT(uapi, SVM_TO_VRAM, svm, len, 0, EINVAL);
+	REJECT(uapi, SVM_TO_VRAM, svm, len, SIZE - 1, EINVAL);
+	REJECT(uapi, SVM_TO_VRAM, svm, len, 1ull << 63, EINVAL);
+	REJECT(uapi, SVM_TO_VRAM, svm, len, -(uint64_t)PAGE, EINVAL);
+	REJECT(uapi, SVM_TO_VRAM, svm, addr, (uintptr_t)memory + 1, EINVAL);
+	REJECT(uapi, SVM_TO_VRAM, svm, addr, 1ull << 47, EINVAL);
+	REJECT(uapi, SVM_TO_VRAM, svm, addr, 0xffff800000000000, EINVAL);
+	REJECT(uapi, SVM_TO_VRAM, svm, addr, 0, EFAULT);
+	REJECT(uapi, SVM_TO_VRAM, svm, addr, (uintptr_t)object, EINVAL);
+	REJECT(uapi, SVM_TO_VRAM, svm, addr, (uintptr_t)shared, EOPNOTSUPP);
+	REJECT(uapi, SVM_TO_VRAM, svm, addr, (uintptr_t)file, EOPNOTSUPP);
+	REJECT(uapi, SVM_TO_VRAM, svm, addr, (uintptr_t)hidden, EACCES);
+	if (munmap(memory + PAGE, PAGE))
+		return fail("munmap: %s", strerror(errno));
+	pattern_write(memory, PAGE, pattern_key(uapi->seed, 3, 0), 0);
+	expect(uapi, "SVM_TO_VRAM of two pages, of which there is one", DRM_IOCTL_EDGPU_SVM_TO_VRAM, &svm, EFAULT);
+	if (svm.moved != PAGE)
+		report_mismatch("SVM_TO_VRAM has moved %" PRIu64 " bytes up to a hole", (uint64_t)svm.moved);
+	if (!pattern_matches(memory, PAGE, pattern_key(uapi->seed, 3, 0), &(size_t){ 0 }))
+		report_mismatch("wrong content after SVM_TO_VRAM");
+	/* Even what the call itself is read from. */
+	*(struct drm_edgpu_svm_to_vram *)memory = (struct drm_edgpu_svm_to_vram) {
+		.addr = (uintptr_t)memory,
+		.len = PAGE,
+	};
+	expect(uapi, "SVM_TO_VRAM of its arguments", DRM_IOCTL_EDGPU_SVM_TO_VRAM, memory, 0);
+	return gpu_unmap(&uapi->any, object) && !munmap(memory, SIZE) && !munmap(shared, SIZE) &&
+	       !munmap(hidden, SIZE) && !munmap(file, SIZE);
+}
+
 static void reject_submit(struct uapi *uapi)
 {
 	struct drm_edgpu_cmd fill = {
@@ -653,8 +701,8 @@ static bool run(struct uapi *uapi)
 	reject_submit(uapi);
 	reject_copy(uapi);
 	reject_fill_and_checksum(uapi);
-	if (!reject_other(uapi) || !info(uapi) || !direct_io(uapi) || !migration(uapi) ||
-	    !eviction(uapi) || !random_commands(uapi, EDGPU_CACHING_CACHED) ||
+	if (!reject_svm(uapi) || !reject_other(uapi) || !info(uapi) || !direct_io(uapi) ||
+	    !migration(uapi) || !eviction(uapi) || !random_commands(uapi, EDGPU_CACHING_CACHED) ||
 	    !random_commands(uapi, EDGPU_CACHING_WRITE_COMBINED) ||
 	    !random_commands(uapi, EDGPU_CACHING_UNCACHED) || !syncobjs(uapi))
 		return false;

@@ -13,6 +13,10 @@ export type { EdgpuFailure };
 
 const FIRST_RENDER_MINOR = 128;
 
+/** Of the PCI device. */
+const BAR_REGISTERS = 0;
+const BAR_VRAM = 2;
+
 /** A register: rig/edgpu/edgpu.md, section 2.1. */
 const VRAM_GENERATION = 0x20;
 
@@ -132,18 +136,27 @@ export class Gpu {
 
   /** How often the device has lost its memory, plus 1: its own register, read by the host while the device is in D0. */
   async vramGeneration(): Promise<number> {
-    const [base = ''] = (
-      await this.#guest.read(`/sys/class/drm/renderD${String(FIRST_RENDER_MINOR + this.unit)}/device/resource`)
-    ).split(' ');
-    const command = `xp /1wx ${base} + ${String(VRAM_GENERATION)}`;
-    const said = await this.#vm.qmp('human-monitor-command', { 'command-line': command }, z.string());
-    return Number(/: (0x[0-9a-f]+)/.exec(said)?.[1]);
+    return Number(await this.#readBar(BAR_REGISTERS, VRAM_GENERATION, 'w'));
+  }
+
+  /** Eight bytes of the device's memory, read by the host, behind the guest's back. */
+  readVram(offset: number): Promise<bigint> {
+    return this.#readBar(BAR_VRAM, offset, 'g');
   }
 
   /** Every fault of this device that the host was told of. */
   faultEvents(): FaultEvent[] {
     const faults = this.#vm.events('EDGPU_FAULT').map(({ data }) => faultEvent.parse(data));
     return faults.filter(({ path }) => path === this.#qomPath);
+  }
+
+  /** What is at an offset in a BAR: a word of 4 bytes or a giant one of 8. */
+  async #readBar(bar: number, offset: number, size: 'w' | 'g'): Promise<bigint> {
+    const device = `/sys/class/drm/renderD${String(FIRST_RENDER_MINOR + this.unit)}/device`;
+    const [base = ''] = ((await this.#guest.read(`${device}/resource`)).split('\n')[bar] ?? '').split(' ');
+    const command = `xp /1${size}x ${base} + ${String(offset)}`;
+    const said = await this.#vm.qmp('human-monitor-command', { 'command-line': command }, z.string());
+    return BigInt(/: (0x[0-9a-f]+)/.exec(said)?.[1] ?? NaN);
   }
 
   async #set(property: string, value: number): Promise<void> {

@@ -246,6 +246,12 @@ export const SURROUNDINGS: readonly Control[] = [
     says: /round 0: 0x/,
   },
   {
+    program: 'svm',
+    bug: 'a page changes',
+    options: { test: 'ping-pong', bytes: 2 * MIB, lose: 'yes' },
+    says: /back: page 0 has 0x/,
+  },
+  {
     program: 'hold',
     bug: 'the device goes away instead of not answering',
     options: { expect: 'eio' },

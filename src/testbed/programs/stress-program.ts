@@ -34,6 +34,18 @@ export const hmmReport = programReport.extend({
   bytesVerified: z.number(),
 });
 
+export const svmReport = programReport.extend({
+  bytesVerified: z.number(),
+  /** Moved there, as the driver says. */
+  bytesToVram: z.number(),
+  rounds: z.number(),
+  /** Of copies back that the device failed at, and moves there. */
+  busErrors: z.number(),
+  refused: z.number(),
+  pswpout: z.number(),
+  pswpin: z.number(),
+});
+
 export const spawnReport = programReport.extend({ programs: z.number() });
 
 export const readerReport = programReport.extend({ rounds: z.number() });
@@ -132,6 +144,8 @@ export const carveoutReport = programReport.extend({
 });
 
 export type CycleReport = z.infer<typeof cycleReport>;
+
+export type SvmReport = z.infer<typeof svmReport>;
 
 export type SmokeReport = z.infer<typeof smokeReport>;
 

@@ -1,0 +1,640 @@
+/*
+ * svm: memory of this process goes to VRAM by the driver, and comes back by CPU faults, by eviction, or to another
+ * process: its content has to be as it was, whatever happens to the memory meanwhile.
+ *
+ * Where each page is says the kernel's pagemap: the driver is not asked.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "lib/bus_error.h"
+#include "lib/clock.h"
+#include "lib/driver_files.h"
+#include "lib/failure.h"
+#include "lib/gpu.h"
+#include "lib/options.h"
+#include "lib/pattern.h"
+#include "lib/report.h"
+#include "lib/swap.h"
+#include "lib/thread.h"
+#include "programs/programs.h"
+
+#define PAGE 4096
+/* What one object of the driver holds. */
+#define CHUNK (2 * 1024 * 1024)
+/* See the kernel's Documentation/admin-guide/mm/pagemap.rst. */
+#define PRESENT (1ull << 63)
+#define SWAP (1ull << 62)
+#define OFFSET(entry) (((entry) & ((1ull << 55) - 1)) >> 5)
+/* VRAM is let go of some time after the last page is. */
+#define RELEASE_NS 10000000000ull
+#define ANY_CPU UINT64_MAX
+#define RACE_NS 3000000000ull
+
+struct svm {
+	struct gpu gpu;
+	uint64_t test;
+	uint64_t bytes;
+	uint64_t seed;
+	uint64_t rounds;
+	uint64_t huge;
+	uint64_t lose;
+	uint64_t cpu;		/* on whose node the memory is then */
+	int pagemap;
+	char device[64];	/* by which the kernel knows it */
+	char *memory;
+	uint64_t verified;
+	uint64_t to_vram;	/* bytes, as the driver says */
+	uint64_t bus_errors;
+	uint64_t refused;	/* moves that the device failed at */
+	struct swap_counts swapped;
+	pid_t mover;
+	int done;		/* a pipe */
+	volatile sig_atomic_t ended;
+	atomic_bool stop;
+};
+
+static struct svm svm;
+
+/* ---- Memory ---- */
+
+static char *new_memory(uint64_t bytes)
+{
+	char *data = mmap(NULL, bytes + CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (data == MAP_FAILED) {
+		fail("mmap: %s", strerror(errno));
+		return NULL;
+	}
+	data += -(uintptr_t)data % CHUNK;
+	if (madvise(data, bytes, svm.huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE)) {
+		fail("madvise: %s", strerror(errno));
+		return NULL;
+	}
+	return data;
+}
+
+static uint64_t key_of(uint64_t page, uint64_t round)
+{
+	return pattern_key(svm.seed, page, round);
+}
+
+/* Of @memory that begins with page @first of the pattern. */
+static void write_pages(char *memory, uint64_t first, uint64_t bytes, uint64_t round)
+{
+	for (uint64_t at = 0; at < bytes; at += PAGE)
+		pattern_write(memory + at, PAGE, key_of(first + at / PAGE, round), 0);
+}
+
+static bool verify_pages(const char *what, const char *memory, uint64_t first, uint64_t bytes, uint64_t round)
+{
+	BUS_ERROR_GUARD;
+	size_t offset;
+
+	if (bus_error())
+		return fail("%s: SIGBUS", what);
+	for (uint64_t at = 0; at < bytes; at += PAGE) {
+		if (pattern_matches(memory + at, PAGE, key_of(first + at / PAGE, round), &offset))
+			svm.verified += PAGE;
+		else
+			report_mismatch("%s: page %" PRIu64 " has 0x%016" PRIx64 " at offset %zu", what,
+					first + at / PAGE, *(const uint64_t *)(memory + at + offset), offset);
+	}
+	return true;
+}
+
+static void expect_zeroes(const char *what, const char *memory, uint64_t bytes)
+{
+	for (uint64_t at = 0; at < bytes; at += sizeof(uint64_t))
+		if (*(const uint64_t *)(memory + at)) {
+			report_mismatch("%s: not zero at %" PRIu64, what, at);
+			return;
+		}
+}
+
+/* ---- Where it is ---- */
+
+/* The kernel's region for pages of VRAM has the device's name, as its BARs have, and is above them. */
+static bool vram_region(uint64_t *start, uint64_t *end)
+{
+	FILE *file = fopen("/proc/iomem", "re");
+	uint64_t first, last;
+	char line[128], name[64];
+
+	*start = *end = 0;
+	if (!file)
+		return fail("open /proc/iomem: %s", strerror(errno));
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, " %" SCNx64 "-%" SCNx64 " : %63s", &first, &last, name) == 3 &&
+		    !strcmp(name, svm.device) && last - first + 1 >= svm.gpu.vram_size && first > *start) {
+			*start = first;
+			*end = last + 1;
+		}
+	fclose(file);
+	return *end || fail("/proc/iomem has no VRAM of %s", svm.device);
+}
+
+static bool read_entries(const char *memory, uint64_t bytes, uint64_t *entries)
+{
+	size_t size = bytes / PAGE * sizeof(*entries);
+	off_t at = (off_t)((uintptr_t)memory / PAGE * sizeof(*entries));
+
+	return pread(svm.pagemap, entries, size, at) == (ssize_t)size || fail("pagemap: %s", strerror(errno));
+}
+
+/* How many pages are in VRAM, in memory and elsewhere; @where, if given, has one element a page: its place in VRAM. */
+static bool count_pages(const char *memory, uint64_t bytes, uint64_t *vram, uint64_t *ram, uint64_t *where)
+{
+	uint64_t *entries = malloc(bytes / PAGE * sizeof(*entries)), start, end;
+	bool ok = entries && vram_region(&start, &end) && read_entries(memory, bytes, entries);
+
+	*vram = *ram = 0;
+	for (uint64_t i = 0; ok && i < bytes / PAGE; i++) {
+		uint64_t frame = OFFSET(entries[i]) * PAGE;
+		bool in_vram = (entries[i] & (PRESENT | SWAP)) == SWAP && frame >= start && frame < end;
+
+		*ram += !!(entries[i] & PRESENT);
+		*vram += in_vram;
+		if (where)
+			where[i] = in_vram ? frame - start : UINT64_MAX;
+	}
+	free(entries);
+	return ok || fail("no memory");
+}
+
+static bool expect_pages(const char *what, const char *memory, uint64_t bytes, uint64_t in_vram)
+{
+	uint64_t vram, ram;
+
+	if (!count_pages(memory, bytes, &vram, &ram, NULL))
+		return false;
+	if (vram != in_vram)
+		report_mismatch("%s: %" PRIu64 " of %" PRIu64 " pages are in VRAM, and %" PRIu64 " in memory", what,
+				vram, in_vram, ram);
+	return true;
+}
+
+/* An errno, or 0. */
+static int move(const char *memory, uint64_t bytes)
+{
+	struct drm_edgpu_svm_to_vram args = { .addr = (uintptr_t)memory, .len = bytes };
+	int error = gpu_call(&svm.gpu, DRM_IOCTL_EDGPU_SVM_TO_VRAM, &args);
+
+	svm.to_vram += args.moved;
+	return error;
+}
+
+static bool to_vram(const char *memory, uint64_t bytes)
+{
+	int error = move(memory, bytes);
+
+	if (error)
+		return fail("SVM_TO_VRAM: %s", strerrorname_np(error));
+	return expect_pages("moved", memory, bytes, bytes / PAGE);
+}
+
+static bool expect_released(void)
+{
+	uint64_t objects, give_up = now_ns() + RELEASE_NS;
+
+	do {
+		if (!driver_stat(&svm.gpu, "svm_objects", &objects))
+			return false;
+		usleep(10000);
+	} while (objects && now_ns() < give_up);
+	if (objects)
+		report_mismatch("%" PRIu64 " objects in VRAM are left", objects);
+	return true;
+}
+
+/* ---- What happens to it ---- */
+
+static bool ping_pong(void)
+{
+	for (uint64_t round = 0; round < svm.rounds; round++) {
+		write_pages(svm.memory, 0, svm.bytes, round);
+		if (!to_vram(svm.memory, svm.bytes))
+			return false;
+		if (svm.lose)
+			*(volatile uint64_t *)svm.memory ^= 1;
+		if (!verify_pages("back", svm.memory, 0, svm.bytes, round) ||
+		    !expect_pages("back", svm.memory, svm.bytes, 0))
+			return false;
+	}
+	return expect_released();
+}
+
+/* Not whole chunks, not from their beginning, and with pages that were never written. */
+static bool pieces(void)
+{
+	uint64_t end = svm.bytes - 3 * PAGE, hole = svm.bytes / 2;
+
+	write_pages(svm.memory + PAGE, 1, end - PAGE, 0);
+	if (madvise(svm.memory + hole, 5 * PAGE, MADV_DONTNEED))
+		return fail("MADV_DONTNEED: %s", strerror(errno));
+	if (!to_vram(svm.memory + PAGE, end - PAGE) || !expect_pages("around", svm.memory, svm.bytes, end / PAGE - 1) ||
+	    !verify_pages("below the hole", svm.memory + PAGE, 1, hole - PAGE, 0))
+		return false;
+	expect_zeroes("the hole", svm.memory + hole, 5 * PAGE);
+	return verify_pages("above the hole", svm.memory + hole + 5 * PAGE, hole / PAGE + 5, end - hole - 5 * PAGE, 0) &&
+	       expect_pages("back", svm.memory, svm.bytes, 0);
+}
+
+/* Ends the child. */
+static void child(const char *what, bool (*run)(void))
+{
+	bool ok = run() && !report_mismatches();
+
+	if (!ok)
+		fprintf(stderr, "%s: %s\n", what, failure());
+	_exit(ok ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static bool join_child(const char *what, pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, 0) != pid)
+		return fail("waitpid: %s", strerror(errno));
+	if (status)
+		report_mismatch("%s ended with status 0x%x", what, (unsigned int)status);
+	return true;
+}
+
+static bool use_as_child(void)
+{
+	uint64_t half = svm.bytes / 2;
+
+	/* One half is read, and the other only written, before it has been read by anybody. */
+	if (!verify_pages("child", svm.memory, 0, half, 0))
+		return false;
+	write_pages(svm.memory + half, half / PAGE, half, 1);
+	if (!to_vram(svm.memory, svm.bytes))
+		return false;
+	return verify_pages("child, back", svm.memory, 0, half, 0) &&
+	       verify_pages("child, written", svm.memory + half, half / PAGE, half, 1);
+}
+
+/* What parent and child share is in VRAM when they come to share it. */
+static bool fork_and_write(void)
+{
+	pid_t pid;
+
+	write_pages(svm.memory, 0, svm.bytes, 0);
+	if (!to_vram(svm.memory, svm.bytes))
+		return false;
+	pid = fork();
+	if (pid < 0)
+		return fail("fork: %s", strerror(errno));
+	if (!pid)
+		child("child", use_as_child);
+	if (!join_child("child", pid) || !verify_pages("parent", svm.memory, 0, svm.bytes, 0))
+		return false;
+	return expect_released();
+}
+
+/* An errno, or 0. */
+static int try_fill_vram(void)
+{
+	struct drm_edgpu_gem_create create = { .size = svm.gpu.vram_size, .placement = EDGPU_PLACEMENT_VRAM };
+	struct drm_gem_close close = { 0 };
+	int error = gpu_call(&svm.gpu, DRM_IOCTL_EDGPU_GEM_CREATE, &create);
+
+	if (error)
+		return error;
+	close.handle = create.handle;
+	return gpu_call(&svm.gpu, DRM_IOCTL_GEM_CLOSE, &close);
+}
+
+/* All of it: whatever else is in VRAM has to leave. */
+static bool fill_vram(void)
+{
+	int error = try_fill_vram();
+
+	return !error || fail("an object as large as VRAM: %s", strerrorname_np(error));
+}
+
+static bool evict_as_orphan(void)
+{
+	/* Until the process that has moved the memory is no more. */
+	while (getppid() == svm.mover)
+		usleep(1000);
+	return fill_vram() && expect_pages("orphan", svm.memory, svm.bytes, 0) &&
+	       verify_pages("orphan", svm.memory, 0, svm.bytes, 0) && write(svm.done, "", 1) == 1;
+}
+
+static bool move_and_leave(void)
+{
+	pid_t pid;
+
+	svm.mover = getpid();
+	if (!to_vram(svm.memory, svm.bytes))
+		return false;
+	pid = fork();
+	if (!pid)
+		child("orphan", evict_as_orphan);
+	return pid > 0 || fail("fork: %s", strerror(errno));
+}
+
+/* The process that has moved memory to VRAM is gone, and its child still has that memory. */
+static bool orphan(void)
+{
+	int fds[2];
+	char done;
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return fail("pipe: %s", strerror(errno));
+	svm.done = fds[1];
+	pid = fork();
+	if (pid < 0)
+		return fail("fork: %s", strerror(errno));
+	if (!pid) {
+		write_pages(svm.memory, 0, svm.bytes, 0);
+		child("mover", move_and_leave);
+	}
+	close(fds[1]);
+	if (!join_child("the mover", pid))
+		return false;
+	/* Comes to an end without a byte if the orphan does. */
+	if (read(fds[0], &done, 1) != 1)
+		report_mismatch("the orphan has not got its memory back");
+	else
+		svm.verified += svm.bytes;
+	return expect_released();
+}
+
+static bool unmap(void)
+{
+	uint64_t third = svm.bytes / 3 & -PAGE;
+
+	write_pages(svm.memory, 0, svm.bytes, 0);
+	if (!to_vram(svm.memory, svm.bytes))
+		return false;
+	if (madvise(svm.memory, third, MADV_DONTNEED) || munmap(svm.memory + third, third))
+		return fail("unmapping: %s", strerror(errno));
+	expect_zeroes("MADV_DONTNEED", svm.memory, third);
+	if (!expect_pages("the rest", svm.memory + 2 * third, svm.bytes - 2 * third,
+			  (svm.bytes - 2 * third) / PAGE) ||
+	    !verify_pages("the rest", svm.memory + 2 * third, 2 * third / PAGE, svm.bytes - 2 * third, 0))
+		return false;
+	return expect_released();
+}
+
+static bool remap(void)
+{
+	char *other = new_memory(svm.bytes + PAGE), *moved;
+
+	write_pages(svm.memory, 0, svm.bytes, 0);
+	if (!other || !to_vram(svm.memory, svm.bytes))
+		return false;
+	/* Not as it was aligned. */
+	moved = mremap(svm.memory, svm.bytes, svm.bytes, MREMAP_MAYMOVE | MREMAP_FIXED, other + PAGE);
+	if (moved == MAP_FAILED)
+		return fail("mremap: %s", strerror(errno));
+	return expect_pages("remapped", moved, svm.bytes, svm.bytes / PAGE) &&
+	       verify_pages("remapped", moved, 0, svm.bytes, 0) && expect_released();
+}
+
+static bool protect(void)
+{
+	write_pages(svm.memory, 0, svm.bytes, 0);
+	if (!to_vram(svm.memory, svm.bytes))
+		return false;
+	if (mprotect(svm.memory, svm.bytes, PROT_READ))
+		return fail("mprotect: %s", strerror(errno));
+	if (!verify_pages("read-only", svm.memory, 0, svm.bytes, 0) || !to_vram(svm.memory, svm.bytes))
+		return false;
+	return verify_pages("read-only, again", svm.memory, 0, svm.bytes, 0);
+}
+
+static bool evict(void)
+{
+	write_pages(svm.memory, 0, svm.bytes, 0);
+	if (!to_vram(svm.memory, svm.bytes) || !fill_vram() || !expect_pages("evicted", svm.memory, svm.bytes, 0))
+		return false;
+	return verify_pages("evicted", svm.memory, 0, svm.bytes, 0) && expect_released();
+}
+
+/* What has come back is memory like any other: it is swapped, and goes to VRAM from there. */
+static bool swap(void)
+{
+	struct swap_counts before, after;
+
+	write_pages(svm.memory, 0, svm.bytes, 0);
+	if (!to_vram(svm.memory, svm.bytes) || !verify_pages("back", svm.memory, 0, svm.bytes, 0) ||
+	    !swap_read(&before) || !swap_reclaim(svm.bytes) || !swap_read(&after))
+		return false;
+	svm.swapped.out = after.out - before.out;
+	if (!to_vram(svm.memory, svm.bytes) || !swap_read(&after))
+		return false;
+	svm.swapped.in = after.in - before.in;
+	return verify_pages("from swap", svm.memory, 0, svm.bytes, 0);
+}
+
+static bool touch(volatile uint64_t *word)
+{
+	BUS_ERROR_GUARD;
+
+	if (bus_error())
+		return false;
+	(void)*word;
+	return true;
+}
+
+/* The device fails at a copy to VRAM, and at one back: what was asked for is not done, and nothing is lost. */
+static bool fail_copies(void)
+{
+	int error;
+
+	write_pages(svm.memory, 0, svm.bytes, 0);
+	error = move(svm.memory, svm.bytes);
+	if (error != EIO)
+		return fail("a copy that fails: %s", error ? strerrorname_np(error) : "success");
+	svm.refused++;
+	if (!expect_pages("refused", svm.memory, svm.bytes, 0) || !to_vram(svm.memory, svm.bytes))
+		return false;
+	if (touch((uint64_t *)svm.memory))
+		report_mismatch("the CPU does not notice that a copy has failed");
+	else
+		svm.bus_errors++;
+	return expect_pages("not back", svm.memory, svm.bytes, svm.bytes / PAGE) &&
+	       verify_pages("back after all", svm.memory, 0, svm.bytes, 0);
+}
+
+static void *move_until_stopped(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&svm.stop)) {
+		int error = move(svm.memory, svm.bytes);
+
+		/* Others use it all the time. */
+		if (error && error != EBUSY && error != ENOSPC) {
+			report_mismatch("SVM_TO_VRAM: %s", strerrorname_np(error));
+			break;
+		}
+	}
+	return NULL;
+}
+
+static void *evict_until_stopped(void *unused)
+{
+	(void)unused;
+	while (!atomic_load(&svm.stop)) {
+		int error = try_fill_vram();
+
+		if (error && error != ENOSPC) {
+			report_mismatch("an object as large as VRAM: %s", strerrorname_np(error));
+			break;
+		}
+		usleep(20000);
+	}
+	return NULL;
+}
+
+/* No write is lost while two other threads have the memory move, one there and one back. */
+static bool race(void)
+{
+	uint64_t round = 0, give_up = now_ns() + RACE_NS;
+	pthread_t moving, evicting;
+
+	memset(svm.memory, 0, svm.bytes);
+	if (!thread_start(&moving, move_until_stopped, NULL))
+		return false;
+	if (!thread_start(&evicting, evict_until_stopped, NULL)) {
+		atomic_store(&svm.stop, true);
+		pthread_join(moving, NULL);
+		return false;
+	}
+	while (now_ns() < give_up && !report_mismatches()) {
+		for (uint64_t at = 0; at < svm.bytes; at += PAGE) {
+			volatile uint64_t *word = (uint64_t *)(svm.memory + at);
+
+			if (*word != round)
+				report_mismatch("race: %" PRIu64 " instead of %" PRIu64, *word, round);
+			*word = round + 1;
+		}
+		round++;
+	}
+	atomic_store(&svm.stop, true);
+	pthread_join(moving, NULL);
+	pthread_join(evicting, NULL);
+	svm.rounds = round;
+	svm.verified = round * svm.bytes;
+	return true;
+}
+
+static void end(int signal)
+{
+	(void)signal;
+	svm.ended = 1;
+}
+
+/* Says where each page is and what it begins with, for somebody else to look there, and verifies at SIGUSR1. */
+static bool hold(void)
+{
+	struct sigaction action = { .sa_handler = end };
+	uint64_t *where = malloc(svm.bytes / PAGE * sizeof(*where)), vram, ram;
+	sigset_t blocked, before;
+
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR1);
+	if (!where || sigaction(SIGUSR1, &action, NULL) || sigprocmask(SIG_BLOCK, &blocked, &before))
+		return fail("no signals");
+	write_pages(svm.memory, 0, svm.bytes, 0);
+	if (!to_vram(svm.memory, svm.bytes) || !count_pages(svm.memory, svm.bytes, &vram, &ram, where))
+		return false;
+	for (uint64_t i = 0; i < svm.bytes / PAGE; i++)
+		fprintf(stderr, "page %" PRIu64 " vram %" PRIx64 " word %016" PRIx64 "\n", i, where[i], key_of(i, 0));
+	fprintf(stderr, "holding\n");
+	while (!svm.ended)
+		sigsuspend(&before);
+	return verify_pages("held", svm.memory, 0, svm.bytes, 0);
+}
+
+static const struct {
+	const char *name;
+	bool (*run)(void);
+} tests[] = {
+	{ "ping-pong", ping_pong },
+	{ "pieces", pieces },
+	{ "fork", fork_and_write },
+	{ "orphan", orphan },
+	{ "unmap", unmap },
+	{ "remap", remap },
+	{ "protect", protect },
+	{ "evict", evict },
+	{ "swap", swap },
+	{ "failure", fail_copies },
+	{ "race", race },
+	{ "hold", hold },
+};
+
+#define TESTS (sizeof(tests) / sizeof(*tests))
+
+static bool set_up(void)
+{
+	char link[64], target[256];
+	ssize_t len;
+
+	if ((svm.cpu != ANY_CPU && !thread_stay_on_cpu(svm.cpu)) || !gpu_open(&svm.gpu))
+		return false;
+	snprintf(link, sizeof(link), "/sys/class/drm/renderD%u/device", svm.gpu.minor);
+	len = readlink(link, target, sizeof(target) - 1);
+	if (len < 0)
+		return fail("readlink %s: %s", link, strerror(errno));
+	target[len] = 0;
+	snprintf(svm.device, sizeof(svm.device), "%s", basename(target));
+	svm.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (svm.pagemap < 0)
+		return fail("open pagemap: %s", strerror(errno));
+	svm.memory = new_memory(svm.bytes);
+	return svm.memory;
+}
+
+int svm_main(int argc, char **argv)
+{
+	static const char *const yes_words[] = { "no", "yes", NULL };
+	static const char *words[TESTS + 1];
+	const struct option_spec specs[] = {
+		{ .name = "test", .value = &svm.test, .words = words },
+		{ .name = "bytes", .value = &svm.bytes },
+		{ .name = "seed", .value = &svm.seed },
+		{ .name = "rounds", .value = &svm.rounds, .optional = true },
+		{ .name = "huge", .value = &svm.huge, .words = yes_words, .optional = true },
+		{ .name = "cpu", .value = &svm.cpu, .optional = true },
+		{ .name = "lose", .value = &svm.lose, .words = yes_words, .optional = true },
+	};
+
+	for (size_t i = 0; i < TESTS; i++)
+		words[i] = tests[i].name;
+	svm.rounds = 1;
+	svm.cpu = ANY_CPU;
+	if (!options_parse("svm", specs, sizeof(specs) / sizeof(*specs), argc, argv))
+		return EXIT_USAGE;
+	if (!svm.bytes || svm.bytes % CHUNK) {
+		options_complain("svm", "--bytes is no multiple of 2 MiB");
+		return EXIT_USAGE;
+	}
+	if (set_up())
+		tests[svm.test].run();
+	report_open();
+	report_number("bytesVerified", svm.verified);
+	report_number("bytesToVram", svm.to_vram);
+	report_number("rounds", svm.rounds);
+	report_number("busErrors", svm.bus_errors);
+	report_number("refused", svm.refused);
+	report_number("pswpout", svm.swapped.out);
+	report_number("pswpin", svm.swapped.in);
+	return report_close();
+}
