@@ -40,8 +40,9 @@
 /* The engine that copies pages of processes, if there are as many. */
 #define EDGPU_PAGEMAP_ENGINE	1U
 
-/* How many pages are looked at at once when the device has gone. */
+/* How many pages are looked at in one go when the device is gone, and how often. */
 #define EDGPU_ABANDON_PAGES	(SZ_2M / PAGE_SIZE)
+#define EDGPU_ABANDON_TRIES	10
 
 static struct edgpu_device *pagemap_to_edgpu(struct edgpu_pagemap *map)
 {
@@ -393,24 +394,44 @@ void edgpu_pagemap_close(struct edgpu_device *edgpu)
 		drm_warn(&edgpu->drm, "pages of processes stay in VRAM: %d\n", ret);
 }
 
-/* With all pages of @src, locked, that processes have. */
-static long edgpu_pagemap_zero(unsigned long *src, unsigned long *dst, unsigned long count)
+/* For those of @src that processes have: one that is huge can't be split by then. */
+static long edgpu_pagemap_zero(const unsigned long *src, unsigned long *dst, unsigned long count)
 {
-	unsigned long i, j, nr;
+	unsigned long i, nr;
 	long lost = 0;
 
 	for (i = 0; i < count; i += nr) {
 		struct page *page = migrate_pfn_to_page(src[i]);
+		unsigned int order = page ? folio_order(page_folio(page)) : 0;
+		struct folio *folio;
 
-		nr = page ? folio_nr_pages(page_folio(page)) : 1;
+		nr = NR_PAGES(order);
 		if (!(src[i] & MIGRATE_PFN_MIGRATE))
 			continue;
-		for (j = 0; j < nr && i + j < count; j++, lost++) {
-			page = alloc_page(GFP_HIGHUSER | __GFP_ZERO | __GFP_NOFAIL);
-			lock_page(page);
-			dst[i + j] = migrate_pfn(page_to_pfn(page));
-		}
+		folio = folio_alloc(GFP_HIGHUSER | __GFP_ZERO | (order ? 0 : __GFP_NOFAIL), order);
+		if (!folio)
+			continue;
+		folio_lock(folio);
+		dst[i] = migrate_pfn(folio_pfn(folio)) | (order ? MIGRATE_PFN_COMPOUND : 0);
+		lost += nr;
 	}
+	return lost;
+}
+
+static long edgpu_pagemap_abandon_range(unsigned long start, unsigned long count)
+{
+	unsigned long *src, *dst;
+	long lost = 0;
+
+	src = kvcalloc(count, 2 * sizeof(*src), GFP_KERNEL | __GFP_NOFAIL);
+	dst = src + count;
+	if (!migrate_device_range(src, start, count)) {
+		lost = edgpu_pagemap_zero(src, dst, count);
+		migrate_device_pages(src, dst, count);
+		migrate_device_finalize(src, dst, count);
+	}
+	kvfree(src);
+	cond_resched();
 	return lost;
 }
 
@@ -423,26 +444,17 @@ static long edgpu_pagemap_zero(unsigned long *src, unsigned long *dst, unsigned 
 void edgpu_pagemap_abandon(struct edgpu_device *edgpu)
 {
 	struct edgpu_pagemap *map = &edgpu->pagemap;
-	unsigned long first, count, last = PHYS_PFN(edgpu->vram_size);
-	unsigned long *src, *dst;
+	unsigned long first, last = PHYS_PFN(edgpu->vram_size);
+	unsigned int tries;
 	long lost = 0;
 
-	if (!map->mapped || !atomic_read(&map->objects))
-		return;
-
-	src = kvcalloc(EDGPU_ABANDON_PAGES, 2 * sizeof(*src), GFP_KERNEL | __GFP_NOFAIL);
-	dst = src + EDGPU_ABANDON_PAGES;
-	for (first = 0; first < last; first += count) {
-		count = min(EDGPU_ABANDON_PAGES, last - first);
-		memset(src, 0, 2 * EDGPU_ABANDON_PAGES * sizeof(*src));
-		if (migrate_device_range(src, PHYS_PFN(map->pages.range.start) + first, count))
-			continue;
-		lost += edgpu_pagemap_zero(src, dst, count);
-		migrate_device_pages(src, dst, count);
-		migrate_device_finalize(src, dst, count);
-		cond_resched();
+	/* Some may be locked for a moment. */
+	for (tries = 0; tries < EDGPU_ABANDON_TRIES && atomic_read(&map->objects); tries++) {
+		for (first = 0; first < last; first += EDGPU_ABANDON_PAGES)
+			lost += edgpu_pagemap_abandon_range(PHYS_PFN(map->pages.range.start) + first,
+							    min(EDGPU_ABANDON_PAGES, last - first));
+		flush_work(&map->release);
 	}
-	kvfree(src);
 	atomic_long_add(lost, &map->lost);
 	if (lost)
 		drm_warn(&edgpu->drm, "%ld pages of processes have lost their content\n", lost);

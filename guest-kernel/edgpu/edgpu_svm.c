@@ -159,7 +159,7 @@ static int edgpu_svm_move_all(struct edgpu_device *edgpu, u64 *addr, u64 end)
 			tries = 0;
 		else if (ret != -EBUSY || ++tries == EDGPU_SVM_TRIES)
 			return ret;
-		/* Not while others may be waiting for an end of this: it may wait for user space. */
+		/* Not within edgpu_enter(): it may have to wait for user space. */
 		else if (fault_in_readable(u64_to_user_ptr(before),
 					   min(end, ALIGN(before + 1, SZ_2M)) - before))
 			return -EFAULT;

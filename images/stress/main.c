@@ -49,7 +49,7 @@ static const struct subcommand {
 	{ "hmm", hmm_main, "--areas N --bytes N --rounds R --seed K [--lose yes] (test_hmm, without the driver)" },
 	{ "svm", svm_main,
 	  "--test NAME --bytes N --seed K [--rounds R] [--huge yes] [--cpu C]\n"
-	  "    [--lose yes] (hold: verifies at SIGUSR1)" },
+	  "    [--back-cpu C] [--lose yes] (hold: verifies at SIGUSR1)" },
 	{ "reader", reader_main, "--bytes N (until SIGTERM)" },
 	{ "reclaim", reclaim_main,
 	  "--bytes N --object-size S --reclaim R --seed K [--devices D] [--threads T] [--cache C]\n"

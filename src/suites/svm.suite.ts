@@ -7,22 +7,28 @@ import { describe, expect } from 'vitest';
 import { test } from '../testbed/fixtures.ts';
 import type { Gpu } from '../testbed/device/gpu.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
-import { runProgram, svmReport, type SvmReport } from '../testbed/programs/stress-program.ts';
+import { svmReport, type SvmReport } from '../testbed/programs/stress-program.ts';
+import { driverStat } from '../testbed/sleep/sleep-suite.ts';
 import { dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 
 const MIB = 2 ** 20;
 const BYTES = 8 * MIB;
 const PAGE = 4096;
+/** Enough for all memory there is. */
+const WIDE = 52;
 const DEADLINE_MS = 120_000;
 const DRIVER = '/sys/bus/pci/drivers/edgpu';
 const HELD = '/run/held.log';
 
+/** The kernel turns them off on a machine that has less than 512 MiB before more is plugged in. */
+const MAY_BE_HUGE = 'echo madvise > /sys/kernel/mm/transparent_hugepage/enabled';
+
 /** What happens to memory that is in VRAM. */
 const MEANWHILE = ['ping-pong', 'pieces', 'fork', 'orphan', 'unmap', 'remap', 'protect', 'evict'];
 
-async function driverStat(guest: Guest, name: string): Promise<number> {
-  const stats = await guest.read('/sys/kernel/debug/dri/128/stats');
-  return Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(stats)?.[1]);
+/** By its address, which outlives the render node. */
+async function pciAddress(guest: Guest): Promise<string> {
+  return (await guest.run('basename $(readlink -f /sys/class/drm/renderD128/device)')).trim();
 }
 
 interface HeldPage {
@@ -63,19 +69,19 @@ test.override({ stateless: true, backend: 'shmem' });
 
 /** All memory is within the device's reach, so that nothing is to be bounced. */
 describe('memory within reach', { concurrent: true }, () => {
-  test.override({ machine: 'tight', dmaBits: 40 });
+  test.override({ machine: 'tiers', dmaBits: WIDE });
 
   test.for(['no', 'yes'])(
     'is whole again when it comes back, whatever happens to it; huge pages: %s',
     async (huge, { guest, gpu, backend, run, record }) => {
       await gpu.load({ backend });
-      await guest.run('echo madvise > /sys/kernel/mm/transparent_hugepage/enabled');
+      await guest.run(MAY_BE_HUGE);
       let moved = 0;
       for (const name of MEANWHILE) {
         const before = await driverStat(guest, 'svm_to_vram_bytes');
         const { report, witnesses } = await run('svm', { test: name, bytes: BYTES, huge, rounds: 2 }, svmReport);
         expect(report, `${name}: ${String(report.firstError)}`).toMatchObject({ ok: true, mismatches: 0 });
-        expect(dmaComplaints(witnesses, 40), name).toEqual([]);
+        expect(dmaComplaints(witnesses, WIDE), name).toEqual([]);
         expect(report.bytesVerified, name).toBeGreaterThanOrEqual(BYTES / 3);
         // What others of its processes have moved is not in its report; holes are moved and not copied.
         const copied = (await driverStat(guest, 'svm_to_vram_bytes')) - before;
@@ -97,16 +103,16 @@ describe('memory within reach', { concurrent: true }, () => {
     await gpu.load({ backend });
     const { report, witnesses } = await run('svm', { test: 'swap', bytes: BYTES }, svmReport);
     expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, bytesVerified: 2 * BYTES });
-    expect(dmaComplaints(witnesses, 40)).toEqual([]);
-    expect(report.pswpout).toBeGreaterThan(0);
-    expect(report.pswpin).toBeGreaterThan(0);
+    expect(dmaComplaints(witnesses, WIDE)).toEqual([]);
+    // Some may have been in batches of a CPU, where nobody finds them.
+    expect(report.pagesInSwap).toBeGreaterThan(BYTES / PAGE / 2);
   });
 
   test('loses no write while it is moved there and back all the time', async ({ gpu, backend, run, record }) => {
     await gpu.load({ backend });
     const { report, witnesses } = await run('svm', { test: 'race', bytes: 2 * BYTES, huge: 'yes' }, svmReport);
     expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0 });
-    expect(dmaComplaints(witnesses, 40)).toEqual([]);
+    expect(dmaComplaints(witnesses, WIDE)).toEqual([]);
     expect(report.bytesToVram).toBeGreaterThan(2 * BYTES);
     Object.assign(record.metrics, { rounds: report.rounds, bytesToVram: report.bytesToVram });
   });
@@ -123,7 +129,7 @@ describe('memory within reach', { concurrent: true }, () => {
 });
 
 describe('memory that is held in VRAM', { concurrent: true }, () => {
-  test.override({ machine: 'tight', dmaBits: 40 });
+  test.override({ machine: 'tiers', dmaBits: WIDE });
 
   test('is there, as the host sees, and comes back before a reset, a sleep and the end of the device', async ({
     guest,
@@ -133,7 +139,7 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
     suspend,
   }) => {
     await gpu.load({ backend });
-    const address = (await guest.run('basename $(readlink -f /sys/class/drm/renderD128/device)')).trim();
+    const address = await pciAddress(guest);
     for (const leave of [
       () => guest.run(`echo 1 > /sys/bus/pci/devices/${address}/reset`),
       () => suspend('s3'),
@@ -146,6 +152,22 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
       const report = await verifyHeld(guest);
       expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, bytesVerified: BYTES });
     }
+  });
+
+  test('reads as zeroes when it can not come back, because the device has died and is taken away', async ({
+    guest,
+    gpu,
+    backend,
+    seed,
+  }) => {
+    await gpu.load({ backend });
+    const address = await pciAddress(guest);
+    expect(await hold(guest, seed)).toHaveLength(BYTES / PAGE);
+    await gpu.inject({ kind: 'dead' });
+    await guest.run(`echo ${address} > ${DRIVER}/unbind`, { deadlineMs: DEADLINE_MS });
+    const report = await verifyHeld(guest);
+    expect(report).toMatchObject({ mismatches: BYTES / PAGE, bytesVerified: 0 });
+    expect(report.firstError).toContain('held: page 0 has 0x0000000000000000');
   });
 
   test('control: a bit that changes there is seen, by the host and when the memory is back', async ({
@@ -171,25 +193,27 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
   });
 });
 
-/** What Linux makes of memory that the device does not reach: the program and its memory are on the third node. */
+/** The device reaches the first two nodes; the memory is on the first, on the third, or comes back to the third. */
 describe('memory beyond reach', { concurrent: true }, () => {
   test.override({ machine: 'tiers', dmaBits: 40 });
 
-  test('small pages are bounced', async ({ guest, gpu, backend, seed, record }) => {
-    await gpu.load({ backend });
-    const options = { test: 'ping-pong', bytes: BYTES, cpu: 2, seed };
-    const report = await runProgram(guest, { name: 'svm', options, report: svmReport, deadlineMs: DEADLINE_MS });
-    record.metrics['swiotlbBounces'] = await guest.swiotlbHighWater();
-    expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0 });
-    expect(await guest.swiotlbHighWater()).toBeGreaterThan(0);
-  });
-
-  test('huge pages are refused', async ({ guest, gpu, backend, seed, record }) => {
-    await gpu.load({ backend });
-    await guest.run('echo madvise > /sys/kernel/mm/transparent_hugepage/enabled');
-    const options = { test: 'ping-pong', bytes: BYTES, cpu: 2, seed, huge: 'yes' };
-    const report = await runProgram(guest, { name: 'svm', options, report: svmReport, deadlineMs: DEADLINE_MS });
-    record.metrics['swiotlbBounces'] = await guest.swiotlbHighWater();
-    expect(report.firstError).toBe('to be measured');
-  });
+  test.for(['no', 'yes'])(
+    'is bounced, there and back, a page at a time; huge pages: %s',
+    async (huge, { guest, gpu, backend, run, record }) => {
+      await gpu.load({ backend });
+      await guest.run(MAY_BE_HUGE);
+      const options = { test: 'ping-pong', bytes: BYTES, huge };
+      const within = await run('svm', { ...options, cpu: 0 }, svmReport);
+      expect(within.report, within.report.firstError).toMatchObject({ ok: true, mismatches: 0 });
+      expect(dmaComplaints(within.witnesses, 40)).toEqual([]);
+      for (const cpu of [0, 2]) {
+        const { report, witnesses } = await run('svm', { ...options, cpu, 'back-cpu': 2 }, svmReport);
+        expect(report, `from node ${String(cpu)}: ${String(report.firstError)}`).toMatchObject({ ok: true });
+        expect(report.bytesVerified).toBe(BYTES);
+        // Linux does not ask for memory within reach, as the series does for objects.
+        expect(dmaComplaints(witnesses, 40)).toEqual(['bounced']);
+      }
+      record.metrics['swiotlbBounces'] = await guest.swiotlbHighWater();
+    },
+  );
 });

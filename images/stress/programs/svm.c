@@ -25,7 +25,6 @@
 #include "lib/options.h"
 #include "lib/pattern.h"
 #include "lib/report.h"
-#include "lib/swap.h"
 #include "lib/thread.h"
 #include "programs/programs.h"
 
@@ -36,8 +35,9 @@
 #define PRESENT (1ull << 63)
 #define SWAP (1ull << 62)
 #define OFFSET(entry) (((entry) & ((1ull << 55) - 1)) >> 5)
-/* VRAM is let go of some time after the last page is. */
-#define RELEASE_NS 10000000000ull
+/* VRAM is let go of some time after the last page is, and swap written. */
+#define PATIENCE_NS 10000000000ull
+#define SAID PAGE
 #define ANY_CPU UINT64_MAX
 #define RACE_NS 3000000000ull
 
@@ -50,14 +50,15 @@ struct svm {
 	uint64_t huge;
 	uint64_t lose;
 	uint64_t cpu;		/* on whose node the memory is then */
-	int pagemap;
+	uint64_t back_cpu;	/* and when it has come back */
 	char device[64];	/* by which the kernel knows it */
 	char *memory;
 	uint64_t verified;
 	uint64_t to_vram;	/* bytes, as the driver says */
 	uint64_t bus_errors;
 	uint64_t refused;	/* moves that the device failed at */
-	struct swap_counts swapped;
+	uint64_t swapped;	/* pages */
+	char *said;		/* by a child that has failed */
 	pid_t mover;
 	int done;		/* a pipe */
 	volatile sig_atomic_t ended;
@@ -148,8 +149,11 @@ static bool read_entries(const char *memory, uint64_t bytes, uint64_t *entries)
 {
 	size_t size = bytes / PAGE * sizeof(*entries);
 	off_t at = (off_t)((uintptr_t)memory / PAGE * sizeof(*entries));
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	bool ok = pread(fd, entries, size, at) == (ssize_t)size || fail("pagemap: %s", strerror(errno));
 
-	return pread(svm.pagemap, entries, size, at) == (ssize_t)size || fail("pagemap: %s", strerror(errno));
+	close(fd);
+	return ok;
 }
 
 /* How many pages are in VRAM, in memory and elsewhere; @where, if given, has one element a page: its place in VRAM. */
@@ -205,7 +209,7 @@ static bool to_vram(const char *memory, uint64_t bytes)
 
 static bool expect_released(void)
 {
-	uint64_t objects, give_up = now_ns() + RELEASE_NS;
+	uint64_t objects, give_up = now_ns() + PATIENCE_NS;
 
 	do {
 		if (!driver_stat(&svm.gpu, "svm_objects", &objects))
@@ -224,6 +228,8 @@ static bool ping_pong(void)
 	for (uint64_t round = 0; round < svm.rounds; round++) {
 		write_pages(svm.memory, 0, svm.bytes, round);
 		if (!to_vram(svm.memory, svm.bytes))
+			return false;
+		if (svm.back_cpu != ANY_CPU && !thread_stay_on_cpu(svm.back_cpu))
 			return false;
 		if (svm.lose)
 			*(volatile uint64_t *)svm.memory ^= 1;
@@ -251,12 +257,12 @@ static bool pieces(void)
 }
 
 /* Ends the child. */
-static void child(const char *what, bool (*run)(void))
+static void child(bool (*run)(void))
 {
 	bool ok = run() && !report_mismatches();
 
 	if (!ok)
-		fprintf(stderr, "%s: %s\n", what, failure());
+		snprintf(svm.said, SAID, "%s, and %" PRIu64 " mismatches", failure(), report_mismatches());
 	_exit(ok ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
@@ -267,7 +273,7 @@ static bool join_child(const char *what, pid_t pid)
 	if (waitpid(pid, &status, 0) != pid)
 		return fail("waitpid: %s", strerror(errno));
 	if (status)
-		report_mismatch("%s ended with status 0x%x", what, (unsigned int)status);
+		report_mismatch("%s ended with status 0x%x: %s", what, (unsigned int)status, svm.said);
 	return true;
 }
 
@@ -297,7 +303,7 @@ static bool fork_and_write(void)
 	if (pid < 0)
 		return fail("fork: %s", strerror(errno));
 	if (!pid)
-		child("child", use_as_child);
+		child(use_as_child);
 	if (!join_child("child", pid) || !verify_pages("parent", svm.memory, 0, svm.bytes, 0))
 		return false;
 	return expect_released();
@@ -342,7 +348,7 @@ static bool move_and_leave(void)
 		return false;
 	pid = fork();
 	if (!pid)
-		child("orphan", evict_as_orphan);
+		child(evict_as_orphan);
 	return pid > 0 || fail("fork: %s", strerror(errno));
 }
 
@@ -361,14 +367,14 @@ static bool orphan(void)
 		return fail("fork: %s", strerror(errno));
 	if (!pid) {
 		write_pages(svm.memory, 0, svm.bytes, 0);
-		child("mover", move_and_leave);
+		child(move_and_leave);
 	}
 	close(fds[1]);
 	if (!join_child("the mover", pid))
 		return false;
 	/* Comes to an end without a byte if the orphan does. */
 	if (read(fds[0], &done, 1) != 1)
-		report_mismatch("the orphan has not got its memory back");
+		report_mismatch("the orphan has not got its memory back: %s", svm.said);
 	else
 		svm.verified += svm.bytes;
 	return expect_released();
@@ -429,17 +435,20 @@ static bool evict(void)
 /* What has come back is memory like any other: it is swapped, and goes to VRAM from there. */
 static bool swap(void)
 {
-	struct swap_counts before, after;
+	uint64_t vram, ram, give_up = now_ns() + PATIENCE_NS;
 
 	write_pages(svm.memory, 0, svm.bytes, 0);
-	if (!to_vram(svm.memory, svm.bytes) || !verify_pages("back", svm.memory, 0, svm.bytes, 0) ||
-	    !swap_read(&before) || !swap_reclaim(svm.bytes) || !swap_read(&after))
+	if (!to_vram(svm.memory, svm.bytes) || !verify_pages("back", svm.memory, 0, svm.bytes, 0))
 		return false;
-	svm.swapped.out = after.out - before.out;
-	if (!to_vram(svm.memory, svm.bytes) || !swap_read(&after))
+	if (madvise(svm.memory, svm.bytes, MADV_PAGEOUT))
+		return fail("MADV_PAGEOUT: %s", strerror(errno));
+	if (!count_pages(svm.memory, svm.bytes, &vram, &ram, NULL))
 		return false;
-	svm.swapped.in = after.in - before.in;
-	return verify_pages("from swap", svm.memory, 0, svm.bytes, 0);
+	svm.swapped = svm.bytes / PAGE - vram - ram;
+	/* Not before all of it is written: until then it is busy. */
+	while (move(svm.memory, svm.bytes) == EBUSY && now_ns() < give_up)
+		usleep(10000);
+	return to_vram(svm.memory, svm.bytes) && verify_pages("from swap", svm.memory, 0, svm.bytes, 0);
 }
 
 static bool touch(volatile uint64_t *word)
@@ -478,8 +487,8 @@ static void *move_until_stopped(void *unused)
 	while (!atomic_load(&svm.stop)) {
 		int error = move(svm.memory, svm.bytes);
 
-		/* Others use it all the time. */
-		if (error && error != EBUSY && error != ENOSPC) {
+		/* Others use it, and VRAM, all the time. */
+		if (error && error != EBUSY && error != ENOMEM) {
 			report_mismatch("SVM_TO_VRAM: %s", strerrorname_np(error));
 			break;
 		}
@@ -493,7 +502,7 @@ static void *evict_until_stopped(void *unused)
 	while (!atomic_load(&svm.stop)) {
 		int error = try_fill_vram();
 
-		if (error && error != ENOSPC) {
+		if (error && error != ENOMEM) {
 			report_mismatch("an object as large as VRAM: %s", strerrorname_np(error));
 			break;
 		}
@@ -595,9 +604,9 @@ static bool set_up(void)
 		return fail("readlink %s: %s", link, strerror(errno));
 	target[len] = 0;
 	snprintf(svm.device, sizeof(svm.device), "%s", basename(target));
-	svm.pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (svm.pagemap < 0)
-		return fail("open pagemap: %s", strerror(errno));
+	svm.said = mmap(NULL, SAID, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (svm.said == MAP_FAILED)
+		return fail("mmap: %s", strerror(errno));
 	svm.memory = new_memory(svm.bytes);
 	return svm.memory;
 }
@@ -613,13 +622,14 @@ int svm_main(int argc, char **argv)
 		{ .name = "rounds", .value = &svm.rounds, .optional = true },
 		{ .name = "huge", .value = &svm.huge, .words = yes_words, .optional = true },
 		{ .name = "cpu", .value = &svm.cpu, .optional = true },
+		{ .name = "back-cpu", .value = &svm.back_cpu, .optional = true },
 		{ .name = "lose", .value = &svm.lose, .words = yes_words, .optional = true },
 	};
 
 	for (size_t i = 0; i < TESTS; i++)
 		words[i] = tests[i].name;
 	svm.rounds = 1;
-	svm.cpu = ANY_CPU;
+	svm.cpu = svm.back_cpu = ANY_CPU;
 	if (!options_parse("svm", specs, sizeof(specs) / sizeof(*specs), argc, argv))
 		return EXIT_USAGE;
 	if (!svm.bytes || svm.bytes % CHUNK) {
@@ -634,7 +644,6 @@ int svm_main(int argc, char **argv)
 	report_number("rounds", svm.rounds);
 	report_number("busErrors", svm.bus_errors);
 	report_number("refused", svm.refused);
-	report_number("pswpout", svm.swapped.out);
-	report_number("pswpin", svm.swapped.in);
+	report_number("pagesInSwap", svm.swapped);
 	return report_close();
 }

@@ -42,8 +42,8 @@ export const svmReport = programReport.extend({
   /** Of copies back that the device failed at, and moves there. */
   busErrors: z.number(),
   refused: z.number(),
-  pswpout: z.number(),
-  pswpin: z.number(),
+  /** Of its pages, when they had come back once. */
+  pagesInSwap: z.number(),
 });
 
 export const spawnReport = programReport.extend({ programs: z.number() });
