@@ -325,9 +325,13 @@ static int edgpu_pagemap_begin(struct edgpu_pagemap *map)
 
 	if (!map->mapped)
 		ret = edgpu_pagemap_map(map);
-	if (!ret)
-		ret = drm_pagemap_init(&map->base, &map->pages, &edgpu->drm, &edgpu_pagemap_ops);
-	if (!ret)
+	if (ret)
+		return ret;
+	ret = drm_pagemap_init(&map->base, &map->pages, &edgpu->drm, &edgpu_pagemap_ops);
+	/* It counts from one on also if it has failed. */
+	if (ret)
+		refcount_set(&map->base.ref.refcount, 0);
+	else
 		WRITE_ONCE(map->generation, READ_ONCE(edgpu->vram_generation));
 	return ret;
 }

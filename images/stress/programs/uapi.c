@@ -193,7 +193,7 @@ static bool reject_svm(struct uapi *uapi)
 	REJECT(uapi, SVM_TO_VRAM, svm, len, 1ull << 63, EINVAL);
 	REJECT(uapi, SVM_TO_VRAM, svm, len, -(uint64_t)PAGE, EINVAL);
 	REJECT(uapi, SVM_TO_VRAM, svm, addr, (uintptr_t)memory + 1, EINVAL);
-	REJECT(uapi, SVM_TO_VRAM, svm, addr, 1ull << 47, EINVAL);
+	REJECT(uapi, SVM_TO_VRAM, svm, addr, 1ull << 56, EINVAL);
 	REJECT(uapi, SVM_TO_VRAM, svm, addr, 0xffff800000000000, EINVAL);
 	REJECT(uapi, SVM_TO_VRAM, svm, addr, 0, EFAULT);
 	REJECT(uapi, SVM_TO_VRAM, svm, addr, (uintptr_t)object, EINVAL);
