@@ -4,6 +4,7 @@
  * and the driver what was copied, and the host reads VRAM itself.
  */
 import { describe, expect } from 'vitest';
+import { testedCases } from '../plan/tested-cases.ts';
 import { test } from '../testbed/fixtures.ts';
 import type { Gpu } from '../testbed/device/gpu.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
@@ -23,8 +24,14 @@ const HELD = '/run/held.log';
 /** The kernel turns them off on a machine that has less than 512 MiB before more is plugged in. */
 const MAY_BE_HUGE = 'echo madvise > /sys/kernel/mm/transparent_hugepage/enabled';
 
+/** A brief run has small pages where they are what huge ones are split into. */
+const HUGE = testedCases(['no', 'yes'] as const, (huge) => huge === 'yes');
+
+/** Not in a brief run. */
+const GONE = testedCases(['unbound'] as const, () => false);
+
 /** What happens to memory that is in VRAM. */
-const MEANWHILE = ['ping-pong', 'pieces', 'fork', 'orphan', 'unmap', 'remap', 'protect', 'evict'];
+const MEANWHILE = ['ping-pong', 'pieces', 'fork', 'orphan', 'unmap', 'remap', 'protect', 'evict', 'swap', 'race'];
 
 /** By its address, which outlives the render node. */
 async function pciAddress(guest: Guest): Promise<string> {
@@ -71,7 +78,7 @@ test.override({ stateless: true, backend: 'shmem' });
 describe('memory within reach', { concurrent: true }, () => {
   test.override({ machine: 'tiers', dmaBits: WIDE });
 
-  test.for(['no', 'yes'])(
+  test.for(HUGE)(
     'is whole again when it comes back, whatever happens to it; huge pages: %s',
     async (huge, { guest, gpu, backend, run, record }) => {
       await gpu.load({ backend });
@@ -83,10 +90,12 @@ describe('memory within reach', { concurrent: true }, () => {
         expect(report, `${name}: ${String(report.firstError)}`).toMatchObject({ ok: true, mismatches: 0 });
         expect(dmaComplaints(witnesses, WIDE), name).toEqual([]);
         expect(report.bytesVerified, name).toBeGreaterThanOrEqual(BYTES / 3);
-        // What others of its processes have moved is not in its report; holes are moved and not copied.
         const copied = (await driverStat(guest, 'svm_to_vram_bytes')) - before;
+        expect(copied, name).toBeGreaterThanOrEqual(BYTES - 9 * PAGE);
+        // Others move what is there already, or have processes that are not in the report.
         if (name === 'ping-pong') expect(copied).toBe(report.bytesToVram);
-        expect(copied, name).toBeGreaterThanOrEqual(report.bytesToVram - 5 * PAGE);
+        // Some may have been in batches of a CPU, where nobody finds them.
+        if (name === 'swap') expect(report.pagesInSwap).toBeGreaterThan(BYTES / PAGE / 2);
         moved += copied;
       }
       record.metrics['bytesToVram'] = moved;
@@ -98,24 +107,6 @@ describe('memory within reach', { concurrent: true }, () => {
       await gpu.unload();
     },
   );
-
-  test('goes to swap when it has come back, and to VRAM from there', async ({ gpu, backend, run }) => {
-    await gpu.load({ backend });
-    const { report, witnesses } = await run('svm', { test: 'swap', bytes: BYTES }, svmReport);
-    expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, bytesVerified: 2 * BYTES });
-    expect(dmaComplaints(witnesses, WIDE)).toEqual([]);
-    // Some may have been in batches of a CPU, where nobody finds them.
-    expect(report.pagesInSwap).toBeGreaterThan(BYTES / PAGE / 2);
-  });
-
-  test('loses no write while it is moved there and back all the time', async ({ gpu, backend, run, record }) => {
-    await gpu.load({ backend });
-    const { report, witnesses } = await run('svm', { test: 'race', bytes: 2 * BYTES, huge: 'yes' }, svmReport);
-    expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0 });
-    expect(dmaComplaints(witnesses, WIDE)).toEqual([]);
-    expect(report.bytesToVram).toBeGreaterThan(2 * BYTES);
-    Object.assign(record.metrics, { rounds: report.rounds, bytesToVram: report.bytesToVram });
-  });
 
   test('stays where it is when the device fails at a copy, there and back', async ({ gpu, backend, run }) => {
     await gpu.load({ backend });
@@ -154,23 +145,21 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
     }
   });
 
-  test('reads as zeroes when it can not come back, because the device has died and is taken away', async ({
-    guest,
-    gpu,
-    backend,
-    seed,
-  }) => {
-    await gpu.load({ backend });
-    const address = await pciAddress(guest);
-    expect(await hold(guest, seed)).toHaveLength(BYTES / PAGE);
-    await gpu.inject({ kind: 'dead' });
-    await guest.run(`echo ${address} > ${DRIVER}/unbind`, { deadlineMs: DEADLINE_MS });
-    const report = await verifyHeld(guest);
-    expect(report).toMatchObject({ mismatches: BYTES / PAGE, bytesVerified: 0 });
-    expect(report.firstError).toContain('held: page 0 has 0x0000000000000000');
-  });
+  test.for(GONE)(
+    'reads as zeroes when it can not come back, because the device has died and is %s',
+    async (_, { guest, gpu, backend, seed }) => {
+      await gpu.load({ backend });
+      const address = await pciAddress(guest);
+      expect(await hold(guest, seed)).toHaveLength(BYTES / PAGE);
+      await gpu.inject({ kind: 'dead' });
+      await guest.run(`echo ${address} > ${DRIVER}/unbind`, { deadlineMs: DEADLINE_MS });
+      const report = await verifyHeld(guest);
+      expect(report).toMatchObject({ mismatches: BYTES / PAGE, bytesVerified: 0 });
+      expect(report.firstError).toContain('held: page 0 has 0x0000000000000000');
+    },
+  );
 
-  test('control: a bit that changes there is seen, by the host and when the memory is back', async ({
+  test('control: a bit that changes there, and copies that are not made, are seen', async ({
     guest,
     gpu,
     backend,
@@ -178,17 +167,13 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
   }) => {
     await gpu.load({ backend });
     const pages = await hold(guest, seed);
-    const offset = pages[0]?.vram ?? NaN;
-    await gpu.inject({ kind: 'flip', offset });
+    await gpu.inject({ kind: 'flip', offset: pages[0]?.vram ?? NaN });
     expect(await missing(gpu, pages)).toEqual([pages[0]]);
     expect(await verifyHeld(guest)).toMatchObject({ ok: false, mismatches: 1 });
-  });
 
-  test('control: a copy that is not made is seen', async ({ guest, gpu, backend, seed }) => {
-    await gpu.load({ backend });
     await guest.run('echo Y > /sys/module/edgpu/parameters/svm_skip_copy');
-    const pages = await hold(guest, seed);
-    expect((await missing(gpu, pages)).length).toBeGreaterThan(0);
+    const lost = await hold(guest, seed);
+    expect((await missing(gpu, lost)).length).toBeGreaterThan(0);
     expect(await verifyHeld(guest)).toMatchObject({ ok: false, mismatches: BYTES / PAGE });
   });
 });
@@ -197,7 +182,7 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
 describe('memory beyond reach', { concurrent: true }, () => {
   test.override({ machine: 'tiers', dmaBits: 40 });
 
-  test.for(['no', 'yes'])(
+  test.for(HUGE)(
     'is bounced, there and back, a page at a time; huge pages: %s',
     async (huge, { guest, gpu, backend, run, record }) => {
       await gpu.load({ backend });

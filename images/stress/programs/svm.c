@@ -436,6 +436,7 @@ static bool evict(void)
 static bool swap(void)
 {
 	uint64_t vram, ram, give_up = now_ns() + PATIENCE_NS;
+	int error;
 
 	write_pages(svm.memory, 0, svm.bytes, 0);
 	if (!to_vram(svm.memory, svm.bytes) || !verify_pages("back", svm.memory, 0, svm.bytes, 0))
@@ -445,10 +446,14 @@ static bool swap(void)
 	if (!count_pages(svm.memory, svm.bytes, &vram, &ram, NULL))
 		return false;
 	svm.swapped = svm.bytes / PAGE - vram - ram;
-	/* Not before all of it is written: until then it is busy. */
-	while (move(svm.memory, svm.bytes) == EBUSY && now_ns() < give_up)
-		usleep(10000);
-	return to_vram(svm.memory, svm.bytes) && verify_pages("from swap", svm.memory, 0, svm.bytes, 0);
+	/* Until all of it is written, some is busy. */
+	do {
+		error = move(svm.memory, svm.bytes);
+	} while (error == EBUSY && now_ns() < give_up && !usleep(10000));
+	if (error)
+		return fail("SVM_TO_VRAM of what was in swap: %s", strerrorname_np(error));
+	return expect_pages("from swap", svm.memory, svm.bytes, svm.bytes / PAGE) &&
+	       verify_pages("from swap", svm.memory, 0, svm.bytes, 0);
 }
 
 static bool touch(volatile uint64_t *word)
