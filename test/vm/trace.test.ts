@@ -2,22 +2,41 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
 import { reportOf, rig } from './rig-command.ts';
 import { temporaryFolder } from './test-vm.ts';
 
 const MACHINE = ['--machine', 'noswap'] as const;
 
-test('the trace of a test that fails is in its artifacts, with the events that were asked for and no others', async () => {
+const TIME_LINE = z.object({
+  traceEvents: z.array(
+    z.object({ name: z.string(), ts: z.number().optional(), args: z.record(z.string(), z.string()).optional() }),
+  ),
+});
+
+/** Nothing of such a guest is older. */
+const LONGEST_US = 300e6;
+
+test('what led to a failure is in the artifacts of its test: the events that were asked for, on one line of time', async () => {
   const folder = await temporaryFolder();
   const [history, json] = ['history', 'r.json'].map((name) => path.join(folder, name)) as [string, string];
-  const failing = ['--exec', 'modprobe gpu-sched && sleep 0.1 && false', '--trace', 'sched_switch,gpu_scheduler:*'];
+  const failing = ['--exec', 'modprobe edgpu && edgpu-stress info && sleep 0.1 && false', '--trace', 'sched_switch'];
   const { exitCode, said } = await rig(history, 'run', ...MACHINE, ...failing, '--json', json);
   expect(exitCode, said).toBe(1);
   const [result] = (await reportOf(json)).results;
-  const trace = await readFile(path.join(result?.artifacts ?? '', 'trace.txt'), 'utf8');
+  expect(result?.evidence).toEqual(expect.arrayContaining(['timeline.json', 'trace.txt']));
+  const artifact = (name: string): Promise<string> => readFile(path.join(result?.artifacts ?? '', name), 'utf8');
+  const trace = await artifact('trace.txt');
   const events = [...trace.matchAll(/^ *\S.*-\d+ +\[\d+\] \S+ +\d+\.\d+: (\w+): /gm)].map(([, name]) => name);
   expect(new Set(events)).toEqual(new Set(['sched_switch']));
   expect(trace).toContain('comm=sleep');
+  const { traceEvents } = TIME_LINE.parse(JSON.parse(await artifact('timeline.json')));
+  const witnesses = traceEvents.flatMap(({ name, args }) => (name === 'process_name' ? [args?.['name']] : []));
+  expect(witnesses.sort()).toEqual(['edgpu', 'guest: console', 'guest: trace']);
+  // They have a clock each: years would lie between them if these were not brought together.
+  const last = Math.max(...traceEvents.map(({ ts }) => ts ?? 0));
+  expect(last).toBeGreaterThan(0);
+  expect(last).toBeLessThan(LONGEST_US);
 });
 
 test('an event that the kernel does not have is one sentence, and the command is at fault', async () => {
