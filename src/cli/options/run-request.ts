@@ -143,7 +143,7 @@ export async function checkFile(option: string, file: string): Promise<void> {
   }
 }
 
-/** Refuses suites that need the driver on a kernel without it: they would fail for that, after a kernel has been built. */
+/** Refuses suites that need the driver on a kernel without it: they would fail, after half an hour of building it. */
 export function checkDriver({ unpatched }: Pick<RunOptions, 'unpatched'>, suites: readonly string[]): void {
   const needing = suites.filter((suite) => !isOutside(suite) && ![...WITHOUT_DRIVER, EXEC_SUITE].includes(suite));
   if (!unpatched || needing.length === 0) return;

@@ -16,8 +16,8 @@ export async function installIgt(vm: Vm, guest: Guest, signal: AbortSignal): Pro
 }
 
 /**
- * Who can make fences that only user space signals (sw_sync) can have any driver wait for ever. The kernel taints itself
- * with this as soon as somebody does; a real lockup says so, too, and that is a report.
+ * Who can make fences that only user space signals (sw_sync) can have any driver wait for ever. The kernel taints
+ * itself with this as soon as somebody does; a real lockup says so, too, and that is a report.
  */
 export const SW_SYNC_TAINT = 'soft lockup';
 
