@@ -92,12 +92,12 @@ static u64 edgpu_svm_chunk(u64 addr, u64 end)
 	return addr & (size - 1) ? addr & -addr : size;
 }
 
-/* As much as one object holds; @addr: out: behind it, if it is in VRAM. */
-static int edgpu_svm_move_locked(struct edgpu_device *edgpu, struct mm_struct *mm, u64 *addr,
-				 u64 end)
+/* As much as one object holds: up to @end, which is changed for that. */
+static int edgpu_svm_move_locked(struct edgpu_device *edgpu, struct mm_struct *mm, u64 addr,
+				 u64 *end)
 {
 	const struct drm_pagemap_migrate_details details = { };
-	struct vm_area_struct *vma = vma_lookup(mm, *addr);
+	struct vm_area_struct *vma = vma_lookup(mm, addr);
 	struct edgpu_bo *bo;
 	u64 size;
 	int ret;
@@ -105,22 +105,21 @@ static int edgpu_svm_move_locked(struct edgpu_device *edgpu, struct mm_struct *m
 	ret = edgpu_svm_check_area(vma);
 	if (ret)
 		return ret;
-	size = edgpu_svm_chunk(*addr, min(end, vma->vm_end));
+	size = edgpu_svm_chunk(addr, min(*end, vma->vm_end));
+	*end = addr + size;
 	bo = edgpu_svm_create(edgpu, size);
 	if (IS_ERR(bo))
 		return PTR_ERR(bo);
 
 	/* It may not be evicted before its pages are there. */
 	drm_gem_object_get(&bo->base.base);
-	ret = drm_pagemap_migrate_to_devmem(&bo->devmem->base, mm, *addr, *addr + size, &details);
+	ret = drm_pagemap_migrate_to_devmem(&bo->devmem->base, mm, addr, *end, &details);
 	ttm_bo_unreserve(&bo->base);
 	drm_gem_object_put(&bo->base.base);
-	if (!ret)
-		*addr += size;
 	return ret;
 }
 
-static int edgpu_svm_move(struct edgpu_device *edgpu, u64 *addr, u64 end)
+static int edgpu_svm_move(struct edgpu_device *edgpu, u64 addr, u64 *end)
 {
 	struct mm_struct *mm = current->mm;
 	struct edgpu_entry entry;
@@ -149,19 +148,21 @@ static int edgpu_svm_move_all(struct edgpu_device *edgpu, u64 *addr, u64 end)
 	unsigned int tries = 0;
 
 	while (*addr < end) {
-		u64 before = *addr;
+		u64 next = end;
 		int ret;
 
 		if (signal_pending(current))
 			return -ERESTARTSYS;
-		ret = edgpu_svm_move(edgpu, addr, end);
-		if (*addr != before)
+		ret = edgpu_svm_move(edgpu, *addr, &next);
+		if (!ret) {
+			*addr = next;
 			tries = 0;
-		else if (ret != -EBUSY || ++tries == EDGPU_SVM_TRIES)
+			continue;
+		}
+		if (ret != -EBUSY || ++tries == EDGPU_SVM_TRIES)
 			return ret;
 		/* Not within edgpu_enter(): it may have to wait for user space. */
-		else if (fault_in_readable(u64_to_user_ptr(before),
-					   min(end, ALIGN(before + 1, SZ_2M)) - before))
+		if (fault_in_readable(u64_to_user_ptr(*addr), next - *addr))
 			return -EFAULT;
 	}
 	return 0;
