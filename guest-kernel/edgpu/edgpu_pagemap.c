@@ -448,14 +448,15 @@ static long edgpu_pagemap_abandon_range(unsigned long start, unsigned long count
 void edgpu_pagemap_abandon(struct edgpu_device *edgpu)
 {
 	struct edgpu_pagemap *map = &edgpu->pagemap;
-	unsigned long first, last = PHYS_PFN(edgpu->vram_size);
+	unsigned long first, start = PHYS_PFN(map->pages.range.start);
+	unsigned long last = start + PHYS_PFN(edgpu->vram_size);
 	unsigned int tries;
 	long lost = 0;
 
 	/* Some may be locked for a moment. */
 	for (tries = 0; tries < EDGPU_ABANDON_TRIES && atomic_read(&map->objects); tries++) {
-		for (first = 0; first < last; first += EDGPU_ABANDON_PAGES)
-			lost += edgpu_pagemap_abandon_range(PHYS_PFN(map->pages.range.start) + first,
+		for (first = start; first < last; first += EDGPU_ABANDON_PAGES)
+			lost += edgpu_pagemap_abandon_range(first,
 							    min(EDGPU_ABANDON_PAGES, last - first));
 		flush_work(&map->release);
 	}
