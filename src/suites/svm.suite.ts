@@ -24,8 +24,9 @@ const HELD = '/run/held.log';
 /** The kernel turns them off on a machine that has less than 512 MiB before more is plugged in. */
 const MAY_BE_HUGE = 'echo madvise > /sys/kernel/mm/transparent_hugepage/enabled';
 
-/** A brief run has small pages where they are what huge ones are split into. */
-const HUGE = testedCases(['no', 'yes'] as const, (huge) => huge === 'yes');
+/** Whether the process may have huge pages. A brief run has them where they are what is hard. */
+const WITHIN_REACH = testedCases(['no', 'yes'] as const, (huge) => huge === 'no');
+const BEYOND_REACH = testedCases(['no', 'yes'] as const, (huge) => huge === 'yes');
 
 /** Not in a brief run. */
 const GONE = testedCases(['unbound'] as const, () => false);
@@ -78,7 +79,7 @@ test.override({ stateless: true, backend: 'shmem' });
 describe('memory within reach', { concurrent: true }, () => {
   test.override({ machine: 'tiers', dmaBits: WIDE });
 
-  test.for(HUGE)(
+  test.for(WITHIN_REACH)(
     'is whole again when it comes back, whatever happens to it; huge pages: %s',
     async (huge, { guest, gpu, backend, run, record }) => {
       await gpu.load({ backend });
@@ -182,7 +183,7 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
 describe('memory beyond reach', { concurrent: true }, () => {
   test.override({ machine: 'tiers', dmaBits: 40 });
 
-  test.for(HUGE)(
+  test.for(BEYOND_REACH)(
     'is bounced, there and back, a page at a time; huge pages: %s',
     async (huge, { guest, gpu, backend, run, record }) => {
       await gpu.load({ backend });
