@@ -8,7 +8,7 @@ import type { Guest } from '../guest/guest.ts';
 const INSERT = 'insert';
 const PARAMETER = '/sys/module/ttm/parameters/backup_insert';
 
-export type SwapWay = Backend | typeof INSERT;
+type SwapWay = Backend | typeof INSERT;
 
 /** What the kernel of the guest can do: each backend of the driver, and `insert` where that patch is applied. */
 export async function swapWays(guest: Guest): Promise<readonly SwapWay[]> {
