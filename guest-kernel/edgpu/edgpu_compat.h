@@ -9,6 +9,8 @@
 #ifndef _EDGPU_COMPAT_H_
 #define _EDGPU_COMPAT_H_
 
+#include <linux/dma-mapping.h>
+#include <linux/minmax.h>
 #include <linux/types.h>
 
 #include <drm/ttm/ttm_allocation.h>
@@ -50,6 +52,12 @@ static inline long edgpu_discarded_pages(struct ttm_device *ttm)
 static inline long edgpu_uncharged_pages(struct ttm_device *ttm)
 {
 	return atomic_long_read(&ttm->uncharged_pages);
+}
+
+/* The highest physical address that objects may have. */
+static inline phys_addr_t edgpu_dma_limit(const struct ttm_device *ttm, struct device *dev)
+{
+	return ttm->dma_limit;
 }
 
 /* How many pages of a large object are moved or evicted at a time. */
@@ -189,6 +197,11 @@ static inline long edgpu_uncharged_pages(struct ttm_device *ttm)
 
 static inline void ttm_device_show_memcgs(struct ttm_device *ttm, struct drm_printer *p)
 {
+}
+
+static inline phys_addr_t edgpu_dma_limit(const struct ttm_device *ttm, struct device *dev)
+{
+	return min_not_zero(dma_get_mask(dev), dev->bus_dma_limit);
 }
 
 static inline u32 *edgpu_chunk_pages(struct ttm_device *ttm)

@@ -24,6 +24,7 @@
 #include <drm/ttm/ttm_tt.h>
 
 #include "edgpu_bo.h"
+#include "edgpu_compat.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_entry.h"
@@ -36,7 +37,7 @@ MODULE_PARM_DESC(pin_limit, "How many MiB of objects importers of dma-bufs may p
 
 static unsigned long edgpu_reach_pages(struct edgpu_device *edgpu)
 {
-	u64 limit = edgpu->ttm.dma_limit;
+	u64 limit = edgpu_dma_limit(&edgpu->ttm, edgpu->drm.dev);
 	unsigned long pages = 0;
 	int nid;
 
