@@ -15,6 +15,8 @@ export async function cleanVerb({ older, above }: CleanOptions, root = artifacts
   await removeArtifacts(old);
   const left = all.filter((run) => !old.includes(run));
   const removed = old.length === 0 ? 'Nothing was removed.' : `Removed the artifacts of ${amount(old)}.`;
-  process.stdout.write(`${removed} ${left.length === 0 ? 'None are left' : `Those of ${amount(left)} are left`}.\n`);
+  process.stdout.write(
+    `${removed} ${left.length === 0 ? 'None are left' : `The artifacts of ${amount(left)} are left`}.\n`,
+  );
   return 0;
 }

@@ -75,7 +75,7 @@ describe('on disk', () => {
     expect(existsSync(old)).toBe(true);
     expect(await cleanVerb({}, root)).toBe(0);
     expect([existsSync(old), existsSync(young)]).toEqual([false, true]);
-    expect(printed).toMatch(/^Removed the artifacts of 1 run \(.*\)\. Those of 1 run \(.*\) are left\.\n$/);
+    expect(printed).toMatch(/^Removed the artifacts of 1 run \(.*\)\. The artifacts of 1 run \(.*\) are left\.\n$/);
     expect(await artifactsHint(root)).toBeUndefined();
   });
 
