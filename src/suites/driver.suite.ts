@@ -6,7 +6,8 @@ import { describe, expect, inject } from 'vitest';
 import { z } from 'zod';
 import { contentComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { test } from '../testbed/fixtures.ts';
-import { Gpu } from '../testbed/device/gpu.ts';
+import { DRIVER_FOLDER, Gpu } from '../testbed/device/gpu.ts';
+import { driverStat } from '../testbed/sleep/sleep-suite.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 import { BACKENDS, type Backend } from '../config/combination.ts';
 import { programReport, runProgram, smokeReport, type ProgramReport } from '../testbed/programs/stress-program.ts';
@@ -59,17 +60,6 @@ async function expectCounted(guest: Guest, backend: Backend): Promise<void> {
   await guest.killAll('objects');
   await guest.run('echo 1 > /proc/sys/vm/stat_refresh');
   expect((await guest.vmstat()).get('nr_gpu_active'), backend).toBe(0);
-}
-
-/** What the driver counts, from debugfs. */
-async function driverStat(guest: Guest, name: string): Promise<number> {
-  const stats = await guest.read('/sys/kernel/debug/dri/128/stats');
-  return Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(stats)?.[1]);
-}
-
-/** By its address, which outlives the render node. */
-async function pciAddress(guest: Guest): Promise<string> {
-  return (await guest.run(`basename $(readlink -f ${PCI_DEVICE})`)).trim();
 }
 
 /** Memory and I/O decoding, and bus mastering: without them a device is as good as dead. */
@@ -208,7 +198,7 @@ describe('driver', { concurrent: true }, () => {
 
   test('a device that dies is given up, and replaced', async ({ guest, gpu, backend }) => {
     await gpu.load({ backend });
-    const address = await pciAddress(guest);
+    const address = await gpu.pciAddress();
     await whileInUse(guest, 'eio', () => gpu.inject({ kind: 'dead' }));
     await guest.run(`echo 1 > /sys/bus/pci/devices/${address}/remove`);
     await gpu.clearFailures();
@@ -225,10 +215,9 @@ describe('driver', { concurrent: true }, () => {
 
   test('the driver is unbound and the device removed while in use', async ({ guest, gpu, backend }) => {
     await gpu.load({ backend });
-    const address = await pciAddress(guest);
-    const driver = '/sys/bus/pci/drivers/edgpu';
-    await whileInUse(guest, 'enodev', () => guest.run(`echo ${address} > ${driver}/unbind`));
-    await guest.run(`echo ${address} > ${driver}/bind && test -c ${RENDER_NODE}`);
+    const address = await gpu.pciAddress();
+    await whileInUse(guest, 'enodev', () => guest.run(`echo ${address} > ${DRIVER_FOLDER}/unbind`));
+    await guest.run(`echo ${address} > ${DRIVER_FOLDER}/bind && test -c ${RENDER_NODE}`);
     await expectJob(guest, 'ok');
     await whileInUse(guest, 'enodev', () => guest.run(`echo 1 > /sys/bus/pci/devices/${address}/remove`));
     await guest.run(`echo 1 > /sys/bus/pci/rescan && test -c ${RENDER_NODE}`);
@@ -252,7 +241,7 @@ describe('driver', { concurrent: true }, () => {
     backend,
   }) => {
     await gpu.load({ backend });
-    const address = await pciAddress(guest);
+    const address = await gpu.pciAddress();
     await whileInUse(guest, 'eio', () => setDecoding(guest, address, false));
     await setDecoding(guest, address, true);
     await guest.run(`echo 1 > ${PCI_DEVICE}/reset`);

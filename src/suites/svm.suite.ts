@@ -6,7 +6,7 @@
 import { describe, expect } from 'vitest';
 import { testedCases } from '../plan/tested-cases.ts';
 import { test } from '../testbed/fixtures.ts';
-import type { Gpu } from '../testbed/device/gpu.ts';
+import { DRIVER_FOLDER, type Gpu } from '../testbed/device/gpu.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 import { svmReport, type SvmReport } from '../testbed/programs/stress-program.ts';
 import { driverStat } from '../testbed/sleep/sleep-suite.ts';
@@ -18,7 +18,6 @@ const PAGE = 4096;
 /** Enough for all memory there is. */
 const WIDE = 52;
 const DEADLINE_MS = 120_000;
-const DRIVER = '/sys/bus/pci/drivers/edgpu';
 const HELD = '/run/held.log';
 
 /** The kernel turns them off on a machine that has less than 512 MiB before more is plugged in. */
@@ -33,11 +32,6 @@ const GONE = testedCases(['unbound'] as const, () => false);
 
 /** What happens to memory that is in VRAM. */
 const MEANWHILE = ['ping-pong', 'pieces', 'fork', 'orphan', 'unmap', 'remap', 'protect', 'evict', 'swap', 'race'];
-
-/** By its address, which outlives the render node. */
-async function pciAddress(guest: Guest): Promise<string> {
-  return (await guest.run('basename $(readlink -f /sys/class/drm/renderD128/device)')).trim();
-}
 
 interface HeldPage {
   readonly vram: number;
@@ -131,11 +125,11 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
     suspend,
   }) => {
     await gpu.load({ backend });
-    const address = await pciAddress(guest);
+    const address = await gpu.pciAddress();
     for (const leave of [
       () => guest.run(`echo 1 > /sys/bus/pci/devices/${address}/reset`),
       () => suspend('s3'),
-      () => guest.run(`echo ${address} > ${DRIVER}/unbind`),
+      () => guest.run(`echo ${address} > ${DRIVER_FOLDER}/unbind`),
     ]) {
       const pages = await hold(guest, seed);
       expect(pages).toHaveLength(BYTES / PAGE);
@@ -150,10 +144,10 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
     'reads as zeroes when it can not come back, because the device has died and is %s',
     async (_, { guest, gpu, backend, seed }) => {
       await gpu.load({ backend });
-      const address = await pciAddress(guest);
+      const address = await gpu.pciAddress();
       expect(await hold(guest, seed)).toHaveLength(BYTES / PAGE);
       await gpu.inject({ kind: 'dead' });
-      await guest.run(`echo ${address} > ${DRIVER}/unbind`, { deadlineMs: DEADLINE_MS });
+      await guest.run(`echo ${address} > ${DRIVER_FOLDER}/unbind`, { deadlineMs: DEADLINE_MS });
       const report = await verifyHeld(guest);
       expect(report).toMatchObject({ mismatches: BYTES / PAGE, bytesVerified: 0 });
       expect(report.firstError).toContain('held: page 0 has 0x0000000000000000');

@@ -13,6 +13,9 @@ export type { EdgpuFailure };
 
 const FIRST_RENDER_MINOR = 128;
 
+/** Where the guest binds devices to the driver, and takes them away from it. */
+export const DRIVER_FOLDER = '/sys/bus/pci/drivers/edgpu';
+
 /** Of the PCI device. */
 const BAR_REGISTERS = 0;
 const BAR_VRAM = 2;
@@ -77,6 +80,11 @@ export class Gpu {
   /** Where user space opens the device; the guest finds devices in the order in which they are plugged in. */
   get renderNode(): string {
     return `/dev/dri/renderD${String(FIRST_RENDER_MINOR + this.unit)}`;
+  }
+
+  /** Of the PCI device, as in `0000:00:05.0`: it outlives the render node. */
+  async pciAddress(): Promise<string> {
+    return (await this.#guest.run(`basename $(readlink -f ${this.#device})`)).trim();
   }
 
   /** Loads the driver, for all devices of the machine; returns when user space can open this one. */
@@ -152,11 +160,17 @@ export class Gpu {
 
   /** What is at an offset in a BAR: a word of 4 bytes or a giant one of 8. */
   async #readBar(bar: number, offset: number, size: 'w' | 'g'): Promise<bigint> {
-    const device = `/sys/class/drm/renderD${String(FIRST_RENDER_MINOR + this.unit)}/device`;
-    const [base = ''] = ((await this.#guest.read(`${device}/resource`)).split('\n')[bar] ?? '').split(' ');
+    const [base = ''] = ((await this.#guest.read(`${this.#device}/resource`)).split('\n')[bar] ?? '').split(' ');
     const command = `xp /1${size}x ${base} + ${String(offset)}`;
     const said = await this.#vm.qmp('human-monitor-command', { 'command-line': command }, z.string());
-    return BigInt(/: (0x[0-9a-f]+)/.exec(said)?.[1] ?? NaN);
+    const [, value] = /: (0x[0-9a-f]+)/.exec(said) ?? [];
+    if (value === undefined) throw new Error(`QEMU's monitor does not read BAR ${String(bar)} at ${base}: ${said}`);
+    return BigInt(value);
+  }
+
+  /** The PCI device, as long as it has a driver. */
+  get #device(): string {
+    return `/sys/class/drm/renderD${String(FIRST_RENDER_MINOR + this.unit)}/device`;
   }
 
   async #set(property: string, value: number): Promise<void> {
