@@ -4,7 +4,6 @@
  * together.
  */
 import { RigError } from '../../util/rig-error.ts';
-import { DRIVER_FOLDER } from '../device/gpu.ts';
 import type { Guest } from '../guest/guest.ts';
 
 export interface Control {
@@ -30,6 +29,7 @@ const DEADLINE_MS = 120_000;
 
 const PCI = '/sys/class/drm/renderD128/device';
 const TABLES = '/sys/kernel/debug/page_tables/current_kernel';
+const DRIVER = '/sys/bus/pci/drivers/edgpu';
 
 const address = `a=$(basename $(readlink -f ${PCI}))`;
 const untilSaid = (word: string): string =>
@@ -256,8 +256,8 @@ export const SURROUNDINGS: readonly Control[] = [
     bug: 'the device goes away instead of not answering',
     options: { expect: 'eio' },
     before: address,
-    end: `${untilSaid('holding')}; echo $a > ${DRIVER_FOLDER}/unbind`,
-    after: `echo $a > ${DRIVER_FOLDER}/bind`,
+    end: `${untilSaid('holding')}; echo $a > ${DRIVER}/unbind`,
+    after: `echo $a > ${DRIVER}/bind`,
     says: /ENODEV instead of EIO/,
   },
   {
@@ -265,8 +265,8 @@ export const SURROUNDINGS: readonly Control[] = [
     bug: 'a device that is gone shows something',
     options: { expect: 'enodev', lose: 'yes' },
     before: address,
-    end: `${untilSaid('holding')}; echo $a > ${DRIVER_FOLDER}/unbind`,
-    after: `echo $a > ${DRIVER_FOLDER}/bind`,
+    end: `${untilSaid('holding')}; echo $a > ${DRIVER}/unbind`,
+    after: `echo $a > ${DRIVER}/bind`,
     says: /in system memory shows something else instead of zeroes/,
   },
 ];
