@@ -279,12 +279,15 @@ type StartSleeper = (options: Omit<SleeperOptions, 'seed'>) => Promise<Sleeper>;
 /** Where programs run on the CPU of a node. */
 const cgroupOf = (node: number): string => `/sys/fs/cgroup/cpu${String(node)}`;
 
-/** Memory of theirs is of another node, but for that of objects, as a limit overrides a cpuset. */
+/**
+ * Memory of theirs is of another node, but for that of objects, as a limit overrides a cpuset, and, if their kernel
+ * memory were charged to a cgroup, for what says to which one: that has to be on the node of the slab that it is about.
+ */
 async function makeCgroup(guest: Guest, node: number, { mems }: { readonly mems: number }): Promise<void> {
   const folder = cgroupOf(node);
   await guest.run(
     '{ grep -q cgroup2 /proc/mounts || mount -t cgroup2 none /sys/fs/cgroup; } && ' +
-      `echo '+cpuset +memory' > /sys/fs/cgroup/cgroup.subtree_control && mkdir ${folder} && ` +
+      `echo +cpuset > /sys/fs/cgroup/cgroup.subtree_control && mkdir ${folder} && ` +
       `echo ${String(node)} > ${folder}/cpuset.cpus && echo ${String(mems)} > ${folder}/cpuset.mems`,
   );
 }
