@@ -1,6 +1,7 @@
 /**
  * Checks that a series can be taken patch by patch: each applies, passes checkpatch, leaves a tree that builds, and
- * adds no warning. What it is compared with, as a patch on top of all of it, has to do the same.
+ * adds no warning. What it is compared with, as a patch on top of all of it, has to do the same; and all of it together
+ * has to compile in configurations that have less.
  */
 
 import { existsSync } from 'node:fs';
@@ -12,7 +13,6 @@ import { cacheDirectory, repositoryPath } from '../config/paths.ts';
 import { RigError } from '../util/rig-error.ts';
 import type { Emit } from '../util/rig-event.ts';
 import { runStep } from '../util/step.ts';
-import type { Step } from '../util/step.ts';
 import { buildEnvironment } from '../builds/tree/build-environment.ts';
 import { withBuildLock } from '../cache/build-lock.ts';
 import { fetchDebianPackages } from '../builds/debian/debian-packages.ts';
@@ -32,6 +32,8 @@ import type { MakeWork } from '../builds/kernel/kernel-build.ts';
 import { openKernelSource } from '../builds/kernel/kernel-source.ts';
 import type { KernelSource } from '../builds/kernel/kernel-source.ts';
 import { readSeries, touchedFiles } from '../builds/tree/patch-series.ts';
+import type { PatchVerdict } from './patch-verdict.ts';
+import { checkReduced, REDUCED_CONFIGURATIONS } from './reduced-configurations.ts';
 import { documentedNames, exportedSymbols, newWarnings, warningIn } from './source-warnings.ts';
 import type { Warning } from './source-warnings.ts';
 import { ttmUsers } from './ttm-users.ts';
@@ -58,14 +60,6 @@ const DEPENDENTS = ['mm/', 'drivers/gpu/drm/ttm/', 'drivers/gpu/drm/qxl/'];
 /** All drivers that use TTM. Not in the other configurations: to build them whole takes hours. */
 const DRIVERS_CONFIG = repositoryPath('guest-kernel/config/drivers.config');
 
-export interface PatchVerdict {
-  readonly patch: string;
-  /** Of checkpatch (if the tree has it), of the compiler with W=1, of sparse, and about exports without kernel-doc. */
-  readonly complaints: readonly string[];
-  /** Why the tree does not build with the series up to this patch. */
-  readonly buildFailure?: string;
-}
-
 interface SeriesCheckOptions {
   /** Another tree than Debian's package, as for buildRig. */
   readonly kernelSource?: string;
@@ -78,8 +72,8 @@ interface SeriesCheckOptions {
 }
 
 /**
- * One verdict for each patch, in order, then one for the driver and one for each alternative; the first patch that does
- * not build ends the check. After the last the whole kernel is built and linked, after the others what the series can
+ * One verdict for each patch, in order, then one for the driver, one for each alternative and one for each configuration;
+ * the first patch that does not build ends the check. After the last the whole kernel is built and linked, after the others what the series can
  * break.
  */
 export async function checkSeries({
@@ -95,47 +89,60 @@ export async function checkSeries({
   const alternatives = await readSeries(ALTERNATIVES);
   const known = await unpatchedWarnings({ source, patches: [...series, ...alternatives], drivers }, emit, signal);
   const verdicts: PatchVerdict[] = [];
-  const judge = async (patch: Patch, tree: PatchedTree): Promise<PatchVerdict> => {
-    const step = { id: `series-${patch.name}`, title: `Check ${patch.name}`, signal };
-    const verdict = await runStep(emit, step, async (running) => {
-      const onWait = (): void => running.progress('waiting for another rig that is checking a series');
-      const value = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) =>
-        checkPatch({ patch, tree, source, drivers, known }, running, lockedSignal),
-      );
-      return { outcome: 'done', value };
-    });
+  const judge = async (what: string, check: (work: MakeWork) => Promise<PatchVerdict>): Promise<PatchVerdict> => {
+    const verdict = await treeStep(emit, { id: `series-${what}`, title: `Check ${what}`, signal }, check);
     verdicts.push(verdict);
     onVerdict(verdict);
     return verdict;
   };
+  const judgePatch = async (patch: Patch, tree: PatchedTree): Promise<PatchVerdict> =>
+    judge(patch.name, async (work) => checkPatch({ patch, tree, source, drivers, known }, work));
   for (const [index, patch] of series.entries()) {
     const whole = index + 1 === series.length;
     const files = whole ? series.flatMap(touchedFiles) : touchedFiles(patch);
     const overlay = { patchFolder: PATCH_FOLDER, patchCount: index + 1 };
-    if ((await judge(patch, { overlay, files, whole })).buildFailure !== undefined) return verdicts;
+    if ((await judgePatch(patch, { overlay, files, whole })).buildFailure !== undefined) return verdicts;
   }
-  const driver = await checkDriver(source, emit, signal);
-  verdicts.push(driver);
-  onVerdict(driver);
+  await judge('the driver', async (work) => checkDriver(source, work));
   for (const patch of alternatives) {
     const overlay = { patchFolder: PATCH_FOLDER, onTop: [patch.file] };
-    await judge(patch, { overlay, files: touchedFiles(patch), whole: false });
+    await judgePatch(patch, { overlay, files: touchedFiles(patch), whole: false });
+  }
+  for (const options of REDUCED_CONFIGURATIONS) {
+    await judge(`the series with ${options.join(' ')}`, async (work) => {
+      const overlay = { patchFolder: PATCH_FOLDER, graft: DRIVER_GRAFT };
+      const tree = await prepareKernelTree(source, { kind: 'series', overlay }, work);
+      const files = series.flatMap(touchedFiles);
+      return checkReduced(
+        tree,
+        { options, usual: await configuration(false), files, known, title: titleOf(source) },
+        work,
+      );
+    });
   }
   return verdicts;
 }
 
-/** With the series it is built for the guest; here it is only read. */
-async function checkDriver(source: KernelSource, emit: Emit, signal: AbortSignal): Promise<PatchVerdict> {
-  return runStep(emit, { id: 'series-driver', title: 'Check the driver', signal }, async (step) => {
+/** A step that has the tree of the check for itself. */
+async function treeStep<T>(
+  emit: Emit,
+  spec: { readonly id: string; readonly title: string; readonly signal: AbortSignal },
+  work: (work: MakeWork) => Promise<T>,
+): Promise<T> {
+  return runStep(emit, spec, async (step) => {
     const log = path.join(cacheDirectory(), 'logs/series.log');
-    const overlay = { patchFolder: PATCH_FOLDER };
     const onWait = (): void => step.progress('waiting for another rig that is checking a series');
-    const complaints = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) => {
-      const tree = await prepareKernelTree(source, { kind: 'series', overlay }, { step, signal: lockedSignal, log });
-      return checkDriverStyle(tree.source);
-    });
-    return { outcome: 'done', value: { patch: 'guest-kernel/edgpu', complaints } };
+    const value = await withBuildLock({ name: 'series', signal: spec.signal, onWait }, async (signal) =>
+      work({ step, log, signal }),
+    );
+    return { outcome: 'done', value };
   });
+}
+
+/** With the series it is built for the guest; here it is only read. */
+async function checkDriver(source: KernelSource, work: MakeWork): Promise<PatchVerdict> {
+  const tree = await prepareKernelTree(source, { kind: 'series', overlay: { patchFolder: PATCH_FOLDER } }, work);
+  return { patch: 'guest-kernel/edgpu', complaints: await checkDriverStyle(tree.source) };
 }
 
 interface PatchedTree {
@@ -161,22 +168,16 @@ async function unpatchedWarnings(
   emit: Emit,
   signal: AbortSignal,
 ): Promise<Warning[]> {
-  return runStep(emit, { id: 'series-unpatched', title: 'Build without the series', signal }, async (step) => {
-    const work = { step, log: path.join(cacheDirectory(), 'logs/series.log') };
-    const onWait = (): void => step.progress('waiting for another rig that is checking a series');
-    const value = await withBuildLock({ name: 'series', signal, onWait }, async (lockedSignal) => {
-      const overlay = { patchFolder: PATCH_FOLDER, patchCount: 0, graft: DRIVER_GRAFT };
-      const locked = { ...work, signal: lockedSignal };
-      const tree = await prepareKernelTree(source, { kind: 'series', overlay }, locked);
-      const fault = await sparseFault(tree.source);
-      if (fault !== undefined) emit({ type: 'notice', text: `Without sparse: ${fault}.` });
-      const files = patches.flatMap(touchedFiles);
-      const known = await buildWithWarnings(tree, { files, drivers, title: titleOf(source) }, locked);
-      // The driver is no part of what is compared, and has to build without the series, too: edgpu_compat.h.
-      await compileFolders(tree, [`${DRIVER_GRAFT.to}/`], locked);
-      return known;
-    });
-    return { outcome: 'done', value };
+  return treeStep(emit, { id: 'series-unpatched', title: 'Build without the series', signal }, async (work) => {
+    const overlay = { patchFolder: PATCH_FOLDER, patchCount: 0, graft: DRIVER_GRAFT };
+    const tree = await prepareKernelTree(source, { kind: 'series', overlay }, work);
+    const fault = await sparseFault(tree.source);
+    if (fault !== undefined) emit({ type: 'notice', text: `Without sparse: ${fault}.` });
+    const files = patches.flatMap(touchedFiles);
+    const known = await buildWithWarnings(tree, { files, drivers, title: titleOf(source) }, work);
+    // The driver is no part of what is compared, and has to build without the series, too: edgpu_compat.h.
+    await compileFolders(tree, [`${DRIVER_GRAFT.to}/`], work);
+    return known;
   });
 }
 
@@ -212,11 +213,14 @@ async function configure(
   { drivers, title }: Pick<Compilation, 'drivers' | 'title'>,
   work: MakeWork,
 ): Promise<void> {
+  await configureKernel(tree, { ...(await configuration(drivers)), title }, work);
+}
+
+async function configuration(drivers: boolean): Promise<{ fragment: string; optional: string }> {
   const read = async (file: string): Promise<string> => readFile(file, 'utf8');
   const base = await Promise.all([BASE_CONFIG, ...(drivers ? [DRIVERS_CONFIG] : [])].map(read));
   const fragment = [...base, SOME_TTM_DRIVER].join('\n');
-  const optional = (await Promise.all(OPTIONAL_CONFIGS.map(read))).join('\n');
-  await configureKernel(tree, { fragment, optional, title }, work);
+  return { fragment, optional: (await Promise.all(OPTIONAL_CONFIGS.map(read))).join('\n') };
 }
 
 function objectOf(tree: WorkTree, file: string): string {
@@ -225,12 +229,9 @@ function objectOf(tree: WorkTree, file: string): string {
 
 async function checkPatch(
   { patch, tree: { overlay, files, whole }, source, drivers, known }: JudgedPatch,
-  step: Step,
-  signal: AbortSignal,
+  work: MakeWork,
 ): Promise<PatchVerdict> {
-  const log = path.join(cacheDirectory(), 'logs/series.log');
-  await rm(log, { force: true });
-  const work: MakeWork = { step, signal, log };
+  await rm(work.log, { force: true });
   const tree = await prepareKernelTree(source, { kind: 'series', overlay }, work);
   const complaints = [
     ...(await checkPatchStyle(tree.source, patch)),
@@ -243,7 +244,7 @@ async function checkPatch(
     if (whole) await compileKernel(tree, work);
     return { patch: patch.name, complaints: [...complaints, ...warnings] };
   } catch (error) {
-    signal.throwIfAborted();
+    work.signal.throwIfAborted();
     if (!(error instanceof RigError)) throw error;
     return { patch: patch.name, complaints, buildFailure: error.message };
   }

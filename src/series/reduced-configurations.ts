@@ -1,0 +1,67 @@
+/**
+ * Configurations in which code that the series has or calls is not there: all of the series has to compile in each. It
+ * is not linked, so that what is declared and has no definition goes unseen.
+ */
+
+import { compileFolders, configureKernel, type MakeWork } from '../builds/kernel/kernel-build.ts';
+import type { WorkTree } from '../builds/tree/work-tree.ts';
+import { RigError } from '../util/rig-error.ts';
+import type { PatchVerdict } from './patch-verdict.ts';
+import { newWarnings, warningIn, type Warning } from './source-warnings.ts';
+
+/** Each takes a minute or two; so those that have nothing to do with one another share one. */
+export const REDUCED_CONFIGURATIONS: readonly (readonly string[])[] = [
+  ['CONFIG_SWAP=n', 'CONFIG_HIBERNATION=n'],
+  ['CONFIG_SHMEM=n', 'CONFIG_TMPFS=n'],
+  ['CONFIG_MEMCG=n', 'CONFIG_VM_EVENT_COUNTERS=n', 'CONFIG_KUNIT=n', 'CONFIG_MODULE_UNLOAD=n'],
+  [
+    'CONFIG_SMP=n',
+    'CONFIG_NUMA=n',
+    'CONFIG_IOMMU_SUPPORT=n',
+    'CONFIG_IOMMU_DMA=n',
+    'CONFIG_MIGRATION=n',
+    'CONFIG_COMPACTION=n',
+    'CONFIG_TRANSPARENT_HUGEPAGE=n',
+    'CONFIG_CMA=n',
+    'CONFIG_CONTIG_ALLOC=n',
+    'CONFIG_MEMORY_HOTREMOVE=n',
+    'CONFIG_MEMORY_FAILURE=n',
+  ],
+];
+
+/** What the series touches but for single files of other subsystems. */
+const FOLDERS = ['mm/', 'drivers/gpu/drm/', 'kernel/cgroup/'];
+
+interface ReducedBuild {
+  /** What is off. */
+  readonly options: readonly string[];
+  /** What is on otherwise; as far as it can be, without the options. */
+  readonly usual: { readonly fragment: string; readonly optional: string };
+  /** Those that warnings matter in. */
+  readonly files: readonly string[];
+  /** From before the series. */
+  readonly known: readonly Warning[];
+  readonly title: string;
+}
+
+export async function checkReduced(
+  tree: WorkTree,
+  { options, usual, files, known, title }: ReducedBuild,
+  work: MakeWork,
+): Promise<PatchVerdict> {
+  const patch = `the series with ${options.join(' ')}`;
+  const fragment = options.join('\n');
+  try {
+    // The last word counts, and only the options have to be granted: others depend on what they switch off.
+    const optional = [usual.fragment, usual.optional, fragment].join('\n');
+    await configureKernel(tree, { fragment, optional, title }, work);
+    const lines = await compileFolders(tree, FOLDERS, work);
+    const interesting = new Set(files);
+    const warnings = [...new Set(lines)].flatMap((line) => warningIn(line, interesting) ?? []);
+    return { patch, complaints: newWarnings(warnings, known) };
+  } catch (error) {
+    work.signal.throwIfAborted();
+    if (!(error instanceof RigError)) throw error;
+    return { patch, complaints: [], buildFailure: error.message };
+  }
+}
