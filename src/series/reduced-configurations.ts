@@ -3,7 +3,7 @@
  * is not linked, so that what is declared and has no definition goes unseen.
  */
 
-import { compileFolders, configureKernel, type MakeWork } from '../builds/kernel/kernel-build.ts';
+import { compileFolders, configureKernel, DRIVER_GRAFT, type MakeWork } from '../builds/kernel/kernel-build.ts';
 import type { WorkTree } from '../builds/tree/work-tree.ts';
 import { RigError } from '../util/rig-error.ts';
 import type { PatchVerdict } from './patch-verdict.ts';
@@ -29,8 +29,15 @@ export const REDUCED_CONFIGURATIONS: readonly (readonly string[])[] = [
   ],
 ];
 
-/** What the series touches but for single files of other subsystems. */
-const FOLDERS = ['mm/', 'drivers/gpu/drm/', 'kernel/cgroup/'];
+/** Most of what the series touches, where it uses what can be off; all of DRM takes five minutes for each. */
+const TARGETS = [
+  'mm/',
+  'kernel/cgroup/',
+  'drivers/gpu/drm/drm_gem.o',
+  'drivers/gpu/drm/drm_gem_shmem_helper.o',
+  'drivers/gpu/drm/ttm/',
+  `${DRIVER_GRAFT.to}/`,
+];
 
 interface ReducedBuild {
   /** What is off. */
@@ -55,7 +62,7 @@ export async function checkReduced(
     // The last word counts, and only the options have to be granted: others depend on what they switch off.
     const optional = [usual.fragment, usual.optional, fragment].join('\n');
     await configureKernel(tree, { fragment, optional, title }, work);
-    const lines = await compileFolders(tree, FOLDERS, work);
+    const lines = await compileFolders(tree, TARGETS, work);
     const interesting = new Set(files);
     const warnings = [...new Set(lines)].flatMap((line) => warningIn(line, interesting) ?? []);
     return { patch, complaints: newWarnings(warnings, known) };
