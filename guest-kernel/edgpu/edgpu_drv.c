@@ -25,6 +25,7 @@
 #include "edgpu_file.h"
 #include "edgpu_gem.h"
 #include "edgpu_gemshmem.h"
+#include "edgpu_knobs.h"
 #include "edgpu_prime.h"
 #include "edgpu_purge.h"
 #include "edgpu_scanout.h"
@@ -143,6 +144,7 @@ static const struct drm_driver edgpu_gemshmem_drm_driver = {
 	.ioctls = edgpu_gemshmem_ioctls,
 	.num_ioctls = ARRAY_SIZE(edgpu_gemshmem_ioctls),
 	.driver_features = DRIVER_GEM | DRIVER_RENDER,
+	.prime_handle_to_fd = edgpu_knobs_export,
 };
 
 static int edgpu_choose_backend(struct device *dev)

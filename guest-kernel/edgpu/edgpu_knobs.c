@@ -12,6 +12,8 @@
 
 #include <linux/debugfs.h>
 #include <linux/delay.h>
+#include <linux/fcntl.h>
+#include <linux/file.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
 #include <linux/memcontrol.h>
@@ -23,6 +25,8 @@
 #include <linux/sizes.h>
 #include <linux/string.h>
 
+#include <drm/drm_gem.h>
+#include <drm/drm_prime.h>
 #include <drm/ttm/ttm_device.h>
 #include <drm/ttm/ttm_resource.h>
 
@@ -52,6 +56,10 @@ MODULE_PARM_DESC(evict_in_suspend, "For comparison: move objects out of VRAM in 
 static bool edgpu_gem_limit = true;
 module_param_named(gem_limit, edgpu_gem_limit, bool, 0644);
 MODULE_PARM_DESC(gem_limit, "For tests of tests: keep objects of backend=gem within the device's reach (default: yes)");
+
+static bool edgpu_gem_export_file;
+module_param_named(gem_export_file, edgpu_gem_export_file, bool, 0444);
+MODULE_PARM_DESC(gem_export_file, "For tests: what is exported of an object of backend=gem is its shmem file, no dma-buf (default: no)");
 
 static bool edgpu_scanout_unpinned;
 module_param_named(scanout_unpinned, edgpu_scanout_unpinned, bool, 0444);
@@ -207,6 +215,41 @@ int edgpu_knobs_evict(struct edgpu_device *edgpu)
 int edgpu_knobs_gem_limit(struct file *file)
 {
 	return edgpu_gem_limit ? 0 : shmem_set_phys_limit(file, PHYS_ADDR_MAX);
+}
+
+/**
+ * edgpu_knobs_export() - &drm_driver.prime_handle_to_fd of backend=gem
+ * @drm: the device
+ * @file: of the client
+ * @handle: the object
+ * @flags: of the descriptor
+ * @fd: where to put it
+ *
+ * A mapping of an object has no pages that the kernel would move for the process.
+ * One of the file has them, as it has with i915's older mmap ioctl.
+ *
+ * Return: 0 or a negative error code.
+ */
+int edgpu_knobs_export(struct drm_device *drm, struct drm_file *file, u32 handle, u32 flags,
+		       int *fd)
+{
+	struct drm_gem_object *gem;
+	int ret;
+
+	if (!edgpu_gem_export_file)
+		return drm_gem_prime_handle_to_fd(drm, file, handle, flags, fd);
+
+	gem = drm_gem_object_lookup(file, handle);
+	if (!gem)
+		return -ENOENT;
+	ret = get_unused_fd_flags(flags & O_CLOEXEC);
+	if (ret >= 0) {
+		fd_install(ret, get_file(gem->filp));
+		*fd = ret;
+		ret = 0;
+	}
+	drm_gem_object_put(gem);
+	return ret;
 }
 
 /**

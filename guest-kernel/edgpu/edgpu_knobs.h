@@ -5,6 +5,8 @@
 #include <linux/types.h>
 
 struct dentry;
+struct drm_device;
+struct drm_file;
 struct edgpu_device;
 struct file;
 struct mem_cgroup;
@@ -18,6 +20,8 @@ bool edgpu_knobs_svm_skip_copy(void);
 struct mem_cgroup *edgpu_knobs_set_maker(void);
 int edgpu_knobs_evict(struct edgpu_device *edgpu);
 int edgpu_knobs_gem_limit(struct file *file);
+int edgpu_knobs_export(struct drm_device *drm, struct drm_file *file, u32 handle, u32 flags,
+		       int *fd);
 int edgpu_knobs_walk(struct edgpu_device *edgpu);
 int edgpu_knobs_policy(struct edgpu_device *edgpu);
 void edgpu_knobs_note_peak(struct edgpu_device *edgpu);

@@ -28,7 +28,9 @@ static const struct subcommand {
 	{ "purge", purge_main, "--object-size S --seed K [--keep yes] [--recreate yes]" },
 	{ "objects", objects_main, "--count N --object-size S --seed K [--hold no|yes]" },
 	{ "private", private_main, "--seed K" },
-	{ "dma", dma_main, "--bytes N --object-size S --seed K [--caching C] [--neighbour BYTES]" },
+	{ "dma", dma_main,
+	  "--bytes N --object-size S --seed K [--caching C] [--neighbour BYTES]\n"
+	  "    [--unmap yes] [--move yes]" },
 	{ "cache", cache_main, "--objects N --object-size S --caching C --seed K" },
 	{ "mmap", mmap_main, "--objects N --object-size S --rounds R --seed K [--caching C] [--lose WRITES]" },
 	{ "nth", nth_main, "--caching C --seed K [--chunk PAGES] [--lose yes] [--spare yes]" },

@@ -6,8 +6,8 @@ import { describe, expect } from 'vitest';
 import { contentComplaints, dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { test } from '../testbed/fixtures.ts';
 import { fillable } from '../testbed/life/flavour-scale.ts';
-import { reachableFreeBytes } from '../testbed/guest/proc-files.ts';
-import { dmaReport, memoryAbove, reachComplaints } from '../testbed/witnesses/reach.ts';
+import { PAGE_SIZE, reachableFreeBytes } from '../testbed/guest/proc-files.ts';
+import { dmaReport, memoryAbove, movedReport, nodesAbove, reachComplaints } from '../testbed/witnesses/reach.ts';
 
 const MIB = 2 ** 20;
 const OBJECT = 4 * MIB;
@@ -19,6 +19,8 @@ const SURPLUS = 64 * MIB;
  */
 const NEIGHBOUR = 512 * MIB;
 const FEW = 64 * MIB;
+/** What a program may do with pages that are its own as much as the driver's; see `dma` in images/stress. */
+const MOVED = { bytes: FEW, 'object-size': OBJECT, unmap: 'yes', move: 'yes' };
 /** Of what is free within reach, as in suite `dma`: the rest is what objects need beside their pages. */
 const share = fillable(0.95);
 
@@ -36,6 +38,19 @@ describe('tiers, dma-bits 40', { concurrent: true }, () => {
     const reach = await run('dma', { bytes, 'object-size': OBJECT }, dmaReport);
     expect(reachComplaints(reach, zones, 40), JSON.stringify(reach)).toEqual([]);
     expect(dmaComplaints(reach.witnesses, 40)).toEqual([]);
+  });
+
+  test('a program moves their pages between nodes and has them huge, within reach', async ({ guest, gpu, run }) => {
+    await gpu.load({ backend: 'gem', gemExportFile: true });
+    const above = nodesAbove(await guest.zones(), 40).map(String);
+    const { report, witnesses } = await run('dma', MOVED, movedReport);
+    expect(contentComplaints(report, FEW), report.firstError).toEqual([]);
+    expect(dmaComplaints(witnesses, 40), JSON.stringify(witnesses)).toEqual([]);
+    expect(above.map((node) => report.pagesOnNode[node])).toEqual(above.map(() => 0));
+    const within = Object.entries(report.pagesOnNode).filter(([node]) => !above.includes(node));
+    expect(within.length, 'nodes within reach').toBeGreaterThan(1);
+    for (const [node, pages] of within) expect(pages, `pages on node ${node}`).toBe(FEW / PAGE_SIZE);
+    expect(report.collapsed, 'objects that are huge').toBeGreaterThan(0);
   });
 });
 
@@ -61,6 +76,13 @@ describe('straddle, dma-bits 40', { concurrent: true }, () => {
   test('on a node that lies on both sides, objects are on the near one', async ({ gpu, run }) => {
     await gpu.load({ backend: 'gem' });
     const { report, witnesses } = await run('dma', few, dmaReport);
+    expect(contentComplaints(report, FEW), report.firstError).toEqual([]);
+    expect(dmaComplaints(witnesses, 40), JSON.stringify(witnesses)).toEqual([]);
+  });
+
+  test('what a program asks to have huge does not move to the far one', async ({ gpu, run }) => {
+    await gpu.load({ backend: 'gem', gemExportFile: true });
+    const { report, witnesses } = await run('dma', { ...MOVED, neighbour: NEIGHBOUR }, movedReport);
     expect(contentComplaints(report, FEW), report.firstError).toEqual([]);
     expect(dmaComplaints(witnesses, 40), JSON.stringify(witnesses)).toEqual([]);
   });

@@ -1,14 +1,17 @@
 /*
  * dma: objects that are all in memory at the same time, written by CPU and read
  * by CPU and device. How much of the memory the device reaches can be had so?
- * Or, with --unmap yes, objects that nobody holds between the two.
+ * Or, with --unmap yes, objects that nobody holds between the two; and with --move
+ * yes what is exported of them is a file, whose pages the program moves where it may.
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/bus_error.h"
 #include "lib/checksum.h"
@@ -17,6 +20,7 @@
 #include "lib/neighbour.h"
 #include "lib/node_shmem.h"
 #include "lib/options.h"
+#include "lib/page_moves.h"
 #include "lib/pattern.h"
 #include "lib/report.h"
 #include "programs/programs.h"
@@ -31,6 +35,7 @@ struct dma {
 		uint64_t seed;
 		uint64_t neighbour;
 		uint64_t unmap;
+		uint64_t move;
 	} options;
 	struct gpu gpu;
 	struct checksum checksum;
@@ -43,6 +48,7 @@ struct dma {
 	uint64_t count;
 	uint64_t resident;
 	struct node_shmem before, after;
+	struct page_moves moves;
 	uint64_t bytes_verified;
 	uint64_t checksums_verified;
 };
@@ -61,6 +67,22 @@ static bool done_with_item(const struct dma *dma, struct item *item)
 		return true;
 	item->data = NULL;
 	return gpu_unmap(&item->object, data);
+}
+
+static bool move_item(struct dma *dma, const struct item *item)
+{
+	struct drm_prime_handle prime = {
+		.handle = item->object.handle,
+		.flags = DRM_CLOEXEC | DRM_RDWR,
+	};
+	int error = gpu_call(&dma->gpu, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime);
+	bool ok;
+
+	if (error)
+		return fail("export: %s", strerror(error));
+	ok = page_moves_make(&dma->moves, dma->before.nodes, prime.fd, item->object.size);
+	close(prime.fd);
+	return ok;
 }
 
 static uint64_t key_of(const struct dma *dma, uint64_t index)
@@ -86,7 +108,7 @@ static bool write_item(struct dma *dma, uint64_t index)
 	item->checksum = pattern_write(item->data, hashed, key, dma->options.seed);
 	pattern_write((char *)item->data + hashed, item->object.size - hashed,
 		      pattern_word(key, hashed), 0);
-	return done_with_item(dma, item);
+	return done_with_item(dma, item) && (!dma->options.move || move_item(dma, item));
 }
 
 static bool count_resident(struct dma *dma, uint64_t index)
@@ -168,6 +190,14 @@ static void tell_node(const struct dma *dma, unsigned int node)
 	report_number(name, after > before ? after - before : 0);
 }
 
+static void tell_pages(const struct dma *dma, unsigned int node)
+{
+	char name[12];
+
+	snprintf(name, sizeof(name), "%u", node);
+	report_number(name, dma->moves.on_node[node]);
+}
+
 /* What others had there, and may have been moved to make room. */
 static uint64_t others_shmem(const struct dma *dma)
 {
@@ -190,12 +220,17 @@ static enum exit_code tell(const struct dma *dma)
 	for (unsigned int node = 0; node < dma->after.nodes; node++)
 		tell_node(dma, node);
 	report_close_group();
+	report_open_group("pagesOnNode");
+	for (unsigned int node = 0; dma->options.move && node < dma->before.nodes; node++)
+		tell_pages(dma, node);
+	report_close_group();
+	report_number("collapsed", dma->moves.collapsed);
 	return report_close();
 }
 
 int dma_main(int argc, char **argv)
 {
-	static const char *const unmap_words[] = { "no", "yes", NULL };
+	static const char *const words[] = { "no", "yes", NULL };
 	struct dma dma = { 0 };
 	const struct option_spec specs[] = {
 		{ .name = "bytes", .value = &dma.options.bytes },
@@ -204,8 +239,8 @@ int dma_main(int argc, char **argv)
 		{ .name = "caching", .value = &dma.options.caching, .words = caching_words,
 		  .optional = true },
 		{ .name = "neighbour", .value = &dma.options.neighbour, .optional = true },
-		{ .name = "unmap", .value = &dma.options.unmap, .words = unmap_words,
-		  .optional = true },
+		{ .name = "unmap", .value = &dma.options.unmap, .words = words, .optional = true },
+		{ .name = "move", .value = &dma.options.move, .words = words, .optional = true },
 	};
 
 	if (!options_parse("dma", specs, sizeof(specs) / sizeof(*specs), argc, argv))

@@ -39,6 +39,8 @@ export interface DriverOptions {
   readonly backend: Backend | 'gem';
   /** Whether objects of backend `gem` are kept within the reach of the device; by default they are. */
   readonly gemLimit?: boolean;
+  /** Whether what is exported of an object of backend `gem` is its shmem file, which programs then map as any. */
+  readonly gemExportFile?: boolean;
   /** The limit the driver tells the DMA API and the backend; by default what the device says it has. */
   readonly dmaBits?: number;
   /** How the shrinker comes by objects, and how much it does in a call; by default what the driver prefers. */
@@ -89,11 +91,13 @@ export class Gpu {
 
   /** Loads the driver, for all devices of the machine; returns when user space can open this one. */
   async load(options: DriverOptions): Promise<void> {
-    const { backend, gemLimit, dmaBits, walk, policy, huge, suspendBudget, pinLimitMiB, chargeRoot, dmem } = options;
+    const { backend, gemLimit, gemExportFile, dmaBits, walk, policy } = options;
+    const { huge, suspendBudget, pinLimitMiB, chargeRoot, dmem } = options;
     const suspend_budget = suspendBudget === undefined ? undefined : Number(suspendBudget);
     const gem_limit = gemLimit === undefined ? undefined : Number(gemLimit);
     const large = huge === undefined ? undefined : Number(huge);
-    const limits = { gem_limit, dma_bits: dmaBits, suspend_budget, pin_limit: pinLimitMiB };
+    const gem_export_file = gemExportFile === undefined ? undefined : Number(gemExportFile);
+    const limits = { gem_limit, gem_export_file, dma_bits: dmaBits, suspend_budget, pin_limit: pinLimitMiB };
     const charge_root = chargeRoot === undefined ? undefined : Number(chargeRoot);
     const cgroups = { charge_root, dmem: dmem === undefined ? undefined : Number(dmem) };
     const all = { backend, ...limits, walk, policy, huge: large, ...cgroups };

@@ -19,6 +19,14 @@ export const dmaReport = programReport.extend({
   shmemOnNode: z.record(z.string(), z.number()),
 });
 
+/** With `--move yes`. */
+export const movedReport = dmaReport.extend({
+  /** By node, the pages that were there after they had been told to go there. */
+  pagesOnNode: z.record(z.string(), z.number()),
+  /** Objects that MADV_COLLAPSE has made huge. */
+  collapsed: z.number(),
+});
+
 type DmaReport = z.infer<typeof dmaReport>;
 
 interface Reach {
@@ -74,7 +82,7 @@ export function memoryAbove(report: DmaReport, zones: readonly Zone[], limitBits
 }
 
 /** Nodes that have no memory within the limit. */
-function nodesAbove(zones: readonly Zone[], limitBits: number): number[] {
+export function nodesAbove(zones: readonly Zone[], limitBits: number): number[] {
   const nodes = [...new Set(zones.map(({ node }) => node))];
   return nodes.filter((node) => zones.every((zone) => zone.node !== node || zone.startAddress >= 2 ** limitBits));
 }
