@@ -8,13 +8,16 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { access, readFile, rm } from 'node:fs/promises';
 import { execa } from 'execa';
+import { z } from 'zod';
 
 import { cacheDirectory, repositoryPath } from '../config/paths.ts';
 import { RigError } from '../util/rig-error.ts';
 import type { Emit } from '../util/rig-event.ts';
 import { runStep } from '../util/step.ts';
-import { buildEnvironment } from '../builds/tree/build-environment.ts';
+import { buildEnvironment, toolchainIdentity } from '../builds/tree/build-environment.ts';
 import { withBuildLock } from '../cache/build-lock.ts';
+import { contentKey, folderKey } from '../cache/content-key.ts';
+import { remembered, type Question } from '../cache/remembered.ts';
 import { fetchDebianPackages } from '../builds/debian/debian-packages.ts';
 import { prepareHost } from '../builds/debian/host.ts';
 import {
@@ -26,18 +29,19 @@ import {
   PATCH_FOLDER,
   prepareKernelTree,
   sparseFault,
+  sparseVersion,
   titleOf,
 } from '../builds/kernel/kernel-build.ts';
 import type { MakeWork } from '../builds/kernel/kernel-build.ts';
 import { openKernelSource } from '../builds/kernel/kernel-source.ts';
 import type { KernelSource } from '../builds/kernel/kernel-source.ts';
 import { readSeries, touchedFiles } from '../builds/tree/patch-series.ts';
-import type { PatchVerdict } from './patch-verdict.ts';
+import { isGood, patchVerdict, type PatchVerdict } from './patch-verdict.ts';
 import { checkReduced, REDUCED_CONFIGURATIONS } from './reduced-configurations.ts';
 import { documentedNames, exportedSymbols, newWarnings, warningIn } from './source-warnings.ts';
 import type { Warning } from './source-warnings.ts';
 import { ttmUsers } from './ttm-users.ts';
-import { graftedFiles, type OverlaySpec } from '../builds/tree/source-overlay.ts';
+import { graftedFiles, overlayKey, type OverlaySpec } from '../builds/tree/source-overlay.ts';
 import type { Patch } from '../builds/tree/patch-series.ts';
 import type { WorkTree } from '../builds/tree/work-tree.ts';
 
@@ -72,9 +76,9 @@ interface SeriesCheckOptions {
 }
 
 /**
- * One verdict for each patch, in order, then one for the driver, one for each alternative and one for each configuration;
- * the first patch that does not build ends the check. After the last the whole kernel is built and linked, after the others what the series can
- * break.
+ * One verdict for each patch, in order, one for the driver, for each alternative and for each configuration;
+ * the first patch that does not build ends the check. After the last the whole kernel is built and linked, after the
+ * others what the series can break. A good verdict is remembered: a check that was ended goes on where it was.
  */
 export async function checkSeries({
   kernelSource,
@@ -87,29 +91,38 @@ export async function checkSeries({
   const source = await openKernelSource(kernelSource, await fetchDebianPackages(emit, signal));
   const series = await readSeries(PATCH_FOLDER);
   const alternatives = await readSeries(ALTERNATIVES);
-  const known = await unpatchedWarnings({ source, patches: [...series, ...alternatives], drivers }, emit, signal);
+  const all = [...series, ...alternatives];
+  const basis = await basisOf(source, drivers);
+  const grafted = await overlayKey({ graft: DRIVER_GRAFT });
+  const known = await unpatchedWarnings({ source, patches: all, drivers, parts: { basis, grafted } }, emit, signal);
   const verdicts: PatchVerdict[] = [];
-  const judge = async (what: string, check: (work: MakeWork) => Promise<PatchVerdict>): Promise<PatchVerdict> => {
-    const verdict = await treeStep(emit, { id: `series-${what}`, title: `Check ${what}`, signal }, check);
+  const judge = async (what: string, { applied, grafted = '', check }: Judgement): Promise<PatchVerdict> => {
+    const parts = { basis, what, known, grafted, patches: applied.map(({ text }) => text) };
+    const question = { parts, schema: patchVerdict, keep: isGood };
+    const verdict = await treeStep(emit, { id: `series-${what}`, title: `Check ${what}`, signal, question }, check);
     verdicts.push(verdict);
     onVerdict(verdict);
     return verdict;
   };
-  const judgePatch = async (patch: Patch, tree: PatchedTree): Promise<PatchVerdict> =>
-    judge(patch.name, async (work) => checkPatch({ patch, tree, source, drivers, known }, work));
+  const judgePatch = async (patch: Patch, before: readonly Patch[], tree: PatchedTree): Promise<PatchVerdict> => {
+    const check = async (work: MakeWork): Promise<PatchVerdict> =>
+      checkPatch({ patch, tree, source, drivers, known }, work);
+    return judge(patch.name, { applied: [...before, patch], check });
+  };
   for (const [index, patch] of series.entries()) {
     const whole = index + 1 === series.length;
     const files = whole ? series.flatMap(touchedFiles) : touchedFiles(patch);
     const overlay = { patchFolder: PATCH_FOLDER, patchCount: index + 1 };
-    if ((await judgePatch(patch, { overlay, files, whole })).buildFailure !== undefined) return verdicts;
+    const verdict = await judgePatch(patch, series.slice(0, index), { overlay, files, whole });
+    if (verdict.buildFailure !== undefined) return verdicts;
   }
-  await judge('the driver', async (work) => checkDriver(source, work));
+  await judge('the driver', { applied: series, grafted, check: (work) => checkDriver(source, work) });
   for (const patch of alternatives) {
     const overlay = { patchFolder: PATCH_FOLDER, onTop: [patch.file] };
-    await judgePatch(patch, { overlay, files: touchedFiles(patch), whole: false });
+    await judgePatch(patch, series, { overlay, files: touchedFiles(patch), whole: false });
   }
   for (const options of REDUCED_CONFIGURATIONS) {
-    await judge(`the series with ${options.join(' ')}`, async (work) => {
+    const check = async (work: MakeWork): Promise<PatchVerdict> => {
       const overlay = { patchFolder: PATCH_FOLDER, graft: DRIVER_GRAFT };
       const tree = await prepareKernelTree(source, { kind: 'series', overlay }, work);
       const files = series.flatMap(touchedFiles);
@@ -118,24 +131,46 @@ export async function checkSeries({
         { options, usual: await configuration(false), files, known, title: titleOf(source) },
         work,
       );
-    });
+    };
+    await judge(`the series with ${options.join(' ')}`, { applied: series, grafted, check });
   }
   return verdicts;
 }
 
-/** A step that has the tree of the check for itself. */
-async function treeStep<T>(
-  emit: Emit,
-  spec: { readonly id: string; readonly title: string; readonly signal: AbortSignal },
-  work: (work: MakeWork) => Promise<T>,
-): Promise<T> {
+interface Judgement {
+  /** All that are in the tree. */
+  readonly applied: readonly Patch[];
+  /** By content, if the driver is in the tree. */
+  readonly grafted?: string;
+  readonly check: (work: MakeWork) => Promise<PatchVerdict>;
+}
+
+/** What all verdicts depend on besides the patches. */
+async function basisOf(source: KernelSource, drivers: boolean): Promise<string> {
+  const folders = ['guest-kernel/config', 'src/series', 'src/builds/kernel', 'src/builds/tree'];
+  const { identity } = source;
+  const contents = await Promise.all(folders.map((folder) => folderKey(repositoryPath(folder))));
+  const tools = [await toolchainIdentity(), (await sparseVersion()) ?? ''];
+  return contentKey({ identity, contents, tools, drivers: String(drivers) });
+}
+
+interface TreeStep<T> {
+  readonly id: string;
+  readonly title: string;
+  /** Whose answer may be known from a check before. */
+  readonly question: Question<T>;
+  readonly signal: AbortSignal;
+}
+
+/** A step that has the tree of the check for itself, unless its outcome is known. */
+async function treeStep<T>(emit: Emit, spec: TreeStep<T>, work: (work: MakeWork) => Promise<T>): Promise<T> {
   return runStep(emit, spec, async (step) => {
     const log = path.join(cacheDirectory(), 'logs/series.log');
     const onWait = (): void => step.progress('waiting for another rig that is checking a series');
-    const value = await withBuildLock({ name: 'series', signal: spec.signal, onWait }, async (signal) =>
-      work({ step, log, signal }),
+    const { cached, value } = await remembered(spec.question, async () =>
+      withBuildLock({ name: 'series', signal: spec.signal, onWait }, async (signal) => work({ step, log, signal })),
     );
-    return { outcome: 'done', value };
+    return { outcome: cached ? 'cached' : 'done', value };
   });
 }
 
@@ -162,18 +197,26 @@ interface JudgedPatch {
   readonly known: readonly Warning[];
 }
 
+interface UnpatchedTree extends Pick<JudgedPatch, 'source' | 'drivers'> {
+  readonly patches: readonly Patch[];
+  /** All else that the answer depends on. */
+  readonly parts: Readonly<Record<string, string>>;
+}
+
 /** What the compiler has to say about the files that the patches are going to change. */
 async function unpatchedWarnings(
-  { source, patches, drivers }: Pick<JudgedPatch, 'source' | 'drivers'> & { readonly patches: readonly Patch[] },
+  { source, patches, drivers, parts }: UnpatchedTree,
   emit: Emit,
   signal: AbortSignal,
 ): Promise<Warning[]> {
-  return treeStep(emit, { id: 'series-unpatched', title: 'Build without the series', signal }, async (work) => {
+  const files = patches.flatMap(touchedFiles);
+  const question = { parts: { ...parts, files }, schema: z.array(z.string()) };
+  const spec = { id: 'series-unpatched', title: 'Build without the series', signal, question };
+  return treeStep(emit, spec, async (work) => {
     const overlay = { patchFolder: PATCH_FOLDER, patchCount: 0, graft: DRIVER_GRAFT };
     const tree = await prepareKernelTree(source, { kind: 'series', overlay }, work);
     const fault = await sparseFault(tree.source);
     if (fault !== undefined) emit({ type: 'notice', text: `Without sparse: ${fault}.` });
-    const files = patches.flatMap(touchedFiles);
     const known = await buildWithWarnings(tree, { files, drivers, title: titleOf(source) }, work);
     // The driver is no part of what is compared, and has to build without the series, too: edgpu_compat.h.
     await compileFolders(tree, [`${DRIVER_GRAFT.to}/`], work);

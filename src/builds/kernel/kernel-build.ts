@@ -358,11 +358,18 @@ export async function compileFolders(tree: BuildTree, folders: readonly string[]
   return lines;
 }
 
+const CHECKER = { env: buildEnvironment(), extendEnv: false, reject: false } as const;
+
+/** Undefined if there is none. */
+export async function sparseVersion(): Promise<string | undefined> {
+  const { failed, stdout } = await execa('sparse', ['--version'], CHECKER);
+  return failed ? undefined : stdout;
+}
+
 /** Why sparse can't check this tree; undefined where it can. The kernel itself knows which versions are of use. */
 export async function sparseFault(tree: string): Promise<string | undefined> {
-  const environment = { env: buildEnvironment(), extendEnv: false, reject: false } as const;
-  if ((await execa('sparse', ['--version'], environment)).failed) return 'there is no sparse on this machine';
-  const valid = await execa('sh', [path.join(tree, 'scripts/checker-valid.sh'), 'sparse'], environment);
+  if ((await sparseVersion()) === undefined) return 'there is no sparse on this machine';
+  const valid = await execa('sh', [path.join(tree, 'scripts/checker-valid.sh'), 'sparse'], CHECKER);
   if (!valid.failed && valid.stdout.trim() === '1') return undefined;
   return 'the sparse of this machine does not know all that this kernel is written in (0.6.4 does not, 0.6.5 does)';
 }

@@ -6,7 +6,7 @@ import { editKernel } from '../../series/editable-kernel.ts';
 import { PATCH_FOLDER } from '../../builds/kernel/kernel-build.ts';
 import { tryBases } from '../../series/other-bases.ts';
 import { refreshSeries } from '../../series/series-refresh.ts';
-import type { PatchVerdict } from '../../series/patch-verdict.ts';
+import { isGood, type PatchVerdict } from '../../series/patch-verdict.ts';
 import { checkSeries } from '../../series/series-check.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
 import { EXIT_CODES } from '../../util/rig-error.ts';
@@ -38,17 +38,14 @@ export async function kernelCheckVerb(
   { progress, signal }: Session,
 ): Promise<number> {
   const source = kernelSrc === undefined ? {} : { kernelSource: kernelSrc };
-  const reasonsOf = ({ complaints, buildFailure }: PatchVerdict): string[] => {
-    return [...complaints, ...(buildFailure === undefined ? [] : [buildFailure])];
-  };
   const onVerdict = (verdict: PatchVerdict): void => {
-    const reasons = reasonsOf(verdict);
-    if (reasons.length > 0) {
-      progress.print([`✘ ${verdict.patch}`, ...reasons.map((reason) => `    ${reason}`)].join('\n'));
-    }
+    if (isGood(verdict)) return;
+    const { patch, complaints, buildFailure } = verdict;
+    const reasons = [...complaints, ...(buildFailure === undefined ? [] : [buildFailure])];
+    progress.print([`✘ ${patch}`, ...reasons.map((reason) => `    ${reason}`)].join('\n'));
   };
   const verdicts = await checkSeries({ ...source, drivers, onVerdict, emit: progress.emit, signal });
-  const bad = verdicts.filter((verdict) => reasonsOf(verdict).length > 0);
+  const bad = verdicts.filter((verdict) => !isGood(verdict));
   progress.print(summaryLine(verdicts.length - bad.length, bad.length));
   return bad.length === 0 ? 0 : EXIT_CODES.test;
 }

@@ -2,15 +2,16 @@
  * `dgpu-rig kernel check --run SUITE`: boots the kernel with one patch of the series, with two, and so on, and runs
  * suites on each, up to the first that fails. A run is a rig of its own, and recorded as any other.
  */
-import { access, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { z } from 'zod';
 import { fetchDebianPackages } from '../../builds/debian/debian-packages.ts';
 import { prepareHost } from '../../builds/debian/host.ts';
 import { PATCH_FOLDER } from '../../builds/kernel/kernel-build.ts';
 import { openKernelSource } from '../../builds/kernel/kernel-source.ts';
 import { readSeries, type Patch } from '../../builds/tree/patch-series.ts';
 import { contentKey, folderKey } from '../../cache/content-key.ts';
-import { cacheDirectory, repositoryPath } from '../../config/paths.ts';
+import { repositoryPath } from '../../config/paths.ts';
+import { remembered } from '../../cache/remembered.ts';
 import { suiteFiles, WITHOUT_DRIVER } from '../../plan/suite-files.ts';
 import { summaryLine } from '../../report/text/summary-line.ts';
 import { RigError } from '../../util/rig-error.ts';
@@ -41,17 +42,14 @@ export async function runSeries({ suites, series, basis, kernelSrc, run, print }
     const patches = series.slice(0, index + 1);
     const whole = patches.length === series.length;
     const what = whole ? suites : [...parts, ...patches.flatMap(({ file }) => ['--patch', file])];
-    const good = goodFile({ basis, what: whole ? suites : parts, source, patches: patches.map(({ text }) => text) });
-    if (await isThere(good)) {
-      print(`= ${name}`);
-      continue;
-    }
-    const exitCode = await run(['run', ...what, ...source]);
+    const depends = { basis, what: whole ? suites : parts, source, patches: patches.map(({ text }) => text) };
+    const { cached, value: exitCode } = await remembered(
+      { parts: depends, schema: z.number(), keep: (code) => judgeExit(code) === 'good' },
+      async () => run(['run', ...what, ...source]),
+    );
     const judgement = judgeExit(exitCode);
     if (judgement === 'good') {
-      await mkdir(path.dirname(good), { recursive: true });
-      await writeFile(good, name);
-      print(`✔ ${name}`);
+      print(`${cached ? '=' : '✔'} ${name}`);
       continue;
     }
     const bad = judgement === 'bad';
@@ -66,17 +64,6 @@ export async function runSeries({ suites, series, basis, kernelSrc, run, print }
   }
   print(summaryLine(series.length, 0));
   return 0;
-}
-
-function goodFile(parts: Parameters<typeof contentKey>[0]): string {
-  return path.join(cacheDirectory(), 'good-commits', contentKey(parts));
-}
-
-async function isThere(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
 }
 
 interface SeriesRunOptions {
