@@ -417,10 +417,10 @@ export class Vm {
 
   /** The one QEMU there is has exited: the guest switched itself off to sleep, or that was all. */
   #exited(exit: QemuExit): void {
-    const shutdown = this.#qmp?.seen('SHUTDOWN').at(-1);
-    const byGuest = shutdown?.data['reason'] === 'guest-shutdown' && exit.code === 0;
-    if (this.#state.kind !== 'suspended' || this.#state.state !== 's4' || !byGuest) {
-      this.#die(exitFailure(exit));
+    const told = this.#qmp?.seen('SHUTDOWN').at(-1)?.data['reason'];
+    const reason = exit.code === 0 && typeof told === 'string' ? told : undefined;
+    if (this.#state.kind !== 'suspended' || this.#state.state !== 's4' || reason !== 'guest-shutdown') {
+      this.#die(exitFailure(exit, reason));
       return;
     }
     this.#powerOffs++;
@@ -570,14 +570,20 @@ function kernelFailure(report: KernelReport, cause: unknown): RigError {
   return new RigError('kernel', `The guest's kernel reported: ${report.title}`, { cause });
 }
 
-function exitFailure({ code, signal, stderr }: QemuExit): RigError {
+/** `reason` is the one that QEMU gave when it began to end by itself. */
+function exitFailure({ code, signal, stderr }: QemuExit, reason: string | undefined): RigError {
+  if (reason === 'guest-reset') {
+    const what = 'The guest was reset while its VM was in use: by a triple fault, or by its own kernel.';
+    return new RigError('kernel', `${what}${saidBy(stderr)}`);
+  }
+  const why = reason === undefined ? '' : ` (${reason})`;
   const how = signal === null ? `exited with code ${String(code)}` : `was killed by ${signal}`;
   const killed = {
     remedy: 'If nobody killed it, the host was short of memory: see its kernel log, and lower --max-vms.',
   };
   return new RigError(
     'infrastructure',
-    `QEMU ${how} while its VM was in use.${saidBy(stderr)}`,
+    `QEMU ${how}${why} while its VM was in use.${saidBy(stderr)}`,
     signal === 'SIGKILL' ? killed : {},
   );
 }

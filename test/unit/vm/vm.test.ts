@@ -179,6 +179,22 @@ describe('the process of QEMU', () => {
       });
   });
 
+  test.for([
+    { reason: 'guest-reset', failureClass: 'kernel', message: 'The guest was reset while' },
+    { reason: 'guest-shutdown', failureClass: 'infrastructure', message: 'exited with code 0 (guest-shutdown) while' },
+    { reason: 'host-signal', failureClass: 'infrastructure', message: 'exited with code 0 (host-signal) while' },
+  ])('that ended by itself: the failure has the reason $reason', async ({ reason, failureClass, message }) => {
+    const qemu = await FakeQemu.create();
+    const vm = await bootFake(qemu, await fakeGuest());
+    qemu.event('SHUTDOWN', { reason });
+    await vm.waitForEvent('SHUTDOWN', 10_000);
+    qemu.exit(0);
+    await expect(vm.waitForEvent('NEVER', 60_000)).rejects.toMatchObject({
+      failureClass,
+      message: expect.stringContaining(message) as string,
+    });
+  });
+
   test('that KVM can run no further: the failure has what QEMU says about it', async () => {
     const qemu = await FakeQemu.create();
     const vm = await bootFake(qemu, await fakeGuest());
