@@ -1,4 +1,4 @@
-/** What KVM needs of the AMD-V that the rig's QEMU emulates, by a guest of two instructions. */
+/** What KVM needs of the AMD-V that the rig's QEMU emulates, by a guest of one or two instructions. */
 import { writeFile } from 'node:fs/promises';
 import { expect, vi } from 'vitest';
 import { test } from '../../src/device/edgpu-machine.ts';
@@ -15,6 +15,7 @@ const GUEST = 0x1000;
 const HANDLER = 0x1010;
 const HOST_SAVE_AREA = 0x2000;
 const VMCB = 0x3000;
+const PAGE_DIRECTORY = 0x4000;
 
 const UD2 = [0x0f, 0x0b];
 const VMMCALL = [0x0f, 0x01, 0xd9];
@@ -25,6 +26,8 @@ const RDMSR = [0x0f, 0x32];
 const WRMSR = [0x0f, 0x30];
 const VMRUN = [0x0f, 0x01, 0xd8];
 const HLT = 0xf4;
+/** LOCK INC of the four bytes at an address, in code of 16 bits. */
+const LOCK_INC = [0xf0, 0x66, 0x67, 0xff, 0x05];
 const MSR_EFER = 0xc000_0080;
 const MSR_VM_HSAVE_PA = 0xc001_0117;
 
@@ -47,6 +50,8 @@ const FIELD = {
   eventInj: 0xa8,
   idtLimit: 0x484,
   efer: 0x4d0,
+  cr4: 0x548,
+  cr3: 0x550,
   cr0: 0x558,
   dr7: 0x560,
   dr6: 0x568,
@@ -62,6 +67,8 @@ const CODE_SEGMENT = 0x410;
 const SVME = 0x1000;
 /** VMRUN, which has to be, and VMMCALL, which is how the guest ends. */
 const INTERCEPTED_INSTRUCTIONS = 0b11;
+/** The bit that is always set. */
+const NO_FLAG = 0x2;
 const REAL_MODE: Vmcb = {
   interceptedInstructions: INTERCEPTED_INSTRUCTIONS,
   asid: 1,
@@ -70,15 +77,25 @@ const REAL_MODE: Vmcb = {
   cr0: 0x10,
   dr7: 0x400,
   dr6: 0xffff_0ff0,
-  rflags: 0x2,
+  rflags: NO_FLAG,
   rip: GUEST,
   rsp: STACK,
 };
 
+const PE = 1;
+const PG = 0x8000_0000;
+const PSE = 0x10;
+/** A page of 4 MiB that is present and may be written to. */
+const LARGE_PAGE = 0x83;
+const LARGE_PAGE_SIZE = 4 << 20;
+const CF = 1;
+
 const EXIT_GP = 0x4d;
+const EXIT_PF = 0x4e;
 const EXIT_VMMCALL = 0x81;
 const UD = 6;
 const GP = 13;
+const PF = 14;
 /** An interrupt of a device. */
 const VECTOR = 0x20;
 const EXCEPTION = 0x300;
@@ -105,20 +122,25 @@ function encodeVmcb(fields: Vmcb): Buffer {
   return bytes;
 }
 
+type Exit = Required<Pick<Vmcb, 'exitCode' | 'exitIntInfo' | 'eventInj' | 'rflags'>>;
+
 /** Runs the guest, and tells what the VMCB says after it. */
-const svmTest = test.extend<{ runGuest: (fields: Vmcb) => Promise<Vmcb> }>({
+const svmTest = test.extend<{ runGuest: (fields: Vmcb, code?: readonly number[]) => Promise<Exit> }>({
   runGuest: async ({ startMachine, folder }, use) => {
     const firmware = new Uint8Array(FIRMWARE_SIZE);
     firmware.set(RUN_GUEST);
     firmware.set(JUMP_TO_F000_0000, RESET_VECTOR);
     await writeFile(`${folder}/firmware`, firmware);
-    const machine = await startMachine({ accel: 'tcg', cpu: '+svm', extra: ['-bios', `${folder}/firmware`, '-S'] });
+    // Beside another processor, which is never started, a locked instruction across pages is executed alone.
+    const extra = ['-smp', '2', '-bios', `${folder}/firmware`, '-S'];
+    const machine = await startMachine({ accel: 'tcg', cpu: '+svm', extra });
     const { qtest } = machine;
     const field = async (name: keyof Vmcb) => Number(await qtest.read(BigInt(VMCB + FIELD[name]), 4));
-    await use(async (fields) => {
-      await qtest.writeBytes(BigInt(GUEST), Uint8Array.from(UD2));
+    await use(async (fields, code = UD2) => {
+      await qtest.writeBytes(BigInt(GUEST), Uint8Array.from(code));
       await qtest.writeBytes(BigInt(HANDLER), Uint8Array.from(VMMCALL));
       for (const vector of [UD, VECTOR]) await qtest.write(BigInt(4 * vector), 4, BigInt(HANDLER));
+      await qtest.write(BigInt(PAGE_DIRECTORY), 4, BigInt(LARGE_PAGE));
       await qtest.writeBytes(BigInt(VMCB), encodeVmcb({ ...REAL_MODE, ...fields }));
       await machine.execute('cont');
       await vi.waitFor(async () => expect(await qtest.read(BigInt(DONE), 1)).toBe(1n), DEADLINE_MS);
@@ -126,13 +148,14 @@ const svmTest = test.extend<{ runGuest: (fields: Vmcb) => Promise<Vmcb> }>({
         exitCode: await field('exitCode'),
         exitIntInfo: await field('exitIntInfo'),
         eventInj: await field('eventInj'),
+        rflags: await field('rflags'),
       };
     });
   },
 });
 
 svmTest.for(EVENTS)('$name: a later exit knows nothing of it', async ({ eventInj }, { runGuest }) => {
-  expect(await runGuest({ eventInj })).toEqual({ exitCode: EXIT_VMMCALL, exitIntInfo: 0, eventInj: 0 });
+  expect(await runGuest({ eventInj })).toMatchObject({ exitCode: EXIT_VMMCALL, exitIntInfo: 0, eventInj: 0 });
 });
 
 svmTest.for(EVENTS)(
@@ -140,6 +163,14 @@ svmTest.for(EVENTS)(
   async ({ eventInj, event }, { runGuest }) => {
     // There is no handler for it, and that fault leaves the guest.
     const left = await runGuest({ eventInj, idtLimit: 0, interceptedExceptions: 1 << GP });
-    expect(left).toEqual({ exitCode: EXIT_GP, exitIntInfo: event, eventInj: 0 });
+    expect(left).toMatchObject({ exitCode: EXIT_GP, exitIntInfo: event, eventInj: 0 });
   },
 );
+
+svmTest('a locked instruction across pages that faults leaves the flags as they were', async ({ runGuest }) => {
+  // The directory has nothing for the second page.
+  const paging: Vmcb = { cr0: PG + PE, cr3: PAGE_DIRECTORY, cr4: PSE, interceptedExceptions: 1 << PF };
+  const code = [...LOCK_INC, ...word(LARGE_PAGE_SIZE - 2)];
+  const { exitCode, rflags } = await runGuest({ ...paging, rflags: NO_FLAG + CF }, code);
+  expect({ exitCode, carry: rflags & CF }).toEqual({ exitCode: EXIT_PF, carry: CF });
+});
