@@ -10,6 +10,7 @@ CONFIG_MICROVM=n
 CONFIG_EDGPU=y
 CONFIG_BOCHS_DISPLAY=y
 CONFIG_QXL=y
+CONFIG_VIRTIO_GPU=y
 
 # pcie-pci-bridge does not link without it.
 CONFIG_PCI_BRIDGE=y

@@ -1,5 +1,5 @@
 /**
- * IGT, the tests that DRM drivers share, as Debian has them: those for any driver, on edgpu and on two drivers of
+ * IGT, the tests that DRM drivers share, as Debian has them: those for any driver, on edgpu and on three drivers of
  * upstream's. What is expected of each is in rig/igt, in the form of the kernel's own drm-ci.
  */
 import { writeFile } from 'node:fs/promises';
@@ -25,6 +25,7 @@ const DRIVERS = [
   { module: 'edgpu', machine: 'desk', kernelArgs: [] },
   { module: 'qxl', machine: 'qxl', kernelArgs: zeroed },
   { module: 'bochs', machine: 'bochs', kernelArgs: [] },
+  { module: 'virtio_gpu', machine: 'virtio-gpu', kernelArgs: [] },
 ];
 
 for (const { module, machine, kernelArgs } of DRIVERS) {

@@ -87,7 +87,7 @@ describe('what is expected', () => {
     expect(names.filter((name) => isSkipped(name, expectations))).toEqual(['y@a', 'z']);
   });
 
-  test.each(['edgpu', 'qxl', 'bochs'])('of %s can be read', async (driver) => {
+  test.each(['edgpu', 'qxl', 'bochs', 'virtio_gpu'])('of %s can be read', async (driver) => {
     await expect(igtExpectations(driver)).resolves.toHaveProperty('fails');
   });
 });
