@@ -1,6 +1,6 @@
 /**
  * The short form of a run under KVM: the proof, and then objects that the device's mask keeps low, with a control. By
- * `--effort 2`: it has passed each time, but not often enough to be known to be reliable (docs/kvm.md).
+ * `--effort 2`: it has not been run often enough to be known to be reliable (docs/kvm.md).
  */
 import { describe, expect, test } from 'vitest';
 import { loadMachineProfile, type MachineProfile } from '../../src/config/machine-profile.ts';
@@ -22,10 +22,14 @@ async function smallTiers(): Promise<MachineProfile> {
 }
 
 describe.skipIf(EFFORT === 1)('KVM is proven, and used', () => {
-  test.for([32, 40])(
-    'objects keep within %i bits, go to swap and come back; without the limit not',
-    async (dmaBits) => {
-      const host = await KvmHost.boot({ inTurn: true });
+  // Each way to run the CPUs around it has had faults of its own.
+  test.for([
+    { dmaBits: 32, inTurn: true },
+    { dmaBits: 40, inTurn: false },
+  ])(
+    'objects keep within $dmaBits bits, go to swap and come back; without the limit not',
+    async ({ dmaBits, inTurn }) => {
+      const host = await KvmHost.boot({ inTurn });
       const profile = await smallTiers();
       expect(await chooseAccelerator('auto', host.subject(profile))).toEqual({ accelerator: 'kvm' });
 

@@ -1,7 +1,4 @@
-/**
- * Suites under KVM, with their controls, by `--effort 2`: long, and not reliable yet, for reasons that docs/kvm.md
- * tells.
- */
+/** Suites under KVM, with their controls, by `--effort 2`: they take long. */
 import { describe, expect, test } from 'vitest';
 import { KvmHost } from './kvm-host.ts';
 
