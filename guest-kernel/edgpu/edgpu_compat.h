@@ -21,8 +21,10 @@
 
 #if __has_include("drm/ttm/ttm_sleep.h")
 
+#include <linux/migrate.h>
 #include <linux/shmem_fs.h>
 
+#include <drm/drm_pagemap.h>
 #include <drm/ttm/ttm_shrinker.h>
 #include <drm/ttm/ttm_sleep.h>
 
@@ -101,8 +103,14 @@ static inline void edgpu_set_budget(struct ttm_resource_manager *man, bool budge
 	man->saved = budget;
 }
 
+static inline void edgpu_lift_pagemap_limit(struct drm_pagemap *map)
+{
+	map->limit = PHYS_ADDR_MAX;
+}
+
 #else
 
+struct drm_pagemap;
 struct drm_printer;
 struct file;
 
@@ -319,6 +327,16 @@ static inline unsigned long edgpu_saved_swapped(const struct ttm_device *ttm)
 }
 
 static inline void edgpu_set_budget(struct ttm_resource_manager *man, bool budget)
+{
+}
+
+/* It has none. */
+static inline void edgpu_lift_pagemap_limit(struct drm_pagemap *map)
+{
+}
+
+/* They stay as they are. */
+static inline void migrate_device_split(const unsigned long *pfns, unsigned long npages)
 {
 }
 

@@ -73,6 +73,10 @@ static bool edgpu_svm_skip_copy;
 module_param_named(svm_skip_copy, edgpu_svm_skip_copy, bool, 0644);
 MODULE_PARM_DESC(svm_skip_copy, "For tests of tests: don't copy pages of processes when they go to VRAM (default: no)");
 
+static bool edgpu_svm_limit = true;
+module_param_named(svm_limit, edgpu_svm_limit, bool, 0644);
+MODULE_PARM_DESC(svm_limit, "For tests of tests: bring pages of processes back to where the device reaches (default: yes)");
+
 static const char * const edgpu_walk_names[TTM_SHRINKER_WALKS] = {
 	[TTM_SHRINKER_WALK_MACRO] = "macro",
 	[TTM_SHRINKER_WALK_CALLBACK] = "callback",
@@ -167,6 +171,16 @@ struct mem_cgroup *edgpu_knobs_set_maker(void)
 bool edgpu_knobs_svm_skip_copy(void)
 {
 	return READ_ONCE(edgpu_svm_skip_copy);
+}
+
+/**
+ * edgpu_knobs_svm_limit() - lift the limit of where pages come back to, if a test wants that
+ * @map: of which no page is in use
+ */
+void edgpu_knobs_svm_limit(struct drm_pagemap *map)
+{
+	if (!READ_ONCE(edgpu_svm_limit))
+		edgpu_lift_pagemap_limit(map);
 }
 
 static bool edgpu_knobs_find_pages(u64 count)

@@ -29,6 +29,7 @@
 #include <drm/ttm/ttm_resource.h>
 
 #include "edgpu_bo.h"
+#include "edgpu_compat.h"
 #include "edgpu_drm.h"
 #include "edgpu_drv.h"
 #include "edgpu_entry.h"
@@ -328,12 +329,14 @@ static int edgpu_pagemap_begin(struct edgpu_pagemap *map)
 	if (ret)
 		return ret;
 	ret = drm_pagemap_init(&map->base, &map->pages, &edgpu->drm, &edgpu_pagemap_ops);
-	/* It counts from one on also if it has failed. */
-	if (ret)
+	if (ret) {
+		/* It counts from one on all the same. */
 		refcount_set(&map->base.ref.refcount, 0);
-	else
-		WRITE_ONCE(map->generation, READ_ONCE(edgpu->vram_generation));
-	return ret;
+		return ret;
+	}
+	edgpu_knobs_svm_limit(&map->base);
+	WRITE_ONCE(map->generation, READ_ONCE(edgpu->vram_generation));
+	return 0;
 }
 
 /**
@@ -422,13 +425,17 @@ static long edgpu_pagemap_zero(const unsigned long *src, unsigned long *dst, uns
 	return lost;
 }
 
-static long edgpu_pagemap_abandon_range(unsigned long start, unsigned long count)
+static long edgpu_pagemap_abandon_range(unsigned long start, unsigned long count, bool split)
 {
-	unsigned long *src, *dst;
+	unsigned long *src, *dst, i;
 	long lost = 0;
 
 	src = kvcalloc(count, 2 * sizeof(*src), GFP_KERNEL | __GFP_NOFAIL);
 	dst = src + count;
+	for (i = 0; split && i < count; i++)
+		src[i] = start + i;
+	if (split)
+		migrate_device_split(src, count);
 	if (!migrate_device_range(src, start, count)) {
 		lost = edgpu_pagemap_zero(src, dst, count);
 		migrate_device_pages(src, dst, count);
@@ -453,11 +460,12 @@ void edgpu_pagemap_abandon(struct edgpu_device *edgpu)
 	unsigned int tries;
 	long lost = 0;
 
-	/* Some may be locked for a moment. */
+	/* Some may be locked for a moment, and some find no huge page to go to. */
 	for (tries = 0; tries < EDGPU_ABANDON_TRIES && atomic_read(&map->objects); tries++) {
 		for (first = start; first < last; first += EDGPU_ABANDON_PAGES)
 			lost += edgpu_pagemap_abandon_range(first,
-							    min(EDGPU_ABANDON_PAGES, last - first));
+							    min(EDGPU_ABANDON_PAGES, last - first),
+							    tries);
 		flush_work(&map->release);
 	}
 	atomic_long_add(lost, &map->lost);

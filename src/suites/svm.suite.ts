@@ -23,15 +23,30 @@ const HELD = '/run/held.log';
 /** The kernel turns them off on a machine that has less than 512 MiB before more is plugged in. */
 const MAY_BE_HUGE = 'echo madvise > /sys/kernel/mm/transparent_hugepage/enabled';
 
+/** What has been bounced so far. */
+const FORGET_BOUNCES = 'echo 0 > /sys/kernel/debug/swiotlb/io_tlb_used_hiwater';
+
 /** Whether the process may have huge pages. A brief run has them where they are what is hard. */
 const WITHIN_REACH = testedCases(['no', 'yes'] as const, (huge) => huge === 'no');
 const BEYOND_REACH = testedCases(['no', 'yes'] as const, (huge) => huge === 'yes');
 
-/** Not in a brief run. */
-const GONE = testedCases(['unbound'] as const, () => false);
+/** What the device leaves behind that has died. Not in a brief run. */
+const LEFT = testedCases(['small pages', 'huge pages, and no huge page is free'] as const, () => false);
 
 /** What happens to memory that is in VRAM. */
-const MEANWHILE = ['ping-pong', 'pieces', 'fork', 'orphan', 'unmap', 'remap', 'protect', 'evict', 'swap', 'race'];
+const MEANWHILE = [
+  'ping-pong',
+  'pieces',
+  'fork',
+  'exec',
+  'orphan',
+  'unmap',
+  'remap',
+  'protect',
+  'evict',
+  'swap',
+  'race',
+];
 
 interface HeldPage {
   readonly vram: number;
@@ -39,8 +54,8 @@ interface HeldPage {
 }
 
 /** Starts a program whose memory is in VRAM; resolves with where each page is, and what it begins with. */
-async function hold(guest: Guest, seed: number): Promise<HeldPage[]> {
-  const command = `edgpu-stress svm --test hold --bytes ${String(BYTES)} --seed ${String(seed)}`;
+async function hold(guest: Guest, seed: number, options = ''): Promise<HeldPage[]> {
+  const command = `edgpu-stress svm --test hold --bytes ${String(BYTES)} --seed ${String(seed)} ${options}`;
   await guest.run(
     `${command} > /run/held.json 2> ${HELD} & echo $! > /run/held.pid; ` +
       `until grep -q holding ${HELD}; do kill -0 $! || { cat /run/held.json; exit 1; }; sleep 0.1; done`,
@@ -140,20 +155,6 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
     }
   });
 
-  test.for(GONE)(
-    'reads as zeroes when it can not come back, because the device has died and is %s',
-    async (_, { guest, gpu, backend, seed }) => {
-      await gpu.load({ backend });
-      const address = await gpu.pciAddress();
-      expect(await hold(guest, seed)).toHaveLength(BYTES / PAGE);
-      await gpu.inject({ kind: 'dead' });
-      await guest.run(`echo ${address} > ${DRIVER_FOLDER}/unbind`, { deadlineMs: DEADLINE_MS });
-      const report = await verifyHeld(guest);
-      expect(report).toMatchObject({ mismatches: BYTES / PAGE, bytesVerified: 0 });
-      expect(report.firstError).toContain('held: page 0 has 0x0000000000000000');
-    },
-  );
-
   test('control: a bit that changes there, and copies that are not made, are seen', async ({
     guest,
     gpu,
@@ -173,27 +174,88 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
   });
 });
 
-/** The device reaches the first two nodes; the memory is on the first, on the third, or comes back to the third. */
+describe('memory without a huge page', { concurrent: true }, () => {
+  test.override({ machine: 'tight', dmaBits: WIDE });
+
+  test.for(LEFT)(
+    'reads as zeroes when the device has died and is unbound: %s',
+    async (left, { guest, gpu, backend, seed }) => {
+      await gpu.load({ backend });
+      await guest.run(MAY_BE_HUGE);
+      const address = await gpu.pciAddress();
+      expect(await hold(guest, seed, left === 'small pages' ? '' : '--huge yes --in-pieces yes')).toHaveLength(
+        BYTES / PAGE,
+      );
+      await gpu.inject({ kind: 'dead' });
+      await guest.run(`echo ${address} > ${DRIVER_FOLDER}/unbind`, { deadlineMs: DEADLINE_MS });
+      const report = await verifyHeld(guest);
+      expect(report).toMatchObject({ mismatches: BYTES / PAGE, bytesVerified: 0 });
+      expect(report.firstError).toContain('held: page 0 has 0x0000000000000000');
+    },
+  );
+
+  test('takes huge pages back as small ones, for the CPU and by eviction', async ({ gpu, guest, backend, run }) => {
+    await gpu.load({ backend });
+    await guest.run(MAY_BE_HUGE);
+    const { report } = await run('svm', { test: 'cramped', bytes: BYTES, huge: 'yes' }, svmReport);
+    expect(report, report.firstError).toMatchObject({
+      ok: true,
+      mismatches: 0,
+      bytesVerified: BYTES,
+      hugePagesBack: 0,
+    });
+  });
+});
+
+/** Several processes at once move what they have on the third node: more than there is to bounce in. */
+const AT_ONCE = `for i in 1 2 3 4 5 6; do
+  edgpu-stress svm --test protect --bytes ${String(BYTES)} --seed $i --cpu 2 > /run/once.$i & all="$all $!"
+done
+for one in $all; do wait $one || { cat /run/once.*; exit 1; }; done`;
+
+/** The device reaches the first two nodes of four. */
 describe('memory beyond reach', { concurrent: true }, () => {
   test.override({ machine: 'tiers', dmaBits: 40 });
 
   test.for(BEYOND_REACH)(
-    'is bounced, there and back, a page at a time; huge pages: %s',
-    async (huge, { guest, gpu, backend, run, record }) => {
+    'goes to VRAM and comes back within reach, as long as there is room, or can be; huge pages: %s',
+    async (huge, { guest, gpu, backend, run }) => {
       await gpu.load({ backend });
       await guest.run(MAY_BE_HUGE);
-      const options = { test: 'ping-pong', bytes: BYTES, huge };
-      const within = await run('svm', { ...options, cpu: 0 }, svmReport);
-      expect(within.report, within.report.firstError).toMatchObject({ ok: true, mismatches: 0 });
-      expect(dmaComplaints(within.witnesses, 40)).toEqual([]);
-      for (const cpu of [0, 2]) {
-        const { report, witnesses } = await run('svm', { ...options, cpu, 'back-cpu': 2 }, svmReport);
-        expect(report, `from node ${String(cpu)}: ${String(report.firstError)}`).toMatchObject({ ok: true });
-        expect(report.bytesVerified).toBe(BYTES);
-        // Linux does not ask for memory within reach, as the series does for objects.
-        expect(dmaComplaints(witnesses, 40)).toEqual(['bounced']);
+      const options = { test: 'ping-pong', bytes: BYTES, huge, 'back-cpu': 2 };
+      const back = await run('svm', { ...options, cpu: 0 }, svmReport);
+      const there = await run('svm', { ...options, cpu: 2 }, svmReport);
+      for (const { report } of [back, there]) expect(report.hugePagesBack).toBe(huge === 'yes' ? BYTES / PAGE : 0);
+      // What fills the nodes within reach can be moved.
+      const moved = await run('svm', { ...options, cpu: 0, crowd: 2 }, svmReport);
+      await guest.run(AT_ONCE, { deadlineMs: DEADLINE_MS });
+      for (const { report, witnesses } of [back, there, moved]) {
+        expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, bytesVerified: BYTES });
+        expect(report.highestAddress).toBeLessThan(2 ** 40);
+        expect(dmaComplaints(witnesses, 40)).toEqual([]);
       }
-      record.metrics['swiotlbBounces'] = await guest.swiotlbHighWater();
+      expect(await guest.swiotlbHighWater()).toBe(0);
     },
   );
+
+  test('is bounced, there and back, when there is no room; control: so it is when the driver knows no limit', async ({
+    guest,
+    gpu,
+    backend,
+    run,
+    record,
+  }) => {
+    await gpu.load({ backend });
+    await guest.run(MAY_BE_HUGE);
+    const options = { test: 'ping-pong', bytes: BYTES, huge: 'yes', 'back-cpu': 2 };
+    const noRoom = await run('svm', { ...options, cpu: 0, crowd: 2, 'crowd-stays': 'yes' }, svmReport);
+    await guest.run(`${FORGET_BOUNCES}; echo N > /sys/module/edgpu/parameters/svm_limit`);
+    const noLimit = await run('svm', { ...options, cpu: 2 }, svmReport);
+    for (const { report, witnesses } of [noRoom, noLimit]) {
+      expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, bytesVerified: BYTES });
+      expect(report.highestAddress).toBeGreaterThanOrEqual(2 ** 40);
+      expect(dmaComplaints(witnesses, 40)).toEqual(['bounced']);
+    }
+    record.metrics['swiotlbBounces'] = await guest.swiotlbHighWater();
+  });
 });

@@ -19,8 +19,10 @@
 
 #include "lib/bus_error.h"
 #include "lib/clock.h"
+#include "lib/crowd.h"
 #include "lib/driver_files.h"
 #include "lib/failure.h"
+#include "lib/fragments.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
 #include "lib/pattern.h"
@@ -35,6 +37,9 @@
 #define PRESENT (1ull << 63)
 #define SWAP (1ull << 62)
 #define OFFSET(entry) (((entry) & ((1ull << 55) - 1)) >> 5)
+#define FRAME(entry) ((entry) & ((1ull << 55) - 1))
+/* Of /proc/kpageflags. */
+#define THP (1ull << 22)
 /* VRAM is let go of some time after the last page is, and swap written. */
 #define PATIENCE_NS 10000000000ull
 #define SAID PAGE
@@ -51,6 +56,9 @@ struct svm {
 	uint64_t lose;
 	uint64_t cpu;		/* on whose node the memory is then */
 	uint64_t back_cpu;	/* and when it has come back */
+	uint64_t in_pieces;	/* there is no huge page for it to come back to */
+	uint64_t crowd;		/* how many nodes are full by then */
+	uint64_t crowd_stays;	/* because it is locked */
 	char device[64];	/* by which the kernel knows it */
 	char *memory;
 	uint64_t verified;
@@ -58,6 +66,8 @@ struct svm {
 	uint64_t bus_errors;
 	uint64_t refused;	/* moves that the device failed at */
 	uint64_t swapped;	/* pages */
+	uint64_t huge_back;	/* pages of huge ones, when it has come back */
+	uint64_t highest;	/* address in memory then */
 	char *said;		/* by a child that has failed */
 	pid_t mover;
 	int done;		/* a pipe */
@@ -156,35 +166,71 @@ static bool read_entries(const char *memory, uint64_t bytes, uint64_t *entries)
 	return ok;
 }
 
-/* How many pages are in VRAM, in memory and elsewhere; @where, if given, has one element a page: its place in VRAM. */
-static bool count_pages(const char *memory, uint64_t bytes, uint64_t *vram, uint64_t *ram, uint64_t *where)
+/* Of some memory, in pages; what is in neither is in swap, or not there. */
+struct places {
+	uint64_t vram;
+	uint64_t ram;
+	uint64_t huge;		/* of those in memory */
+	uint64_t highest;	/* address of those in memory */
+};
+
+static bool count_in_ram(int flags, uint64_t frame, struct places *places)
+{
+	uint64_t bits;
+
+	if (pread(flags, &bits, sizeof(bits), (off_t)(frame * sizeof(bits))) != sizeof(bits))
+		return fail("kpageflags: %s", strerror(errno));
+	places->ram++;
+	places->huge += !!(bits & THP);
+	if (frame * PAGE > places->highest)
+		places->highest = frame * PAGE;
+	return true;
+}
+
+/* @where, if given, has one element a page: its place in VRAM. */
+static bool count_pages(const char *memory, uint64_t bytes, struct places *places, uint64_t *where)
 {
 	uint64_t *entries = malloc(bytes / PAGE * sizeof(*entries)), start, end;
 	bool ok = entries && vram_region(&start, &end) && read_entries(memory, bytes, entries);
+	int flags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
 
-	*vram = *ram = 0;
+	*places = (struct places){ 0 };
 	for (uint64_t i = 0; ok && i < bytes / PAGE; i++) {
-		uint64_t frame = OFFSET(entries[i]) * PAGE;
-		bool in_vram = (entries[i] & (PRESENT | SWAP)) == SWAP && frame >= start && frame < end;
+		uint64_t at = OFFSET(entries[i]) * PAGE;
+		bool in_vram = (entries[i] & (PRESENT | SWAP)) == SWAP && at >= start && at < end;
 
-		*ram += !!(entries[i] & PRESENT);
-		*vram += in_vram;
+		if (entries[i] & PRESENT)
+			ok = count_in_ram(flags, FRAME(entries[i]), places);
+		places->vram += in_vram;
 		if (where)
-			where[i] = in_vram ? frame - start : UINT64_MAX;
+			where[i] = in_vram ? at - start : UINT64_MAX;
 	}
+	close(flags);
 	free(entries);
 	return ok || fail("no memory");
 }
 
 static bool expect_pages(const char *what, const char *memory, uint64_t bytes, uint64_t in_vram)
 {
-	uint64_t vram, ram;
+	struct places places;
 
-	if (!count_pages(memory, bytes, &vram, &ram, NULL))
+	if (!count_pages(memory, bytes, &places, NULL))
 		return false;
-	if (vram != in_vram)
+	if (places.vram != in_vram)
 		report_mismatch("%s: %" PRIu64 " of %" PRIu64 " pages are in VRAM, and %" PRIu64 " in memory", what,
-				vram, in_vram, ram);
+				places.vram, in_vram, places.ram);
+	return true;
+}
+
+/* None in VRAM, and where they are is what the report says. */
+static bool expect_back(const char *what, const char *memory, uint64_t bytes)
+{
+	struct places places;
+
+	if (!expect_pages(what, memory, bytes, 0) || !count_pages(memory, bytes, &places, NULL))
+		return false;
+	svm.huge_back = places.huge;
+	svm.highest = places.highest;
 	return true;
 }
 
@@ -225,16 +271,22 @@ static bool expect_released(void)
 
 static bool ping_pong(void)
 {
+	/* What is back would be moved out of the way of what comes next. */
+	if (svm.crowd_stays && mlock2(svm.memory, svm.bytes, MLOCK_ONFAULT))
+		return fail("mlock2: %s", strerror(errno));
 	for (uint64_t round = 0; round < svm.rounds; round++) {
 		write_pages(svm.memory, 0, svm.bytes, round);
 		if (!to_vram(svm.memory, svm.bytes))
 			return false;
+		for (uint64_t cpu = 0; cpu < svm.crowd; cpu++)
+			if (!crowd_node(cpu, svm.crowd_stays))
+				return false;
 		if (svm.back_cpu != ANY_CPU && !thread_stay_on_cpu(svm.back_cpu))
 			return false;
 		if (svm.lose)
 			*(volatile uint64_t *)svm.memory ^= 1;
 		if (!verify_pages("back", svm.memory, 0, svm.bytes, round) ||
-		    !expect_pages("back", svm.memory, svm.bytes, 0))
+		    !expect_back("back", svm.memory, svm.bytes))
 			return false;
 	}
 	return expect_released();
@@ -307,6 +359,29 @@ static bool fork_and_write(void)
 	if (!join_child("child", pid) || !verify_pages("parent", svm.memory, 0, svm.bytes, 0))
 		return false;
 	return expect_released();
+}
+
+static bool exec_with_memory_there(void)
+{
+	if (!to_vram(svm.memory, svm.bytes))
+		return false;
+	execl("/bin/true", "true", NULL);
+	return fail("exec: %s", strerror(errno));
+}
+
+/* The memory of before goes with the program that had it, wherever it is, and its parent keeps the same. */
+static bool exec_another(void)
+{
+	pid_t pid;
+
+	write_pages(svm.memory, 0, svm.bytes, 0);
+	pid = fork();
+	if (pid < 0)
+		return fail("fork: %s", strerror(errno));
+	if (!pid)
+		child(exec_with_memory_there);
+	return join_child("the other program", pid) && verify_pages("after exec", svm.memory, 0, svm.bytes, 0) &&
+	       expect_released();
 }
 
 /* An errno, or 0. */
@@ -432,10 +507,29 @@ static bool evict(void)
 	return verify_pages("evicted", svm.memory, 0, svm.bytes, 0) && expect_released();
 }
 
+/* Huge pages come back in pieces when there is no huge page for them: one half by the CPU, the other by eviction. */
+static bool cramped(void)
+{
+	uint64_t half = svm.bytes / 2;
+	struct places places;
+
+	write_pages(svm.memory, 0, svm.bytes, 0);
+	if (!count_pages(svm.memory, svm.bytes, &places, NULL))
+		return false;
+	if (places.huge != svm.bytes / PAGE)
+		return fail("%" PRIu64 " pages are huge at first", places.huge);
+	if (!to_vram(svm.memory, svm.bytes) || !fragments_make() ||
+	    !verify_pages("touched", svm.memory, 0, half, 0) || !fill_vram() ||
+	    !expect_back("evicted", svm.memory, svm.bytes))
+		return false;
+	return verify_pages("evicted", svm.memory + half, half / PAGE, half, 0) && expect_released();
+}
+
 /* What has come back is memory like any other: it is swapped, and goes to VRAM from there. */
 static bool swap(void)
 {
-	uint64_t vram, ram, give_up = now_ns() + PATIENCE_NS;
+	uint64_t give_up = now_ns() + PATIENCE_NS;
+	struct places places;
 	int error;
 
 	write_pages(svm.memory, 0, svm.bytes, 0);
@@ -443,9 +537,9 @@ static bool swap(void)
 		return false;
 	if (madvise(svm.memory, svm.bytes, MADV_PAGEOUT))
 		return fail("MADV_PAGEOUT: %s", strerror(errno));
-	if (!count_pages(svm.memory, svm.bytes, &vram, &ram, NULL))
+	if (!count_pages(svm.memory, svm.bytes, &places, NULL))
 		return false;
-	svm.swapped = svm.bytes / PAGE - vram - ram;
+	svm.swapped = svm.bytes / PAGE - places.vram - places.ram;
 	/* Until all of it is written, some is busy. */
 	do {
 		error = move(svm.memory, svm.bytes);
@@ -558,7 +652,8 @@ static void end(int signal)
 static bool hold(void)
 {
 	struct sigaction action = { .sa_handler = end };
-	uint64_t *where = malloc(svm.bytes / PAGE * sizeof(*where)), vram, ram;
+	uint64_t *where = malloc(svm.bytes / PAGE * sizeof(*where));
+	struct places places;
 	sigset_t blocked, before;
 
 	sigemptyset(&blocked);
@@ -566,7 +661,9 @@ static bool hold(void)
 	if (!where || sigaction(SIGUSR1, &action, NULL) || sigprocmask(SIG_BLOCK, &blocked, &before))
 		return fail("no signals");
 	write_pages(svm.memory, 0, svm.bytes, 0);
-	if (!to_vram(svm.memory, svm.bytes) || !count_pages(svm.memory, svm.bytes, &vram, &ram, where))
+	if (!to_vram(svm.memory, svm.bytes) || !count_pages(svm.memory, svm.bytes, &places, where))
+		return false;
+	if (svm.in_pieces && !fragments_make())
 		return false;
 	for (uint64_t i = 0; i < svm.bytes / PAGE; i++)
 		fprintf(stderr, "page %" PRIu64 " vram %" PRIx64 " word %016" PRIx64 "\n", i, where[i], key_of(i, 0));
@@ -583,11 +680,13 @@ static const struct {
 	{ "ping-pong", ping_pong },
 	{ "pieces", pieces },
 	{ "fork", fork_and_write },
+	{ "exec", exec_another },
 	{ "orphan", orphan },
 	{ "unmap", unmap },
 	{ "remap", remap },
 	{ "protect", protect },
 	{ "evict", evict },
+	{ "cramped", cramped },
 	{ "swap", swap },
 	{ "failure", fail_copies },
 	{ "race", race },
@@ -628,6 +727,9 @@ int svm_main(int argc, char **argv)
 		{ .name = "huge", .value = &svm.huge, .words = yes_words, .optional = true },
 		{ .name = "cpu", .value = &svm.cpu, .optional = true },
 		{ .name = "back-cpu", .value = &svm.back_cpu, .optional = true },
+		{ .name = "in-pieces", .value = &svm.in_pieces, .words = yes_words, .optional = true },
+		{ .name = "crowd", .value = &svm.crowd, .optional = true },
+		{ .name = "crowd-stays", .value = &svm.crowd_stays, .words = yes_words, .optional = true },
 		{ .name = "lose", .value = &svm.lose, .words = yes_words, .optional = true },
 	};
 
@@ -650,5 +752,7 @@ int svm_main(int argc, char **argv)
 	report_number("busErrors", svm.bus_errors);
 	report_number("refused", svm.refused);
 	report_number("pagesInSwap", svm.swapped);
+	report_number("hugePagesBack", svm.huge_back);
+	report_number("highestAddress", svm.highest);
 	return report_close();
 }

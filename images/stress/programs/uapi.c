@@ -10,9 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <linux/mempolicy.h>
+#include <linux/userfaultfd.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "lib/bus_error.h"
@@ -164,6 +167,109 @@ static void reject_eviction(struct uapi *uapi)
 	REJECT(uapi, GEM_DISCARDED, discarded, pages, UINT64_MAX, EINVAL);
 	REJECT(uapi, GEM_DISCARDED, discarded, bitmap, 0, EFAULT);
 	REJECT(uapi, GEM_DISCARDED, discarded, bitmap, UINT64_MAX - 7, EFAULT);
+}
+
+static char *private_memory(int protection)
+{
+	char *memory = mmap(NULL, SIZE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory != MAP_FAILED)
+		return memory;
+	fail("mmap: %s", strerror(errno));
+	return NULL;
+}
+
+static void expect_to_vram(struct uapi *uapi, const char *what, const void *memory, uint64_t size, int error)
+{
+	struct drm_edgpu_svm_to_vram svm = { .addr = (uintptr_t)memory, .len = size };
+
+	expect(uapi, what, DRM_IOCTL_EDGPU_SVM_TO_VRAM, &svm, error);
+}
+
+static void expect_content(struct uapi *uapi, const char *what, const char *memory, uint64_t index)
+{
+	if (!pattern_matches(memory, SIZE, pattern_key(uapi->seed, index, 0), &(size_t){ 0 }))
+		report_mismatch("wrong content after SVM_TO_VRAM of %s", what);
+}
+
+/* Pages that a pipe has can't be moved as long as it has them. */
+static bool svm_of_pipe(struct uapi *uapi)
+{
+	char *memory = private_memory(PROT_READ | PROT_WRITE), *read_back = malloc(SIZE);
+	struct iovec part = { .iov_base = memory, .iov_len = SIZE };
+	int fds[2];
+
+	if (!memory || !read_back || pipe2(fds, O_CLOEXEC))
+		return fail("pipe: %s", strerror(errno));
+	pattern_write(memory, SIZE, pattern_key(uapi->seed, 4, 0), 0);
+	if (vmsplice(fds[1], &part, 1, 0) != SIZE)
+		return fail("vmsplice: %s", strerror(errno));
+	expect_to_vram(uapi, "SVM_TO_VRAM of pages in a pipe", memory, SIZE, EBUSY);
+	if (read(fds[0], read_back, SIZE) != SIZE)
+		return fail("read: %s", strerror(errno));
+	expect_content(uapi, "what is read from a pipe", read_back, 4);
+	expect_to_vram(uapi, "SVM_TO_VRAM of pages that were in a pipe", memory, SIZE, 0);
+	expect_content(uapi, "pages that were in a pipe", memory, 4);
+	close(fds[0]);
+	close(fds[1]);
+	free(read_back);
+	return !munmap(memory, SIZE);
+}
+
+/* Whoever has asked for SIGBUS instead of empty pages gets no pages from the driver either. */
+static bool svm_of_userfault(struct uapi *uapi)
+{
+	char *memory = private_memory(PROT_READ | PROT_WRITE);
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_SIGBUS };
+	struct uffdio_register area = {
+		.range = { .start = (uintptr_t)memory, .len = SIZE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	if (!memory || fd < 0)
+		return fail("userfaultfd: %s", strerror(errno));
+	memory[0] = 1;
+	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &area))
+		return fail("UFFDIO_REGISTER: %s", strerror(errno));
+	expect_to_vram(uapi, "SVM_TO_VRAM of a page of userfaultfd's", memory, PAGE, 0);
+	expect_to_vram(uapi, "SVM_TO_VRAM of pages that userfaultfd misses", memory, SIZE, EFAULT);
+	if (memory[0] != 1)
+		report_mismatch("wrong content after SVM_TO_VRAM of a page of userfaultfd's");
+	close(fd);
+	return !munmap(memory, SIZE);
+}
+
+/* Private memory that is not just written. */
+static bool svm_of_odd_memory(struct uapi *uapi)
+{
+	char stack[SIZE + PAGE], *on_stack = stack + -(uintptr_t)stack % PAGE;
+	char *locked = private_memory(PROT_READ | PROT_WRITE), *empty = private_memory(PROT_READ);
+	char *write_only = private_memory(PROT_WRITE);
+
+	if (!locked || !empty || !write_only || mlock(locked, SIZE))
+		return fail("mlock: %s", strerror(errno));
+	pattern_write(locked, SIZE, pattern_key(uapi->seed, 5, 0), 0);
+	pattern_write(on_stack, SIZE, pattern_key(uapi->seed, 6, 0), 0);
+	expect_to_vram(uapi, "SVM_TO_VRAM of locked memory", locked, SIZE, 0);
+	expect_to_vram(uapi, "SVM_TO_VRAM of the stack", on_stack, SIZE, 0);
+	expect_content(uapi, "locked memory", locked, 5);
+	expect_content(uapi, "the stack", on_stack, 6);
+	/* With the page of zeroes that everybody has. */
+	if (empty[0])
+		report_mismatch("new memory is not empty");
+	expect_to_vram(uapi, "SVM_TO_VRAM of read-only memory", empty, SIZE, 0);
+	for (size_t i = 0; i < SIZE; i++)
+		if (empty[i]) {
+			report_mismatch("read-only memory is not empty after SVM_TO_VRAM");
+			break;
+		}
+	expect_to_vram(uapi, "SVM_TO_VRAM of write-only memory", write_only, SIZE, EACCES);
+	expect_to_vram(uapi, "SVM_TO_VRAM of the kernel's own page", (void *)getauxval(AT_SYSINFO_EHDR), PAGE, EINVAL);
+	expect_to_vram(uapi, "SVM_TO_VRAM of all that is above", locked,
+		       0x7ffffffff000 - (uintptr_t)locked, EFAULT);
+	expect_content(uapi, "all that is above", locked, 5);
+	return !munmap(locked, SIZE) && !munmap(empty, SIZE) && !munmap(write_only, SIZE);
 }
 
 /* Memory of the process: what is asked for, and what is there. */
@@ -690,7 +796,8 @@ static bool run(struct uapi *uapi)
 	reject_submit(uapi);
 	reject_copy(uapi);
 	reject_fill_and_checksum(uapi);
-	if (!reject_svm(uapi) || !reject_other(uapi) || !info(uapi) || !direct_io(uapi) ||
+	if (!reject_svm(uapi) || !svm_of_odd_memory(uapi) || !svm_of_pipe(uapi) || !svm_of_userfault(uapi) ||
+	    !reject_other(uapi) || !info(uapi) || !direct_io(uapi) ||
 	    !migration(uapi) || !eviction(uapi) || !random_commands(uapi, EDGPU_CACHING_CACHED) ||
 	    !random_commands(uapi, EDGPU_CACHING_WRITE_COMBINED) ||
 	    !random_commands(uapi, EDGPU_CACHING_UNCACHED) || !syncobjs(uapi))

@@ -44,6 +44,9 @@ export const svmReport = programReport.extend({
   refused: z.number(),
   /** Of its pages, when they had come back once. */
   pagesInSwap: z.number(),
+  /** Of the pages that came back: those of huge ones, and the highest address. */
+  hugePagesBack: z.number(),
+  highestAddress: z.number(),
 });
 
 export const spawnReport = programReport.extend({ programs: z.number() });

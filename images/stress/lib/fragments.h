@@ -1,0 +1,9 @@
+#ifndef FRAGMENTS_H
+#define FRAGMENTS_H
+
+#include <stdbool.h>
+
+/* What is free is in pieces from here on, until this process ends: there is no huge page for anybody. False, told. */
+bool fragments_make(void);
+
+#endif
