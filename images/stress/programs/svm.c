@@ -44,6 +44,8 @@
 #define PATIENCE_NS 10000000000ull
 #define SAID PAGE
 #define ANY_CPU UINT64_MAX
+/* Processes. */
+#define AT_ONCE 6
 #define RACE_NS 3000000000ull
 
 struct svm {
@@ -269,6 +271,14 @@ static bool expect_released(void)
 
 /* ---- What happens to it ---- */
 
+static bool crowd(void)
+{
+	for (uint64_t cpu = 0; cpu < svm.crowd; cpu++)
+		if (!crowd_node(cpu, svm.crowd_stays))
+			return false;
+	return svm.back_cpu == ANY_CPU || thread_stay_on_cpu(svm.back_cpu);
+}
+
 static bool ping_pong(void)
 {
 	/* What is back would be moved out of the way of what comes next. */
@@ -278,10 +288,7 @@ static bool ping_pong(void)
 		write_pages(svm.memory, 0, svm.bytes, round);
 		if (!to_vram(svm.memory, svm.bytes))
 			return false;
-		for (uint64_t cpu = 0; cpu < svm.crowd; cpu++)
-			if (!crowd_node(cpu, svm.crowd_stays))
-				return false;
-		if (svm.back_cpu != ANY_CPU && !thread_stay_on_cpu(svm.back_cpu))
+		if (!crowd())
 			return false;
 		if (svm.lose)
 			*(volatile uint64_t *)svm.memory ^= 1;
@@ -382,6 +389,40 @@ static bool exec_another(void)
 		child(exec_with_memory_there);
 	return join_child("the other program", pid) && verify_pages("after exec", svm.memory, 0, svm.bytes, 0) &&
 	       expect_released();
+}
+
+static bool move_with_others(void)
+{
+	/* What is back would be moved out of the way of what comes next. */
+	if (svm.crowd_stays && mlock2(svm.memory, svm.bytes, MLOCK_ONFAULT))
+		return fail("mlock2: %s", strerror(errno));
+	for (uint64_t round = 0; round < svm.rounds; round++) {
+		write_pages(svm.memory, 0, svm.bytes, round);
+		if (!to_vram(svm.memory, svm.bytes) || !verify_pages("at once", svm.memory, 0, svm.bytes, round))
+			return false;
+	}
+	return true;
+}
+
+/* Several processes move what they have at the same time, which is more than there is to bounce in. */
+static bool at_once(void)
+{
+	pid_t pids[AT_ONCE];
+
+	if (!crowd())
+		return false;
+	for (unsigned int i = 0; i < AT_ONCE; i++) {
+		pids[i] = fork();
+		if (pids[i] < 0)
+			return fail("fork: %s", strerror(errno));
+		if (!pids[i])
+			child(move_with_others);
+	}
+	for (unsigned int i = 0; i < AT_ONCE; i++)
+		if (!join_child("one of several", pids[i]))
+			return false;
+	svm.verified = AT_ONCE * svm.rounds * svm.bytes;
+	return expect_released();
 }
 
 /* An errno, or 0. */
@@ -682,6 +723,7 @@ static const struct {
 	{ "fork", fork_and_write },
 	{ "exec", exec_another },
 	{ "orphan", orphan },
+	{ "at-once", at_once },
 	{ "unmap", unmap },
 	{ "remap", remap },
 	{ "protect", protect },

@@ -218,6 +218,8 @@ void __putback_isolated_page(struct page *page, unsigned int order, int mt);
 struct folio *page_rmappable_folio(struct page *page);
 bool zone_watermark_ok(struct zone *zone, unsigned int order, unsigned long mark, int highest, unsigned int flags);
 struct folio *__folio_alloc(gfp_t gfp, unsigned int order, int nid, nodemask_t *nodes);
+#define folio_alloc(gfp, order)	__folio_alloc(gfp, order, 0, NULL)
+#define gfpflags_allow_blocking(gfp)	!!((gfp) & __GFP_DIRECT_RECLAIM)
 void folio_put(struct folio *folio);
 void drain_all_pages(struct zone *zone);
 #define lru_add_drain()		do { } while (0)
