@@ -228,8 +228,9 @@ struct drm_edgpu_gem_discarded {
  * The memory is anonymous and private, and swapped in if it has to be. Fails with EFAULT for
  * addresses without memory, EINVAL for mappings of devices or of hugetlbfs, EACCES for what
  * the process can't read, EOPNOTSUPP for files and shared memory, EBUSY if somebody uses the
- * memory, ENOMEM if there is no VRAM for it, EIO if the engine fails, or if what a reset has
- * cost its content is still there. What has been moved by then stays there.
+ * memory, or what it has to be bounced in, ENOMEM if there is no VRAM for it, EIO if the
+ * engine fails, or if what a reset has cost its content is still there. What has been moved by
+ * then stays there.
  */
 struct drm_edgpu_svm_to_vram {
 	__u64 addr;		/* a multiple of the page size */

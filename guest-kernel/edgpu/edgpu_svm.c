@@ -116,7 +116,8 @@ static int edgpu_svm_move_locked(struct edgpu_device *edgpu, struct mm_struct *m
 	ret = drm_pagemap_migrate_to_devmem(&bo->devmem->base, mm, addr, *end, &details);
 	ttm_bo_unreserve(&bo->base);
 	drm_gem_object_put(&bo->base.base);
-	return ret;
+	/* What pages are bounced in is used by others: their address is none that is bad. */
+	return ret == -EFAULT ? -EBUSY : ret;
 }
 
 static int edgpu_svm_move(struct edgpu_device *edgpu, u64 addr, u64 *end)

@@ -242,14 +242,20 @@ describe('memory beyond reach', { concurrent: true }, () => {
     await gpu.load({ backend });
     await guest.run(MAY_BE_HUGE);
     const options = { test: 'ping-pong', bytes: BYTES, huge: 'yes', 'back-cpu': 2 };
-    const noRoom = await run('svm', { ...options, cpu: 0, crowd: 2, 'crowd-stays': 'yes' }, svmReport);
-    const more = { test: 'at-once', bytes: BYTES, huge: 'no', 'back-cpu': 2, crowd: 2, 'crowd-stays': 'yes' };
-    const atOnce = await run('svm', more, svmReport);
-    expect(atOnce.report, atOnce.report.firstError).toMatchObject({ ok: true, mismatches: 0 });
+    // More than there is in the zones that others leave alone.
+    const noRoom = await run(
+      'svm',
+      { ...options, bytes: 12 * BYTES, cpu: 0, crowd: 2, 'crowd-stays': 'yes' },
+      svmReport,
+    );
     await guest.run(`${FORGET_BOUNCES}; echo N > /sys/module/edgpu/parameters/svm_limit`);
     const noLimit = await run('svm', { ...options, cpu: 2 }, svmReport);
+    // More than there is to bounce in, so that some come back page by page.
+    const atOnce = await run('svm', { test: 'at-once', bytes: BYTES, cpu: 2 }, svmReport);
+    expect(atOnce.report, atOnce.report.firstError).toMatchObject({ ok: true, mismatches: 0 });
     for (const { report, witnesses } of [noRoom, noLimit]) {
-      expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, bytesVerified: BYTES });
+      expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0 });
+      expect(report.bytesVerified).toBeGreaterThanOrEqual(BYTES);
       expect(report.highestAddress).toBeGreaterThanOrEqual(2 ** 40);
       expect(dmaComplaints(witnesses, 40)).toEqual(['bounced']);
     }

@@ -246,6 +246,18 @@ static int move(const char *memory, uint64_t bytes)
 	return error;
 }
 
+/* The same, until nobody else uses any of it. */
+static int move_in_the_end(const char *memory, uint64_t bytes)
+{
+	uint64_t give_up = now_ns() + PATIENCE_NS;
+	int error;
+
+	do {
+		error = move(memory, bytes);
+	} while (error == EBUSY && now_ns() < give_up && !usleep(10000));
+	return error;
+}
+
 static bool to_vram(const char *memory, uint64_t bytes)
 {
 	int error = move(memory, bytes);
@@ -397,8 +409,13 @@ static bool move_with_others(void)
 	if (svm.crowd_stays && mlock2(svm.memory, svm.bytes, MLOCK_ONFAULT))
 		return fail("mlock2: %s", strerror(errno));
 	for (uint64_t round = 0; round < svm.rounds; round++) {
+		int error;
+
 		write_pages(svm.memory, 0, svm.bytes, round);
-		if (!to_vram(svm.memory, svm.bytes) || !verify_pages("at once", svm.memory, 0, svm.bytes, round))
+		error = move_in_the_end(svm.memory, svm.bytes);
+		if (error)
+			return fail("SVM_TO_VRAM: %s", strerrorname_np(error));
+		if (!verify_pages("at once", svm.memory, 0, svm.bytes, round))
 			return false;
 	}
 	return true;
@@ -569,7 +586,6 @@ static bool cramped(void)
 /* What has come back is memory like any other: it is swapped, and goes to VRAM from there. */
 static bool swap(void)
 {
-	uint64_t give_up = now_ns() + PATIENCE_NS;
 	struct places places;
 	int error;
 
@@ -582,9 +598,7 @@ static bool swap(void)
 		return false;
 	svm.swapped = svm.bytes / PAGE - places.vram - places.ram;
 	/* Until all of it is written, some is busy. */
-	do {
-		error = move(svm.memory, svm.bytes);
-	} while (error == EBUSY && now_ns() < give_up && !usleep(10000));
+	error = move_in_the_end(svm.memory, svm.bytes);
 	if (error)
 		return fail("SVM_TO_VRAM of what was in swap: %s", strerrorname_np(error));
 	return expect_pages("from swap", svm.memory, svm.bytes, svm.bytes / PAGE) &&
