@@ -33,6 +33,9 @@ const BEYOND_REACH = testedCases(['no', 'yes'] as const, (huge) => huge === 'yes
 /** What the device leaves behind that has died. Not in a brief run. */
 const LEFT = testedCases(['small pages', 'huge pages, and no huge page is free'] as const, () => false);
 
+/** Nor is this, which needs all memory to be in pieces first. */
+const EVICTED = testedCases(['evicted'] as const, () => false);
+
 /** What happens to memory that is in VRAM. */
 const MEANWHILE = [
   'ping-pong',
@@ -194,7 +197,7 @@ describe('memory without a huge page', { concurrent: true }, () => {
     },
   );
 
-  test('takes huge pages back as small ones, for the CPU and by eviction', async ({ gpu, guest, backend, run }) => {
+  test.for(EVICTED)('takes huge pages back as small ones, touched and %s', async (_, { gpu, guest, backend, run }) => {
     await gpu.load({ backend });
     await guest.run(MAY_BE_HUGE);
     // Reclaim may free some huge pages after all, of the half that is touched or of the other, but not so many.
