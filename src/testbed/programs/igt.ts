@@ -26,20 +26,28 @@ export async function swSyncPrograms(guest: Guest): Promise<readonly string[]> {
   return (await guest.run(`cd ${FOLDER}/${igtProgram('')} && grep -l sw_sync_timeline_create *`)).split('\n');
 }
 
+interface IgtRun {
+  /** In seconds, for the program. */
+  readonly limitS: number;
+  /** For a driver whose devices IGT does not take where any would do. */
+  readonly onlyDriver?: string | undefined;
+}
+
 /** All parts of a program but those that are not to be run. */
 export async function runIgt(
   guest: Guest,
   program: string,
   expectations: IgtExpectations,
-  limitS: number,
+  { limitS, onlyDriver }: IgtRun,
 ): Promise<IgtResult[]> {
+  const environment = onlyDriver === undefined ? '' : `IGT_FORCE_DRIVER=${onlyDriver} `;
   const command = `${IGT_LOADER} ${igtProgram(program)}`;
   const some = expectations.skips.some(({ source }) => source.includes('@'));
   const parts = some ? (await guest.exec(`cd ${FOLDER} && ${command} --list-subtests`)).stdout.split('\n') : [];
   const skipped = parts.filter((part) => isSkipped(`${program}@${part.trim()}`, expectations));
   const chosen = skipped.length === 0 ? '' : ` --run-subtest '*,${skipped.map((part) => `!${part.trim()}`).join(',')}'`;
   const { exitCode, stdout, durationMs } = await guest.exec(
-    `cd ${FOLDER} && timeout ${String(limitS)} ${command}${chosen} 2>&1`,
+    `cd ${FOLDER} && ${environment}timeout ${String(limitS)} ${command}${chosen} 2>&1`,
     { deadlineMs: 2000 * limitS },
   );
   return igtResults(program, { exitCode, output: stdout, timedOut: durationMs >= 1000 * limitS });
