@@ -23,7 +23,7 @@ const HELD = '/run/held.log';
 /** The kernel turns them off on a machine that has less than 512 MiB before more is plugged in. */
 const MAY_BE_HUGE = 'echo madvise > /sys/kernel/mm/transparent_hugepage/enabled';
 
-/** What has been bounced so far. */
+/** Sets swiotlb's high-water mark back, so that it tells of what is bounced from then on. */
 const FORGET_BOUNCES = 'echo 0 > /sys/kernel/debug/swiotlb/io_tlb_used_hiwater';
 
 /** Whether the process may have huge pages. A brief run has them where they are what is hard. */

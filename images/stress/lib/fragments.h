@@ -3,7 +3,10 @@
 
 #include <stdbool.h>
 
-/* What is free is in pieces from here on, until this process ends: there is no huge page for anybody. False, told. */
+/*
+ * What is free is in pieces from here on, until this process ends: there is no huge page for anybody. It returns false
+ * once it has said why it could not.
+ */
 bool fragments_make(void);
 
 #endif
