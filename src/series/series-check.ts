@@ -112,18 +112,18 @@ export async function checkSeries({
   for (const [index, patch] of series.entries()) {
     const whole = index + 1 === series.length;
     const files = whole ? series.flatMap(touchedFiles) : touchedFiles(patch);
-    const overlay = { patchFolder: PATCH_FOLDER, patchCount: index + 1 };
+    const overlay = { patchFolders: [PATCH_FOLDER], patchCount: index + 1 };
     const verdict = await judgePatch(patch, series.slice(0, index), { overlay, files, whole });
     if (verdict.buildFailure !== undefined) return verdicts;
   }
   await judge('the driver', { applied: series, grafted, check: (work) => checkDriver(source, work) });
   for (const patch of alternatives) {
-    const overlay = { patchFolder: PATCH_FOLDER, onTop: [patch.file] };
+    const overlay = { patchFolders: [PATCH_FOLDER], onTop: [patch.file] };
     await judgePatch(patch, series, { overlay, files: touchedFiles(patch), whole: false });
   }
   for (const options of REDUCED_CONFIGURATIONS) {
     const check = async (work: MakeWork): Promise<PatchVerdict> => {
-      const overlay = { patchFolder: PATCH_FOLDER, graft: DRIVER_GRAFT };
+      const overlay = { patchFolders: [PATCH_FOLDER], graft: DRIVER_GRAFT };
       const tree = await prepareKernelTree(source, { kind: 'series', overlay }, work);
       const files = series.flatMap(touchedFiles);
       return checkReduced(
@@ -176,7 +176,7 @@ async function treeStep<T>(emit: Emit, spec: TreeStep<T>, work: (work: MakeWork)
 
 /** With the series it is built for the guest; here it is only read. */
 async function checkDriver(source: KernelSource, work: MakeWork): Promise<PatchVerdict> {
-  const tree = await prepareKernelTree(source, { kind: 'series', overlay: { patchFolder: PATCH_FOLDER } }, work);
+  const tree = await prepareKernelTree(source, { kind: 'series', overlay: { patchFolders: [PATCH_FOLDER] } }, work);
   return { patch: 'guest-kernel/edgpu', complaints: await checkDriverStyle(tree.source) };
 }
 
@@ -213,7 +213,7 @@ async function unpatchedWarnings(
   const question = { parts: { ...parts, files }, schema: z.array(z.string()) };
   const spec = { id: 'series-unpatched', title: 'Build without the series', signal, question };
   return treeStep(emit, spec, async (work) => {
-    const overlay = { patchFolder: PATCH_FOLDER, patchCount: 0, graft: DRIVER_GRAFT };
+    const overlay = { patchFolders: [PATCH_FOLDER], patchCount: 0, graft: DRIVER_GRAFT };
     const tree = await prepareKernelTree(source, { kind: 'series', overlay }, work);
     const fault = await sparseFault(tree.source);
     if (fault !== undefined) emit({ type: 'notice', text: `Without sparse: ${fault}.` });

@@ -20,7 +20,7 @@ import { gcovProgram } from './gcov-program.ts';
 import type { KernelSource } from './kernel-source.ts';
 import { codeToProfile, collectCompiled, collectProfiled, profilingLine, type ProfiledCode } from './profiled-code.ts';
 import { patchsetHash, readPatches, readSeries, type Patch } from '../tree/patch-series.ts';
-import { graftedFiles, overlayKey } from '../tree/source-overlay.ts';
+import { graftedFiles, overlayKey, overlaySeries } from '../tree/source-overlay.ts';
 import type { Graft, OverlaySpec } from '../tree/source-overlay.ts';
 import { editedFileOf, editWorkTree, prepareWorkTree } from '../tree/work-tree.ts';
 import type { WorkTree } from '../tree/work-tree.ts';
@@ -33,7 +33,7 @@ export const DRIVER_GRAFT: Graft = {
   alsoCopy: [repositoryPath('rig/edgpu/edgpu_regs.h')],
 };
 
-const OVERLAY: OverlaySpec = { patchFolder: PATCH_FOLDER, graft: DRIVER_GRAFT };
+const OVERLAY: OverlaySpec = { patchFolders: [PATCH_FOLDER], graft: DRIVER_GRAFT };
 
 /**
  * Of the kernel's own tests those of mm that the guest can run: what becomes an executable of the guest, and its
@@ -138,8 +138,7 @@ export async function buildKernel(
   };
   const title = buildTitle(flavour, variant, config.own);
   const folder = await obtainEntry({ stage: 'kernel', title, key, build }, emit, signal);
-  const series = overlay.patchFolder === undefined ? [] : await readSeries(overlay.patchFolder);
-  const applied = [...series, ...(await readPatches(patches))];
+  const applied = [...(await overlaySeries(overlay)), ...(await readPatches(patches))];
   return {
     folder,
     image: path.join(folder, 'bzImage'),

@@ -53,7 +53,12 @@ const PROGRAM = 'qemu-system-x86_64';
 const VERSION = 'VERSION';
 
 const DEVICE_GRAFT = { folder: repositoryPath('rig/edgpu'), to: 'hw/edgpu' };
-const DEVICE: OverlaySpec = { patchFolder: repositoryPath('rig/qemu'), graft: DEVICE_GRAFT };
+
+/** What a QEMU of this release gets: some fixes are for the first one alone, as later ones have them in another way. */
+function deviceOverlay(release: string): OverlaySpec {
+  const folders = [...(/^10\.0\b/.test(release) ? ['rig/qemu-10.0'] : []), 'rig/qemu'];
+  return { patchFolders: folders.map((folder) => repositoryPath(folder)), graft: DEVICE_GRAFT };
+}
 
 /** What of it is undefined behaviour or an access out of bounds ends it, with a report. */
 const SANITIZERS: readonly string[] = ['--enable-asan', '--enable-ubsan'];
@@ -90,8 +95,9 @@ export async function buildQemu(
     devices: await readFile(DEVICE_LIST),
     toolchain: await toolchainIdentity(),
   });
-  const key = contentKey({ qemu: source.identity, how, overlay: await overlayKey(DEVICE) });
-  const request = { packages, source, configure, treeName: contentKey({ tree: source.treeName, how }) };
+  const overlay = deviceOverlay(source.release);
+  const key = contentKey({ qemu: source.identity, how, overlay: await overlayKey(overlay) });
+  const request = { packages, source, overlay, configure, treeName: contentKey({ tree: source.treeName, how }) };
   const build = async (work: EntryWork): Promise<void> => compileQemu(request, work);
   const folder = await obtainEntry({ stage: 'qemu', title: 'Build QEMU with edgpu', key, build }, emit, signal);
   return { binary: path.join(folder, PROGRAM), version: await readFile(path.join(folder, VERSION), 'utf8') };
@@ -109,13 +115,22 @@ export async function checkQemuTree(folder: string | undefined): Promise<void> {
   if (folder !== undefined) await userTreePath(folder, QEMU);
 }
 
-async function openQemuSource(folder: string | undefined, packages: DebianPackages): Promise<SourceTree> {
-  return folder === undefined ? debianQemuSource(await packages.source('qemu')) : openUserTree(folder, QEMU);
+interface QemuSource extends SourceTree {
+  /** As QEMU itself names it: "10.0.13". */
+  readonly release: string;
 }
 
-function debianQemuSource({ version, identity, file }: DebianPackage): SourceTree {
+async function openQemuSource(folder: string | undefined, packages: DebianPackages): Promise<QemuSource> {
+  if (folder === undefined) return debianQemuSource(await packages.source('qemu'));
+  const tree = await openUserTree(folder, QEMU);
+  return { ...tree, release: await readFile(path.join(folder, VERSION), 'utf8') };
+}
+
+function debianQemuSource({ version, identity, file }: DebianPackage): QemuSource {
   return {
     version,
+    // Without the epoch of the package.
+    release: version.replace(/^\d+:/, ''),
     misfit: 'infrastructure',
     identity,
     treeName: contentKey({ identity }),
@@ -133,12 +148,13 @@ function debianQemuSource({ version, identity, file }: DebianPackage): SourceTre
 interface QemuRequest {
   readonly packages: DebianPackages;
   readonly source: SourceTree;
+  readonly overlay: OverlaySpec;
   readonly configure: readonly string[];
   readonly treeName: string;
 }
 
 async function compileQemu(request: QemuRequest, work: EntryWork): Promise<void> {
-  const { source, treeName } = request;
+  const { source, overlay, treeName } = request;
   const tree = await prepareWorkTree(
     {
       kind: 'qemu',
@@ -148,7 +164,7 @@ async function compileQemu(request: QemuRequest, work: EntryWork): Promise<void>
       neededGiB: 3,
       ...source.fill(work),
     },
-    DEVICE,
+    overlay,
   );
   await configureQemu(tree, request, work);
   const jobs = `-j${availableParallelism()}`;

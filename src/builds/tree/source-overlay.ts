@@ -11,7 +11,8 @@ import { insertHookLine, parseHooks } from './source-hooks.ts';
 import type { LineHook, SourceHook } from './source-hooks.ts';
 
 export interface OverlaySpec {
-  readonly patchFolder?: string;
+  /** Applied one after the other. */
+  readonly patchFolders?: readonly string[];
   /** Only so many of the patches, for a look into the middle of the series; by default all. */
   readonly patchCount?: number;
   /** A folder of our own that becomes a folder of the tree; its hooks.json wires it in. */
@@ -32,10 +33,10 @@ export interface Graft {
 const HOOKS = 'hooks.json';
 
 /** Part of a cache key: changes with everything that `composeOverlay` reads from the repository. */
-export async function overlayKey({ patchFolder, graft, ...own }: OverlaySpec): Promise<string> {
+export async function overlayKey({ patchFolders, graft, ...own }: OverlaySpec): Promise<string> {
   const extra = await Promise.all((graft?.alsoCopy ?? []).map((file) => readFile(file)));
   return contentKey({
-    patches: patchFolder === undefined ? '' : await folderKey(patchFolder, (file) => file.endsWith('.patch')),
+    patches: await patchesKey(patchFolders),
     graft: graft === undefined ? '' : await folderKey(graft.folder, isSource),
     to: graft?.to ?? '',
     extra: extra.map((content) => content.toString('base64')),
@@ -44,14 +45,19 @@ export async function overlayKey({ patchFolder, graft, ...own }: OverlaySpec): P
 }
 
 /** The same for all but the graft's own files: what is left when those are brought up to date one by one. */
-export async function overlayFrame({ patchFolder, patchCount, graft, ...own }: OverlaySpec): Promise<string> {
+export async function overlayFrame({ patchFolders, patchCount, graft, ...own }: OverlaySpec): Promise<string> {
   return contentKey({
-    patches: patchFolder === undefined ? '' : await folderKey(patchFolder, (file) => file.endsWith('.patch')),
+    patches: await patchesKey(patchFolders),
     count: String(patchCount ?? ''),
     to: graft?.to ?? '',
     hooks: graft === undefined ? '' : await readFile(path.join(graft.folder, HOOKS), 'utf8'),
     ...(await ownParts(own)),
   });
+}
+
+async function patchesKey(folders: readonly string[] = []): Promise<string> {
+  const keys = folders.map((folder) => folderKey(folder, (file) => file.endsWith('.patch')));
+  return (await Promise.all(keys)).join('');
 }
 
 /** Of a key: what is not there leaves the key as it was. */
@@ -63,6 +69,11 @@ async function ownParts({
     ...(onTop.length === 0 ? {} : { onTop: (await readPatches(onTop)).map(({ text }) => text) }),
     ...(lines === undefined ? {} : { lines: JSON.stringify(lines) }),
   };
+}
+
+/** The patches of all folders, in the order in which they are applied. */
+export async function overlaySeries({ patchFolders = [], patchCount }: OverlaySpec): Promise<Patch[]> {
+  return (await Promise.all(patchFolders.map(readSeries))).flat().slice(0, patchCount);
 }
 
 /** The files that a person's own patches change. */
@@ -93,12 +104,10 @@ export async function composeOverlay(
   };
   await rm(scratch, { recursive: true, force: true });
   await mkdir(scratch, { recursive: true });
-  if (spec.patchFolder !== undefined) {
-    const series = (await readSeries(spec.patchFolder)).slice(0, spec.patchCount);
-    await applySeries(series, scratch, { ...tree, bring });
-  }
+  const series = await overlaySeries(spec);
+  await applySeries(series, scratch, { ...tree, bring });
   if (spec.graft) await applyGraft(spec.graft, scratch, { ...tree, bring });
-  const title = spec.patchFolder === undefined ? tree.title : `${tree.title} with the series`;
+  const title = series.length === 0 ? tree.title : `${tree.title} with the series`;
   await applySeries(await readPatches(spec.onTop ?? []), scratch, { title, misfit: 'usage', bring });
   for (const hook of spec.lines ?? []) await insertLine(hook, 'The line', scratch, { ...tree, bring });
   return [...touched].sort();

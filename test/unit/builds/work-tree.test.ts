@@ -26,7 +26,7 @@ class Example {
   }
 
   get overlay(): OverlaySpec {
-    return { patchFolder: this.own('patches'), graft: { folder: this.own('device'), to: 'hw/device' } };
+    return { patchFolders: [this.own('patches')], graft: { folder: this.own('device'), to: 'hw/device' } };
   }
 
   own(...names: string[]): string {
@@ -92,6 +92,16 @@ describe('a work tree', () => {
     expect(await content(tree, 'Kconfig')).toBe('source dma\nsource device\n');
     expect(await content(tree, 'other.c')).toBe('other\n');
     expect(await readdir(path.join(tree.source, 'hw/device'))).toEqual(['device.c']);
+  });
+
+  exampleTest('has the patches of several folders in it, one folder after the other', async ({ example }) => {
+    const onTop = ADD_LINE.replace('@@ -1 +1,2 @@\n original\n+patched', '@@ -2 +2,2 @@\n patched\n+again');
+    await example.write('more/0000-later.patch', onTop);
+    const { overlay } = example;
+    const both = { ...overlay, patchFolders: [...(overlay.patchFolders ?? []), example.own('more')] };
+    expect(await overlayKey(both)).not.toBe(await overlayKey(overlay));
+    expect(await content(await example.prepare(both), 'patched.c')).toBe('original\npatched\nagain\n');
+    expect(await content(await example.prepare(), 'patched.c')).toBe('original\npatched\n');
   });
 
   exampleTest('is unpacked once, and not touched when nothing has changed', async ({ example }) => {
