@@ -3,7 +3,7 @@
  * are relayed over SSH. The first argument names a file with what this program has to know, the rest is QEMU's command
  * line.
  */
-import { constants, openSync } from 'node:fs';
+import { constants, openSync, writeSync } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
 import { createServer, Socket, type AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -44,7 +44,14 @@ async function connect({ port, hostKey, privateKey }: RemoteQemu['ssh']): Promis
     hostVerifier: (key: Buffer) => key.equals(Buffer.from(hostKey, 'base64')),
   });
   await once(connection, 'ready');
+  connection.on('error', () => undefined).on('close', endWithMachine);
   return connection;
+}
+
+/** A QEMU that has lost the machine it runs in says nothing any more, as one that was killed. */
+function endWithMachine(): void {
+  writeSync(process.stderr.fd, 'The machine around this QEMU has ended\n');
+  process.kill(process.pid, 'SIGKILL');
 }
 
 async function relayQemu(): Promise<number> {
