@@ -31,12 +31,15 @@ async function booted(host: KvmHost, machine: string, name = 'inside'): Promise<
   return host.bootInside(await loadMachineProfile(machine), { name });
 }
 
-/** Its clock is KVM's, and goes with the host's. */
+/** Its clock is KVM's, and goes with the host's; and the scheduler's, which stamps the log, never goes back. */
 async function expectRightTime(vm: Vm): Promise<void> {
   const clock = '/sys/devices/system/clocksource/clocksource0/current_clocksource';
   const [source = '', seconds = ''] = (await vm.exec(`cat ${clock}; date +%s`)).stdout.split('\n');
   expect(source).toMatch(/^(kvm-clock|tsc)$/);
   expect(Math.abs(Number(seconds) - Date.now() / 1000)).toBeLessThan(60);
+  const stamps = [...(await vm.exec('dmesg')).stdout.matchAll(/^\[ *(\d+\.\d+)\]/gm)].map(([, stamp]) => Number(stamp));
+  expect(stamps.length).toBeGreaterThan(100);
+  expect(stamps.filter((stamp, index) => stamp < (stamps[index - 1] ?? 0) - 1)).toEqual([]);
 }
 
 /** Its QEMU's, in the machine around it. */
