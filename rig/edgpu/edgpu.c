@@ -12,24 +12,10 @@
 #include "qapi/visitor.h"
 #include "hw/pci/msix.h"
 #include "hw/pci/pcie.h"
-#if __has_include("hw/core/qdev-properties.h")  /* from QEMU 11 on */
-#include "hw/core/qdev-properties.h"
-#else
-#include "hw/qdev-properties.h"
-#endif
 #include "migration/vmstate.h"
 #include "edgpu.h"
+#include "edgpu_compat.h"
 #include "trace.h"
-
-/* QEMU 10.1 made the class data const. */
-#if QEMU_VERSION_MAJOR > 10 || \
-    (QEMU_VERSION_MAJOR == 10 && QEMU_VERSION_MINOR >= 1)
-#define EDGPU_CLASS_DATA const void
-#define EDGPU_INTERFACES const InterfaceInfo
-#else
-#define EDGPU_CLASS_DATA void
-#define EDGPU_INTERFACES InterfaceInfo
-#endif
 
 #define EDGPU_MIN_DMA_BITS      12
 #define EDGPU_MAX_DMA_BITS      64
@@ -304,10 +290,10 @@ static const VMStateDescription vmstate_edgpu = {
     .fields = (const VMStateField[]) {
         VMSTATE_PCI_DEVICE(parent_obj, EdgpuState),
         VMSTATE_MSIX(parent_obj, EdgpuState),
-        VMSTATE_UINT32_EQUAL(engine_count, EdgpuState,
-                             "engines differs from the source's"),
-        VMSTATE_UINT64_EQUAL(aperture_size, EdgpuState,
-                             "aperture-size differs from the source's"),
+        EDGPU_VMSTATE_EQUAL(UINT32, engine_count,
+                            "engines differs from the source's"),
+        EDGPU_VMSTATE_EQUAL(UINT64, aperture_size,
+                            "aperture-size differs from the source's"),
         VMSTATE_UINT32(dma_bits, EdgpuState),
         VMSTATE_UINT64(throttle.bandwidth, EdgpuState),
         VMSTATE_UINT64(throttle.latency_ns, EdgpuState),

@@ -10,6 +10,7 @@
 #include "qemu/log.h"
 #include "ui/surface.h"
 #include "edgpu.h"
+#include "edgpu_compat.h"
 #include "edgpu_span.h"
 #include "trace.h"
 
@@ -137,7 +138,7 @@ static bool edgpu_display_update(void *opaque)
         !edgpu_show_frame(s)) {
         edgpu_draw_nothing(d);
     }
-    dpy_gfx_update_full(d->console);
+    qemu_console_update_full(d->console);
     return true;
 }
 
@@ -147,13 +148,13 @@ static const GraphicHwOps edgpu_display_ops = {
 
 void edgpu_display_init(EdgpuState *s)
 {
-    s->display.console = graphic_console_init(DEVICE(s), 0, &edgpu_display_ops,
-                                              s);
+    s->display.console = qemu_graphic_console_create(DEVICE(s), 0,
+                                                     &edgpu_display_ops, s);
 }
 
 void edgpu_display_exit(EdgpuState *s)
 {
-    graphic_console_close(s->display.console);
+    qemu_graphic_console_close(s->display.console);
 }
 
 /* ---- Migration ---- */

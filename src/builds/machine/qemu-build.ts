@@ -107,7 +107,7 @@ const QEMU: TreeKind = {
   marker: 'system/physmem.c',
   what: 'a QEMU source tree',
   remedy: 'Give --qemu-src a folder with the sources of QEMU 10.0 or later in it.',
-  products: ['.git', '*.o', '*.a', 'build', 'pyvenv'],
+  products: ['.git', '*.o', '*.a', 'build'],
 };
 
 /** Refuses a folder that is no such tree, before anything is fetched or built. */
