@@ -3,25 +3,11 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
-import { installPackages, missingHostPackages } from '../../src/builds/debian/host-packages.ts';
 import { repositoryPath } from '../../src/config/paths.ts';
+import { whyNotInstalled } from '../test-packages.ts';
 
-const PACKAGES = ['slurm-wlm', 'munge'];
-
-/** Why there can't be a cluster here; undefined where there can. Root installs what is missing, as for builds. */
-export const NO_SLURM: string | undefined = await whyNoSlurm();
-
-async function whyNoSlurm(): Promise<string | undefined> {
-  const missing = await missingHostPackages(PACKAGES);
-  if (missing.length === 0) return undefined;
-  if (process.getuid?.() !== 0) return `not installed: ${missing.join(', ')}`;
-  try {
-    await installPackages(missing, () => undefined, AbortSignal.timeout(300_000));
-    return undefined;
-  } catch (error) {
-    return `${missing.join(', ')} can't be installed: ${String(error).split('\n')[0] ?? ''}`;
-  }
-}
+/** Why there can't be a cluster here; undefined where there can. */
+export const NO_SLURM = await whyNotInstalled(['slurm-wlm', 'munge']);
 
 export class VirtualCluster {
   readonly folder: string;

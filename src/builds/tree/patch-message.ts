@@ -58,8 +58,14 @@ async function fetchMessage(id: string, emit: Emit, signal: AbortSignal): Promis
   if (touchedFiles({ text }).length === 0) {
     throw new RigError('usage', `--patch ${id}: there is no patch in what b4 has fetched.`);
   }
-  const missing = said.split('\n').filter((line) => /ERROR|WARNING|incomplete/.test(line));
-  emit({ type: 'notice', text: [`--patch ${id}: ${subjects(text).join(', ')}`, ...missing].join('\n  ') });
+  const missing = [...said.matchAll(/ERROR: (missing \[\d+\/\d+\])/g)].map(([, which]) => which);
+  if (missing.length > 0) {
+    throw new RigError('infrastructure', `--patch ${id}: b4 did not find all of the series: ${missing.join(', ')}.`, {
+      remedy: 'Try again later, or save the messages that there are, and give each by --patch FILE.',
+    });
+  }
+  const warnings = said.split('\n').filter((line) => line.startsWith('WARNING'));
+  emit({ type: 'notice', text: [`--patch ${id}: ${subjects(text).join(', ')}`, ...warnings].join('\n  ') });
   return keep(slug(id), stdout);
 }
 

@@ -33,6 +33,12 @@ export async function readPatches(files: readonly string[]): Promise<Patch[]> {
       const text = await readFile(file, 'utf8').catch((cause: unknown) => {
         throw new RigError('usage', `--patch ${given}: there is no such file that can be read.`, { cause });
       });
+      const encoding = /^Content-Transfer-Encoding: *(base64|quoted-printable)/im.exec(text)?.[1];
+      if (encoding !== undefined) {
+        throw new RigError('usage', `--patch ${given}: that is a message whose text is encoded (${encoding}).`, {
+          remedy: `git mailinfo /dev/null plain.patch < ${given} writes its patch as plain text.`,
+        });
+      }
       if (touchedFiles({ text }).length > 0) return { name: given, file, text };
       throw new RigError('usage', `--patch ${given}: that is no patch of git's: it has no line "diff --git a/… b/…".`, {
         remedy: 'Write one with git format-patch or git diff. Of a message from a list, save the raw text.',

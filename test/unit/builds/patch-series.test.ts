@@ -13,6 +13,7 @@ import {
 } from '../../../src/builds/tree/patch-series.ts';
 import type { Patch } from '../../../src/builds/tree/patch-series.ts';
 import { test } from '../cache/temporary-cache.ts';
+import { quotedPrintable } from './loopback-list.ts';
 
 const LINUX = { title: 'Linux', misfit: 'infrastructure' } as const;
 
@@ -92,6 +93,20 @@ test('what is given as a patch and is none', async ({ cache }) => {
     failureClass: 'usage',
     message: expect.stringContaining("that is no patch of git's") as string,
   });
+});
+
+test.for(['base64', 'Quoted-Printable'])('a message that is encoded as %s', async (encoding, { cache }) => {
+  const head = `Subject: [PATCH] mm/shmem: example\nContent-transfer-encoding: ${encoding}\n\n`;
+  await patchIn(cache, head + (encoding === 'base64' ? Buffer.from(TEXT).toString('base64') : quotedPrintable(TEXT)));
+  const file = path.join(cache, '0001-example.patch');
+  await expect(readPatches([file])).rejects.toMatchObject({
+    failureClass: 'usage',
+    message: `--patch ${file}: that is a message whose text is encoded (${encoding}).`,
+    remedy: `git mailinfo /dev/null plain.patch < ${file} writes its patch as plain text.`,
+  });
+  await execa('sh', ['-c', `git mailinfo /dev/null '${cache}/plain.patch' < '${file}'`]);
+  const tree = await treeIn(cache, NUMBERS);
+  for (const patch of await readPatches([path.join(cache, 'plain.patch')])) await applyPatch(patch, tree, LINUX);
 });
 
 test('the files that a patch touches, not those it talks about', async ({ cache }) => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { execa } from 'execa';
-import { afterAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { repositoryPath } from '../../../src/config/paths.ts';
 
 /** Two recorded runs, for completion; they are never read. */
@@ -138,18 +138,6 @@ describe('user mistakes', { concurrent: true }, () => {
     expect(stderr).not.toMatch(/^ +at /m);
     expect(exitCode).toBe(2);
   });
-});
-
-test('the id of a message is a patch for b4, whatever is done with it', { timeout: 60_000 }, async () => {
-  const bin = mkdtempSync(path.join(tmpdir(), 'dgpu-rig-test-'));
-  writeFileSync(path.join(bin, 'b4'), '#!/bin/sh\necho That message is not known. >&2\nexit 1\n', { mode: 0o755 });
-  vi.stubEnv('PATH', `${bin}:${process.env['PATH'] ?? ''}`);
-  const { exitCode, stdout, stderr } = await rig('build', '--patch', 'nosuch@example.org');
-  vi.unstubAllEnvs();
-  rmSync(bin, { recursive: true });
-  expect(stderr).toContain('--patch nosuch@example.org: b4 could not fetch it: That message is not known.\n  ');
-  expect(stdout).not.toContain('Host packages');
-  expect(exitCode).toBe(4);
 });
 
 test('help is no mistake', async () => {

@@ -1,0 +1,79 @@
+/** A mailing list's archive on loopback, as public-inbox serves it: for the id of a message its thread, as a mailbox. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
+
+export interface ListMessage {
+  /** Without its host. */
+  readonly id: string;
+  /** That it replies to; empty if it begins the thread. */
+  readonly to: string;
+  readonly subject: string;
+  readonly body: string;
+  /** Sent as quoted-printable, as many mail programs do. */
+  readonly quoted?: boolean;
+}
+
+export class LoopbackList {
+  /** All mail of the list is of one thread. */
+  thread: readonly ListMessage[] = [];
+  /** If set, nobody is answered: it is told of who asks, and then of who has gone away. */
+  silence: { readonly asked: () => void; readonly gone: () => void } | undefined;
+  readonly #server: Server;
+
+  private constructor() {
+    this.#server = createServer((request, response) => {
+      const { thread, silence } = this;
+      if (silence) {
+        request.socket.once('close', silence.gone);
+        silence.asked();
+        return;
+      }
+      const id = /^\/all\/(.+)%40list\.example\/t\.mbox\.gz$/.exec(request.url ?? '')?.[1];
+      const known = thread.some((message) => message.id === id);
+      response.writeHead(known ? 200 : 404);
+      response.end(known ? gzipSync(thread.map(mailText).join('\n')) : '');
+    });
+  }
+
+  static async start(): Promise<LoopbackList> {
+    const list = new LoopbackList();
+    await new Promise<void>((resolve) => void list.#server.listen(0, '127.0.0.1', resolve));
+    return list;
+  }
+
+  /** As b4 wants it in git's configuration. */
+  get midmask(): string {
+    return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}/all/%s`;
+  }
+
+  stop(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+}
+
+function mailText({ id, to, subject, body, quoted = false }: ListMessage): string {
+  return [
+    'From mboxrd@z Thu Jan  1 00:00:00 1970',
+    'From: A Developer <developer@list.example>',
+    'To: list@list.example',
+    'Date: Sun, 29 Nov 2026 12:00:00 +0000',
+    `Message-ID: <${id}@list.example>`,
+    ...(to === '' ? [] : [`In-Reply-To: <${to}@list.example>`, `References: <${to}@list.example>`]),
+    `Subject: ${subject}`,
+    'MIME-Version: 1.0',
+    'Content-Type: text/plain; charset=UTF-8',
+    `Content-Transfer-Encoding: ${quoted ? 'quoted-printable' : '8bit'}`,
+    '',
+    quoted ? quotedPrintable(body) : body,
+    '',
+  ].join('\n');
+}
+
+export function quotedPrintable(text: string): string {
+  const bytes = [...Buffer.from(text)];
+  return bytes
+    .map((byte) => (byte === 0x3d || byte > 0x7e ? `=${byte.toString(16).toUpperCase()}` : String.fromCharCode(byte)))
+    .join('');
+}
