@@ -19,12 +19,12 @@ interface BaseVerdict {
   /** Debian's package, and its version. */
   readonly base: string;
   readonly applied: readonly string[];
-  /** Patch, file and hunk: of each fix that does not apply, and of the first other patch, which ends it. */
+  /** Patch, file and hunk: of each fix that does not apply, and of the first other patch, after which fixes are tried. */
   readonly misfits: readonly string[];
 }
 
-/** A fix of upstream stands alone: those after it do not need it. */
-const FIX = /^000\d-/;
+/** A fix of upstream stands alone: it needs no other patch, and none needs it. guest-kernel/README.md names them. */
+const FIX = /^(000\d|007[0-2]|0095)-/;
 
 /** Of each base that rig/sources.yaml names, as soon as it is known. */
 export async function* tryBases(emit: Emit, signal: AbortSignal): AsyncGenerator<BaseVerdict> {
@@ -63,14 +63,17 @@ export async function tryBase({ title, found, series }: Base, emit: Emit, signal
 async function applyAll(series: readonly Patch[], folder: string, title: string): Promise<Omit<BaseVerdict, 'base'>> {
   const applied: string[] = [];
   const misfits: string[] = [];
+  let fixesOnly = false;
   for (const patch of series) {
+    const isFix = FIX.test(patch.name);
+    if (fixesOnly && !isFix) continue;
     try {
       await applyPatch(patch, folder, { title, misfit: 'test' });
       applied.push(patch.name);
     } catch (error) {
       if (!(error instanceof RigError)) throw error;
       misfits.push(error.message);
-      if (!FIX.test(patch.name)) break;
+      fixesOnly ||= !isFix;
     }
   }
   return { applied, misfits };

@@ -53,8 +53,9 @@ export async function kernelCheckVerb(
 /** Says it of each; that a kernel is too old for the series is no failure. */
 export async function kernelBasesVerb({ progress, signal }: Session): Promise<number> {
   for await (const { base, applied, misfits } of tryBases(progress.emit, signal)) {
-    const upTo = applied.length === 0 || misfits.length === 0 ? '' : `; the last one is ${applied.at(-1) ?? ''}`;
-    progress.print([`${base}: ${String(applied.length)} patches apply${upTo}.`, ...misfits].join('\n'));
+    const which = applied.map((name) => name.slice(0, 4)).join(' ');
+    const all = misfits.length === 0 ? 'all patches apply' : `these patches apply: ${which || 'none'}`;
+    progress.print([`${base}: ${all}.`, ...misfits].join('\n'));
   }
   return 0;
 }

@@ -34,7 +34,7 @@ async function patchOf(name: string, file: string, change: readonly [string, str
   return { name, file: path.join(folder, name), text };
 }
 
-test('a fix that does not apply is told and left out; the first other patch that does not is the last', async ({
+test('a fix that does not apply is told and left out; of what follows another that does not, fixes are tried', async ({
   cache,
 }) => {
   const deb = await packageOf({ 'mm/shmem.c': 'a\n', 'mm/slub.c': 'x\n', README: 'of no patch\n' }, cache);
@@ -44,16 +44,20 @@ test('a fix that does not apply is told and left out; the first other patch that
     await patchOf('0010-fits-on-that.patch', 'mm/shmem.c', ['b', 'c'], cache),
     await patchOf('0011-does-not.patch', 'mm/slub.c', ['y', 'z'], cache),
     await patchOf('0012-would.patch', 'mm/shmem.c', ['c', 'd'], cache),
+    await patchOf('0070-fits.patch', 'mm/slub.c', ['x', 'y'], cache),
+    await patchOf('0073-would.patch', 'mm/slub.c', ['y', 'z'], cache),
+    await patchOf('0095-misses-0012.patch', 'mm/shmem.c', ['d', 'e'], cache),
   ];
   const base = { title: 'linux-source-9.9 9.9.1', found: { file: deb }, series };
   const verdict = await tryBase(base, () => undefined, new AbortController().signal);
   expect(verdict).toMatchObject({
     base: 'linux-source-9.9 9.9.1',
-    applied: ['0002-fits.patch', '0010-fits-on-that.patch'],
+    applied: ['0002-fits.patch', '0010-fits-on-that.patch', '0070-fits.patch'],
   });
   expect(verdict.misfits).toEqual([
     expect.stringMatching(/^0001-gone.patch does not apply to linux-source-9.9 9.9.1:\n {2}mm\/gone.c: No such file/),
     expect.stringMatching(/^0011-does-not.patch does not apply to .*:\n {2}mm\/slub.c, hunk @@ -1 \+1 @@/),
+    expect.stringMatching(/^0095-misses-0012.patch does not apply to .*:\n {2}mm\/shmem.c, hunk @@ -1 \+1 @@/),
   ]);
 });
 
