@@ -29,7 +29,7 @@ export class LoopbackList {
         silence.asked();
         return;
       }
-      const id = /^\/all\/(.+)%40list\.example\/t\.mbox\.gz$/.exec(request.url ?? '')?.[1];
+      const id = /^\/all\/(.+)@list\.example\/t\.mbox\.gz$/.exec(decodeURIComponent(request.url ?? ''))?.[1];
       const known = thread.some((message) => message.id === id);
       response.writeHead(known ? 200 : 404);
       response.end(known ? gzipSync(thread.map(mailText).join('\n')) : '');
@@ -42,9 +42,14 @@ export class LoopbackList {
     return list;
   }
 
-  /** As b4 wants it in git's configuration. */
-  get midmask(): string {
-    return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}/all/%s`;
+  /** Before the id of a message. */
+  get address(): string {
+    return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}/all`;
+  }
+
+  /** For git. Later versions of b4 than 0.12 also search for trailers, of which there are none. */
+  get configuration(): string {
+    return `[b4]\n\tmidmask = ${this.address}/%s\n\tsearchmask = ${this.address}/?q=%s\n`;
   }
 
   stop(): void {

@@ -20,7 +20,7 @@ const { signal } = new AbortController();
 const test = base.extend<{ list: LoopbackList }>({
   list: async ({ cache }, use) => {
     const list = await LoopbackList.start();
-    await writeFile(path.join(cache, '.gitconfig'), `[b4]\n\tmidmask = ${list.midmask}\n`);
+    await writeFile(path.join(cache, '.gitconfig'), list.configuration);
     const home = { HOME: cache, XDG_CACHE_HOME: undefined, XDG_CONFIG_HOME: undefined, XDG_DATA_HOME: undefined };
     for (const [name, value] of Object.entries({ ...home, no_proxy: '127.0.0.1' })) vi.stubEnv(name, value);
     await use(list);
@@ -61,7 +61,7 @@ describe.skipIf(NO_B4 !== undefined)(`with b4${NO_B4 === undefined ? '' : ` (${N
     '%s is the latest series of its thread, without what others replied, and it applies',
     async (word, { cache, recorder, list }) => {
       list.thread = SERIES;
-      const given = word.replace('ARCHIVE', path.dirname(list.midmask));
+      const given = word.replace('ARCHIVE', list.address);
       const [file = '', ...more] = await patchFiles([given], recorder.emit, signal);
       expect(more).toEqual([]);
       const named = given.replaceAll(/^<|>$/g, '');
