@@ -19,7 +19,7 @@ interface BaseVerdict {
   /** Debian's package, and its version. */
   readonly base: string;
   readonly applied: readonly string[];
-  /** Patch, file and hunk: of each fix that does not apply, and of the first other patch, after which fixes are tried. */
+  /** Patch, file and hunk: of each fix that does not apply, and of the first other patch: then only fixes are tried. */
   readonly misfits: readonly string[];
 }
 

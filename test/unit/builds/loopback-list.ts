@@ -1,4 +1,4 @@
-/** A mailing list's archive on loopback, as public-inbox serves it: for the id of a message its thread, as a mailbox. */
+/** The archive of a mailing list on loopback, as public-inbox serves it: for a message its thread, as a mailbox. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
