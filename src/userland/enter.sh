@@ -128,6 +128,9 @@ userland_enter_folder() {
 	why=$(unshare $map --mount mount --rbind "$cache" "$cache" 2>&1) ||
 		userland_refuse "This system is not Debian; a Debian userland needs podman or user namespaces, and: $why" \
 			"Install podman, permit user namespaces (sysctl user.max_user_namespaces), or run the rig on Debian."
+	userland_has_folder || command -v debootstrap > /dev/null ||
+		userland_refuse "This system is not Debian; a Debian userland needs podman or debootstrap, and there is no debootstrap." \
+			"Install podman, or debootstrap with Debian's archive key: debian-archive-keyring, or debian-keyring on Fedora."
 	userland_make folder "All of it is in $log."
 	exec unshare $map --mount sh "$userland/enter-folder.sh" "$folder" "$folders" "$(id -u)" "$(id -g)" "$here" \
 		"$root/dgpu-rig" "$@"
@@ -138,10 +141,6 @@ userland_has_folder() {
 }
 
 userland_make_folder() {
-	if ! command -v debootstrap; then
-		echo "There is no podman, and no debootstrap, with its archive key in debian-archive-keyring or debian-keyring."
-		return 1
-	fi
 	# --map-auto may fail for want of lines in /etc/subuid, and says so.
 	unshare $map ${map:+--map-auto} --mount --pid --fork --kill-child sh "$userland/make-folder.sh" "$folder.new" "$(id -u)" "$(id -g)" &&
 		mv "$folder.new" "$folder"

@@ -265,13 +265,23 @@ describe('without podman', () => {
     expect(await readdir(place.folder('cache/userland'))).toEqual(['lock']);
   });
 
-  test.skipIf(existsSync('/usr/sbin/debootstrap'))('nor debootstrap: what to install is said', async ({ place }) => {
-    await place.be(SYSTEMS.fedora);
-    await place.put({ unshare: UNSHARE });
-    const { exitCode, stderr } = await place.launch(['run']);
-    expect(stderr).toMatch(/no podman, and no debootstrap.*\n {2}/);
-    expect(exitCode).toBe(4);
-  });
+  test.skipIf(existsSync('/usr/sbin/debootstrap'))(
+    'nor debootstrap: it is told so in one sentence',
+    async ({ place }) => {
+      await place.be(SYSTEMS.fedora);
+      await place.put({ unshare: UNSHARE });
+      const { exitCode, stderr } = await place.launch(['run']);
+      expect(stderr).toMatch(
+        /^dgpu-rig: This system is not Debian; .* podman or debootstrap, and there is no debootstrap\.\n {2}Install podman, or .*$/,
+      );
+      expect(exitCode).toBe(4);
+      // Once it is made, nothing needs debootstrap.
+      await place.put({ debootstrap: '' });
+      expect((await place.launch(['run'])).exitCode).toBe(3);
+      await rm(place.folder('bin/debootstrap'));
+      expect(await place.launch(['run'])).toEqual({ exitCode: 3, stderr: '' });
+    },
+  );
 });
 
 describe('wherever', () => {
