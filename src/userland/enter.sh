@@ -69,7 +69,7 @@ $(cd "$1" && pwd -P)"
 }
 
 # Has $1 (podman or folder) made where it is missing, under a lock: whoever starts at the same time waits, and finds it
-# done.
+# done. A podman that gets no user namespace ends with "cannot re-exec process", and has said why in the line before.
 userland_make() {
 	if "userland_has_$1"; then return; fi
 	# Tab waits for nothing.
@@ -79,7 +79,7 @@ userland_make() {
 	if ! "userland_has_$1"; then
 		echo "dgpu-rig: this system is not Debian: making a Debian userland, once (1 GB; $log)..." >&2
 		"userland_make_$1" > "$log" 2>&1 < /dev/null ||
-			userland_refuse "The Debian userland could not be made: $(grep . "$log" | tail -n 1)" "$2"
+			userland_refuse "The Debian userland could not be made: $(grep . "$log" | grep -v re-exec | tail -n 1)" "$2"
 	fi
 	exec 7>&-
 }
@@ -90,8 +90,9 @@ userland_enter_podman() {
 	userland_podman "$root/dgpu-rig" "$@"
 }
 
+# What is wrong with podman is said where the image is made.
 userland_has_podman() {
-	podman image exists "$image"
+	podman image exists "$image" 2> /dev/null
 }
 
 # What can't run has its reason here, and not in each exit code 125 of podman's later.

@@ -221,6 +221,20 @@ describe('with podman', () => {
       expect(existsSync(place.folder('image'))).toBe(false);
     }
   });
+
+  test('a podman that gets no user namespace: its reason is told once', async ({ place }) => {
+    await place.be(SYSTEMS.fedora);
+    // As podman 4.3 says it, whatever it is asked.
+    const says = ['cannot clone: Operation not permitted', 'Error: cannot re-exec process'];
+    await place.put({ podman: `printf '%s\\n' '${says.join("' '")}' >&2; exit 125` });
+    const { exitCode, stderr } = await place.launch(['doctor']);
+    expect(stderr.split('\n')).toEqual([
+      expect.stringMatching(/^dgpu-rig: this system is not Debian: making a Debian userland/),
+      `dgpu-rig: The Debian userland could not be made: ${says[0] ?? ''}`,
+      expect.stringMatching(/^ {2}All of it is in /),
+    ]);
+    expect(exitCode).toBe(4);
+  });
 });
 
 describe('without podman', () => {
