@@ -53,7 +53,7 @@ async function program(version: string, session: Session, exit: SetExitCode): Pr
   addOptions(root.command('run').description('build what is missing, boot VMs, run suites, judge'), RUN_OPTIONS)
     .argument(
       '[suite...]',
-      'suites to run, by name or, for one of your own, by its file; without any the plan "smoke": 1 min on 2 cores once all is set up ("--plan ci", all suites: 20 min)',
+      'suites to run, by name or, for one of your own, by its file; without any the plan "smoke": 1 min on 2 cores once all is set up ("--plan ci", every suite but two: 20 min)',
     )
     .action(async (suites: string[], options: RunOptions, command: Command) =>
       exit(await (await import('./run/run-verb.ts')).runVerb(suites.map(suiteOf), options, session, command)),

@@ -1,6 +1,6 @@
 /**
  * kill -9 at random moments: of the rig that builds, boots, tests. Nothing of it goes on running, nothing stays locked,
- * no entry of the cache is damaged, and the next run passes. 100 moments: ./dgpu-rig test reliability --filter kill
+ * no entry of the cache is damaged, and the next run passes. 60 moments: ./dgpu-rig test reliability --filter kill
  * --effort 20
  */
 import { readFile } from 'node:fs/promises';

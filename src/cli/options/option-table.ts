@@ -118,7 +118,7 @@ const TABLE = {
   junit: { is: 'file', help: 'write the results as JUnit XML' },
   ktap: { is: 'file', help: "write the results as KTAP, as the kernel's own tools do" },
   html: { is: 'file', help: 'write the results as one HTML file, which needs no network' },
-  kcidb: { is: 'file', help: 'write the results as KCIDB, which KernelCI collects, has them (schema 5.3)' },
+  kcidb: { is: 'file', help: 'write the results for KCIDB, the database of KernelCI (schema 5.3)' },
   jsonl: { is: 'file', help: 'write each event as it happens, one JSON object a line' },
   exec: {
     is: 'commands',
