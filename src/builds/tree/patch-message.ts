@@ -1,6 +1,6 @@
 /** A patch that a person names by the id of its message on a list: b4 fetches it, with the rest of its series. */
 
-import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 
@@ -9,6 +9,7 @@ import { cacheDirectory } from '../../config/paths.ts';
 import { RigError } from '../../util/rig-error.ts';
 import type { Emit } from '../../util/rig-event.ts';
 import { slug } from '../../util/slug.ts';
+import { temporaryFolder } from '../../util/temporary-folder.ts';
 import { touchedFiles } from './patch-series.ts';
 
 /**
@@ -38,8 +39,10 @@ async function fetchMessage(id: string, emit: Emit, signal: AbortSignal): Promis
   // What others have replied would make another kernel of the same patches.
   const argv = ['am', '--no-add-trailers', '--outdir', '-', '--', id];
   const raw = { stdin: 'ignore', encoding: 'buffer', stripFinalNewline: false } as const;
-  const options = { ...raw, cancelSignal: signal, timeout: LONGEST_MS } as const;
+  const data = await temporaryFolder('b4');
+  const options = { ...raw, env: withoutRecords(data), cancelSignal: signal, timeout: LONGEST_MS } as const;
   const { failed, code, timedOut, stdout, stderr } = await execa('b4', argv, { ...options, reject: false });
+  await rm(data, { recursive: true });
   signal.throwIfAborted();
   if (code === 'ENOENT') {
     const message = `--patch ${id}: that is no file, and to fetch the message of this id takes b4, which is not installed.`;
@@ -67,6 +70,20 @@ async function fetchMessage(id: string, emit: Emit, signal: AbortSignal): Promis
   const warnings = said.split('\n').filter((line) => line.startsWith('WARNING'));
   emit({ type: 'notice', text: [`--patch ${id}: ${subjects(text).join(', ')}`, ...warnings].join('\n  ') });
   return keep(slug(id), stdout);
+}
+
+/**
+ * Whoever applies a series by b4 is taken for its maintainer: b4 notes below its folder for data whom to thank, and has
+ * patchwork say what it is told to. A test accepts nothing; and in a Debian userland the home can't be written.
+ */
+function withoutRecords(data: string): Record<string, string> {
+  const number = process.env['GIT_CONFIG_COUNT'] ?? '0';
+  return {
+    XDG_DATA_HOME: data,
+    GIT_CONFIG_COUNT: String(Number(number) + 1),
+    [`GIT_CONFIG_KEY_${number}`]: 'b4.pw-review-state',
+    [`GIT_CONFIG_VALUE_${number}`]: '',
+  };
 }
 
 const BY_HAND = 'or save the raw message, and give that file.';

@@ -19,6 +19,8 @@ export class LoopbackList {
   thread: readonly ListMessage[] = [];
   /** If set, nobody is answered: it is told of who asks, and then of who has gone away. */
   silence: { readonly asked: () => void; readonly gone: () => void } | undefined;
+  /** What was asked of the patchwork of this list, where a maintainer's b4 sets what has become of patches. */
+  readonly patchwork: string[] = [];
   readonly #server: Server;
 
   private constructor() {
@@ -29,7 +31,9 @@ export class LoopbackList {
         silence.asked();
         return;
       }
-      const id = /^\/all\/(.+)@list\.example\/t\.mbox\.gz$/.exec(decodeURIComponent(request.url ?? ''))?.[1];
+      const asked = decodeURIComponent(request.url ?? '');
+      if (asked.startsWith('/all/patchwork')) this.patchwork.push(asked);
+      const id = /^\/all\/(.+)@list\.example\/t\.mbox\.gz$/.exec(asked)?.[1];
       const known = thread.some((message) => message.id === id);
       response.writeHead(known ? 200 : 404);
       response.end(known ? gzipSync(thread.map(mailText).join('\n')) : '');
@@ -47,9 +51,14 @@ export class LoopbackList {
     return `http://127.0.0.1:${String((this.#server.address() as AddressInfo).port)}/all`;
   }
 
-  /** For git. Later versions of b4 than 0.12 also search for trailers, of which there are none. */
+  /** A maintainer's, for git. Later versions of b4 than 0.12 also search for trailers, of which there are none. */
   get configuration(): string {
-    return `[b4]\n\tmidmask = ${this.address}/%s\n\tsearchmask = ${this.address}/?q=%s\n`;
+    const archive = { midmask: `${this.address}/%s`, searchmask: `${this.address}/?q=%s` };
+    const patchwork = { 'pw-url': `${this.address}/patchwork`, 'pw-project': 'list', 'pw-key': 'secret' };
+    const options = { ...archive, ...patchwork, 'pw-review-state': 'under-review' };
+    return `[b4]\n${Object.entries(options)
+      .map(([name, value]) => `${name} = ${value}\n`)
+      .join('')}`;
   }
 
   stop(): void {

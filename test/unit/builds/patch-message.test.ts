@@ -1,5 +1,5 @@
 /** A patch by the id of its message: the real b4 fetches it, from an archive on loopback. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, onTestFinished, vi } from 'vitest';
@@ -67,6 +67,9 @@ describe.skipIf(NO_B4 !== undefined)(`with b4${NO_B4 === undefined ? '' : ` (${N
       const named = given.replaceAll(/^<|>$/g, '');
       expect(recorder.events).toEqual([{ type: 'notice', text: `--patch ${named}: ${ONE.subject}, ${TWO.subject}` }]);
       expect(await readFile(file, 'utf8')).not.toContain('Reviewed-by');
+      // To test a patch is not to accept it: b4 neither prepares a mail of thanks nor has patchwork say so.
+      expect(list.patchwork).toEqual([]);
+      expect(await readdir(cache)).not.toContain('.local');
 
       const tree = path.join(cache, 'tree');
       const ttm = path.join(tree, 'drivers/gpu/drm/ttm');
