@@ -78,9 +78,10 @@ export async function applyPatch(patch: Patch, cwd: string, tree: TreeIdentity):
   });
 }
 
-/** git names file and line; the hunk's heading says what a person will look for. */
+/** git names file and line, and then the file again; the hunk's heading says what a person will look for. */
 export function describeRejects({ text }: Patch, stderr: string): string {
-  const lines = stderr.split('\n').filter((line) => line.startsWith('error: '));
+  const reasons = stderr.split('\n').filter((line) => line.startsWith('error: '));
+  const lines = reasons.filter((line) => !line.endsWith(': patch does not apply'));
   return lines
     .map((line) => {
       const [, file, at] = /^error: patch failed: (.+):(\d+)$/.exec(line) ?? [];

@@ -134,8 +134,7 @@ describe('applying', () => {
     await expect(applyPatch(await patchIn(cache), tree, { title: 'Linux 7.2', misfit: 'usage' })).rejects.toMatchObject(
       {
         failureClass: 'usage',
-        message:
-          '0001-example.patch does not apply to Linux 7.2:\n  mm/shmem.c, hunk @@ -20,3 +21,4 @@ context\n  mm/shmem.c: patch does not apply',
+        message: '0001-example.patch does not apply to Linux 7.2:\n  mm/shmem.c, hunk @@ -20,3 +21,4 @@ context',
       },
     );
     expect(await readFile(path.join(tree, 'mm/shmem.c'), 'utf8')).toBe(`${lines.join('\n')}\n`);
