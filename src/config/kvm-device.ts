@@ -4,6 +4,9 @@ import type { Finding } from './host-checks.js';
 
 const DEVICE = '/dev/kvm';
 
+/** How a user namespace, in which a Debian userland is, shows groups of the host. */
+const UNMAPPED = 'nogroup';
+
 /** What a VM under KVM finds on its host; tests put another one in its place. */
 export interface KvmDevice {
   /** Good when this user may open it. */
@@ -48,10 +51,11 @@ export function describeKvm(device: string, code: string | undefined, group: str
           'Load kvm-intel or kvm-amd, and switch virtualization on in the firmware; in a VM, ask for nested virtualization; in a container, pass the device in.',
       };
     case 'EACCES': {
-      const others = group === 'root' ? '' : ` and the group ${group}`;
+      const others =
+        { root: '', [UNMAPPED]: ' and a group of the host, mostly kvm' }[group] ?? ` and the group ${group}`;
       const text = `${device} exists, and this user may not open it, only root${others}.`;
       const giveAway = group === 'root' ? `sudo chgrp kvm ${device} && sudo chmod 660 ${device} && ` : '';
-      const join = `sudo usermod -aG ${group === 'root' ? 'kvm' : group} "$USER"`;
+      const join = `sudo usermod -aG ${['root', UNMAPPED].includes(group) ? 'kvm' : group} "$USER"`;
       return { verdict: 'note', text, remedy: `${giveAway}${join}\n  Then log in again.` };
     }
     default:

@@ -21,6 +21,12 @@ test('nobody is told to join the group root', () => {
   expect(remedy).not.toContain('-aG root');
 });
 
+test('in a user namespace the group of the device has no name, and nobody is told to join nogroup', () => {
+  const { remedy, text } = describeKvm('/dev/kvm', 'EACCES', 'nogroup');
+  expect(text).toContain('only root and a group of the host, mostly kvm.');
+  expect(remedy?.split('\n')[0]).toBe('sudo usermod -aG kvm "$USER"');
+});
+
 test('what follows for the guests is told to who looks at the machine, and is no part of the reason', async () => {
   const closed = describeKvm('/dev/kvm', 'EACCES', 'kvm');
   const text = '/dev/kvm exists, and this user may not open it, only root and the group kvm.';
