@@ -1,6 +1,6 @@
 /**
  * On a system other than Debian the launcher goes on in a Debian userland. The system is a made-up os-release; podman,
- * unshare and debootstrap are stand-ins that say what they were asked. docs/troubleshooting.md has how to try the rest.
+ * unshare and debootstrap are stand-ins that say what they were asked. docs/other-systems.md has how to try the rest.
  */
 import { existsSync } from 'node:fs';
 import { access, chmod, cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
