@@ -69,7 +69,7 @@ $(cd "$1" && pwd -P)"
 }
 
 # Has $1 (podman or folder) made where it is missing, under a lock: whoever starts at the same time waits, and finds it
-# done. A podman that gets no user namespace ends with "cannot re-exec process", and has said why in the line before.
+# done.
 userland_make() {
 	if "userland_has_$1"; then return; fi
 	# Tab waits for nothing.
@@ -79,9 +79,14 @@ userland_make() {
 	if ! "userland_has_$1"; then
 		echo "dgpu-rig: this system is not Debian: making a Debian userland, once (1 GB; $log)..." >&2
 		"userland_make_$1" > "$log" 2>&1 < /dev/null ||
-			userland_refuse "The Debian userland could not be made: $(grep . "$log" | grep -v re-exec | tail -n 1)" "$2"
+			userland_refuse "The Debian userland could not be made: $(userland_reason)" "$2"
 	fi
 	exec 7>&-
+}
+
+# The last line of what was made in vain, but for those of podman's which only say that something has failed.
+userland_reason() {
+	grep . "$log" | grep -v -e 're-exec process$' -e 'exit status [0-9]*$' | tail -n 1
 }
 
 userland_enter_podman() {

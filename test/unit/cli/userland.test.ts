@@ -212,8 +212,11 @@ describe('with podman', () => {
   test('an image that can not be built, or can not run, is none', async ({ place }) => {
     await place.be(SYSTEMS.arch);
     const cases = { build: 'no such registry', run: 'no subuid ranges' };
+    const then = 'Error: building at STEP "RUN sh": while running runtime: exit status 100';
     for (const [verb, reason] of Object.entries(cases)) {
-      await place.put({ podman: `case $1 in ${verb}) echo "Error: ${reason}" >&2; exit 125 ;; esac\n${PODMAN}` });
+      await place.put({
+        podman: `case $1 in ${verb}) printf '%s\\n' 'Error: ${reason}' ': exit status 1' '${then}' >&2; exit 125 ;; esac\n${PODMAN}`,
+      });
       const { exitCode, stderr } = await place.launch(['doctor']);
       expect(stderr).toContain(`dgpu-rig: The Debian userland could not be made: Error: ${reason}\n`);
       expect(stderr).toMatch(/\n {2}All of it is in .*userland\.log.*DGPU_RIG_USERLAND=folder/);
