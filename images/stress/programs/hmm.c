@@ -11,33 +11,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/failure.h"
 #include "lib/options.h"
+#include "lib/own_memory.h"
 #include "lib/pattern.h"
 #include "lib/report.h"
+#include "lib/test_hmm.h"
 #include "lib/thread.h"
 #include "programs/programs.h"
 
 #define PAGE 4096
-/* Of the kernel's lib/test_hmm_uapi.h, which is not installed. */
-#define DEVICE "/dev/hmm_dmirror0"
-#define MIGRATE_TO_DEVICE _IOWR('H', 0x02, struct command)
-
-struct command {
-	uint64_t address;
-	uint64_t mirror;	/* where what the device then has is written to */
-	uint64_t pages;
-	uint64_t pages_done;
-	uint64_t faults;
-};
-
-/* See the kernel's Documentation/admin-guide/mm/pagemap.rst. */
-#define PRESENT (1ull << 63)
-#define SWAP (1ull << 62)
+/* Of an entry of pagemap, for a page that is not in memory. */
 #define SWAP_TYPE 0x1full
 
 struct run {
@@ -61,9 +48,9 @@ static bool set_up(struct run *run)
 	uint64_t area_bytes = run->areas * PAGE;
 	uint64_t most = area_bytes > run->bytes ? area_bytes : run->bytes;
 
-	run->device = open(DEVICE, O_RDWR | O_CLOEXEC);
+	run->device = test_hmm_open();
 	if (run->device < 0)
-		return fail("open " DEVICE ": %s", strerror(errno));
+		return false;
 	run->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (run->pagemap < 0)
 		return fail("open pagemap: %s", strerror(errno));
@@ -100,20 +87,9 @@ static void write_words(struct run *run, char *memory, uint64_t bytes, uint64_t 
 		*(uint64_t *)(memory + at) = pattern_key(run->seed, at, round);
 }
 
-static bool to_device(struct run *run, char *memory, uint64_t bytes)
+static bool to_device(struct run *run, const char *memory, uint64_t bytes)
 {
-	struct command command = {
-		.address = (uintptr_t)memory,
-		.mirror = (uintptr_t)run->mirror,
-		.pages = bytes / PAGE,
-	};
-
-	if (ioctl(run->device, MIGRATE_TO_DEVICE, &command))
-		return fail("HMM_DMIRROR_MIGRATE_TO_DEV: %s", strerror(errno));
-	if (command.pages_done != command.pages)
-		return fail("%" PRIu64 " of %" PRIu64 " pages are in the device",
-			    command.pages_done, command.pages);
-	return true;
+	return test_hmm_take(run->device, memory, bytes, run->mirror);
 }
 
 static bool read_entries(struct run *run, const char *areas)
@@ -145,7 +121,7 @@ static bool await_migration(struct run *run, const char *areas, uint64_t in_devi
 			return false;
 		waiting = moving = 0;
 		for (uint64_t i = 0; i < run->areas; i++) {
-			if (run->entries[i] & PRESENT)
+			if (run->entries[i] & OWN_MEMORY_PRESENT)
 				continue;
 			if ((run->entries[i] & SWAP_TYPE) == in_device)
 				waiting++;
@@ -172,12 +148,12 @@ static bool one_round(struct run *run, uint64_t round)
 	if (!to_device(run, areas, bytes) || !to_device(run, run->rest, run->bytes) ||
 	    !read_entries(run, areas))
 		return false;
-	if ((run->entries[0] & (PRESENT | SWAP)) != SWAP)
+	if ((run->entries[0] & (OWN_MEMORY_PRESENT | OWN_MEMORY_SWAP)) != OWN_MEMORY_SWAP)
 		return fail("a page of the device has the pagemap entry 0x%" PRIx64, run->entries[0]);
 
-	fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+	fd = test_hmm_open();
 	if (fd < 0)
-		return fail("open " DEVICE ": %s", strerror(errno));
+		return false;
 	if (!thread_start(&closing, close_device, &fd))
 		return false;
 	ok = await_migration(run, areas, run->entries[0] & SWAP_TYPE);

@@ -25,6 +25,7 @@
 #include "lib/fragments.h"
 #include "lib/gpu.h"
 #include "lib/options.h"
+#include "lib/own_memory.h"
 #include "lib/pattern.h"
 #include "lib/report.h"
 #include "lib/thread.h"
@@ -33,13 +34,8 @@
 #define PAGE 4096
 /* What one object of the driver holds. */
 #define CHUNK (2 * 1024 * 1024)
-/* See the kernel's Documentation/admin-guide/mm/pagemap.rst. */
-#define PRESENT (1ull << 63)
-#define SWAP (1ull << 62)
+/* Of an entry of pagemap, for a page in VRAM. */
 #define OFFSET(entry) (((entry) & ((1ull << 55) - 1)) >> 5)
-#define FRAME(entry) ((entry) & ((1ull << 55) - 1))
-/* Of /proc/kpageflags. */
-#define THP (1ull << 22)
 /* VRAM is let go of some time after the last page is, and swap written. */
 #define PATIENCE_NS 10000000000ull
 #define SAID PAGE
@@ -80,22 +76,6 @@ struct svm {
 static struct svm svm;
 
 /* ---- Memory ---- */
-
-static char *new_memory(uint64_t bytes)
-{
-	char *data = mmap(NULL, bytes + CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (data == MAP_FAILED) {
-		fail("mmap: %s", strerror(errno));
-		return NULL;
-	}
-	data += -(uintptr_t)data % CHUNK;
-	if (madvise(data, bytes, svm.huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE)) {
-		fail("madvise: %s", strerror(errno));
-		return NULL;
-	}
-	return data;
-}
 
 static uint64_t key_of(uint64_t page, uint64_t round)
 {
@@ -157,57 +137,29 @@ static bool vram_region(uint64_t *start, uint64_t *end)
 	return *end || fail("/proc/iomem has no VRAM of %s", svm.device);
 }
 
-static bool read_entries(const char *memory, uint64_t bytes, uint64_t *entries)
-{
-	size_t size = bytes / PAGE * sizeof(*entries);
-	off_t at = (off_t)((uintptr_t)memory / PAGE * sizeof(*entries));
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	bool ok = pread(fd, entries, size, at) == (ssize_t)size || fail("pagemap: %s", strerror(errno));
-
-	close(fd);
-	return ok;
-}
-
-/* Of some memory, in pages; what is in neither is in swap, or not there. */
+/* Of some memory; what is in neither is in swap, or not there. */
 struct places {
-	uint64_t vram;
-	uint64_t ram;
-	uint64_t huge;		/* of those in memory */
-	uint64_t highest;	/* address of those in memory */
+	uint64_t vram;	/* pages */
+	struct own_memory_present memory;
 };
-
-static bool count_in_ram(int flags, uint64_t frame, struct places *places)
-{
-	uint64_t bits;
-
-	if (pread(flags, &bits, sizeof(bits), (off_t)(frame * sizeof(bits))) != sizeof(bits))
-		return fail("kpageflags: %s", strerror(errno));
-	places->ram++;
-	places->huge += !!(bits & THP);
-	if (frame * PAGE > places->highest)
-		places->highest = frame * PAGE;
-	return true;
-}
 
 /* @where, if given, has one element a page: its place in VRAM. */
 static bool count_pages(const char *memory, uint64_t bytes, struct places *places, uint64_t *where)
 {
-	uint64_t *entries = malloc(bytes / PAGE * sizeof(*entries)), start, end;
-	bool ok = entries && vram_region(&start, &end) && read_entries(memory, bytes, entries);
-	int flags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	uint64_t pages = bytes / PAGE, *entries = malloc(pages * sizeof(*entries)), start, end;
+	bool ok = entries && vram_region(&start, &end) && own_memory_entries(memory, pages, entries) &&
+		  own_memory_count(entries, pages, &places->memory);
 
-	*places = (struct places){ 0 };
-	for (uint64_t i = 0; ok && i < bytes / PAGE; i++) {
+	places->vram = 0;
+	for (uint64_t i = 0; ok && i < pages; i++) {
 		uint64_t at = OFFSET(entries[i]) * PAGE;
-		bool in_vram = (entries[i] & (PRESENT | SWAP)) == SWAP && at >= start && at < end;
+		bool in_vram = (entries[i] & (OWN_MEMORY_PRESENT | OWN_MEMORY_SWAP)) == OWN_MEMORY_SWAP &&
+			       at >= start && at < end;
 
-		if (entries[i] & PRESENT)
-			ok = count_in_ram(flags, FRAME(entries[i]), places);
 		places->vram += in_vram;
 		if (where)
 			where[i] = in_vram ? at - start : UINT64_MAX;
 	}
-	close(flags);
 	free(entries);
 	return ok || fail("no memory");
 }
@@ -220,7 +172,7 @@ static bool expect_pages(const char *what, const char *memory, uint64_t bytes, u
 		return false;
 	if (places.vram != in_vram)
 		report_mismatch("%s: %" PRIu64 " of %" PRIu64 " pages are in VRAM, and %" PRIu64 " in memory", what,
-				places.vram, in_vram, places.ram);
+				places.vram, in_vram, places.memory.pages);
 	return true;
 }
 
@@ -231,8 +183,8 @@ static bool expect_back(const char *what, const char *memory, uint64_t bytes)
 
 	if (!expect_pages(what, memory, bytes, 0) || !count_pages(memory, bytes, &places, NULL))
 		return false;
-	svm.huge_back = places.huge;
-	svm.highest = places.highest;
+	svm.huge_back = places.memory.huge;
+	svm.highest = places.memory.highest;
 	return true;
 }
 
@@ -532,7 +484,7 @@ static bool unmap(void)
 
 static bool remap(void)
 {
-	char *other = new_memory(svm.bytes + PAGE), *moved;
+	char *other = own_memory_new(svm.bytes + PAGE, svm.huge), *moved;
 
 	write_pages(svm.memory, 0, svm.bytes, 0);
 	if (!other || !to_vram(svm.memory, svm.bytes))
@@ -574,8 +526,8 @@ static bool cramped(void)
 	write_pages(svm.memory, 0, svm.bytes, 0);
 	if (!count_pages(svm.memory, svm.bytes, &places, NULL))
 		return false;
-	if (places.huge != svm.bytes / PAGE)
-		return fail("%" PRIu64 " pages are huge at first", places.huge);
+	if (places.memory.huge != svm.bytes / PAGE)
+		return fail("%" PRIu64 " pages are huge at first", places.memory.huge);
 	if (!to_vram(svm.memory, svm.bytes) || !fragments_make() ||
 	    !verify_pages("touched", svm.memory, 0, half, 0) || !fill_vram() ||
 	    !expect_back("evicted", svm.memory, svm.bytes))
@@ -596,7 +548,7 @@ static bool swap(void)
 		return fail("MADV_PAGEOUT: %s", strerror(errno));
 	if (!count_pages(svm.memory, svm.bytes, &places, NULL))
 		return false;
-	svm.swapped = svm.bytes / PAGE - places.vram - places.ram;
+	svm.swapped = svm.bytes / PAGE - places.vram - places.memory.pages;
 	/* Until all of it is written, some is busy. */
 	error = move_in_the_end(svm.memory, svm.bytes);
 	if (error)
@@ -767,7 +719,7 @@ static bool set_up(void)
 	svm.said = mmap(NULL, SAID, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (svm.said == MAP_FAILED)
 		return fail("mmap: %s", strerror(errno));
-	svm.memory = new_memory(svm.bytes);
+	svm.memory = own_memory_new(svm.bytes, svm.huge);
 	return svm.memory;
 }
 
