@@ -52,6 +52,8 @@ static const struct subcommand {
 	{ "svm", svm_main,
 	  "--test NAME --bytes N --seed K [--rounds R] [--huge yes] [--cpu C]\n"
 	  "    [--back-cpu C] [--lose yes] (hold: verifies at SIGUSR1)" },
+	{ "migrate", migrate_main,
+	  "--way ttm|hmm|test_hmm --bytes N --seed K [--huge yes] [--used BYTES] [--lose yes]" },
 	{ "reader", reader_main, "--bytes N (until SIGTERM)" },
 	{ "reclaim", reclaim_main,
 	  "--bytes N --object-size S --reclaim R --seed K [--devices D] [--threads T] [--cache C]\n"

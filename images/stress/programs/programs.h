@@ -14,6 +14,7 @@ int hold_main(int argc, char **argv);
 int info_main(int argc, char **argv);
 int job_main(int argc, char **argv);
 int kms_main(int argc, char **argv);
+int migrate_main(int argc, char **argv);
 int mmap_main(int argc, char **argv);
 int mmio_main(int argc, char **argv);
 int nth_main(int argc, char **argv);

@@ -252,6 +252,12 @@ export const SURROUNDINGS: readonly Control[] = [
     says: /back: page 0 has 0x/,
   },
   {
+    program: 'migrate',
+    bug: 'a page changes',
+    options: { way: 'hmm', bytes: 2 * MIB, lose: 'yes' },
+    says: /2 MiB number 0: 0x/,
+  },
+  {
     program: 'hold',
     bug: 'the device goes away instead of not answering',
     options: { expect: 'eio' },

@@ -49,6 +49,19 @@ export const svmReport = programReport.extend({
   highestAddress: z.number(),
 });
 
+export const migrateReport = programReport.extend({
+  bytesVerified: z.number(),
+  /** Accessed by the CPU after they were away, and in its memory by then, in all rounds. */
+  bytesUsed: z.number(),
+  bytesBack: z.number(),
+  /** CPU time of one round: to move it there and back, and of access to all of it that follows. */
+  outNs: z.number(),
+  backNs: z.number(),
+  mapNs: z.number(),
+  /** Of the first access to 2 MiB that are away; the median. */
+  faultNs: z.number(),
+});
+
 export const spawnReport = programReport.extend({ programs: z.number() });
 
 export const readerReport = programReport.extend({ rounds: z.number() });
