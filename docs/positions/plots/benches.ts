@@ -75,4 +75,5 @@ export const BENCHES: Readonly<Record<string, Kept>> = {
     ],
   },
   objects: { bench: 'objects', options: ONCE },
+  migrate: { bench: 'migrate', options: ONCE },
 };
