@@ -1,11 +1,13 @@
 /*
  * fuzz: hostile callers. Many processes at once, some on the same open file, call everything the
  * driver offers with arguments that are right, nearly right, or nonsense. What they do to each
- * other is of no interest; a bystander's objects must not change, and the kernel must not mind.
+ * other's objects is of no interest; a bystander's must not change, nor may memory of their own,
+ * and the kernel must not mind.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +40,14 @@
 #define CANARIES 4
 #define CANARY_SIZE (512 * 1024)
 #define WAIT_NS 20000000
+/* Memory of all kinds, where nothing is mapped by chance: what is unmapped there stays a hole. */
+#define REGION ((char *)0x1000000000)
+#define REGION_PAGES 64
+/* In a page of it; a word of its own is at the beginning of each. */
+#define LENT_AT 256
+#define LENT_MAX 2048
+
+enum kind { KIND_HOLE, KIND_OWN, KIND_READ_ONLY, KIND_NO_ACCESS, KIND_SHARED, KIND_FILE, KIND_OBJECT, KINDS };
 
 struct fuzz {
 	struct gpu gpu;
@@ -45,14 +55,18 @@ struct fuzz {
 	uint32_t handles[HANDLES];
 	uint32_t syncobjs[SYNCOBJS];
 	int files[FILES];
+	uint8_t kinds[REGION_PAGES];
+	uint64_t words[REGION_PAGES];
 	uint64_t calls;
 	uint64_t accepted;
+	uint64_t changed;	/* words of its own that somebody else has written, or lost */
 };
 
 /* What the processes tell their parent, in memory they share. */
 struct tally {
 	uint64_t calls;
 	uint64_t accepted;
+	uint64_t changed;
 };
 
 static uint64_t below(struct fuzz *fuzz, uint64_t limit)
@@ -105,6 +119,95 @@ static bool call(struct fuzz *fuzz, unsigned long request, void *args)
 	fuzz->accepted += ok;
 	return ok;
 }
+
+/* ---- Memory of its own ---- */
+
+static void *map_kind(struct fuzz *fuzz, enum kind kind, char *at, size_t size)
+{
+	static const int access[KINDS] = {
+		[KIND_OWN] = PROT_READ | PROT_WRITE,
+		[KIND_READ_ONLY] = PROT_READ,
+		[KIND_SHARED] = PROT_READ | PROT_WRITE,
+		[KIND_FILE] = PROT_READ,
+		[KIND_OBJECT] = PROT_READ | PROT_WRITE,
+	};
+	struct drm_edgpu_gem_mmap_offset object = { .handle = fuzz->handles[below(fuzz, HANDLES)] };
+	int flags = MAP_FIXED | (kind == KIND_SHARED || kind == KIND_OBJECT ? MAP_SHARED : MAP_PRIVATE);
+	void *data;
+	int fd;
+
+	if (kind == KIND_HOLE || (kind == KIND_OBJECT && !call(fuzz, DRM_IOCTL_EDGPU_GEM_MMAP_OFFSET, &object)))
+		return MAP_FAILED;
+	if (kind == KIND_OBJECT)
+		return mmap(at, size, access[kind], flags, fuzz->gpu.fd, (off_t)object.offset);
+	if (kind != KIND_FILE)
+		return mmap(at, size, access[kind], flags | MAP_ANONYMOUS, -1, 0);
+	fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	data = mmap(at, size, access[kind], flags, fd, 0);
+	close(fd);
+	return data;
+}
+
+/* A few pages become memory of another kind, mostly such as can be moved. */
+static void change_kind(struct fuzz *fuzz)
+{
+	uint64_t first = below(fuzz, REGION_PAGES), pages = 1 + below(fuzz, REGION_PAGES - first);
+	enum kind kind = one_in(fuzz, 2) ? KIND_OWN : (enum kind)below(fuzz, KINDS);
+	char *at = REGION + first * PAGE;
+
+	munmap(at, pages * PAGE);
+	if (map_kind(fuzz, kind, at, pages * PAGE) == MAP_FAILED)
+		kind = KIND_HOLE;
+	for (uint64_t i = first; i < first + pages; i++) {
+		fuzz->kinds[i] = (uint8_t)kind;
+		fuzz->words[i] = 0;
+	}
+}
+
+/* It has its word as it was, and gets another one. If it can't come back, for want of memory, it stays in VRAM. */
+static bool use_page(struct fuzz *fuzz, uint64_t page)
+{
+	BUS_ERROR_GUARD;
+	volatile uint64_t *word = (uint64_t *)(REGION + page * PAGE);
+
+	if (bus_error())
+		return false;
+	if (*word != fuzz->words[page])
+		fuzz->changed++;
+	fuzz->words[page] = random_next(&fuzz->random);
+	*word = fuzz->words[page];
+	return true;
+}
+
+static bool to_vram(struct fuzz *fuzz, uint64_t addr, uint64_t len)
+{
+	struct drm_edgpu_svm_to_vram args = {
+		.addr = addr,
+		.len = len,
+		.flags = (uint32_t)number(fuzz, 0),
+		.pad = (uint32_t)number(fuzz, 0),
+	};
+
+	return call(fuzz, DRM_IOCTL_EDGPU_SVM_TO_VRAM, &args);
+}
+
+/* What the kernel is to read, or to write, now and then in VRAM by then: up to LENT_MAX bytes. */
+static void *lend(struct fuzz *fuzz, void *data, size_t size)
+{
+	BUS_ERROR_GUARD;
+	uint64_t page = below(fuzz, REGION_PAGES);
+	char *place = REGION + page * PAGE + LENT_AT;
+
+	if (fuzz->kinds[page] != KIND_OWN || !use_page(fuzz, page))
+		return data;
+	if (bus_error())
+		return data;
+	memcpy(place, data, size);
+	to_vram(fuzz, (uintptr_t)REGION + page * PAGE, PAGE);
+	return place;
+}
+
+/* ---- What it does ---- */
 
 static void close_handle(struct fuzz *fuzz, uint32_t *place)
 {
@@ -253,6 +356,8 @@ static void do_submit(struct fuzz *fuzz)
 	}
 	for (unsigned int i = 0; i < CMDS; i++)
 		make_cmd(fuzz, &cmds[i]);
+	if (args.cmds == (uintptr_t)cmds)
+		args.cmds = (uintptr_t)lend(fuzz, cmds, sizeof(cmds));
 	call(fuzz, DRM_IOCTL_EDGPU_SUBMIT, &args);
 }
 
@@ -272,6 +377,8 @@ static void do_rw(struct fuzz *fuzz)
 	if (args.len > sizeof(data) || one_in(fuzz, 12))
 		args.data = write ? evil(fuzz) : UINT64_MAX - below(fuzz, PAGE);
 	memset(data, (int)below(fuzz, 256), sizeof(data));
+	if (args.data == (uintptr_t)data && args.len <= LENT_MAX)
+		args.data = (uintptr_t)lend(fuzz, data, args.len);
 	call(fuzz, write ? DRM_IOCTL_EDGPU_GEM_PWRITE : DRM_IOCTL_EDGPU_GEM_PREAD, &args);
 }
 
@@ -317,23 +424,29 @@ static void do_discarded(struct fuzz *fuzz)
 	call(fuzz, DRM_IOCTL_EDGPU_GEM_DISCARDED, &args);
 }
 
-/* Its own memory, of any kind: what is mapped then may be an object's. */
+/* Its own memory, of any kind, and then some of what it may use. */
 static void do_svm(struct fuzz *fuzz)
 {
-	BUS_ERROR_GUARD;
-	static char memory[16 * PAGE] __attribute__((aligned(PAGE)));
-	struct drm_edgpu_svm_to_vram args = {
-		.addr = number(fuzz, (uintptr_t)memory + below(fuzz, 16) * PAGE),
-		.len = number(fuzz, (1 + below(fuzz, 16)) * PAGE),
-		.flags = (uint32_t)number(fuzz, 0),
-		.pad = (uint32_t)number(fuzz, 0),
-	};
+	uint64_t first = below(fuzz, REGION_PAGES), page = below(fuzz, REGION_PAGES);
 
-	/* It may not come back, for want of memory. */
-	if (bus_error())
+	if (one_in(fuzz, 4))
+		change_kind(fuzz);
+	to_vram(fuzz, number(fuzz, (uintptr_t)REGION + first * PAGE),
+		number(fuzz, (1 + below(fuzz, REGION_PAGES - first)) * PAGE));
+	if (fuzz->kinds[page] == KIND_OWN)
+		use_page(fuzz, page);
+}
+
+/* Even what the call itself is read from, and told in. */
+static void do_svm_of_arguments(struct fuzz *fuzz)
+{
+	BUS_ERROR_GUARD;
+	struct drm_edgpu_svm_to_vram args = { .len = PAGE }, *lent = lend(fuzz, &args, sizeof(args));
+
+	if (lent == &args || bus_error())
 		return;
-	memory[below(fuzz, sizeof(memory))] = 1;
-	call(fuzz, DRM_IOCTL_EDGPU_SVM_TO_VRAM, &args);
+	lent->addr = (uintptr_t)lent & -PAGE;
+	call(fuzz, DRM_IOCTL_EDGPU_SVM_TO_VRAM, lent);
 }
 
 static void do_syncobj(struct fuzz *fuzz)
@@ -428,7 +541,7 @@ static void do_reopen(struct fuzz *fuzz)
 static void (*const actions[])(struct fuzz *fuzz) = {
 	do_create, do_create, do_close, do_map, do_map, do_info, do_param, do_move, do_move,
 	do_wait, do_submit, do_submit, do_submit, do_submit, do_rw, do_rw, do_evict, do_madvise,
-	do_discarded, do_svm, do_syncobj, do_export,
+	do_discarded, do_svm, do_svm, do_svm_of_arguments, do_syncobj, do_export,
 	do_import, do_udmabuf, do_map_file, do_nonsense, do_reopen,
 };
 
@@ -453,6 +566,7 @@ static void fuzz_child(const struct gpu *shared, uint64_t seed, uint64_t number,
 	fuzz_until(&fuzz, end_ns);
 	tally->calls = fuzz.calls;
 	tally->accepted = fuzz.accepted;
+	tally->changed = fuzz.changed;
 	_exit(EXIT_PASS);
 }
 
@@ -563,6 +677,9 @@ static bool fuzz_all(uint64_t seconds, uint64_t seed, uint64_t processes, struct
 	for (uint64_t i = 0; i < processes; i++) {
 		sum->calls += tallies[i].calls;
 		sum->accepted += tallies[i].accepted;
+		if (tallies[i].changed)
+			report_mismatch("process %" PRIu64 ": %" PRIu64 " words of its own memory changed", i,
+					tallies[i].changed);
 	}
 	return true;
 }

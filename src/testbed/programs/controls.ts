@@ -30,6 +30,7 @@ const DEADLINE_MS = 120_000;
 const PCI = '/sys/class/drm/renderD128/device';
 const TABLES = '/sys/kernel/debug/page_tables/current_kernel';
 const DRIVER = '/sys/bus/pci/drivers/edgpu';
+const SKIP_COPY = '/sys/module/edgpu/parameters/svm_skip_copy';
 
 const address = `a=$(basename $(readlink -f ${PCI}))`;
 const untilSaid = (word: string): string =>
@@ -250,6 +251,14 @@ export const SURROUNDINGS: readonly Control[] = [
     bug: 'a page changes',
     options: { test: 'ping-pong', bytes: 2 * MIB, lose: 'yes' },
     says: /back: page 0 has 0x/,
+  },
+  {
+    program: 'fuzz',
+    bug: 'memory that goes to VRAM is not copied',
+    before: `echo Y > ${SKIP_COPY}`,
+    options: { seconds: 2, processes: 2 },
+    after: `echo N > ${SKIP_COPY}`,
+    says: /process \d: \d+ words of its own memory changed/,
   },
   {
     program: 'migrate',
