@@ -16,7 +16,7 @@ import { test } from '../testbed/fixtures.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 import { stockComplaints, takeStock } from '../testbed/guest/memory-stock.ts';
 import { PAGE_SIZE, reachableFreeBytes } from '../testbed/guest/proc-files.ts';
-import { hogReport, smokeReport, type SmokeReport } from '../testbed/programs/stress-program.ts';
+import { cycleReport, hogReport, smokeReport, type SmokeReport } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 const OBJECT_SIZE = 4 * MIB;
@@ -193,6 +193,30 @@ describe.for(reaches)('swap into compressed RAM, of which a part is out of reach
       expect(await unlimited()).toMatchObject({ readAhead: 0, replaced: 0 });
     },
   );
+});
+
+/** Swap reads along what is of others: not in a brief run. */
+describe.for(testedCases(['swap on a disk, straddle, dma-bits 40'], () => false))('%s', { concurrent: true }, () => {
+  test.override({ machine: 'straddle', dmaBits: 40 });
+
+  test('what is read is not put into lower zones, which are for those who need them', async ({
+    guest,
+    gpu,
+    run,
+    record,
+  }) => {
+    await gpu.load({ backend: 'shmem' });
+    const before = await guest.vmstat();
+    const { report, witnesses } = await run('cycle', { bytes: RAM / 2, 'object-size': OBJECT_SIZE }, cycleReport);
+    const after = await guest.vmstat();
+    const lower = (after.get('pgalloc_dma32') ?? NaN) - (before.get('pgalloc_dma32') ?? NaN);
+    record.metrics['lower'] = lower;
+    const read = report.phases.use.pswpin;
+    expect(report.ok, report.firstError).toBe(true);
+    expect(dmaComplaints(witnesses, 40)).toEqual([]);
+    expect(read).toBeGreaterThan(RAM / 2 / PAGE_SIZE / 2);
+    expect(lower).toBeLessThanOrEqual(read / 100);
+  });
 });
 
 interface SwapIns {
