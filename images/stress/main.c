@@ -16,7 +16,7 @@ static const struct subcommand {
 } subcommands[] = {
 	{ "smoke", smoke_main, "--bytes N --object-size S --seed K [--rounds R] [--caching cached|wc|uc]\n"
 	  "    [--pattern random|compressible] [--flip N]" },
-	{ "hog", hog_main, "--bytes N --seed K [--use always|once] [--cpu C] [--lose yes] (until SIGTERM)" },
+	{ "hog", hog_main, "--bytes N --seed K [--use always|once] [--cpu C] [--lock yes] [--lose yes] (until SIGTERM)" },
 	{ "carveout", carveout_main,
 	  "--bytes N --object-size S --seed K [--evict chunks|reclaim|no] [--caching C] [--lose yes]" },
 	{ "cycle", cycle_main,

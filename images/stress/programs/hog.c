@@ -1,6 +1,7 @@
 /*
  * hog: anonymous memory, used all the time or only filled, until SIGTERM:
  * pressure for whoever else wants memory, and its own content must survive, too.
+ * Locked, it is memory that nobody else gets.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,6 +30,7 @@ struct hog {
 	uint64_t seed;
 	uint64_t use;
 	uint64_t cpu;
+	uint64_t lock;
 	uint64_t lose;		/* control: a page changes before the end */
 	char *memory;
 	uint64_t bytes_verified;
@@ -83,6 +85,10 @@ static uint64_t run(struct hog *hog)
 	uint64_t round = 0;
 
 	write_round(hog, round);
+	if (hog->lock && mlock(hog->memory, hog->bytes)) {
+		fail("mlock: %s", strerror(errno));
+		return round;
+	}
 	fprintf(stderr, "holding\n");
 	while (!told_to_end) {
 		if (hog->use == USE_ONCE) {
@@ -108,6 +114,7 @@ int hog_main(int argc, char **argv)
 		{ .name = "seed", .value = &hog.seed },
 		{ .name = "use", .value = &hog.use, .words = use_words, .optional = true },
 		{ .name = "cpu", .value = &hog.cpu, .optional = true },
+		{ .name = "lock", .value = &hog.lock, .words = words, .optional = true },
 		{ .name = "lose", .value = &hog.lose, .words = words, .optional = true },
 	};
 	uint64_t rounds = 0;
