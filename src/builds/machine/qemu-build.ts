@@ -54,9 +54,10 @@ const VERSION = 'VERSION';
 
 const DEVICE_GRAFT = { folder: repositoryPath('rig/edgpu'), to: 'hw/edgpu' };
 
-/** What a QEMU of this release gets: some fixes are for the first one alone, as later ones have them in another way. */
+/** What a QEMU of this release gets: some fixes are for one series alone, as later ones have them in another way. */
 function deviceOverlay(release: string): OverlaySpec {
-  const folders = [...(/^10\.0\b/.test(release) ? ['rig/qemu-10.0'] : []), 'rig/qemu'];
+  const [series = ''] = /^\d+\.\d+/.exec(release) ?? [];
+  const folders = [`rig/qemu-${series}`, 'rig/qemu'];
   return { patchFolders: folders.map((folder) => repositoryPath(folder)), graft: DEVICE_GRAFT };
 }
 
