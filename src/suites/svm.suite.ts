@@ -33,7 +33,7 @@ const BEYOND_REACH = testedCases(['no', 'yes'] as const, (huge) => huge === 'yes
 
 /** What the driver says when a device that has died is unbound: that it can copy nothing, and what that has cost. */
 const NOT_BROUGHT_BACK = /\[drm\] pages of processes stay in VRAM: -5$/;
-const LOST = new RegExp(`\\[drm\\] ${String(PAGES)} pages of processes have lost their content$`);
+const LOST = new RegExp(`\\[drm\\] ${String(PAGES)} pages of processes have lost their content$`, 'm');
 
 /** What the device leaves behind that has died. Not in a brief run. */
 const LEFT = testedCases(['small pages', 'huge pages, and no huge page is free'] as const, () => false);
@@ -183,7 +183,7 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
 });
 
 describe('memory of a device that has died', { concurrent: true }, () => {
-  test.override({ machine: 'tight', dmaBits: WIDE, provokes: [NOT_BROUGHT_BACK, LOST] });
+  test.override({ machine: 'tight', dmaBits: WIDE, provokes: [NOT_BROUGHT_BACK] });
 
   test.for(LEFT)('reads as zeroes once it is unbound: %s', async (left, { guest, gpu, backend, seed }) => {
     await gpu.load({ backend });
@@ -195,6 +195,8 @@ describe('memory of a device that has died', { concurrent: true }, () => {
     const report = await verifyHeld(guest);
     expect(report).toMatchObject({ mismatches: PAGES, bytesVerified: 0 });
     expect(report.firstError).toContain('held: page 0 has 0x0000000000000000');
+    // Where no huge page is free the kernel says so, too, and this comes right behind it, as if it were a part of that.
+    expect(await guest.run('dmesg')).toMatch(LOST);
   });
 });
 
@@ -240,7 +242,9 @@ describe('memory beyond reach', { concurrent: true }, () => {
 
 /** By processes that want more than there is to bounce in, too. */
 describe('memory that is bounced', { concurrent: true }, () => {
-  test.override({ machine: 'tiers', dmaBits: 40, provokes: ['bounce-failure'] });
+  // 2 MiB: what one process brings back at once leaves nothing for the others.
+  const kernelArgs = ['swiotlb=1024,track_hiwater'];
+  test.override({ machine: 'tiers', dmaBits: 40, kernelArgs, provokes: ['bounce-failure'] });
 
   test('is whole when there is no room within reach; control: so it is, and is seen, without a limit', async ({
     guest,
