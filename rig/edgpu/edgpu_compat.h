@@ -24,7 +24,7 @@
 #include "hw/qdev-properties.h"
 #endif
 
-/* 11.1 takes no hint what it means that a field differs. */
+/* The message about a field that differs has no hint any more in 11.1. */
 #if EDGPU_QEMU_SINCE(11, 1)
 #define EDGPU_VMSTATE_EQUAL(type, field, hint) \
     VMSTATE_##type##_EQUAL(field, EdgpuState)
