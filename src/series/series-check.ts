@@ -245,8 +245,15 @@ async function buildWithWarnings(
   const objects = [...interesting].filter((file) => file.endsWith('.c')).map((file) => objectOf(tree, file));
   // What is up to date already would not be spoken of.
   await Promise.all(objects.map((object) => rm(object, { force: true })));
-  const lines = await compileFolders(tree, [...DEPENDENTS, ...users.map((file) => file.replace(/\.c$/, '.o'))], work);
-  const compiled = [...interesting].filter((file) => file.endsWith('.c') && existsSync(objectOf(tree, file)));
+  const sources = [...interesting].filter((file) => file.endsWith('.c') && existsSync(path.join(tree.source, file)));
+  // Asked for by its name, an object is built even if the configuration does without it.
+  const strangers = sources.filter((file) => !DEPENDENTS.some((folder) => file.startsWith(folder)));
+  const lines = await compileFolders(
+    tree,
+    [...DEPENDENTS, ...strangers.map((file) => file.replace(/\.c$/, '.o'))],
+    work,
+  );
+  const compiled = sources.filter((file) => existsSync(objectOf(tree, file)));
   lines.push(...(await compileVerbosely(tree, compiled, work)));
   return [...new Set(lines)].flatMap((line) => warningIn(line, interesting) ?? []);
 }
@@ -327,8 +334,9 @@ async function runCheckpatch(tree: string, what: readonly string[]): Promise<str
   );
   if (!exists) return [];
   // Whoever sends the series signs it off. And checkpatch asks for MAINTAINERS at every new file, even where an entry
-  // for the folder covers it.
-  const options = ['--strict', '--terse', '--color=never', '--no-signoff', '--ignore', 'FILE_PATH_CHANGES'];
+  // for the folder covers it. The tree is no clone, so that it has none of the commits that patches name.
+  const ignored = ['FILE_PATH_CHANGES', 'UNKNOWN_COMMIT_ID'].join();
+  const options = ['--strict', '--terse', '--color=never', '--no-signoff', '--ignore', ignored];
   const result = await execa(script, [...options, ...what], {
     cwd: tree,
     env: buildEnvironment(),
