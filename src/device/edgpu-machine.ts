@@ -7,7 +7,7 @@ import { inject, test as baseTest } from 'vitest';
 import { channelFd, QemuProcess } from '../vm/qemu/qemu-process.ts';
 import { QmpClient, type QmpEvent } from '../vm/qemu/qmp.ts';
 import { PCI_COMMAND_MASTER, PCI_COMMAND_MEMORY, PciFunction, QtestClient } from './qtest.ts';
-import { boundedWait, type WaitBounds } from '../util/bounded-wait.ts';
+import type { WaitBounds } from '../util/bounded-wait.ts';
 import { edgpu } from './edgpu-constants.ts';
 import { encodeCommand, type Command } from './edgpu-command.ts';
 import { EdgpuMonitor, type EdgpuStatistics } from './edgpu-monitor.ts';
@@ -148,15 +148,9 @@ export class EdgpuMachine {
     return this.qmp.execute(command, args, this.#bounds);
   }
 
-  /** The first event, past or future, that is meant. */
-  async waitForEvent(name: string, isMeant: (data: QmpEvent['data']) => boolean = () => true): Promise<QmpEvent> {
-    let stop: () => void = () => undefined;
-    const found = new Promise<QmpEvent>((resolve) => {
-      stop = this.qmp.subscribe((event) => {
-        if (event.event === name && isMeant(event.data)) resolve(event);
-      });
-    });
-    return boundedWait(`QMP event ${name}`, found, this.#bounds).finally(() => stop());
+  /** The first event that is meant and that nobody has waited for, past or future. */
+  waitForEvent(name: string, isMeant?: (data: QmpEvent['data']) => boolean): Promise<QmpEvent> {
+    return this.qmp.waitFor(name, this.#bounds, isMeant);
   }
 
   get(property: string): Promise<unknown> {

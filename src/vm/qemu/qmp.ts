@@ -35,6 +35,7 @@ export class QmpClient {
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Set<(event: QmpEvent) => void>();
   readonly #history: QmpEvent[] = [];
+  readonly #waitedFor = new Set<QmpEvent>();
   readonly #greeted: Promise<void>;
   #greet: () => void = () => undefined;
   #failGreeting: (error: Error) => void = () => undefined;
@@ -106,12 +107,23 @@ export class QmpClient {
     return this.#history.filter((past) => past.event === name);
   }
 
-  /** The first event of this name, past or future. */
-  async waitFor(name: string, bounds: WaitBounds): Promise<QmpEvent> {
+  /**
+   * The first event of this name that is meant and that nobody has waited for, past or future: the event of a command
+   * may come before its reply, and one from before the command must not be taken for it.
+   */
+  async waitFor(
+    name: string,
+    bounds: WaitBounds,
+    isMeant: (data: QmpEvent['data']) => boolean = () => true,
+  ): Promise<QmpEvent> {
     let stop: () => void = () => undefined;
     const found = new Promise<QmpEvent>((resolve) => {
+      let isFound = false;
       stop = this.subscribe((candidate) => {
-        if (candidate.event === name) resolve(candidate);
+        if (isFound || candidate.event !== name || this.#waitedFor.has(candidate) || !isMeant(candidate.data)) return;
+        isFound = true;
+        this.#waitedFor.add(candidate);
+        resolve(candidate);
       });
     });
     try {
