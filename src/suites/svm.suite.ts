@@ -49,6 +49,7 @@ const MEANWHILE = [
   'exec',
   'orphan',
   'unmap',
+  'lock',
   'remap',
   'protect',
   'evict',

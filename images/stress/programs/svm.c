@@ -482,6 +482,46 @@ static bool unmap(void)
 	return expect_released();
 }
 
+/* Of all processes. */
+static bool mlocked_pages(uint64_t *pages)
+{
+	FILE *file = fopen("/proc/vmstat", "re");
+	char line[128];
+	bool ok = false;
+
+	if (!file)
+		return fail("open /proc/vmstat: %s", strerror(errno));
+	while (!ok && fgets(line, sizeof(line), file))
+		ok = sscanf(line, "nr_mlock %" SCNu64, pages) == 1;
+	fclose(file);
+	return ok || fail("/proc/vmstat has no nr_mlock");
+}
+
+/* VRAM is let go of when locked memory is unmapped there, and what is unlocked there is not counted as locked. */
+static bool lock(void)
+{
+	/* No multiple of what a CPU collects before it lets go. */
+	uint64_t before, after, some = svm.bytes / 2 + 15 * PAGE;
+
+	if (!mlocked_pages(&before) || !thread_stay_on_cpu(0))
+		return false;
+	write_pages(svm.memory, 0, svm.bytes, 0);
+	if (mlock(svm.memory, svm.bytes))
+		return fail("mlock: %s", strerror(errno));
+	if (!to_vram(svm.memory, svm.bytes) || !verify_pages("locked", svm.memory, 0, svm.bytes, 0) ||
+	    !to_vram(svm.memory, svm.bytes))
+		return false;
+	if (munlock(svm.memory, some) || munmap(svm.memory, svm.bytes))
+		return fail("munlock or munmap: %s", strerror(errno));
+	/* From another CPU, which does not do what the first one has put off. */
+	if (!thread_stay_on_cpu(1) || !fill_vram() || !expect_released() || !mlocked_pages(&after))
+		return false;
+	/* What CPUs have counted and not added yet is less than that. */
+	if (after >= before + some / PAGE / 2)
+		report_mismatch("%" PRIu64 " pages are counted as locked, and were %" PRIu64, after, before);
+	return true;
+}
+
 static bool remap(void)
 {
 	char *other = own_memory_new(svm.bytes + PAGE, svm.huge), *moved;
@@ -691,6 +731,7 @@ static const struct {
 	{ "orphan", orphan },
 	{ "at-once", at_once },
 	{ "unmap", unmap },
+	{ "lock", lock },
 	{ "remap", remap },
 	{ "protect", protect },
 	{ "evict", evict },
