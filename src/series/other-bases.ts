@@ -24,7 +24,7 @@ interface BaseVerdict {
 }
 
 /** A fix of upstream stands alone: it needs no other patch, and none needs it. guest-kernel/README.md names them. */
-const FIX = /^(000\d|007[0-2]|0095)-/;
+const FIX = /^(000\d|007[0-27]|009[05])-/;
 
 /** Of each base that rig/sources.yaml names, as soon as it is known. */
 export async function* tryBases(emit: Emit, signal: AbortSignal): AsyncGenerator<BaseVerdict> {

@@ -1,5 +1,6 @@
 /**
- * What the cover letter says about the patches by number, as mail would number them, holds for those that are there.
+ * What the cover letter says about the patches by number, as mail would number them, holds for those that are there,
+ * and all of it can be sent by mail.
  */
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
@@ -33,6 +34,13 @@ test.for(parts)('patches $first to $last are about $area', ({ area, first, last 
 test('all patches are from the same sender', () => {
   const senders = series.map(({ text }) => /^From: (.*(?:\n .*)*)/m.exec(text)?.[1]);
   expect([...new Set(senders)]).toEqual([expect.stringMatching(/^dgpu-rig maintainers </)]);
+});
+
+test.for(series.map(({ name, text }) => ({ name, text })))('mail can quote the message of $name', ({ text }) => {
+  const [header = ''] = text.split('\n---\n');
+  const message = header.slice(header.indexOf('\n\n')).split('\n');
+  // As checkpatch has it, which is not at hand here. What a kernel logs is not wrapped, and indented.
+  expect(message.filter((line) => line.length > 75 && !/^(Fixes: | {2}\w)/.test(line))).toEqual([]);
 });
 
 /** A number in the text, and a word that the subject of that patch has. */
