@@ -437,6 +437,18 @@ static void do_svm(struct fuzz *fuzz)
 		use_page(fuzz, page);
 }
 
+/* Wherever it is. */
+static void do_lock(struct fuzz *fuzz)
+{
+	uint64_t first = below(fuzz, REGION_PAGES), pages = 1 + below(fuzz, REGION_PAGES - first);
+	char *at = REGION + first * PAGE;
+
+	if (one_in(fuzz, 2))
+		munlock(at, pages * PAGE);
+	else
+		mlock2(at, pages * PAGE, one_in(fuzz, 4) ? 0 : MLOCK_ONFAULT);
+}
+
 /* Even what the call itself is read from, and told in. */
 static void do_svm_of_arguments(struct fuzz *fuzz)
 {
@@ -541,7 +553,7 @@ static void do_reopen(struct fuzz *fuzz)
 static void (*const actions[])(struct fuzz *fuzz) = {
 	do_create, do_create, do_close, do_map, do_map, do_info, do_param, do_move, do_move,
 	do_wait, do_submit, do_submit, do_submit, do_submit, do_rw, do_rw, do_evict, do_madvise,
-	do_discarded, do_svm, do_svm, do_svm_of_arguments, do_syncobj, do_export,
+	do_discarded, do_svm, do_svm, do_lock, do_svm_of_arguments, do_syncobj, do_export,
 	do_import, do_udmabuf, do_map_file, do_nonsense, do_reopen,
 };
 
