@@ -32,8 +32,9 @@ const WITHIN_REACH = testedCases(['no', 'yes'] as const, (huge) => huge === 'no'
 const BEYOND_REACH = testedCases(['no', 'yes'] as const, (huge) => huge === 'yes');
 
 /** What the driver says when a device that has died is unbound: that it can copy nothing, and what that has cost. */
-const NOT_BROUGHT_BACK = /\[drm\] pages of processes stay in VRAM: -5$/;
-const LOST = new RegExp(`\\[drm\\] ${String(PAGES)} pages of processes have lost their content$`, 'm');
+const AT_UNBIND = /\[drm\] (pages of processes stay in VRAM: -5|\d+ pages of processes have lost their content)$/;
+const NOT_BROUGHT_BACK = 'pages of processes stay in VRAM: -5\n';
+const LOST = `${String(PAGES)} pages of processes have lost their content\n`;
 
 /** What the device leaves behind that has died. Not in a brief run. */
 const LEFT = testedCases(['small pages', 'huge pages, and no huge page is free'] as const, () => false);
@@ -184,7 +185,7 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
 });
 
 describe('memory of a device that has died', { concurrent: true }, () => {
-  test.override({ machine: 'tight', dmaBits: WIDE, provokes: [NOT_BROUGHT_BACK] });
+  test.override({ machine: 'tight', dmaBits: WIDE, provokes: [AT_UNBIND] });
 
   test.for(LEFT)('reads as zeroes once it is unbound: %s', async (left, { guest, gpu, backend, seed }) => {
     await gpu.load({ backend });
@@ -196,8 +197,9 @@ describe('memory of a device that has died', { concurrent: true }, () => {
     const report = await verifyHeld(guest);
     expect(report).toMatchObject({ mismatches: PAGES, bytesVerified: 0 });
     expect(report.firstError).toContain('held: page 0 has 0x0000000000000000');
-    // Where no huge page is free the kernel says so, too, and this comes right behind it, as if it were a part of that.
-    expect(await guest.run('dmesg')).toMatch(LOST);
+    // Where no huge page is free the kernel says so, too, and one comes right behind it, as if it were a part of that.
+    const said = await guest.run('dmesg');
+    expect([NOT_BROUGHT_BACK, LOST].filter((line) => !said.includes(line))).toEqual([]);
   });
 });
 

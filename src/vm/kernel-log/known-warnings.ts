@@ -18,6 +18,7 @@ const until = '2027-05-31';
 const EMULATED_TIME = 'an emulated machine on a busy host does not keep time as well as a real one';
 const CONFIGURATION = 'the guests have several memory nodes and no CPU frequencies, as the rig configures them';
 const FIRMWARE = "SeaBIOS does not set up the memory types of all of QEMU's CPUs alike, which the kernel puts right";
+const SERIAL_PORT = "two tables of ACPI in QEMU 11.1 differ about the kind of its serial port's interrupt";
 
 const PART = 'it belongs to a report, before or after which it is said';
 const SWITCHED_OFF = 'a machine that switches itself off says so at level emergency';
@@ -162,6 +163,12 @@ export const KNOWN_WARNINGS: readonly KnownWarning[] = [
     text: /^Consider compiling CPUfreq support into your kernel\.$/,
     example: 'Consider compiling CPUfreq support into your kernel.',
     reason: CONFIGURATION,
+    until,
+  },
+  {
+    text: /^ACPI: IRQ 4 override to edge\(!\), high\(!\)$/,
+    example: 'ACPI: IRQ 4 override to edge(!), high(!)',
+    reason: SERIAL_PORT,
     until,
   },
   {
