@@ -51,6 +51,7 @@ const MEANWHILE = [
   'orphan',
   'unmap',
   'lock',
+  'lend',
   'remap',
   'protect',
   'evict',

@@ -522,6 +522,66 @@ static bool lock(void)
 	return true;
 }
 
+static bool use_parent(void)
+{
+	char *buffer = own_memory_new(svm.bytes, false), path[32];
+	off_t at = (off_t)(uintptr_t)svm.memory;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)getppid());
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (!buffer || fd < 0)
+		return fail("open %s: %s", path, strerror(errno));
+	if (pread(fd, buffer, svm.bytes, at) != (ssize_t)svm.bytes)
+		return fail("read %s: %s", path, strerror(errno));
+	if (!verify_pages("read by another", buffer, 0, svm.bytes, 0))
+		return false;
+	write_pages(buffer, 0, svm.bytes, 1);
+	return pwrite(fd, buffer, svm.bytes, at) == (ssize_t)svm.bytes || fail("write %s: %s", path, strerror(errno));
+}
+
+/* A pipe holds pages of it, which stay where they are. */
+static bool keep_in_pipe(void)
+{
+	enum { KEPT = 4 };
+	char buffer[KEPT * PAGE];
+	struct iovec kept = { svm.memory, sizeof(buffer) };
+	int fds[2], error;
+
+	if (pipe2(fds, O_CLOEXEC))
+		return fail("pipe: %s", strerror(errno));
+	if (vmsplice(fds[1], &kept, 1, 0) != sizeof(buffer))
+		return fail("vmsplice: %s", strerror(errno));
+	error = move(svm.memory, svm.bytes);
+	if (error != EBUSY)
+		report_mismatch("pages in a pipe: %s", error ? strerrorname_np(error) : "success");
+	if (read(fds[0], buffer, sizeof(buffer)) != sizeof(buffer))
+		return fail("read: %s", strerror(errno));
+	close(fds[0]);
+	close(fds[1]);
+	return verify_pages("in a pipe", buffer, 0, sizeof(buffer), 1) && to_vram(svm.memory, svm.bytes) &&
+	       verify_pages("back from there", svm.memory, 0, svm.bytes, 1);
+}
+
+/* The kernel reads and writes it for another process, and keeps some of it. */
+static bool lend(void)
+{
+	pid_t pid;
+
+	write_pages(svm.memory, 0, svm.bytes, 0);
+	if (!to_vram(svm.memory, svm.bytes))
+		return false;
+	pid = fork();
+	if (pid < 0)
+		return fail("fork: %s", strerror(errno));
+	if (!pid)
+		child(use_parent);
+	if (!join_child("the other", pid) || !verify_pages("written by another", svm.memory, 0, svm.bytes, 1) ||
+	    !to_vram(svm.memory, svm.bytes))
+		return false;
+	return keep_in_pipe() && expect_released();
+}
+
 static bool remap(void)
 {
 	char *other = own_memory_new(svm.bytes + PAGE, svm.huge), *moved;
@@ -732,6 +792,7 @@ static const struct {
 	{ "at-once", at_once },
 	{ "unmap", unmap },
 	{ "lock", lock },
+	{ "lend", lend },
 	{ "remap", remap },
 	{ "protect", protect },
 	{ "evict", evict },
