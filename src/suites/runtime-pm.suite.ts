@@ -6,21 +6,12 @@
 import { expect } from 'vitest';
 import { test } from '../testbed/fixtures.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
+import { allowNaps, POWER, untilAsleep } from '../testbed/sleep/naps.ts';
 import { contract, driverStat, OBJECT_SIZE, QUIET, replaceDevice, UNREACHABLE } from '../testbed/sleep/sleep-suite.ts';
 import { programReport, runProgram } from '../testbed/programs/stress-program.ts';
 
 const MIB = 2 ** 20;
 const DEADLINE_MS = 300_000;
-const POWER = '/sys/class/drm/renderD128/device/power';
-
-/** From now on it goes to D3hot when nobody has used it for so long. */
-async function allowNaps(guest: Guest, delayMs: number): Promise<void> {
-  await guest.run(`echo ${String(delayMs)} > ${POWER}/autosuspend_delay_ms && echo auto > ${POWER}/control`);
-}
-
-async function untilAsleep(guest: Guest): Promise<void> {
-  await guest.run(`until grep -qx suspended ${POWER}/runtime_status; do sleep 0.1; done`, { deadlineMs: DEADLINE_MS });
-}
 
 /** Until a counter of the driver has reached something. */
 async function untilCounted(guest: Guest, name: string, least: number): Promise<void> {

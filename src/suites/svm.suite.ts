@@ -6,9 +6,10 @@
 import { describe, expect } from 'vitest';
 import { testedCases } from '../plan/tested-cases.ts';
 import { test } from '../testbed/fixtures.ts';
-import { DRIVER_FOLDER, type Gpu } from '../testbed/device/gpu.ts';
+import { DRIVER_FOLDER, Gpu } from '../testbed/device/gpu.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 import { svmReport, type SvmReport } from '../testbed/programs/stress-program.ts';
+import { allowNaps, POWER, untilAsleep } from '../testbed/sleep/naps.ts';
 import { driverStat } from '../testbed/sleep/sleep-suite.ts';
 import { dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 
@@ -166,6 +167,22 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
     }
   });
 
+  test('keeps the device awake, which sleeps as soon as it is back', async ({ guest, gpu, backend, seed }) => {
+    await gpu.load({ backend });
+    await allowNaps(guest, 300);
+    await untilAsleep(guest);
+    const pages = await hold(guest, seed);
+    const losses = await gpu.vramGeneration();
+    // Long after it would sleep.
+    await guest.run('sleep 3');
+    expect(await guest.read(`${POWER}/runtime_status`)).toBe('active\n');
+    expect(await missing(gpu, pages)).toEqual([]);
+    const report = await verifyHeld(guest);
+    expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, bytesVerified: BYTES });
+    expect(await gpu.vramGeneration()).toBe(losses);
+    await untilAsleep(guest);
+  });
+
   test('control: a bit that changes there, and copies that are not made, are seen', async ({
     guest,
     gpu,
@@ -182,6 +199,22 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
     const lost = await hold(guest, seed);
     expect((await missing(gpu, lost)).length).toBeGreaterThan(0);
     expect(await verifyHeld(guest)).toMatchObject({ ok: false, mismatches: PAGES });
+  });
+});
+
+describe('memory of two devices', { concurrent: true }, () => {
+  test.override({ machine: 'pair', dmaBits: WIDE });
+
+  test('goes from one to the other, whole', async ({ vm, guest, gpu, backend, run }) => {
+    await gpu.load({ backend });
+    const { report } = await run('svm', { test: 'hand-over', bytes: BYTES, rounds: 2 }, svmReport);
+    expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, bytesVerified: 2 * BYTES });
+    for (const device of [gpu, new Gpu(vm, guest, 1)]) {
+      const { faults, 'dma-read-bytes': read, 'dma-write-bytes': written } = await device.statistics();
+      expect(faults).toBe(0);
+      expect(Math.min(read, written)).toBeGreaterThanOrEqual(2 * BYTES);
+    }
+    await gpu.unload();
   });
 });
 

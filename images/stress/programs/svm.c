@@ -117,6 +117,21 @@ static void expect_zeroes(const char *what, const char *memory, uint64_t bytes)
 
 /* ---- Where it is ---- */
 
+/* Whose memory it is that is used from now on. */
+static bool find_device(void)
+{
+	char link[64], target[256];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/sys/class/drm/renderD%u/device", svm.gpu.minor);
+	len = readlink(link, target, sizeof(target) - 1);
+	if (len < 0)
+		return fail("readlink %s: %s", link, strerror(errno));
+	target[len] = 0;
+	snprintf(svm.device, sizeof(svm.device), "%s", basename(target));
+	return true;
+}
+
 /* The kernel's region for pages of VRAM has the device's name, as its BARs have, and is above them. */
 static bool vram_region(uint64_t *start, uint64_t *end)
 {
@@ -582,6 +597,27 @@ static bool lend(void)
 	return keep_in_pipe() && expect_released();
 }
 
+/* From the memory of one device to that of another. */
+static bool hand_over(void)
+{
+	struct gpu first = svm.gpu, second;
+
+	if (!gpu_open_unit(&second, 1))
+		return false;
+	for (uint64_t round = 0; round < svm.rounds; round++) {
+		write_pages(svm.memory, 0, svm.bytes, round);
+		svm.gpu = first;
+		if (!find_device() || !to_vram(svm.memory, svm.bytes))
+			return false;
+		svm.gpu = second;
+		if (!find_device() || !to_vram(svm.memory, svm.bytes) ||
+		    !verify_pages("handed over", svm.memory, 0, svm.bytes, round) || !expect_released())
+			return false;
+	}
+	svm.gpu = first;
+	return expect_released();
+}
+
 static bool remap(void)
 {
 	char *other = own_memory_new(svm.bytes + PAGE, svm.huge), *moved;
@@ -793,6 +829,7 @@ static const struct {
 	{ "unmap", unmap },
 	{ "lock", lock },
 	{ "lend", lend },
+	{ "hand-over", hand_over },
 	{ "remap", remap },
 	{ "protect", protect },
 	{ "evict", evict },
@@ -807,17 +844,8 @@ static const struct {
 
 static bool set_up(void)
 {
-	char link[64], target[256];
-	ssize_t len;
-
-	if ((svm.cpu != ANY_CPU && !thread_stay_on_cpu(svm.cpu)) || !gpu_open(&svm.gpu))
+	if ((svm.cpu != ANY_CPU && !thread_stay_on_cpu(svm.cpu)) || !gpu_open(&svm.gpu) || !find_device())
 		return false;
-	snprintf(link, sizeof(link), "/sys/class/drm/renderD%u/device", svm.gpu.minor);
-	len = readlink(link, target, sizeof(target) - 1);
-	if (len < 0)
-		return fail("readlink %s: %s", link, strerror(errno));
-	target[len] = 0;
-	snprintf(svm.device, sizeof(svm.device), "%s", basename(target));
 	svm.said = mmap(NULL, SAID, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (svm.said == MAP_FAILED)
 		return fail("mmap: %s", strerror(errno));
