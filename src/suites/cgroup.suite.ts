@@ -9,12 +9,12 @@ import { test } from '../testbed/fixtures.ts';
 import { dmaComplaints } from '../testbed/witnesses/dma-witnesses.ts';
 import { Sleeper } from '../testbed/programs/sleeper.ts';
 import { smokeReport } from '../testbed/programs/stress-program.ts';
+import { CGROUPS, inCgroup, kills, makeCgroups, numberIn } from '../testbed/guest/cgroups.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 import { parseVmstat } from '../testbed/guest/proc-files.ts';
 
 const MIB = 2 ** 20;
 const PAGE = 4096;
-const CGROUPS = '/sys/fs/cgroup';
 const A = `${CGROUPS}/a`;
 const B = `${CGROUPS}/b`;
 const LIMIT = 64 * MIB;
@@ -26,30 +26,6 @@ const BESIDE = 4 * MIB;
 const DEBUGFS = '/sys/kernel/debug/dri/128';
 
 const dmaBits = 32;
-
-function inCgroup(folder: string, command: string): string {
-  return `sh -c 'echo 0 > ${folder}/cgroup.procs && exec ${command}'`;
-}
-
-async function makeCgroups(guest: Guest, limits: Readonly<Record<string, Readonly<Record<string, number>>>>) {
-  const commands = [
-    `{ grep -q " ${CGROUPS} " /proc/mounts || mount -t cgroup2 none ${CGROUPS}; }`,
-    `echo +memory +dmem > ${CGROUPS}/cgroup.subtree_control`,
-  ];
-  for (const [folder, files] of Object.entries(limits)) {
-    commands.push(`mkdir -p ${folder}`);
-    for (const [file, value] of Object.entries(files)) commands.push(`echo ${String(value)} > ${folder}/${file}`);
-  }
-  await guest.run(commands.join(' && '));
-}
-
-async function numberIn(guest: Guest, file: string): Promise<number> {
-  return Number(await guest.run(`cat ${file}`));
-}
-
-async function kills(guest: Guest, folder: string): Promise<number> {
-  return Number(await guest.run(`sed -n 's/^oom_kill //p' ${folder}/memory.events`));
-}
 
 /**
  * Bytes on a cgroup's lists: those that reclaim doesn't look at, and how many more than it has are on any list, as each

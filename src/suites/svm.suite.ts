@@ -7,6 +7,7 @@ import { describe, expect } from 'vitest';
 import { testedCases } from '../plan/tested-cases.ts';
 import { test } from '../testbed/fixtures.ts';
 import { DRIVER_FOLDER, Gpu } from '../testbed/device/gpu.ts';
+import { CGROUPS, inCgroup, kills, makeCgroups, numberIn } from '../testbed/guest/cgroups.ts';
 import type { Guest } from '../testbed/guest/guest.ts';
 import { svmReport, type SvmReport } from '../testbed/programs/stress-program.ts';
 import { allowNaps, POWER, untilAsleep } from '../testbed/sleep/naps.ts';
@@ -21,6 +22,7 @@ const PAGES = BYTES / PAGE;
 const WIDE = 52;
 const DEADLINE_MS = 120_000;
 const HELD = '/run/held.log';
+const GROUP = `${CGROUPS}/svm`;
 
 /** The kernel turns them off on a machine that has less than 512 MiB before more is plugged in. */
 const MAY_BE_HUGE = 'echo madvise > /sys/kernel/mm/transparent_hugepage/enabled';
@@ -66,8 +68,9 @@ interface HeldPage {
 }
 
 /** Starts a program whose memory is in VRAM; resolves with where each page is, and what it begins with. */
-async function hold(guest: Guest, seed: number, options = ''): Promise<HeldPage[]> {
-  const command = `edgpu-stress svm --test hold --bytes ${String(BYTES)} --seed ${String(seed)} ${options}`;
+async function hold(guest: Guest, seed: number, { options = '', cgroup = CGROUPS } = {}): Promise<HeldPage[]> {
+  const program = `edgpu-stress svm --test hold --bytes ${String(BYTES)} --seed ${String(seed)} ${options}`;
+  const command = cgroup === CGROUPS ? program : inCgroup(cgroup, program);
   await guest.run(
     `${command} > /run/held.json 2> ${HELD} & echo $! > /run/held.pid; ` +
       `until grep -q holding ${HELD}; do kill -0 $! || { cat /run/held.json; exit 1; }; sleep 0.1; done`,
@@ -202,6 +205,30 @@ describe('memory that is held in VRAM', { concurrent: true }, () => {
   });
 });
 
+describe('memory of a cgroup', { concurrent: true }, () => {
+  test.override({ machine: 'tiers', dmaBits: WIDE, provokes: ['oom'] });
+
+  test('is charged to it in VRAM as well, where its reclaim finds nothing', async ({ guest, gpu, backend, seed }) => {
+    await gpu.load({ backend });
+    await makeCgroups(guest, { [GROUP]: {} });
+    const halve = `echo ${String(BYTES / 2)} > ${GROUP}/memory.max`;
+    for (const where of ['in memory', 'in VRAM'] as const) {
+      await guest.run(`echo max > ${GROUP}/memory.max`);
+      expect(await hold(guest, seed, { cgroup: GROUP }), where).toHaveLength(PAGES);
+      if (where === 'in memory') await guest.run(`echo 1 > /sys/bus/pci/devices/${await gpu.pciAddress()}/reset`);
+      expect(await numberIn(guest, `${GROUP}/memory.current`), where).toBeGreaterThanOrEqual(BYTES);
+      await guest.run(halve, { deadlineMs: DEADLINE_MS });
+      expect(await kills(guest, GROUP), where).toBe(where === 'in memory' ? 0 : 1);
+      if (where === 'in memory') {
+        expect(await numberIn(guest, `${GROUP}/memory.swap.current`)).toBeGreaterThan(BYTES / 3);
+        const report = await verifyHeld(guest);
+        expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, bytesVerified: BYTES });
+      }
+    }
+    await expect.poll(() => driverStat(guest, 'svm_objects'), { timeout: 10_000 }).toBe(0);
+  });
+});
+
 describe('memory of two devices', { concurrent: true }, () => {
   test.override({ machine: 'pair', dmaBits: WIDE });
 
@@ -225,7 +252,9 @@ describe('memory of a device that has died', { concurrent: true }, () => {
     await gpu.load({ backend });
     await guest.run(MAY_BE_HUGE);
     const address = await gpu.pciAddress();
-    expect(await hold(guest, seed, left === 'small pages' ? '' : '--huge yes --in-pieces yes')).toHaveLength(PAGES);
+    expect(
+      await hold(guest, seed, { options: left === 'small pages' ? '' : '--huge yes --in-pieces yes' }),
+    ).toHaveLength(PAGES);
     await gpu.inject({ kind: 'dead' });
     await guest.run(`echo ${address} > ${DRIVER_FOLDER}/unbind`, { deadlineMs: DEADLINE_MS });
     const report = await verifyHeld(guest);
