@@ -315,6 +315,17 @@ static bool join_child(const char *what, pid_t pid)
 	return true;
 }
 
+static bool run_child(const char *what, bool (*run)(void))
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return fail("fork: %s", strerror(errno));
+	if (!pid)
+		child(run);
+	return join_child(what, pid);
+}
+
 static bool use_as_child(void)
 {
 	uint64_t half = svm.bytes / 2;
@@ -332,17 +343,9 @@ static bool use_as_child(void)
 /* What parent and child share is in VRAM when they come to share it. */
 static bool fork_and_write(void)
 {
-	pid_t pid;
-
 	write_pages(svm.memory, 0, svm.bytes, 0);
-	if (!to_vram(svm.memory, svm.bytes))
-		return false;
-	pid = fork();
-	if (pid < 0)
-		return fail("fork: %s", strerror(errno));
-	if (!pid)
-		child(use_as_child);
-	if (!join_child("child", pid) || !verify_pages("parent", svm.memory, 0, svm.bytes, 0))
+	if (!to_vram(svm.memory, svm.bytes) || !run_child("child", use_as_child) ||
+	    !verify_pages("parent", svm.memory, 0, svm.bytes, 0))
 		return false;
 	return expect_released();
 }
@@ -358,15 +361,9 @@ static bool exec_with_memory_there(void)
 /* The memory of before goes with the program that had it, wherever it is, and its parent keeps the same. */
 static bool exec_another(void)
 {
-	pid_t pid;
-
 	write_pages(svm.memory, 0, svm.bytes, 0);
-	pid = fork();
-	if (pid < 0)
-		return fail("fork: %s", strerror(errno));
-	if (!pid)
-		child(exec_with_memory_there);
-	return join_child("the other program", pid) && verify_pages("after exec", svm.memory, 0, svm.bytes, 0) &&
+	return run_child("the other program", exec_with_memory_there) &&
+	       verify_pages("after exec", svm.memory, 0, svm.bytes, 0) &&
 	       expect_released();
 }
 
@@ -581,17 +578,9 @@ static bool keep_in_pipe(void)
 /* The kernel reads and writes it for another process, and keeps some of it. */
 static bool lend(void)
 {
-	pid_t pid;
-
 	write_pages(svm.memory, 0, svm.bytes, 0);
-	if (!to_vram(svm.memory, svm.bytes))
-		return false;
-	pid = fork();
-	if (pid < 0)
-		return fail("fork: %s", strerror(errno));
-	if (!pid)
-		child(use_parent);
-	if (!join_child("the other", pid) || !verify_pages("written by another", svm.memory, 0, svm.bytes, 1) ||
+	if (!to_vram(svm.memory, svm.bytes) || !run_child("the other", use_parent) ||
+	    !verify_pages("written by another", svm.memory, 0, svm.bytes, 1) ||
 	    !to_vram(svm.memory, svm.bytes))
 		return false;
 	return keep_in_pipe() && expect_released();
