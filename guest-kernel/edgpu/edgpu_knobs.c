@@ -77,6 +77,10 @@ static bool edgpu_svm_limit = true;
 module_param_named(svm_limit, edgpu_svm_limit, bool, 0644);
 MODULE_PARM_DESC(svm_limit, "For tests of tests: bring pages of processes back to where the device reaches (default: yes)");
 
+static unsigned int edgpu_svm_no_memory;
+module_param_named(svm_no_memory, edgpu_svm_no_memory, uint, 0644);
+MODULE_PARM_DESC(svm_no_memory, "For tests: how often there is no memory to bring pages of processes back (default: 0)");
+
 static const char * const edgpu_walk_names[TTM_SHRINKER_WALKS] = {
 	[TTM_SHRINKER_WALK_MACRO] = "macro",
 	[TTM_SHRINKER_WALK_CALLBACK] = "callback",
@@ -171,6 +175,20 @@ struct mem_cgroup *edgpu_knobs_set_maker(void)
 bool edgpu_knobs_svm_skip_copy(void)
 {
 	return READ_ONCE(edgpu_svm_skip_copy);
+}
+
+/**
+ * edgpu_knobs_svm_no_memory() - whether to have no memory to bring pages of processes back
+ *
+ * Return: true as often as a test wants that.
+ */
+bool edgpu_knobs_svm_no_memory(void)
+{
+	unsigned int left = READ_ONCE(edgpu_svm_no_memory);
+
+	if (left)
+		WRITE_ONCE(edgpu_svm_no_memory, left - 1);
+	return left;
 }
 
 /**

@@ -18,6 +18,7 @@ bool edgpu_knobs_save_wanted(struct ttm_buffer_object *bo);
 bool edgpu_knobs_evict_in_suspend(void);
 bool edgpu_knobs_scanout_unpinned(void);
 bool edgpu_knobs_svm_skip_copy(void);
+bool edgpu_knobs_svm_no_memory(void);
 void edgpu_knobs_svm_limit(struct drm_pagemap *map);
 struct mem_cgroup *edgpu_knobs_set_maker(void);
 int edgpu_knobs_evict(struct edgpu_device *edgpu);

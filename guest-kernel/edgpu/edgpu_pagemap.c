@@ -159,6 +159,8 @@ static int edgpu_devmem_copy_to_vram(struct page **pages, struct drm_pagemap_add
 static int edgpu_devmem_copy_to_ram(struct page **pages, struct drm_pagemap_addr *addrs,
 				    unsigned long npages, struct dma_fence *before)
 {
+	if (edgpu_knobs_svm_no_memory())
+		return -ENOMEM;
 	return edgpu_devmem_copy(pages, addrs, npages, false);
 }
 

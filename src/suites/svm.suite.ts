@@ -24,6 +24,8 @@ const DEADLINE_MS = 120_000;
 const HELD = '/run/held.log';
 const GROUP = `${CGROUPS}/svm`;
 
+const NO_MEMORY = '/sys/module/edgpu/parameters/svm_no_memory';
+
 /** The kernel turns them off on a machine that has less than 512 MiB before more is plugged in. */
 const MAY_BE_HUGE = 'echo madvise > /sys/kernel/mm/transparent_hugepage/enabled';
 
@@ -141,6 +143,18 @@ describe('memory within reach', { concurrent: true }, () => {
     expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, refused: 1, busErrors: 1 });
     expect(report.bytesVerified).toBe(2 * MIB);
     expect(await gpu.pendingFailures()).toEqual([]);
+  });
+});
+
+describe('memory that there is no memory to bring back for', { concurrent: true }, () => {
+  test.override({ machine: 'tiers', dmaBits: WIDE, provokes: ['page-allocation-failure'] });
+
+  test('is brought back when there is some, and is no bus error', async ({ guest, gpu, backend, run }) => {
+    await gpu.load({ backend });
+    await guest.run(`echo 3 > ${NO_MEMORY}`);
+    const { report } = await run('svm', { test: 'ping-pong', bytes: BYTES }, svmReport);
+    expect(report, report.firstError).toMatchObject({ ok: true, mismatches: 0, bytesVerified: BYTES });
+    expect(await guest.read(NO_MEMORY)).toBe('0\n');
   });
 });
 
