@@ -72,6 +72,8 @@ static bool start(const struct spawn *spawn, uint64_t number)
 	if (pid < 0)
 		return fail("fork: %s", strerror(errno));
 	if (!pid) {
+		/* Until it is another program it has the name of this one, by which this one is told to end. */
+		signal(SIGTERM, SIG_IGN);
 		execl(SELF, "edgpu-stress", "spawn", "--bytes", bytes, "--seed", seed, "--child", which,
 		      "--spoil", spoil, (char *)NULL);
 		fprintf(stderr, "execl %s: %s\n", SELF, strerror(errno));
