@@ -437,7 +437,7 @@ static void do_svm(struct fuzz *fuzz)
 		use_page(fuzz, page);
 }
 
-/* Wherever it is. */
+/* Its own memory is locked or unlocked, in VRAM as well. */
 static void do_lock(struct fuzz *fuzz)
 {
 	uint64_t first = below(fuzz, REGION_PAGES), pages = 1 + below(fuzz, REGION_PAGES - first);

@@ -494,7 +494,7 @@ static bool unmap(void)
 	return expect_released();
 }
 
-/* Of all processes. */
+/* The kernel counts those of all processes. */
 static bool mlocked_pages(uint64_t *pages)
 {
 	FILE *file = fopen("/proc/vmstat", "re");
@@ -525,7 +525,7 @@ static bool lock(void)
 		return false;
 	if (munlock(svm.memory, some) || munmap(svm.memory, svm.bytes))
 		return fail("munlock or munmap: %s", strerror(errno));
-	/* From another CPU, which does not do what the first one has put off. */
+	/* This goes on on another CPU, which does not do what the first one has put off. */
 	if (!thread_stay_on_cpu(1) || !fill_vram() || !expect_released() || !mlocked_pages(&after))
 		return false;
 	/* What CPUs have counted and not added yet is less than that. */
@@ -552,7 +552,7 @@ static bool use_parent(void)
 	return pwrite(fd, buffer, svm.bytes, at) == (ssize_t)svm.bytes || fail("write %s: %s", path, strerror(errno));
 }
 
-/* A pipe holds pages of it, which stay where they are. */
+/* A pipe holds some pages of the memory, which stay where they are. */
 static bool keep_in_pipe(void)
 {
 	enum { KEPT = 4 };
@@ -575,7 +575,7 @@ static bool keep_in_pipe(void)
 	       verify_pages("back from there", svm.memory, 0, svm.bytes, 1);
 }
 
-/* The kernel reads and writes it for another process, and keeps some of it. */
+/* The kernel reads and writes the memory for another process, and a pipe keeps some of it. */
 static bool lend(void)
 {
 	write_pages(svm.memory, 0, svm.bytes, 0);
@@ -586,7 +586,7 @@ static bool lend(void)
 	return keep_in_pipe() && expect_released();
 }
 
-/* From the memory of one device to that of another. */
+/* The memory goes from the VRAM of one device to that of another. */
 static bool hand_over(void)
 {
 	struct gpu first = svm.gpu, second;

@@ -8,7 +8,7 @@ export function inCgroup(folder: string, command: string): string {
   return `sh -c 'echo 0 > ${folder}/cgroup.procs && exec ${command}'`;
 }
 
-/** With these values in their files. */
+/** Makes groups with these values in their files; both controllers are there for all. */
 export async function makeCgroups(
   guest: Guest,
   limits: Readonly<Record<string, Readonly<Record<string, number>>>>,
@@ -24,6 +24,7 @@ export async function makeCgroups(
   await guest.run(commands.join(' && '));
 }
 
+/** What a file of one number has. */
 export async function numberIn(guest: Guest, file: string): Promise<number> {
   return Number(await guest.run(`cat ${file}`));
 }

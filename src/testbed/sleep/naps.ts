@@ -11,6 +11,7 @@ export async function allowNaps(guest: Guest, delayMs: number): Promise<void> {
   await guest.run(`echo ${String(delayMs)} > ${POWER}/autosuspend_delay_ms && echo auto > ${POWER}/control`);
 }
 
+/** Resolves when it is in D3hot. */
 export async function untilAsleep(guest: Guest): Promise<void> {
   await guest.run(`until grep -qx suspended ${POWER}/runtime_status; do sleep 0.1; done`, { deadlineMs: DEADLINE_MS });
 }
