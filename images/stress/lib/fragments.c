@@ -8,6 +8,7 @@
 
 #include "lib/failure.h"
 #include "lib/fragments.h"
+#include "lib/read_number.h"
 
 #define PAGE 4096ull
 #define HUGE (512 * PAGE)
@@ -19,19 +20,6 @@
 /* Huge pages that are free then, or become so. */
 #define MOST_HUGE 128
 #define FAILURES 8
-
-static bool read_number(const char *path, const char *format, uint64_t *value)
-{
-	FILE *file = fopen(path, "re");
-	char line[128];
-	bool found = false;
-
-	while (file && !found && fgets(line, sizeof(line), file))
-		found = sscanf(line, format, value) == 1;
-	if (file)
-		fclose(file);
-	return found || fail("%s: no \"%s\"", path, format);
-}
 
 static char *map(uint64_t bytes, int advice)
 {

@@ -27,6 +27,7 @@
 #include "lib/options.h"
 #include "lib/own_memory.h"
 #include "lib/pattern.h"
+#include "lib/read_number.h"
 #include "lib/report.h"
 #include "lib/thread.h"
 #include "programs/programs.h"
@@ -497,16 +498,7 @@ static bool unmap(void)
 /* The kernel counts those of all processes. */
 static bool mlocked_pages(uint64_t *pages)
 {
-	FILE *file = fopen("/proc/vmstat", "re");
-	char line[128];
-	bool ok = false;
-
-	if (!file)
-		return fail("open /proc/vmstat: %s", strerror(errno));
-	while (!ok && fgets(line, sizeof(line), file))
-		ok = sscanf(line, "nr_mlock %" SCNu64, pages) == 1;
-	fclose(file);
-	return ok || fail("/proc/vmstat has no nr_mlock");
+	return read_number("/proc/vmstat", "nr_mlock %" SCNu64, pages);
 }
 
 /* VRAM is let go of when locked memory is unmapped there, and what is unlocked there is not counted as locked. */
